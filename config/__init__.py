@@ -1,0 +1,1 @@
+"""Settings: defaults in default.toml, types and checks in settings.py."""

@@ -1,0 +1,1 @@
+"""The pure part: values, messages, rules and errors. No I/O, no clock, no trio."""

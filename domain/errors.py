@@ -1,0 +1,99 @@
+"""Every error of the service, in one tree.
+
+A class's docstring is its default message; what caused it stands in attributes.
+Adapters translate driver errors into these, so that actors see no driver.
+"""
+
+from typing import ClassVar
+
+
+class TokenDiscoveryError(Exception):
+    """Something went wrong in token-discovery."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class InputRefused(TokenDiscoveryError):
+    """The outside world sent something that is not what it should be."""
+
+    def __init__(self, sample: object, *, reason: str) -> None:
+        self.reason = reason
+        self.sample = repr(sample)[:200]
+        super().__init__(f"{reason}: {self.sample}")
+
+
+class MintRefused(InputRefused):
+    """This is no token's mint."""
+
+
+class FrameRefused(InputRefused):
+    """This frame is not one that its protocol knows."""
+
+
+class QueryRefused(InputRefused):
+    """A client asked for something that cannot be answered."""
+
+
+class SourceUnavailable(TokenDiscoveryError):
+    """An upstream did not answer, or not with what it promises."""
+
+
+class RateLimited(SourceUnavailable):
+    """An upstream asks for fewer requests."""
+
+    def __init__(self, message: str | None = None, *, retry_after_seconds: float | None) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
+
+
+class StoreUnavailable(TokenDiscoveryError):
+    """Postgres cannot be reached, or did not finish in time; the write may or may not have happened."""
+
+
+class RowsRefused(TokenDiscoveryError):
+    """Postgres refused the values of at least one row; nothing of the batch was written."""
+
+
+class BufferUnavailable(TokenDiscoveryError):
+    """Redis cannot be reached, or did not finish in time; the call may or may not have happened."""
+
+
+class SettingsInvalid(TokenDiscoveryError):
+    """The settings are not usable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+class MailboxFull(TokenDiscoveryError):
+    """A mailbox that rejects when full is full."""
+
+
+class ActorReturned(TokenDiscoveryError):
+    """An actor returned although nobody had asked it to."""
+
+
+class ExitingError(TokenDiscoveryError):
+    """The process must end with an exit code of its own."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class StoreNotReached(ExitingError):
+    """A store could not be reached within the start deadline."""
+
+    exit_code = 69
+
+
+class RestartIntensityExceeded(ExitingError):
+    """An actor failed more often than its restart intensity allows."""
+
+    exit_code = 70
+
+
+class BadConfiguration(ExitingError):
+    """The configuration is not usable."""
+
+    exit_code = 78

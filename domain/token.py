@@ -1,0 +1,166 @@
+"""A token, and the one table of its fields.
+
+The attribute metadata below is the only list of what a token has: the store's columns, the
+buffer's merge rules and the JSON keys of the feed are all derived from it. The JSON keys are
+those of the Prisma model TokenDiscovery, which existing readers know.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, IntEnum
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+
+from domain.values import Mint, Sol, UnixSeconds, Usd, Value
+
+
+class Status(IntEnum):
+    """How far a token has come. It only ever grows."""
+
+    NEW = 0
+    GRADUATING = 1
+    BONDED = 2
+
+
+class Group(Enum):
+    """Fields that are written by the same cause, and may be equally stale in Postgres."""
+
+    IDENTITY = "identity"  # written once, with the token
+    LIFECYCLE = "lifecycle"
+    MARKET = "market"
+    HOLDERS = "holders"
+    SCORE = "score"
+    WATCHERS = "watchers"
+    PROFILE = "profile"
+
+
+def _of(group: Group, wire: str | None, **more: object) -> dict[str, object]:
+    return {"group": group, "wire": wire, **more}
+
+
+@frozen(kw_only=True)
+class Token:
+    """What is known of one token; None is "not known", and never replaces a value."""
+
+    # Identity: written once, with the token.
+    mint: Mint = field(metadata=_of(Group.IDENTITY, "mint"))
+    id: int | None = field(default=None, metadata=_of(Group.IDENTITY, None))  # Postgres' key
+    first_seen_at: UnixSeconds = field(metadata=_of(Group.IDENTITY, "firstSeenAt", time=True))
+    symbol: str | None = field(default=None, metadata=_of(Group.IDENTITY, "symbol"))
+    name: str | None = field(default=None, metadata=_of(Group.IDENTITY, "name"))
+    metadata_uri: str | None = field(default=None, metadata=_of(Group.IDENTITY, "metadataUri"))
+    creator_wallet: str | None = field(default=None, metadata=_of(Group.IDENTITY, "creatorWallet"))
+    bonding_curve_key: str | None = field(
+        default=None, metadata=_of(Group.IDENTITY, "bondingCurveKey")
+    )
+    decimals: int | None = field(default=None, metadata=_of(Group.IDENTITY, "decimals"))
+    total_supply: str | None = field(default=None, metadata=_of(Group.IDENTITY, "totalSupply"))
+    freeze_revoked: bool | None = field(default=None, metadata=_of(Group.IDENTITY, "freezeRevoked"))
+    mint_renounced: bool | None = field(default=None, metadata=_of(Group.IDENTITY, "mintRenounced"))
+
+    # Lifecycle.
+    status: Status = field(
+        default=Status.NEW, metadata=_of(Group.LIFECYCLE, "status", merge="greatest")
+    )
+    previous_status: Status | None = field(
+        default=None, metadata=_of(Group.LIFECYCLE, "previousState")
+    )
+    status_changed_at: UnixSeconds | None = field(
+        default=None, metadata=_of(Group.LIFECYCLE, "stateChangedAt", time=True)
+    )
+    silent: bool = field(default=False, metadata=_of(Group.LIFECYCLE, None))  # shown as DEAD
+    pool_address: str | None = field(default=None, metadata=_of(Group.LIFECYCLE, "poolAddress"))
+    pool_type: str | None = field(default=None, metadata=_of(Group.LIFECYCLE, "poolType"))
+    pool_created_at: UnixSeconds | None = field(
+        default=None, metadata=_of(Group.LIFECYCLE, "poolCreatedAt", time=True)
+    )
+
+    # Market.
+    bonding_curve_progress: float | None = field(  # per cent, 0..100
+        default=None, metadata=_of(Group.MARKET, "bondingCurveProgress")
+    )
+    sol_raised: Sol | None = field(default=None, metadata=_of(Group.MARKET, "solRaised"))
+    sol_to_graduate: Sol | None = field(default=None, metadata=_of(Group.MARKET, "solToGraduate"))
+    market_cap_sol: Sol | None = field(default=None, metadata=_of(Group.MARKET, "marketCapSol"))
+    market_cap_usd: Usd | None = field(default=None, metadata=_of(Group.MARKET, "marketCapUsd"))
+    price_usd: Usd | None = field(default=None, metadata=_of(Group.MARKET, "priceUsd"))
+    price_change_24h: float | None = field(  # per cent
+        default=None, metadata=_of(Group.MARKET, "priceChange24h")
+    )
+    liquidity_usd: Usd | None = field(default=None, metadata=_of(Group.MARKET, "liquidityUsd"))
+    volume_24h: Usd | None = field(default=None, metadata=_of(Group.MARKET, "volume24h"))
+    volume_change_24h: float | None = field(  # per cent
+        default=None, metadata=_of(Group.MARKET, "volumeChange24h")
+    )
+    volume_24h_sol: Sol | None = field(default=None, metadata=_of(Group.MARKET, "volume24hSol"))
+    tx_count_24h: int | None = field(default=None, metadata=_of(Group.MARKET, "txCount24h"))
+    buys_24h: int | None = field(default=None, metadata=_of(Group.MARKET, "buys24h"))
+    sells_24h: int | None = field(default=None, metadata=_of(Group.MARKET, "sells24h"))
+    unique_traders_24h: int | None = field(
+        default=None, metadata=_of(Group.MARKET, "uniqueTraders24h")
+    )
+    last_trade_at: UnixSeconds | None = field(
+        default=None, metadata=_of(Group.MARKET, "lastTradeTs", time=True)
+    )
+
+    # One value a group.
+    holder_count: int | None = field(default=None, metadata=_of(Group.HOLDERS, "holderCount"))
+    hot_score: float | None = field(default=None, metadata=_of(Group.SCORE, "hotScore"))
+    watcher_count: int = field(default=0, metadata=_of(Group.WATCHERS, "watcherCount"))
+
+    # Profile: what the token's people say of it.
+    image_url: str | None = field(default=None, metadata=_of(Group.PROFILE, "imageUrl"))
+    logo_uri: str | None = field(default=None, metadata=_of(Group.PROFILE, "logoURI"))
+    description: str | None = field(default=None, metadata=_of(Group.PROFILE, "description"))
+    twitter: str | None = field(default=None, metadata=_of(Group.PROFILE, "twitter"))
+    telegram: str | None = field(default=None, metadata=_of(Group.PROFILE, "telegram"))
+    website: str | None = field(default=None, metadata=_of(Group.PROFILE, "website"))
+
+    # The newest observation of any field above.
+    last_updated_at: UnixSeconds | None = field(
+        default=None, metadata=_of(Group.LIFECYCLE, "lastUpdatedAt", time=True, derived=True)
+    )
+
+
+@frozen
+class FieldRule:
+    """What the rest of the code needs to know of one field of a token."""
+
+    name: str
+    group: Group
+    wire: str | None  # JSON key; None: not shown
+    is_time: bool  # UnixSeconds here, ISO 8601 text on the wire
+    greatest_wins: bool  # else the newest observation wins
+    is_derived: bool  # follows from other fields; never part of an update
+
+
+def _rule(attribute: "attrs.Attribute[Any]") -> FieldRule:
+    facts = attribute.metadata
+    return FieldRule(
+        attribute.name,
+        facts["group"],
+        facts["wire"],
+        facts.get("time", False),
+        facts.get("merge") == "greatest",
+        facts.get("derived", False),
+    )
+
+
+FIELDS: Mapping[str, FieldRule] = {a.name: _rule(a) for a in attrs.fields(Token)}
+IDENTITY_FIELDS = tuple(r.name for r in FIELDS.values() if r.group is Group.IDENTITY)
+UPDATE_FIELDS = tuple(
+    r.name for r in FIELDS.values() if r.group is not Group.IDENTITY and not r.is_derived
+)
+GREATEST_WINS = frozenset(r.name for r in FIELDS.values() if r.greatest_wins)
+
+
+def with_values(token: Token, values: Mapping[str, Value], observed_at: UnixSeconds) -> Token:
+    """`token` with the fields of `values` set, and `last_updated_at` moved forward."""
+    known = dict(values)
+    for name in ("status", "previous_status"):
+        if name in known:
+            known[name] = Status(int(known[name]))
+    newest = max(observed_at, token.last_updated_at or observed_at)
+    changes: dict[str, Any] = {**known, "last_updated_at": newest}
+    return attrs.evolve(token, **changes)

@@ -1,0 +1,70 @@
+"""The world: what the service hears and asks for. Ports here; one adapter a module.
+
+Streams (PumpPortal, Solana pub/sub) run as supervised children and send `SourceEvent`s to
+ingest's mailbox. Look-ups (DexScreener, holders, SOL price) are called by the job actors.
+`sources.scripted` holds the in-memory twins.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from attrs import field, frozen
+
+from domain.values import Mint, Usd, Value
+
+
+class EventStream(Protocol):
+    """A stream of events from the world, an actor: `run` serves for ever, reconnecting."""
+
+    refused: Counter[str]  # frames refused, by reason
+
+    async def run(self) -> None:
+        """Send every event to the mailbox given at construction; returns only when cancelled."""
+
+    def summary(self) -> Mapping[str, object]:
+        """The state for a dump: connected, last frame's age, reconnects, refused."""
+
+
+@frozen(kw_only=True)
+class MarketQuote:
+    """What a market data provider knows of one token."""
+
+    mint: Mint
+    values: Mapping[str, Value]  # keys are names in `token.UPDATE_FIELDS`; absent: not known
+    traded_lately: bool  # at least one trade in the last five minutes
+    sol_usd: Usd | None = None  # SOL's price, where the pair implies one
+
+
+@frozen(kw_only=True)
+class HolderStats:
+    """How many own a token, and whatever else the provider says in the same answer."""
+
+    mint: Mint
+    holder_count: int
+    more: Mapping[str, Value] = field(factory=dict)  # e.g. unique_traders_24h
+
+
+class MarketData(Protocol):
+    """Prices and volumes. Raises `RateLimited` or `SourceUnavailable`."""
+
+    mints_per_request: int
+
+    async def quotes(self, mints: Sequence[Mint]) -> Mapping[Mint, MarketQuote]:
+        """One request, at most `mints_per_request` mints; unknown ones are left out."""
+
+
+class HolderCounts(Protocol):
+    """Numbers of owners. Raises `RateLimited` or `SourceUnavailable`."""
+
+    mints_per_request: int
+
+    async def counts(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
+        """One request, at most `mints_per_request` mints; unknown ones are left out."""
+
+
+class SolPrice(Protocol):
+    """SOL in US dollars. Raises `RateLimited` or `SourceUnavailable`."""
+
+    async def sol_usd(self) -> Usd:
+        """One request."""

@@ -1,0 +1,65 @@
+"""The Postgres door: the ports that ingest and sync see.
+
+Adapters: `store.postgres.PostgresStore` (real) and `store.memory.MemoryStore` (twin); both pass
+tests/contract/test_store.py. Only actors.ingest and actors.sync may import this package.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from attrs import frozen
+
+from domain.token import Token
+from domain.values import Mint, UnixSeconds, Value, Version
+
+
+@frozen(kw_only=True)
+class TokenChange:
+    """The unflushed fields of one token that Postgres already has."""
+
+    token_id: int
+    mint: Mint
+    version: Version  # of the newest field; a lower one never replaces a higher one
+    observed_at: UnixSeconds
+    values: Mapping[str, Value]
+
+
+@frozen(kw_only=True)
+class WriteReceipt:
+    """What one committed write cost."""
+
+    rows: int
+    statements: int
+    wal_bytes: int
+    seconds: float
+
+
+class TokenStore(Protocol):
+    """Tokens in Postgres.
+
+    Every method raises `StoreUnavailable` when Postgres cannot be reached or does not finish in
+    time (a write may then have happened: all writes here can be repeated without harm), and
+    every write raises `RowsRefused` when Postgres refuses a value, having written nothing.
+    """
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date; harmless when already open."""
+
+    async def insert(self, tokens: Sequence[Token]) -> Sequence[Token]:
+        """Write the tokens that are not there yet, in one commit.
+
+        Returns, in order, each token as Postgres has it: with its `id`, and with the stored
+        identity where the mint had been there before.
+        """
+
+    async def find(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
+        """The stored tokens among `mints`; unknown ones are left out."""
+
+    async def write(self, changes: Sequence[TokenChange]) -> WriteReceipt:
+        """Write the changes in one commit; at most one change a token."""
+
+    async def load(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
+        """The newest `limit` tokens that `lifecycle.is_retained` keeps at `now`."""
+
+    async def close(self) -> None:
+        """Disconnect; harmless when already closed."""

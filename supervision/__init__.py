@@ -1,0 +1,52 @@
+"""The actor runtime: mailboxes, child specs, restarts, drain and dumps.
+
+An actor is an object with `run` and `summary`, built afresh at every (re)start by its child
+spec. It owns its state, talks through mailboxes, and lets errors it cannot act on escape:
+the supervisor restarts it, its mailbox survives.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol, TypeVar
+
+from domain.values import UnixSeconds
+
+Received_co = TypeVar("Received_co", covariant=True)
+Sent_contra = TypeVar("Sent_contra", contravariant=True)
+
+WallClock = Callable[[], UnixSeconds]  # time.time, or one that follows a mock clock
+
+
+class Actor(Protocol):
+    """One supervised child."""
+
+    async def run(self) -> None:
+        """Serve until the inbox closes (a drain), then finish what is in hand and return."""
+
+    def summary(self) -> Mapping[str, object]:
+        """The state in a few JSON values, for dumps."""
+
+
+class Outbox(Protocol[Sent_contra]):
+    """The sending side of a mailbox."""
+
+    async def send(self, message: Sent_contra) -> None:
+        """Put a message by the mailbox's policy; only a blocking policy ever waits.
+
+        `MailboxFull` from a rejecting mailbox. A closed mailbox counts the message as dropped.
+        """
+
+
+class Inbox(Protocol[Received_co]):
+    """The receiving side of a mailbox."""
+
+    async def receive(self) -> Received_co:
+        """The next message; `trio.EndOfChannel` once closed and empty.
+
+        The message is in hand until the next receive: a crash of the actor offers it again.
+        """
+
+    async def receive_batch(self, limit: int) -> list[Received_co]:
+        """Wait for a message, then take up to `limit` that are there; `trio.EndOfChannel` as above."""
+
+    def __aiter__(self) -> AsyncIterator[Received_co]:
+        """Every message until the mailbox is closed and empty."""
