@@ -1,0 +1,173 @@
+"""The composition root: a whole service out of its settings; `python -m supervisor` serves.
+
+settings -> doors, mailboxes, child specs (wiring/) -> Supervisor -> exit code
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import structlog
+import trio
+from attrs import asdict, define, evolve, field
+
+from config.logs import Threshold, configure_log
+from config.settings import Settings, changed_names, load_settings
+from domain.errors import BadConfiguration, ExitingError, SettingsInvalid, StoreNotReached
+from domain.values import UnixSeconds
+from feed import Operations
+from sources.http import new_http_client
+from store.ledger import Ledger
+from supervision.children import SupervisionSettings
+from supervision.environment import Environment
+from supervision.failures import root_cause
+from supervision.metrics import exposition
+from supervision.notify import Notifier
+from supervision.readiness import Readiness
+from supervision.signals import Signals
+from supervision.supervisor import Supervisor
+from wiring.children import Composition
+from wiring.doors import RealDoors
+from wiring.mailboxes import Mailboxes
+
+CONDITIONS = ("ingest", "sync", "gateway")
+CLOSE_SECONDS = 1.0
+SWITCH_INTERVAL_SECONDS = 0.0005  # threads of the store clients must not hold up the event loop
+
+
+def wall_clock() -> UnixSeconds:
+    """Seconds since 1970, to the millisecond that Postgres and the feed keep."""
+    return UnixSeconds(round(time.time(), 3))
+
+
+@define(kw_only=True)
+class Service:
+    """One process's life: start, serve, drain."""
+
+    settings: Settings
+    reload: Callable[[], Settings]
+    threshold: Threshold
+    log: structlog.typing.FilteringBoundLogger
+    notifier: Notifier = field(init=False)
+    readiness: Readiness = field(init=False)
+    ledger: Ledger = field(factory=lambda: Ledger(clock=wall_clock), init=False)
+    supervisor: Supervisor = field(init=False)
+    started: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.notifier = Notifier.from_environment(os.environ, self.log)
+        self.readiness = Readiness(CONDITIONS, on_first_ready=self._say_ready)
+
+    async def run(self) -> None:
+        """Serve until a drain is finished; raise the `ExitingError` that ended it otherwise."""
+        environment = Environment(
+            clock=wall_clock, random=Random(), log=self.log, readiness=self.readiness
+        )
+        async with new_http_client() as client:
+            mailboxes = Mailboxes(self.settings.tracking.tokens)
+            real = RealDoors(
+                settings=self.settings, environment=environment, client=client, ledger=self.ledger
+            )
+            doors = real.build(mailboxes.events)
+            composition = Composition(self.settings, doors, environment, mailboxes)
+            self.supervisor = Supervisor(
+                composition.child_specs(self._operations()),
+                SupervisionSettings(
+                    **asdict(self.settings.supervision),
+                    shutdown_deadline_seconds=self.settings.shutdown.deadline_seconds,
+                ),
+                environment,
+                on_drain=self._say_draining,
+            )
+            try:
+                await self._serve()
+            finally:
+                with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                    await doors.close()
+
+    async def _serve(self) -> None:
+        signals = Signals(
+            supervisor=self.supervisor,
+            reload=self._reload,
+            dump_directory=Path(self.settings.logging.dump_directory or tempfile.gettempdir()),
+            log=self.log,
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(signals.serve)
+            nursery.start_soon(self.notifier.keep_watchdog, lambda: self.supervisor.is_sound)
+            nursery.start_soon(self._require_start)
+            await self.supervisor.run()
+            nursery.cancel_scope.cancel()
+
+    def _operations(self) -> Operations:
+        def inspect() -> dict[str, object]:  # of the supervisor that is built with these
+            return self.supervisor.inspect()
+
+        return Operations(
+            readiness=self.readiness,
+            actors=inspect,
+            writes=self.ledger.snapshot,
+            checkpoints=lambda: {"observed": False},
+            metrics=exposition(inspect, self.ledger.snapshot),
+        )
+
+    async def _require_start(self) -> None:
+        """The service must be ready within the start deadline, or a store is out of reach."""
+        await trio.sleep(self.settings.start.deadline_seconds)
+        if not self.started:
+            raise StoreNotReached("not ready in time: " + ", ".join(self.readiness.reasons()))
+
+    def _say_ready(self) -> None:
+        self.started = True
+        self.log.info("service ready")
+        self.notifier.ready()
+
+    def _say_draining(self) -> None:
+        self.readiness.drain()
+        self.notifier.stopping()
+
+    def _reload(self) -> None:
+        """SIGHUP: take over what can change at run time, and say what cannot."""
+        settings = self.reload()
+        reloadable, fixed = changed_names(self.settings, settings)
+        self.threshold.level = settings.logging.level
+        logging = evolve(self.settings.logging, level=settings.logging.level)
+        self.settings = evolve(self.settings, logging=logging)
+        self.log.info("settings reloaded", changed=reloadable, after_restart=fixed)
+
+
+def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
+    """Run the service until it is drained; the process's exit code."""
+    threshold = configure_log(settings.logging.level, settings.logging.format)
+    log = structlog.get_logger()
+    log.info("starting", settings=str(settings))
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    service = Service(settings=settings, reload=reload, threshold=threshold, log=log)
+    try:
+        trio.run(service.run)
+    except* ExitingError as group:
+        raise root_cause(group) from None
+    return 0
+
+
+def main() -> int:
+    """Serve with the settings of the environment."""
+    try:
+        return serve(
+            load_settings(None, os.environ), reload=lambda: load_settings(None, os.environ)
+        )
+    except SettingsInvalid as error:
+        for problem in error.problems:
+            print(f"token-discovery: {problem}", file=sys.stderr)
+        return BadConfiguration.exit_code
+    except ExitingError as error:
+        print(f"token-discovery: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

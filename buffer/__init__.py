@@ -3,9 +3,11 @@
 Adapters: `buffer.redis.RedisBuffer` (real) and `buffer.memory.MemoryBuffer` (twin); both pass
 tests/contract/test_buffer.py.
 
-A token's unflushed fields are one hash; a token with unflushed fields is dirty. Every accepted
-change gets a version that grows, also across a loss of Redis' data. Flushing is: read `dirty`,
-write to Postgres, `clear` exactly the versions read; what arrived in between stays dirty.
+A token's fields are one hash; a token with unflushed fields is dirty. Every accepted change
+gets a version that grows, also across a loss of Redis' data. Flushing is: read `dirty`, write
+to Postgres, `clear` exactly the versions read; what arrived in between stays dirty. Flushed
+values are remembered for a while, so that the same value again is no change and an older
+observation still loses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,22 @@ from domain.messages import Refused, TokenUpdated
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Value, Version
 
+NO_VERSION = Version(0)  # before every version that is given
+
+
+@frozen(kw_only=True)
+class BufferBounds:
+    """How much the buffer holds, and what happens at each bound."""
+
+    dirty_tokens: int = 500_000  # an append that might exceed it is refused: BufferUnavailable
+    spooled_tokens: int = 100_000  # a spool that would exceed it is refused: BufferUnavailable
+    quarantined_mints: int = 10_000  # the oldest go
+    stream_entries: int = 5_000  # about, of at most 50 changes each; the oldest go
+    clean_seconds: int = 3600  # how long a flushed value is remembered after its last sighting
+
+
+USUAL_BOUNDS = BufferBounds()
+
 
 @frozen(kw_only=True)
 class BufferedToken:
@@ -25,7 +43,7 @@ class BufferedToken:
     mint: Mint
     version: Version  # of its newest change
     dirty_since: Version  # version at which it became dirty; pages of `dirty` go by this
-    observed_at: UnixSeconds  # newest observation
+    observed_at: UnixSeconds  # newest observation among the values
     values: Mapping[str, Value]
 
 
@@ -40,8 +58,9 @@ class Appended:
 class UpdateBuffer(Protocol):
     """Unflushed updates, the spool of new tokens, and the quarantine.
 
-    Every method raises `BufferUnavailable` when Redis cannot be reached or does not finish in
-    time; every one can then be repeated without harm.
+    Every method raises `BufferUnavailable` when Redis cannot be reached, does not finish in
+    time, or is full; every one can then be repeated without harm. A value that JSON cannot say
+    (NaN, infinity, None, an integer of more than 64 bits) is a `ValueError` or `TypeError`.
     """
 
     async def open(self) -> None:
@@ -50,11 +69,18 @@ class UpdateBuffer(Protocol):
     async def append(self, updates: Sequence[TokenUpdated]) -> Appended:
         """Merge the updates by `domain.merging`, in one call; equal values change nothing.
 
-        Changed tokens become dirty and are published on the stream `td:changes`.
+        Changed tokens become dirty and are published on the stream `td:changes`. After a failed
+        append, which may have happened, the next one that has an update of the same token
+        reports its fields as changed also when they are equal: nobody has been told of them.
+        An empty batch only tells the epoch.
         """
 
     async def dirty(self, after: Version, limit: int) -> Sequence[BufferedToken]:
-        """Up to `limit` dirty tokens with `dirty_since` > `after`, oldest first."""
+        """Up to `limit` dirty tokens with `dirty_since` > `after`, oldest first.
+
+        A token that changes after it was read has a new `dirty_since` once it is cleared, and
+        may be met again by the same pass: bound a pass by the `dirty_count` it began with.
+        """
 
     async def clear(self, flushed: Mapping[Mint, Version]) -> int:
         """Forget the fields up to each version; how many tokens are clean thereby.
@@ -66,7 +92,7 @@ class UpdateBuffer(Protocol):
         """How many tokens are dirty."""
 
     async def spool(self, tokens: Sequence[Token]) -> None:
-        """Keep new tokens, in order, until Postgres takes them; a mint is kept once."""
+        """Keep new tokens, in order, until Postgres takes them; a mint is kept once, the first."""
 
     async def spooled(self, limit: int) -> Sequence[Token]:
         """Up to `limit` spooled tokens, oldest first."""
@@ -75,7 +101,10 @@ class UpdateBuffer(Protocol):
         """Forget spooled tokens that Postgres has taken."""
 
     async def quarantine(self, rows: Sequence[Refused]) -> None:
-        """Keep rows that cannot be written; the newest 10,000 mints are kept."""
+        """Keep rows that cannot be written, one a mint, the latest; past the bound the oldest go.
+
+        It takes anything: a value that JSON cannot say is kept as its `repr`.
+        """
 
     async def quarantined(self) -> Sequence[Refused]:
         """Every row in quarantine, oldest first."""

@@ -35,6 +35,19 @@ class QueryRefused(InputRefused):
     """A client asked for something that cannot be answered."""
 
 
+class RequestRefused(TokenDiscoveryError):
+    """An HTTP request that cannot be served."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status = status
+        self.code = code
+        super().__init__(message)
+
+
+class AddressUnavailable(TokenDiscoveryError):
+    """The gateway cannot listen on its address."""
+
+
 class SourceUnavailable(TokenDiscoveryError):
     """An upstream did not answer, or not with what it promises."""
 
@@ -47,8 +60,16 @@ class RateLimited(SourceUnavailable):
         super().__init__(message)
 
 
+class SourceRefused(SourceUnavailable):
+    """An upstream is well, but will not do what was asked."""
+
+    def __init__(self, message: str | None = None, *, code: int) -> None:
+        self.code = code
+        super().__init__(message)
+
+
 class StoreUnavailable(TokenDiscoveryError):
-    """Postgres cannot be reached, or did not finish in time; the write may or may not have happened."""
+    """Postgres cannot be reached, or not in time; a write may or may not have happened."""
 
 
 class RowsRefused(TokenDiscoveryError):
@@ -56,7 +77,7 @@ class RowsRefused(TokenDiscoveryError):
 
 
 class BufferUnavailable(TokenDiscoveryError):
-    """Redis cannot be reached, or did not finish in time; the call may or may not have happened."""
+    """Redis cannot be reached, or not in time; a call may or may not have happened."""
 
 
 class SettingsInvalid(TokenDiscoveryError):

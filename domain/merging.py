@@ -1,6 +1,6 @@
 """How updates of one token combine: the newest observation of a field wins, status only grows.
 
-One rule, three places: mailboxes conflate with it, the buffer merges by it (update.lua repeats it
+One rule, three places: mailboxes conflate with it, the buffer merges by it (append.lua repeats it
 on the server, and the contract suite holds the two together), sync folds with it.
 """
 
@@ -10,7 +10,9 @@ from attrs import evolve
 
 from domain.messages import TokenUpdated
 from domain.token import GREATEST_WINS
-from domain.values import Value
+from domain.values import Mint, UnixSeconds, Value
+
+Observations = dict[str, tuple[Value, UnixSeconds]]  # field -> value, and when it was observed
 
 
 def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) -> bool:
@@ -20,11 +22,30 @@ def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) 
     return new_at >= old_at
 
 
+def fold(into: Observations, update: TokenUpdated) -> None:
+    """Merge an update that arrived later; each field keeps the time of its own observation."""
+    for name, value in update.values.items():
+        if name not in into or supersedes(name, value, update.observed_at, *into[name]):
+            into[name] = value, update.observed_at
+
+
+def as_updates(mint: Mint, observations: Observations, origin: str) -> list[TokenUpdated]:
+    """The observations as updates, one for each time: an update has only one."""
+    by_time: dict[UnixSeconds, dict[str, Value]] = {}
+    for name, (value, observed_at) in observations.items():
+        by_time.setdefault(observed_at, {})[name] = value
+    return [
+        TokenUpdated(mint=mint, observed_at=observed_at, origin=origin, values=values)
+        for observed_at, values in by_time.items()
+    ]
+
+
 def combined(older: TokenUpdated, newer: TokenUpdated) -> TokenUpdated:
     """Both updates of one token as one; the later `observed_at` wins field by field.
 
-    Updates of different times combine into one time, the later one; that is exact as long as
-    a field has one observer, who observes in order, which is so for every actor here.
+    The whole gets the later time. That is exact for updates of one origin, which observes in
+    order; those of different origins must not be combined: one's earlier value would come to
+    look later than it is, and beat a value that is on its way.
     """
     if newer.observed_at < older.observed_at:
         older, newer = newer, older

@@ -1,9 +1,9 @@
 """What actors tell one another: facts in the past tense, frozen.
 
-    source --> TokenCreated, TradeSeen, MigrationSeen, PoolCreated --> ingest
-    ingest --> TokensAdmitted, TokenUpdated --> sync;  TradeSeen --> hot-score
-    jobs   --> TokenUpdated --> sync --> TokenPublished --> gateway and jobs
-    gateway -> ClientConnected ... --> activity --> SystemActivated, SystemIdled --> jobs, sync
+source --> TokenCreated, TradeSeen, MigrationSeen, PoolCreated --> ingest
+ingest --> TokensAdmitted, TokenUpdated --> sync;  TradeSeen --> hot-score
+jobs   --> TokenUpdated --> sync --> TokenPublished --> gateway and jobs
+gateway -> ClientConnected ... --> activity --> SystemActivated, SystemIdled --> jobs, sync
 """
 
 from collections.abc import Mapping
@@ -73,6 +73,7 @@ class PoolCreated:
     venue: str
     pool_address: str
     created_at: UnixSeconds
+    is_migration: bool = False  # opened by a launch-pad's migration account, not by a person
     decimals: int | None = None
 
 
@@ -154,7 +155,28 @@ class FeedRequested:
     """Somebody asked for the feed over HTTP."""
 
 
-Presence = ClientConnected | ClientSpoke | ClientLeft | MintWatched | MintUnwatched | FeedRequested
+@frozen(kw_only=True)
+class CensusWanted:
+    """The activity actor (re)started and asks who is there."""
+
+
+@frozen(kw_only=True)
+class CensusTaken:
+    """Every connected client, and what it watches."""
+
+    watched: Mapping[int, frozenset[Mint]]
+
+
+Presence = (
+    ClientConnected
+    | ClientSpoke
+    | ClientLeft
+    | MintWatched
+    | MintUnwatched
+    | FeedRequested
+    | CensusTaken
+)
+GatewayMessage = TokenPublished | CensusWanted
 ActivityChange = SystemActivated | SystemIdled
 SyncMessage = TokensAdmitted | TokenUpdated | RosterWanted
 

@@ -156,11 +156,15 @@ GREATEST_WINS = frozenset(r.name for r in FIELDS.values() if r.greatest_wins)
 
 
 def with_values(token: Token, values: Mapping[str, Value], observed_at: UnixSeconds) -> Token:
-    """`token` with the fields of `values` set, and `last_updated_at` moved forward."""
-    known = dict(values)
+    """`token` with the fields of `values` set, and `last_updated_at` moved forward.
+
+    A field of which the greatest value wins never goes back.
+    """
+    known: dict[str, Any] = dict(values)
+    for name in GREATEST_WINS & known.keys():
+        known[name] = max(known[name], getattr(token, name))
     for name in ("status", "previous_status"):
         if name in known:
             known[name] = Status(int(known[name]))
     newest = max(observed_at, token.last_updated_at or observed_at)
-    changes: dict[str, Any] = {**known, "last_updated_at": newest}
-    return attrs.evolve(token, **changes)
+    return attrs.evolve(token, **known, last_updated_at=newest)

@@ -6,12 +6,37 @@ ingest's mailbox. Look-ups (DexScreener, holders, SOL price) are called by the j
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from domain.values import Mint, Usd, Value
+from domain.messages import SourceEvent
+from domain.values import Mint, UnixSeconds, Usd, Value
+
+
+class EventOutbox(Protocol):
+    """Where a stream puts its events: the sending side of ingest's mailbox."""
+
+    async def send(self, message: SourceEvent) -> None:
+        """Put an event by the mailbox's policy; waits while a blocking mailbox is full."""
+
+
+class SourceEnvironment(Protocol):
+    """What a stream is given of the process around it."""
+
+    @property
+    def clock(self) -> Callable[[], UnixSeconds]:
+        """The wall clock."""
+
+    @property
+    def random(self) -> Random:
+        """Chance, for jitter."""
+
+    @property
+    def log(self) -> Any:
+        """A structlog logger."""
 
 
 class EventStream(Protocol):

@@ -2,6 +2,9 @@
 
 Adapters: `store.postgres.PostgresStore` (real) and `store.memory.MemoryStore` (twin); both pass
 tests/contract/test_store.py. Only actors.ingest and actors.sync may import this package.
+
+Beside them: `bisection` writes around refused rows, `ledger` books what each commit cost, and
+`columns` says what is kept where.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,10 +31,10 @@ class TokenChange:
 class WriteReceipt:
     """What one committed write cost."""
 
-    rows: int
-    statements: int
-    wal_bytes: int
-    seconds: float
+    rows: int  # really inserted or updated, over all tables; equal and older ones are not
+    statements: int  # that write
+    wal_bytes: int  # while it ran, so others' included; 0 where the server does not tell
+    seconds: float  # from its begin to its commit
 
 
 class TokenStore(Protocol):
@@ -49,17 +52,22 @@ class TokenStore(Protocol):
         """Write the tokens that are not there yet, in one commit.
 
         Returns, in order, each token as Postgres has it: with its `id`, and with the stored
-        identity where the mint had been there before.
+        identity where the mint had been there before. Fields beyond the identity are kept
+        too. `last_updated_at` is at least `first_seen_at` in all that is read back.
         """
 
     async def find(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
         """The stored tokens among `mints`; unknown ones are left out."""
 
     async def write(self, changes: Sequence[TokenChange]) -> WriteReceipt:
-        """Write the changes in one commit; at most one change a token."""
+        """Write the changes in one commit; at most one change a token, else `ValueError`.
+
+        Values that are as stored write nothing, a version that is not above the stored one
+        changes nothing, and a status never falls.
+        """
 
     async def load(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
-        """The newest `limit` tokens that `lifecycle.is_retained` keeps at `now`."""
+        """The newest `limit` tokens that `lifecycle.is_retained` keeps at `now`, newest first."""
 
     async def close(self) -> None:
         """Disconnect; harmless when already closed."""

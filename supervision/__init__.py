@@ -5,7 +5,7 @@ spec. It owns its state, talks through mailboxes, and lets errors it cannot act 
 the supervisor restarts it, its mailbox survives.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from domain.values import UnixSeconds
@@ -45,8 +45,8 @@ class Inbox(Protocol[Received_co]):
         The message is in hand until the next receive: a crash of the actor offers it again.
         """
 
-    async def receive_batch(self, limit: int) -> list[Received_co]:
-        """Wait for a message, then take up to `limit` that are there; `trio.EndOfChannel` as above."""
+    async def receive_batch(self, limit: int) -> Sequence[Received_co]:
+        """Wait for a message, then take up to `limit` that are there; ends as `receive` does."""
 
     def __aiter__(self) -> AsyncIterator[Received_co]:
         """Every message until the mailbox is closed and empty."""

@@ -1,0 +1,42 @@
+# The service alone; Postgres and Redis are elsewhere:
+#
+#   docker build --tag token-discovery .
+#   docker run --env DATABASE_URL=... --env REDIS_URL=... --publish 8080:8080 token-discovery
+#
+# Everything installed is checked against the hashes of the lock files.
+
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+
+# First what changes seldom, so that a change of the source does not install it again.
+COPY requirements.lock requirements-service.lock ./
+RUN python -m venv /opt/token-discovery \
+    && /opt/token-discovery/bin/pip install --require-hashes --requirement requirements-service.lock
+# The build needs setuptools, and only that, of the larger lock.
+RUN awk '/^[a-z]/ { keep = /^setuptools==/ } keep' requirements.lock > build.lock \
+    && python -m venv /build/tools \
+    && /build/tools/bin/pip install --require-hashes --requirement build.lock
+
+COPY . .
+RUN /build/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
+    && /opt/token-discovery/bin/pip install --no-deps wheels/*.whl \
+    && /opt/token-discovery/bin/pip uninstall --yes pip
+
+FROM ${PYTHON_IMAGE}
+COPY --from=build /opt/token-discovery /opt/token-discovery
+ENV PATH=/opt/token-discovery/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOST=0.0.0.0
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8080
+
+# SIGTERM drains; the service's own deadline of 8 s lies within Docker's 10 s.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=40s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; e = os.environ.get; r.urlopen('http://127.0.0.1:' + (e('TOKEN_DISCOVERY__GATEWAY__PORT') or e('PORT') or '8080') + '/livez', timeout=4)"]
+ENTRYPOINT ["token-discovery", "run"]

@@ -1,0 +1,206 @@
+"""Hot score: how much a token is traded right now.
+
+    TradeSeen (from ingest), TokenPublished (from sync) -> HotScore -> TokenUpdated -> sync
+
+A trade adds its size, forward-decayed (domain/scoring.py): a quiet token's score never changes,
+so an idle market is scored for free. Where no trade stream reaches the service, the growth of a
+token's volume, as market data reports it, stands for the trades. The same run marks tokens that
+have been silent for four hours.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from heapq import nlargest
+from math import inf
+
+import trio
+from attrs import Factory, define, field, frozen
+
+from config.settings import HotScoreSettings
+from domain.lifecycle import SILENT_AFTER_SECONDS, is_retained, is_silent
+from domain.messages import ActivityChange, RosterWanted, TokenPublished, TokenUpdated, TradeSeen
+from domain.scoring import SMALLEST_TRADE_SOL, together, with_trade
+from domain.token import Token
+from domain.values import Mint, Sol, UnixSeconds, Value
+from supervision import Inbox, Outbox
+from supervision.environment import Environment
+from supervision.periodic import Activity, run_periodically
+
+ORIGIN = "hot-score"
+MESSAGES_AT_ONCE = 1000
+STREAM_TRUST_SECONDS = 600.0  # after a streamed trade, volume growth would count it twice
+
+
+@frozen(kw_only=True)
+class HotScoreInboxes:
+    trades: Inbox[TradeSeen]
+    publications: Inbox[TokenPublished]
+    control: Inbox[ActivityChange]
+    activity: Activity = field(factory=Activity)  # as last told; one for all lives of the actor
+
+
+@define(kw_only=True)
+class HotScore:
+    """Keeps one score a token; publishes those that changed, the hottest first."""
+
+    # Messages in.
+    inboxes: HotScoreInboxes
+    # State.
+    tokens_tracked: int
+    settings: HotScoreSettings
+    environment: Environment
+    tokens: dict[Mint, Token] = Factory(dict)  # as last published; the longest unheard goes first
+    scores: dict[Mint, float] = Factory(dict)
+    changed: set[Mint] = Factory(set)
+    streamed_at: dict[Mint, UnixSeconds] = Factory(dict)  # last trade heard from the stream
+    counts: Counter[str] = field(factory=Counter, init=False)
+    # Messages out.
+    updates: Outbox[TokenUpdated | RosterWanted]
+
+    async def run(self) -> None:
+        """Serve until both inboxes are closed; then publish what changed since the last run."""
+        await self.updates.send(RosterWanted(subscriber=ORIGIN))
+        activity = self.inboxes.activity
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(activity.obey, self.inboxes.control)
+            nursery.start_soon(self.publish_periodically, activity)
+            async with trio.open_nursery() as followers:
+                followers.start_soon(self.follow_trades)
+                followers.start_soon(self.follow_tokens)
+            nursery.cancel_scope.cancel()
+        await self.publish()
+
+    def summary(self) -> Mapping[str, object]:
+        return {"scores": len(self.scores), "changed": len(self.changed), **self.counts}
+
+    async def publish_periodically(self, activity: Activity) -> None:
+        await run_periodically(
+            self.publish,
+            interval_seconds=self.settings.interval_seconds,
+            activity=activity,
+            log=self.environment.log,
+            name=ORIGIN,
+        )
+
+    # Messages in.
+
+    async def follow_trades(self) -> None:
+        while True:
+            try:
+                trades = await self.inboxes.trades.receive_batch(MESSAGES_AT_ONCE)
+            except trio.EndOfChannel:
+                return
+            for trade in trades:
+                self.streamed_at[trade.mint] = trade.seen_at
+                self._add(trade.mint, trade.sol or SMALLEST_TRADE_SOL, trade.seen_at)
+            if len(self.scores) > 2 * self.tokens_tracked:  # no run does so while idle
+                self._forget_strangers()
+
+    async def follow_tokens(self) -> None:
+        while True:
+            try:
+                published = await self.inboxes.publications.receive_batch(MESSAGES_AT_ONCE)
+            except trio.EndOfChannel:
+                return
+            for message in published:
+                self._learn(message.token)
+
+    def _learn(self, token: Token) -> None:
+        before = self.tokens.pop(token.mint, None)
+        self.tokens[token.mint] = token
+        if token.hot_score is not None:
+            self._take_up(token.mint, token.hot_score, is_first=before is None)
+        if before is not None:
+            self._add_volume_growth(before, token)
+        while len(self.tokens) > self.tokens_tracked:
+            self._forget(next(iter(self.tokens)))
+
+    def _take_up(self, mint: Mint, published: float, *, is_first: bool) -> None:
+        """A restarted actor goes on from the scores that its earlier life has published."""
+        own = self.scores.get(mint)
+        if own is None:
+            self.scores[mint] = published
+        elif is_first:  # own: the trades since the restart
+            self.scores[mint] = together(published, own)
+        else:  # scores only grow, so that a greater one was still on its way at the restart
+            self.scores[mint] = max(published, own)
+
+    def _add_volume_growth(self, before: Token, token: Token) -> None:
+        if before.volume_24h_sol is None or token.volume_24h_sol is None:
+            return
+        growth = token.volume_24h_sol - before.volume_24h_sol
+        seen_at = token.last_updated_at or token.first_seen_at
+        streamed_at = self.streamed_at.get(token.mint, -STREAM_TRUST_SECONDS)
+        if growth > 0 and seen_at - streamed_at > STREAM_TRUST_SECONDS:
+            self._add(token.mint, Sol(growth), seen_at)
+
+    def _add(self, mint: Mint, sol: Sol, at: UnixSeconds) -> None:
+        half_life = self.settings.half_life_seconds
+        self.scores[mint] = with_trade(self.scores.get(mint), sol, at, half_life)
+        self.changed.add(mint)
+
+    def _forget(self, mint: Mint) -> None:
+        self.tokens.pop(mint, None)
+        self.scores.pop(mint, None)
+        self.streamed_at.pop(mint, None)
+        self.changed.discard(mint)
+
+    # One run.
+
+    async def publish(self) -> None:
+        """Send the changed scores of the hottest tokens; the others keep until the next run.
+
+        So do those of tokens that sync has not told of yet: what it will tell is to be added.
+        """
+        self._forget_strangers()
+        changed = sorted(self.changed & self.tokens.keys())
+        hottest = nlargest(self.settings.tokens, changed, key=self.scores.__getitem__)
+        updated = 0
+        for mint in hottest:
+            updated += await self._send_if_changed(mint)
+        await self._mark_silent()
+        self.environment.log.info(
+            "hot scores updated", updated=updated, skipped=len(hottest) - updated
+        )
+
+    def _forget_strangers(self) -> None:
+        """Scores of tokens that sync has not published; new ones may only be on their way."""
+        oldest = self.environment.clock() - STREAM_TRUST_SECONDS
+        for mint in self.scores.keys() - self.tokens.keys():
+            if self.streamed_at.get(mint, 0.0) <= oldest:
+                self._forget(mint)
+
+    async def _send_if_changed(self, mint: Mint) -> bool:
+        known = self.tokens.get(mint)
+        if known is None:  # forgotten while others were sent
+            return False
+        self.changed.discard(mint)
+        score = round(self.scores[mint], 4)
+        if known.hot_score == score:
+            self.counts["unchanged"] += 1
+            return False
+        await self._update(mint, {"hot_score": score})
+        self.counts["updated"] += 1
+        return True
+
+    async def _mark_silent(self) -> None:
+        now = self.environment.clock()
+        for token in list(self.tokens.values()):
+            if not is_retained(token, now):
+                self._forget(token.mint)
+            elif (
+                not token.silent and is_silent(token, now) and not self._was_just_heard(token, now)
+            ):
+                await self._update(token.mint, {"silent": True})
+                self.counts["silenced"] += 1
+
+    def _was_just_heard(self, token: Token, now: UnixSeconds) -> bool:
+        """True when a trade is known here that sync has not told of yet."""
+        return now - self.streamed_at.get(token.mint, -inf) < SILENT_AFTER_SECONDS
+
+    async def _update(self, mint: Mint, values: Mapping[str, Value]) -> None:
+        await self.updates.send(
+            TokenUpdated(
+                mint=mint, observed_at=self.environment.clock(), origin=ORIGIN, values=values
+            )
+        )

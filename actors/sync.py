@@ -1,0 +1,336 @@
+"""Sync: every update is durable in the buffer before anybody sees it, and in Postgres in time.
+
+    TokensAdmitted (from ingest), TokenUpdated (from all) -> Sync
+        -> append to the buffer -> TokenPublished -> gateway and jobs
+        -> flush, every interval -> rows in the store
+
+What Postgres costs follows the number of tokens that changed in an interval, not the number of
+updates. While the system is idle nothing is flushed: after one last flush the buffer keeps what
+still comes, until somebody looks.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+import trio
+from attrs import define, evolve, field, frozen
+
+from buffer import BufferedToken, UpdateBuffer
+from config.settings import SyncSettings
+from domain.errors import BufferUnavailable, StoreUnavailable
+from domain.lifecycle import is_retained
+from domain.merging import Observations, as_updates
+from domain.messages import (
+    ActivityChange,
+    Refused,
+    RosterWanted,
+    SyncMessage,
+    TokenPublished,
+    TokensAdmitted,
+    TokenUpdated,
+)
+from domain.roster import chunks
+from domain.table import TokenTable
+from domain.token import UPDATE_FIELDS
+from domain.values import Mint, Value, Version
+from store import TokenChange, TokenStore, WriteReceipt
+from store.bisection import write_around_refusals
+from supervision import Inbox, Outbox
+from supervision.environment import Environment
+from supervision.periodic import Activity, run_periodically
+
+ORIGIN = "sync"
+Result = TypeVar("Result")
+RETRY_SECONDS, RETRY_LONGEST_SECONDS = 0.25, 10.0
+MICROSECONDS = 1_000_000  # a version is at least the wall clock's microseconds
+
+
+@frozen(kw_only=True)
+class SyncInboxes:
+    messages: Inbox[SyncMessage]
+    control: Inbox[ActivityChange]
+    activity: Activity = field(factory=Activity)  # as last told; one for all lives of the actor
+
+
+@frozen(kw_only=True)
+class SyncDoors:
+    """The two stores that sync writes to."""
+
+    store: TokenStore
+    buffer: UpdateBuffer
+
+
+@define(kw_only=True)
+class Sync:
+    """Owns the table of tokens; the only writer of updates."""
+
+    # Messages in.
+    inboxes: SyncInboxes
+    # State.
+    doors: SyncDoors
+    table: TokenTable
+    settings: SyncSettings
+    environment: Environment
+    epoch: str | None = field(default=None, init=False)  # of the buffer's data
+    flushing: trio.Lock = field(factory=trio.Lock, init=False)
+    counts: Counter[str] = field(factory=Counter, init=False)
+    # Messages out, by subscriber.
+    publications: Mapping[str, Outbox[TokenPublished]]
+
+    async def run(self) -> None:
+        """Restore, serve until the mailbox closes, then flush what is left."""
+        await self._patiently(self.restore)
+        self.environment.readiness.set(ORIGIN, None)
+        activity = self.inboxes.activity
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(activity.obey, self.inboxes.control)
+            nursery.start_soon(self.flush_periodically, activity)
+            nursery.start_soon(self.flush_when_idled, activity)
+            nursery.start_soon(self.tidy_periodically)
+            await self.serve()
+            nursery.cancel_scope.cancel()
+        await self._patiently(self.flush)
+
+    def summary(self) -> Mapping[str, object]:
+        return {
+            "tokens": len(self.table.published),
+            "unflushed": len(self.table.unflushed),
+            **self.counts,
+        }
+
+    # Taking updates.
+
+    async def serve(self) -> None:
+        while True:
+            try:
+                batch = await self.inboxes.messages.receive_batch(self.settings.append_updates)
+            except trio.EndOfChannel:
+                return
+            await self.take(batch)
+
+    async def take(self, batch: Sequence[SyncMessage]) -> None:
+        """Make one batch durable, then visible."""
+        admitted = [t for m in batch if isinstance(m, TokensAdmitted) for t in m.tokens]
+        touched = dict.fromkeys(token.mint for token in admitted if self.table.admit(token))
+        news = self.table.news(m for m in batch if isinstance(m, TokenUpdated))
+        if news:
+            try:
+                changed = await self._append(news)
+            except BufferUnavailable:
+                await self.publish(touched)  # new tokens are durable without the buffer
+                changed = await self._patiently(partial(self._append, news))
+            touched |= dict.fromkeys(changed)
+        await self.publish(touched)
+        for message in batch:
+            if isinstance(message, RosterWanted):
+                await self._tell_all(message.subscriber)
+
+    async def _append(self, news: Mapping[Mint, Observations]) -> list[Mint]:
+        """Make news durable and note it in the table; the known tokens that it changed."""
+        updates = [u for mint, seen in news.items() for u in as_updates(mint, seen, ORIGIN)]
+        appended = await self.doors.buffer.append(updates)
+        self.counts["appended"] += len(appended.changed)
+        changed = []
+        for update in appended.changed:
+            accepted = {name: news[update.mint][name] for name in update.values}
+            if self.table.apply(update.mint, accepted) is not None:
+                changed.append(update.mint)
+        if self.epoch is None:
+            self.epoch = appended.epoch
+        elif appended.epoch != self.epoch:
+            await self._patiently(self._put_back)
+        return changed
+
+    async def _put_back(self) -> None:
+        """The buffer lost its data: give it all that is not in Postgres yet."""
+        held = self.table.unflushed.items()
+        updates = [u for mint, seen in held for u in as_updates(mint, seen, ORIGIN)]
+        spooled = [t for mint, t in self.table.stored.items() if t.id is None]
+        self.environment.log.warning(
+            "buffer lost its data, putting it back", updates=len(updates), new_tokens=len(spooled)
+        )
+        epoch = (await self.doors.buffer.append(())).epoch
+        for part in chunks(updates, self.settings.append_updates):
+            await self.doors.buffer.append(part)
+        if spooled:
+            await self.doors.buffer.spool(spooled)
+        self.epoch = epoch  # had it been lost once more, the next append tells
+
+    async def publish(self, mints: Iterable[Mint]) -> None:
+        for mint in mints:
+            # A flush beside this may just have let it go, when it is off the feed.
+            if (token := self.table.published.get(mint)) is not None:
+                for outbox in self.publications.values():
+                    await outbox.send(TokenPublished(token=token))
+
+    async def _tell_all(self, subscriber: str) -> None:
+        for token in list(self.table.published.values()):
+            await self.publications[subscriber].send(TokenPublished(token=token))
+
+    # Starting.
+
+    async def restore(self) -> None:
+        """Rebuild the table from Postgres, the spool and the buffer, and publish it."""
+        now = self.environment.clock()
+        await self.doors.store.open()
+        await self.doors.buffer.open()
+        for token in await self.doors.store.load(now, self.table.limit):
+            self.table.admit(token)
+        for token in await self.doors.buffer.spooled(self.table.limit):
+            self.table.admit(token)
+        after = Version(0)
+        while page := await self._dirty(after, self.settings.batch_rows):
+            after = page[-1].dirty_since
+            for buffered in page:
+                self.table.apply(buffered.mint, _as_observations(buffered))
+        await self._forget_watchers()
+        await self.publish(list(self.table.published))
+        tokens, unflushed = len(self.table.published), len(self.table.unflushed)
+        self.environment.log.info("tokens restored", tokens=tokens, unflushed=unflushed)
+
+    async def _forget_watchers(self) -> None:
+        """Clients of an earlier life are gone; those that are here are counted anew."""
+        now = self.environment.clock()
+        watched = [t.mint for t in self.table.published.values() if t.watcher_count]
+        await self._append({mint: {"watcher_count": (0, now)} for mint in watched})
+
+    # Flushing.
+
+    async def flush_periodically(self, activity: Activity) -> None:
+        await run_periodically(
+            lambda: self._patiently(self.flush),
+            interval_seconds=self.settings.interval_seconds,
+            activity=activity,
+            log=self.environment.log,
+            name="flush",
+        )
+
+    async def flush_when_idled(self, activity: Activity) -> None:
+        while True:
+            await activity.wait_idled()
+            activations = activity.activations
+            await self._patiently(self.flush)
+            await activity.wait_activated(activations)
+
+    async def tidy_periodically(self) -> None:
+        """Stay bounded also while idle: an hour of it is nothing, weeks fill any memory."""
+        while True:
+            await trio.sleep(self.settings.interval_seconds)
+            self.table.forget(self.environment.clock())
+            if len(self.table.unflushed) > self.table.limit:
+                await self._patiently(self.flush)
+
+    async def flush(self) -> None:
+        """Bring every dirty token to Postgres, a batch a commit; repeating one is harmless."""
+        async with self.flushing:
+            started = trio.current_time()
+            await self._append({})  # notices a loss of data
+            receipts: list[WriteReceipt] = []
+            after = Version(0)
+            # What becomes dirty during the flush is of the next one: else this might never end.
+            remaining = await self.doors.buffer.dirty_count()
+            while remaining > 0:
+                limit = min(remaining, self.settings.batch_rows)
+                page = await self._dirty(after, limit)
+                if not page:
+                    break
+                remaining -= len(page)
+                after = page[-1].dirty_since
+                receipts += await self._flush_page(page)
+            if receipts:
+                self._log_flush(receipts, trio.current_time() - started)
+
+    def _log_flush(self, receipts: Sequence[WriteReceipt], seconds: float) -> None:
+        self.environment.log.info(
+            "flush complete",
+            rows=sum(receipt.rows for receipt in receipts),
+            statements=sum(receipt.statements for receipt in receipts),
+            wal_bytes=sum(receipt.wal_bytes for receipt in receipts),
+            seconds=round(seconds, 4),
+        )
+
+    async def _flush_page(self, page: Sequence[BufferedToken]) -> Sequence[WriteReceipt]:
+        await self._find_unknown(token.mint for token in page)
+        settled = [token for token in page if self._id_of(token.mint) is not None]
+        overdue = [token for token in page if self._is_overdue(token)]
+        changes = [
+            _as_change(token_id, token, values)
+            for token in settled
+            if (token_id := self._id_of(token.mint)) is not None
+            and (values := self.table.unstored(token.mint, token.values))
+        ]
+        receipts, refused = await write_around_refusals(self.doors.store.write, changes)
+        lost = [self._refusal(change.mint, why, change.values) for change, why in refused]
+        lost += [self._refusal(token.mint, "no such token", token.values) for token in overdue]
+        if lost:
+            await self.doors.buffer.quarantine(lost)
+        # The others are parked until their token is in Postgres.
+        await self.doors.buffer.clear({t.mint: t.version for t in [*settled, *overdue]})
+        lost_mints = {row.mint for row in lost}
+        for token in [*settled, *overdue]:
+            if token.mint in lost_mints:
+                self.table.note_left(token.mint, token.values)
+            else:
+                self.table.note_flushed(token.mint, token.values, token.observed_at)
+        return receipts
+
+    async def _dirty(self, after: Version, limit: int) -> Sequence[BufferedToken]:
+        page = await self.doors.buffer.dirty(after, limit)
+        return [evolve(token, values=_of_this_release(token.values)) for token in page]
+
+    def _id_of(self, mint: Mint) -> int | None:
+        known = self.table.published.get(mint)
+        return None if known is None else known.id
+
+    async def _find_unknown(self, mints: Iterable[Mint]) -> None:
+        """Tokens that left the table can still change: an old coin that graduates, say."""
+        unknown = [mint for mint in mints if self._id_of(mint) is None]
+        found = await self.doors.store.find(unknown) if unknown else {}
+        await self.publish([mint for mint, token in found.items() if self.table.admit(token)])
+
+    def _is_overdue(self, token: BufferedToken) -> bool:
+        """True for what waited too long for its token, or for one that Postgres refused."""
+        known, now = self.table.published.get(token.mint), self.environment.clock()
+        if known is None:
+            return now - token.dirty_since / MICROSECONDS > self.settings.park_seconds
+        return known.id is None and not is_retained(known, now)
+
+    def _refusal(self, mint: Mint, reason: str, values: Mapping[str, Value]) -> Refused:
+        self.environment.log.warning("update quarantined", mint=mint, reason=reason)
+        self.counts["quarantined"] += 1
+        now = self.environment.clock()
+        return Refused(mint=mint, reason=reason, refused_at=now, values=values)
+
+    async def _patiently(self, action: Callable[[], Awaitable[Result]]) -> Result:
+        """Repeat `action` until both stores answer. What waits meanwhile is bounded: the mailbox
+        conflates by token, and the buffer holds one row a token."""
+        wait_seconds = RETRY_SECONDS
+        while True:
+            try:
+                return await action()
+            except (StoreUnavailable, BufferUnavailable) as error:
+                self.counts["unavailable"] += 1
+                self.environment.log.warning("a store is unavailable", error=str(error))
+                await trio.sleep(wait_seconds)
+                wait_seconds = min(wait_seconds * 2, RETRY_LONGEST_SECONDS)
+
+
+def _of_this_release(values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """The buffer may hold fields of another release of the service, which cannot be written."""
+    return {name: value for name, value in values.items() if name in UPDATE_FIELDS}
+
+
+def _as_observations(token: BufferedToken) -> Observations:
+    return {name: (value, token.observed_at) for name, value in token.values.items()}
+
+
+def _as_change(token_id: int, token: BufferedToken, values: Mapping[str, Value]) -> TokenChange:
+    return TokenChange(
+        token_id=token_id,
+        mint=token.mint,
+        version=token.version,
+        observed_at=token.observed_at,
+        values=values,
+    )

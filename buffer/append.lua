@@ -1,0 +1,195 @@
+-- Append: merge one batch of updates into the tokens' hashes, give versions, mark dirty, publish.
+-- One call a batch. It repeats domain/merging.py; the contract suite holds the two together.
+--
+-- KEYS  1 td:version  2 td:epoch  3 td:dirty  4 td:changes
+-- ARGV  1 batch: one flat JSON list (a list a token would take twice the time), for each token
+--           mint, count, is_unsure, count names, count values, count times of observation;
+--         a mint occurs once; a value is its JSON text; is_unsure: report a field also when we
+--         have its value already
+--       2 fields of which the greatest value wins: JSON object of true
+--       3 least version to give, microseconds
+--       4 newest version that the caller has been told
+--       5 name for a new epoch
+--       6 tokens in the batch  7 most tokens that may be dirty
+--       8 entries to keep on the stream, about
+--       9 seconds to remember a token without unflushed fields
+-- Answer  JSON {"epoch", "newest", "reported"}: for each token of the batch true (all fields),
+--         false (none) or the names; the error FULL, with nothing done, past the bound.
+--
+-- td:token:<mint> is a hash. Field "." holds two doubles: the newest and the cleared version;
+-- every other field its version, its time and its value's text. Doubles hold versions and times
+-- exactly, and struct reads them ten times as fast as a pattern would. A field with a version
+-- above the cleared one is unflushed; a token with such a field stands in td:dirty, by the
+-- version at which it became dirty. The hashes' keys are not in KEYS: a thousand of them would
+-- double the cost of the call, and only Redis Cluster, which is out of scope, asks for them.
+--
+-- Stream entries have one field, "changes": a JSON list of at most 50 changes, each
+-- {"mint", "version", "observed_at", "values"}.
+
+local VERSION, EPOCH, DIRTY, CHANGES = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local CHANGES_AN_ENTRY = 50
+local batch = cjson.decode(ARGV[1])
+local greatest_wins = cjson.decode(ARGV[2])
+local least_version, newest_told, fresh_epoch = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local tokens, most_dirty = tonumber(ARGV[6]), tonumber(ARGV[7])
+local stream_entries, clean_seconds = ARGV[8], ARGV[9]
+
+local call, concat, format = redis.call, table.concat, string.format
+local pack, unpack_doubles = struct.pack, struct.unpack
+local TWO_DOUBLES, AFTER_TWO_DOUBLES = '>dd', 17
+
+local function version_text(version)
+    return format('%.0f', version) -- tostring would round it to 14 digits
+end
+
+local waiting = call('ZCARD', DIRTY)
+if waiting + tokens > most_dirty then
+    return redis.error_reply('FULL ' .. waiting .. ' tokens wait to be flushed')
+end
+
+-- A newest version below what the caller has been told means that data was lost, if only the
+-- last second's, as by a server that had not yet written it to its disk.
+local newest = tonumber(call('GET', VERSION) or '0')
+local epoch = call('GET', EPOCH)
+if not epoch or newest < newest_told then
+    epoch = fresh_epoch
+    call('SET', EPOCH, epoch)
+end
+local newest_stored = newest
+newest = math.max(newest, newest_told)
+
+local changes, changes_count = {}, 0
+
+local function publish()
+    if changes_count > 0 then
+        call('XADD', CHANGES, 'MAXLEN', '~', stream_entries, '*',
+            'changes', '[' .. concat(changes, ',', 1, changes_count) .. ']')
+        changes_count = 0
+    end
+end
+
+local function add_change(mint, version, observed_at, members)
+    changes_count = changes_count + 1
+    changes[changes_count] = '{"mint":' .. cjson.encode(mint)
+        .. ',"version":' .. version_text(version)
+        .. ',"observed_at":' .. format('%.17g', observed_at)
+        .. ',"values":{' .. members .. '}}'
+    if changes_count == CHANGES_AN_ENTRY then
+        publish()
+    end
+end
+
+local function supersedes(name, value, observed_at, old_value, old_at)
+    if greatest_wins[name] then
+        return tonumber(value) > tonumber(old_value)
+    end
+    return observed_at >= old_at
+end
+
+-- The version of the token's newest change, and the one up to which it was flushed.
+local function marks_of(marks)
+    if marks then
+        return unpack_doubles(TWO_DOUBLES, marks)
+    end
+    return 0, 0
+end
+
+-- What a sighting of a field means: is it a change, is the value the one we have, and, if only
+-- our time of it is to move, the version that it keeps.
+local function judge(name, value, observed_at, old)
+    if not old then
+        return true, false, nil
+    end
+    local old_version, old_at = unpack_doubles(TWO_DOUBLES, old)
+    local old_value = string.sub(old, AFTER_TWO_DOUBLES)
+    if value == old_value then
+        return false, true, observed_at > old_at and old_version or nil
+    end
+    return supersedes(name, value, observed_at, old_value, old_at), false, nil
+end
+
+-- Filled anew for every token; their lengths are counted, not asked, because what a longer
+-- token left behind stays in them.
+local writes, members, reported = {}, {}, {}
+
+-- Write a changed token's hash; a dirty one never expires.
+local function write_changed(mint, key, marks, version, writes_count)
+    local last, cleared = marks_of(marks)
+    if last <= cleared then
+        call('ZADD', DIRTY, version_text(version), mint)
+        if marks then
+            call('PERSIST', key)
+        end
+    end
+    writes[writes_count + 1] = '.'
+    writes[writes_count + 2] = pack(TWO_DOUBLES, version, cleared)
+    call('HSET', key, unpack(writes, 1, writes_count + 2))
+end
+
+-- Write new times of unchanged values; they keep a clean token remembered.
+local function write_sighted(key, marks, writes_count)
+    local last, cleared = marks_of(marks)
+    call('HSET', key, unpack(writes, 1, writes_count))
+    if last <= cleared then
+        call('EXPIRE', key, clean_seconds)
+    end
+end
+
+-- Merge what the batch says of one token from position `first` on; how many names are reported.
+local function merge(mint, count, is_unsure, first)
+    local key = 'td:token:' .. mint
+    local stored = call('HMGET', key, '.', unpack(batch, first, first + count - 1))
+    local marks, version = stored[1], math.max(newest + 1, least_version)
+    local writes_count, members_count, reported_count, newest_at = 0, 0, 0, 0
+    for offset = 0, count - 1 do
+        local name, value = batch[first + offset], batch[first + count + offset]
+        local observed_at = batch[first + 2 * count + offset]
+        local is_change, is_known, kept_version =
+            judge(name, value, observed_at, stored[offset + 2])
+        if is_change then
+            members_count = members_count + 1
+            members[members_count] = '"' .. name .. '":' .. value
+            newest_at = math.max(newest_at, observed_at)
+        end
+        if is_change or (is_known and is_unsure) then
+            reported_count = reported_count + 1
+            reported[reported_count] = name
+        end
+        if is_change or kept_version then
+            writes[writes_count + 1] = name
+            writes[writes_count + 2] =
+                pack(TWO_DOUBLES, kept_version or version, observed_at) .. value
+            writes_count = writes_count + 2
+        end
+    end
+    if members_count > 0 then
+        newest = version
+        write_changed(mint, key, marks, version, writes_count)
+        add_change(mint, version, newest_at, concat(members, ',', 1, members_count))
+    elseif writes_count > 0 then
+        write_sighted(key, marks, writes_count)
+    end
+    return reported_count
+end
+
+local answers = {}
+local position = 1
+for token = 1, tokens do
+    local mint, count, is_unsure = batch[position], batch[position + 1], batch[position + 2]
+    local reported_count = merge(mint, count, is_unsure, position + 3)
+    if reported_count == count then
+        answers[token] = 'true'
+    elseif reported_count == 0 then
+        answers[token] = 'false'
+    else
+        answers[token] = '["' .. concat(reported, '","', 1, reported_count) .. '"]'
+    end
+    position = position + 3 + 3 * count
+end
+publish()
+
+if newest ~= newest_stored then
+    call('SET', VERSION, version_text(newest))
+end
+return '{"epoch":' .. cjson.encode(epoch) .. ',"newest":' .. version_text(newest)
+    .. ',"reported":[' .. concat(answers, ',') .. ']}'

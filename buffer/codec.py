@@ -1,0 +1,91 @@
+"""What the buffer keeps in Redis, as JSON and back, exactly.
+
+A single value travels and is compared as its JSON text: the server never parses one (Lua has
+only doubles), and `True`, `1` and `1.0` stay what they are.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import orjson
+
+from buffer import BufferedToken
+from domain.messages import Refused
+from domain.token import FIELDS, GREATEST_WINS, Status, Token
+from domain.values import Mint, UnixSeconds, Value, Version
+
+STATUS_FIELDS = ("status", "previous_status")
+
+
+def encode_values(values: Mapping[str, Value]) -> list[str]:
+    """The JSON texts of the values, by the fields' names; equal texts are equal values."""
+    texts = [orjson.dumps(value).decode() for value in values.values()]
+    if "null" in texts:  # what orjson makes of NaN and infinity
+        raise ValueError(f"JSON cannot say every one of {values!r}")
+    for name in GREATEST_WINS & values.keys():
+        if isinstance(values[name], bool | str):
+            raise TypeError(f"{name} is compared as a number, and {values[name]!r} is none")
+    return texts
+
+
+def decode_value(text: str) -> Value:
+    value: Value = orjson.loads(text)
+    return value
+
+
+def encode_token(token: Token) -> str:
+    """Every field that is known; absent ones are None again on the way back."""
+    known = attrs.asdict(token, recurse=False, filter=lambda _, value: value is not None)
+    texts = encode_values(known)
+    members = (f'"{name}":{text}' for name, text in zip(known, texts, strict=True))
+    return "{" + ",".join(members) + "}"
+
+
+def decode_token(row: Mapping[str, Any]) -> Token:
+    """A spooled token; fields of a newer release of the service are left out."""
+    known = {name: value for name, value in row.items() if name in FIELDS}
+    for name in STATUS_FIELDS:
+        if name in known:
+            known[name] = Status(known[name])
+    return Token(**known)
+
+
+def encode_refused(row: Refused) -> str:
+    """A row for the quarantine, which refuses nothing."""
+    return orjson.dumps(
+        {
+            "mint": row.mint,
+            "reason": _sayable(row.reason),
+            "refused_at": row.refused_at,
+            "values": {name: _sayable(value) for name, value in row.values.items()},
+        }
+    ).decode()
+
+
+def _sayable(value: Any) -> Any:
+    """The value itself, or its `repr` where JSON cannot say it: a person will read it."""
+    try:
+        is_sayable = orjson.dumps(value) != b"null"
+    except TypeError:
+        is_sayable = False
+    return value if is_sayable else ascii(value)
+
+
+def decode_refused(row: Mapping[str, Any]) -> Refused:
+    return Refused(
+        mint=Mint(row["mint"]),
+        reason=row["reason"],
+        refused_at=UnixSeconds(float(row["refused_at"])),
+        values=row["values"],
+    )
+
+
+def decode_buffered(row: Mapping[str, Any]) -> BufferedToken:
+    return BufferedToken(
+        mint=Mint(row["mint"]),
+        version=Version(row["version"]),
+        dirty_since=Version(row["dirty_since"]),
+        observed_at=UnixSeconds(float(row["observed_at"])),
+        values=row["values"],
+    )

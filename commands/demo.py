@@ -1,0 +1,268 @@
+"""The whole service on this machine, with a simulated market: nothing to set up, nothing left.
+
+    embedded Postgres and Redis, market on loopback  <-  the service, a process as in production
+
+Everything runs on loopback ports and in one temporary directory. Ctrl-C drains the service,
+stops the servers and removes the directory; --keep DIR keeps the data, and a later demo goes on
+with it. Even after kill -9 nothing stays: a caretaker process sees to that.
+"""
+
+import argparse
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+from commands.embedded import EmbeddedPostgres, EmbeddedRedis, RunDirectory, free_port
+from commands.market.clock import MarketClock, TimeLapse
+from commands.market.model import Market
+from commands.market.server import PUMPPORTAL_PATH, MarketServer
+from commands.screen import Screen
+from commands.service_process import ServiceProcess
+from domain.errors import BadConfiguration, ExitingError
+from domain.values import UnixSeconds
+
+HOST = "127.0.0.1"
+USUAL_PORT = 8080
+POLL_SECONDS = 0.2
+
+# Twelve minutes of the market in as many seconds: long enough for the first graduations.
+LAPSE = TimeLapse(market_seconds=720.0, real_seconds=12.0)
+
+# Shorter than in production, so that a visitor sees every job at work.
+PACE = {
+    "TOKEN_DISCOVERY__MARKET_DATA__INTERVAL_SECONDS": "5",
+    "TOKEN_DISCOVERY__MARKET_DATA__REQUESTS_PER_MINUTE": "280",
+    "TOKEN_DISCOVERY__HOT_SCORE__INTERVAL_SECONDS": "3",
+    "TOKEN_DISCOVERY__HOLDER_COUNT__INTERVAL_SECONDS": "10",
+    "TOKEN_DISCOVERY__ACTIVITY__WATCHERS_INTERVAL_SECONDS": "5",
+    "TOKEN_DISCOVERY__SYNC__INTERVAL_SECONDS": "12",
+}
+
+
+@frozen(kw_only=True)
+class DemoOptions:
+    """What the command line says."""
+
+    speed: float = 1.0
+    port: int | None = None  # of the page; None: the usual one, or any
+    keep: Path | None = None
+    seed: int = 7
+    duration_seconds: float | None = None  # None: until a signal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    speed = "how fast the market's time passes; 1 (default) is the real market's pace"
+    parser.add_argument("--speed", type=_positive, default=1.0, metavar="FACTOR", help=speed)
+    port = f"of the page; default {USUAL_PORT}, or a free one if that is taken"
+    parser.add_argument("--port", type=_port, metavar="PORT", help=port)
+    keep = "keep data and logs in DIR; default: keep nothing"
+    parser.add_argument("--keep", type=Path, metavar="DIR", help=keep)
+    parser.add_argument("--seed", type=int, default=7, help="of the market; default 7")
+    duration = "end by itself so long after it is ready; default: run until Ctrl-C"
+    parser.add_argument("--duration", type=_positive, metavar="SECONDS", help=duration)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return port
+
+
+def run(arguments: argparse.Namespace) -> int:
+    options = DemoOptions(
+        speed=arguments.speed,
+        port=arguments.port,
+        keep=arguments.keep,
+        seed=arguments.seed,
+        duration_seconds=arguments.duration,
+    )
+    try:
+        trio.run(demo, options)
+    except BaseExceptionGroup as group:
+        # Whatever ended the demo came through nurseries; a person wants the one reason.
+        raise _reason(group) from None
+    return 0
+
+
+def _reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error that says why, or the whole group if it is none of ours."""
+    ours: BaseException | None = group.subgroup(ExitingError)
+    while isinstance(ours, BaseExceptionGroup):
+        ours = ours.exceptions[0]
+    return ours or group
+
+
+async def demo(options: DemoOptions) -> None:
+    """Run until a signal or the duration's end; `ExitingError` if something does not start."""
+    screen = Screen(sys.stderr)
+    stopping = trio.CancelScope()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_stop_on_signal, stopping)
+        with stopping:
+            await _run(options, screen)
+        nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(
+    stopping: trio.CancelScope, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+) -> None:
+    """What runs is shut down in order, on its way out; a second signal does not disturb that."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        task_status.started()
+        async for _ in signals:
+            stopping.cancel()
+
+
+async def _run(options: DemoOptions, screen: Screen) -> None:
+    port = _page_port(options.port, screen)
+    with _directory(options.keep) as directory:
+        async with _servers(directory, screen) as (postgres, redis), _market(options) as market:
+            settings = _settings(postgres.url, redis.url, market.port, port)
+            service = ServiceProcess(directory, port, settings)
+            try:
+                await _present(service, market, options, screen)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await _drain(service, screen)
+
+
+async def _present(
+    service: ServiceProcess, market: MarketServer, options: DemoOptions, screen: Screen
+) -> None:
+    with screen.step("service is ready"):
+        service.start()
+        await service.wait_until_ready()
+    screen.line(f"\n  Open {service.url}/      operations: {service.url}/ops      end: Ctrl-C\n")
+    ready_at = time.monotonic()
+    shown_at = 0.0
+    while (
+        options.duration_seconds is None or time.monotonic() - ready_at < options.duration_seconds
+    ):
+        await trio.sleep(POLL_SECONDS)
+        service.require_running()
+        if time.monotonic() - shown_at >= screen.status_seconds:
+            shown_at = time.monotonic()
+            screen.status(_status(market, shown_at - ready_at))
+
+
+async def _drain(service: ServiceProcess, screen: Screen) -> None:
+    if not service.running:
+        await service.drain()  # it ended by itself, and why has been said already
+        return
+    with screen.step("service drained"):
+        code = await service.drain()
+    if code != 0:
+        screen.line(f"  the service ended with exit code {code}:\n{service.log_tail()}")
+
+
+def _status(market: MarketServer, seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    counts = market.counts()
+    return (
+        f"  {minutes:02d}:{rest:02d}  market: {counts['tokens']:,} coins, "
+        f"{counts['graduated']:,} graduated, {market.frames_sent:,} frames sent"
+    )
+
+
+# The parts.
+
+
+def _page_port(wanted: int | None, screen: Screen) -> int:
+    """The port of the page: the wanted one, the usual one, or any."""
+    port = USUAL_PORT if wanted is None else wanted
+    if _is_free(port):
+        return port
+    if wanted is not None:
+        raise BadConfiguration(f"port {wanted} is taken; choose another one with --port")
+    chosen = free_port()
+    screen.line(f"  port {USUAL_PORT} is taken; using {chosen}")
+    return chosen
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def _directory(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with RunDirectory() as path:
+            yield path
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadConfiguration(f"--keep {keep}: {error.strerror}") from error
+    yield keep.absolute()
+
+
+@asynccontextmanager
+async def _servers(
+    directory: Path, screen: Screen
+) -> AsyncIterator[tuple[EmbeddedPostgres, EmbeddedRedis]]:
+    """Both servers, stopped at the end whatever happens; every wait in them is bounded."""
+    postgres = EmbeddedPostgres(directory)
+    redis = EmbeddedRedis(directory, appendonly=True)
+    try:
+        with screen.step(f"PostgreSQL {postgres.version}"):
+            await trio.to_thread.run_sync(postgres.start)
+        with screen.step(f"{redis.binary.name}"):
+            await trio.to_thread.run_sync(redis.start)
+        yield postgres, redis
+    finally:
+        with trio.CancelScope(shield=True), screen.step("servers stopped"):
+            await trio.to_thread.run_sync(redis.stop)
+            await trio.to_thread.run_sync(postgres.stop)
+
+
+@asynccontextmanager
+async def _market(options: DemoOptions) -> AsyncIterator[MarketServer]:
+    clock = MarketClock(wall_clock=_now, speed=options.speed, lapse=LAPSE)
+    server = MarketServer(market=Market(options.seed), clock=clock)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        yield server
+        nursery.cancel_scope.cancel()
+
+
+def _now() -> UnixSeconds:
+    return UnixSeconds(time.time())
+
+
+def _settings(postgres_url: str, redis_url: str, market_port: int, port: int) -> dict[str, str]:
+    """The service's settings, as environment variables."""
+    market = f"{HOST}:{market_port}"
+    return PACE | {
+        "DATABASE_URL": postgres_url,
+        "REDIS_URL": redis_url,
+        "TOKEN_DISCOVERY__INGEST__URL": f"ws://{market}{PUMPPORTAL_PATH}",
+        "TOKEN_DISCOVERY__INGEST__API_KEY": "demo",
+        "TOKEN_DISCOVERY__INGEST__POOLS_URL": f"ws://{market}/",
+        "TOKEN_DISCOVERY__INGEST__POOLS_RPC_URL": f"http://{market}/",
+        "TOKEN_DISCOVERY__MARKET_DATA__URL": f"http://{market}",
+        "TOKEN_DISCOVERY__HOLDER_COUNT__URL": f"http://{market}",
+        "TOKEN_DISCOVERY__SOL_PRICE__URL": f"http://{market}",
+        "TOKEN_DISCOVERY__GATEWAY__HOST": HOST,
+        "TOKEN_DISCOVERY__GATEWAY__PORT": str(port),
+    }

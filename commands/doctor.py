@@ -1,0 +1,64 @@
+"""Check the settings and both servers; say what to change in their configuration, and why.
+
+Writes nothing. Exit code 0 when the service can run, 69 when a server cannot be reached, 78 when
+the settings or a server's configuration must be mended first.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import trio
+from attrs import asdict
+
+from buffer import facts as redis_facts
+from commands.advice import Finding, Gravity, on_postgres, on_redis
+from config.settings import Settings, load_settings
+from domain.errors import (
+    BadConfiguration,
+    BufferUnavailable,
+    StoreNotReached,
+    StoreUnavailable,
+)
+from store.postgres import PostgresSettings
+from store.postgres import facts as postgres_facts
+from supervision.offload import offload_to_threads
+
+MARKS = {Gravity.FAILURE: "FAIL", Gravity.ADVICE: "todo", Gravity.FINE: "ok"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file over the defaults")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = load_settings(arguments.config, os.environ)
+    findings, unreached = trio.run(_examine, settings)
+    for finding in sorted(findings, key=lambda finding: finding.gravity):
+        print(f"{MARKS[finding.gravity]:>4}  {finding.subject:<20} {finding.says}")
+    for problem in unreached:
+        print(f"token-discovery: {problem}", file=sys.stderr)
+    if unreached:
+        return StoreNotReached.exit_code
+    failed = any(finding.gravity is Gravity.FAILURE for finding in findings)
+    return BadConfiguration.exit_code if failed else 0
+
+
+async def _examine(settings: Settings) -> tuple[list[Finding], list[str]]:
+    """Findings on the servers that answer, and what the others' trouble is."""
+    findings: list[Finding] = []
+    unreached: list[str] = []
+    offload = offload_to_threads(threads=2)
+    try:
+        chosen = PostgresSettings(**asdict(settings.postgres))
+        findings += on_postgres(await postgres_facts.read_facts(chosen, offload))
+    except StoreUnavailable as error:
+        unreached.append(f"Postgres: {error}")
+    try:
+        redis = settings.redis
+        facts = await offload(redis_facts.read_facts, redis.url, redis.timeout_seconds)
+        findings += on_redis(facts)
+    except BufferUnavailable as error:
+        unreached.append(f"Redis: {error}")
+    return findings, unreached

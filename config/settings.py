@@ -1,0 +1,303 @@
+"""Settings: typed, frozen, validated together.
+
+default.toml holds every default and meaning; this module holds types and bounds. Layers, later
+over earlier: default.toml, the conventional variables (DATABASE_URL ...), `--config FILE`,
+TOKEN_DISCOVERY__<SECTION>__<NAME>. All problems are reported at once, in `SettingsInvalid`.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+from attrs.validators import ge, gt, in_, le, matches_re
+
+from domain.errors import SettingsInvalid
+
+DEFAULTS_FILE = Path(__file__).with_name("default.toml")
+ENVIRONMENT_PREFIX = "TOKEN_DISCOVERY__"
+CONVENTIONAL_VARIABLES = {
+    "DATABASE_URL": ("postgres", "url"),
+    "REDIS_URL": ("redis", "url"),
+    "HOST": ("gateway", "host"),
+    "PORT": ("gateway", "port"),
+}
+
+Raw = dict[tuple[str, str], tuple[object, str]]  # (section, name) -> value and where it stood
+
+
+def without_credentials(url: str) -> str:
+    """The address without user, password and query, fit for a log."""
+    return re.sub(r"\?.*", "?…", re.sub(r"//[^/@]*@", "//…@", url))
+
+
+def _address(*schemes: str, required: bool = False) -> Any:
+    pattern = rf"({'|'.join(schemes)})://\S+" + ("" if required else "|")
+    return field(validator=matches_re(pattern), repr=without_credentials)
+
+
+def _seconds() -> Any:
+    return field(validator=[gt(0), le(10_000_000)])
+
+
+def _count() -> Any:
+    return field(validator=[ge(1), le(100_000_000)])
+
+
+@frozen(kw_only=True)
+class PostgresSettings:
+    url: str = _address("postgresql", "postgres", required=True)
+    connect_timeout_seconds: float = _seconds()
+    statement_timeout_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class RedisSettings:
+    url: str = _address("redis", "rediss", "unix", required=True)
+    timeout_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class StartSettings:
+    deadline_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class IngestSettings:
+    url: str = _address("wss?")
+    api_key: str = field(repr=False)
+    pools_url: str = _address("wss?")
+    pools_rpc_url: str = _address("https?")
+    pools_timeout_seconds: float = _seconds()
+    commit_delay_seconds: float = field(validator=[ge(0), le(10)])
+    commit_tokens: int = field(validator=[ge(1), le(10_000)])
+    commit_timeout_seconds: float = _seconds()
+    silence_seconds: float = _seconds()
+    reconnect_seconds: float = _seconds()
+    reconnect_longest_seconds: float = _seconds()
+    trade_subscriptions: int = field(validator=[ge(0), le(100_000)])
+    recent_mints: int = _count()
+
+
+@frozen(kw_only=True)
+class MarketDataSettings:
+    url: str = _address("https?")
+    interval_seconds: float = _seconds()
+    tokens: int = _count()
+    requests_per_minute: float = field(validator=gt(0))
+    timeout_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class HolderCountSettings:
+    provider: str = field(validator=in_(("jupiter", "rpc", "off")))
+    url: str = _address("https?")
+    interval_seconds: float = _seconds()
+    tokens: int = _count()
+    requests_per_minute: float = field(validator=gt(0))
+    timeout_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class SolPriceSettings:
+    url: str = _address("https?")
+    interval_seconds: float = _seconds()
+    timeout_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class HotScoreSettings:
+    interval_seconds: float = _seconds()
+    tokens: int = _count()
+    half_life_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class ActivitySettings:
+    idle_after_seconds: float = _seconds()
+    watchers_interval_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class SyncSettings:
+    interval_seconds: float = _seconds()
+    batch_rows: int = field(validator=[ge(1), le(100_000)])
+    append_updates: int = field(validator=[ge(1), le(100_000)])
+    park_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class TrackingSettings:
+    tokens: int = _count()
+
+
+@frozen(kw_only=True)
+class GatewaySettings:
+    host: str = field(validator=matches_re(r"\S+"))
+    port: int = field(validator=[ge(0), le(65535)])
+    clients: int = _count()
+    board_tokens: int = field(validator=[ge(1), le(1000)])
+    delta_interval_seconds: float = _seconds()
+    delta_history: int = field(validator=[ge(1), le(1_000_000)])
+    client_queue_bytes: int = field(validator=[ge(1024), le(1 << 30)])
+    send_timeout_seconds: float = _seconds()
+    request_timeout_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class SupervisionSettings:
+    restarts: int = field(validator=[ge(0), le(1_000_000)])
+    restart_window_seconds: float = _seconds()
+    backoff_seconds: float = _seconds()
+    backoff_longest_seconds: float = _seconds()
+    crashes_before_quarantine: int = _count()
+
+
+@frozen(kw_only=True)
+class ShutdownSettings:
+    deadline_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class LoggingSettings:
+    level: str = field(
+        validator=in_(("debug", "info", "warning", "error")), metadata={"reloadable": True}
+    )
+    format: str = field(validator=in_(("json", "console")))
+    dump_directory: str = field()
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything that can be set; the sections and names of default.toml."""
+
+    postgres: PostgresSettings
+    redis: RedisSettings
+    start: StartSettings
+    ingest: IngestSettings
+    market_data: MarketDataSettings
+    holder_count: HolderCountSettings
+    sol_price: SolPriceSettings
+    hot_score: HotScoreSettings
+    activity: ActivitySettings
+    sync: SyncSettings
+    tracking: TrackingSettings
+    gateway: GatewaySettings
+    supervision: SupervisionSettings
+    shutdown: ShutdownSettings
+    logging: LoggingSettings
+
+
+def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
+    """The settings of all layers; `SettingsInvalid` lists every problem there is."""
+    problems: list[str] = []
+    raw = _layers(file, environment, problems)
+    sections: dict[str, Any] = {}
+    for attribute in attrs.fields(Settings):
+        values = {
+            name: given for (section, name), given in raw.items() if section == attribute.name
+        }
+        sections[attribute.name] = _section(attribute.name, attribute.type, values, problems)
+    known = {(section, setting.name) for section, setting in _every_setting()}
+    problems += [
+        f"{section}.{name}: no such setting ({where})"
+        for (section, name), (_, where) in raw.items()
+        if (section, name) not in known
+    ]
+    if problems:
+        raise SettingsInvalid(sorted(problems))
+    return Settings(**sections)
+
+
+def changed_names(old: Settings, new: Settings) -> tuple[list[str], list[str]]:
+    """Names that differ: those that can change while the service runs, and those that cannot."""
+    changed = [
+        (f"{section}.{setting.name}", setting.metadata.get("reloadable", False))
+        for section, setting in _every_setting()
+        if _value(old, section, setting.name) != _value(new, section, setting.name)
+    ]
+    return [name for name, free in changed if free], [name for name, free in changed if not free]
+
+
+def _value(settings: Settings, section: str, name: str) -> object:
+    return getattr(getattr(settings, section), name)
+
+
+def _every_setting() -> Iterator[tuple[str, "attrs.Attribute[Any]"]]:
+    for section in attrs.fields(Settings):
+        section_type: Any = section.type
+        for setting in attrs.fields(section_type):
+            yield section.name, setting
+
+
+def _layers(file: Path | None, environment: Mapping[str, str], problems: list[str]) -> Raw:
+    raw = _flat(tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8")), "default.toml", problems)
+    for variable, key in CONVENTIONAL_VARIABLES.items():
+        if environment.get(variable):
+            raw[key] = (environment[variable], variable)
+    if file is not None:
+        try:
+            raw |= _flat(tomllib.loads(file.read_text(encoding="utf-8")), str(file), problems)
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            problems.append(f"{file}: {error}")
+    for variable, text in environment.items():
+        if variable.startswith(ENVIRONMENT_PREFIX):
+            section, _, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+            raw[section, name] = (text, variable)
+    return raw
+
+
+def _flat(document: Mapping[str, object], where: str, problems: list[str]) -> Raw:
+    raw: Raw = {}
+    for section, values in document.items():
+        if isinstance(values, dict):
+            raw |= {(section, name): (value, where) for name, value in values.items()}
+        else:
+            problems.append(f"{section}: stands outside every section ({where})")
+    return raw
+
+
+def _section(
+    section: str,
+    section_type: Any,
+    values: Mapping[str, tuple[object, str]],
+    problems: list[str],
+) -> object:
+    """The section, or None when one of its values is in `problems` now."""
+    converted: dict[str, object] = {}
+    before = len(problems)
+    for setting in attrs.fields(section_type):
+        value, where = values[setting.name]
+        try:
+            converted[setting.name] = checked = _converted(value, setting.type)
+            if setting.validator:
+                setting.validator(None, setting, checked)
+        except (ValueError, TypeError) as error:
+            reason = _reason(error, without_credentials(str(value)))
+            problems.append(f"{section}.{setting.name}: {reason} ({where})")
+    return section_type(**converted) if len(problems) == before else None
+
+
+def _converted(value: object, wanted: type | None) -> object:
+    """`value` as the type its setting has; environment values come as text."""
+    if wanted is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        number = float(value)
+        if not isfinite(number):
+            raise ValueError("must be a finite number")
+        return number
+    if wanted is int and isinstance(value, str):
+        return int(value)
+    if wanted is None or type(value) is not wanted:
+        raise TypeError(f"must be a {getattr(wanted, '__name__', wanted)}")
+    return value
+
+
+def _reason(error: Exception, shown: str) -> str:
+    text = str(error.args[0]) if error.args else str(error)
+    if "must match regex" in text:
+        return f"{shown!r} is not a usable address" if shown else "must be given"
+    return text if shown in text else f"{text}, not {shown!r}"

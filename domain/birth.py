@@ -1,0 +1,100 @@
+"""From what the world said to what is stored: a birth, a trade, a migration, a new pool.
+
+TokenCreated, PoolCreated -> Token (its identity)
+TokenCreated, TradeSeen, MigrationSeen, PoolCreated -> values of a TokenUpdated
+"""
+
+from domain.lifecycle import bonding_progress, sol_raised, sol_to_graduate, status_from_progress
+from domain.messages import MigrationSeen, PoolCreated, TokenCreated, TradeSeen
+from domain.token import Status, Token
+from domain.values import Sol, Value
+
+COMPLETE_PERCENT = 100.0
+
+
+def born_token(event: TokenCreated | PoolCreated) -> Token:
+    """The identity of a new token, as it is written once."""
+    if isinstance(event, PoolCreated):
+        return Token(
+            mint=event.mint,
+            first_seen_at=event.seen_at,
+            decimals=event.decimals,
+            pool_type=event.venue,
+            last_updated_at=event.seen_at,
+        )
+    progress = 0.0 if event.curve_tokens is None else bonding_progress(event.curve_tokens)
+    return Token(
+        mint=event.mint,
+        first_seen_at=event.seen_at,
+        symbol=event.symbol,
+        name=event.name,
+        metadata_uri=event.metadata_uri,
+        creator_wallet=event.creator_wallet,
+        bonding_curve_key=event.bonding_curve_key,
+        decimals=event.decimals,
+        total_supply=event.total_supply,
+        pool_type=event.venue,
+        bonding_curve_progress=progress,
+        last_updated_at=event.seen_at,
+    )
+
+
+def birth_values(event: TokenCreated, *, on_curve: bool) -> dict[str, Value]:
+    """What a birth says beyond the identity; a migration may have come before it."""
+    curve_tokens, curve_sol = (event.curve_tokens, event.curve_sol) if on_curve else (None, None)
+    values = _curve_values(curve_tokens, curve_sol, event.market_cap_sol)
+    if event.initial_buy_sol:
+        values["last_trade_at"] = event.seen_at
+    return values
+
+
+def trade_values(event: TradeSeen, *, on_curve: bool) -> dict[str, Value]:
+    """What a trade says; a token that has left its curve takes no curve values any more."""
+    curve_tokens, curve_sol = (event.curve_tokens, event.curve_sol) if on_curve else (None, None)
+    values = _curve_values(curve_tokens, curve_sol, event.market_cap_sol)
+    return values | {"last_trade_at": event.seen_at, "silent": False}
+
+
+def migration_values(event: MigrationSeen) -> dict[str, Value]:
+    """A confirmed migration: the curve is sold out. The frame's pool is a venue, no address."""
+    return {
+        "status": int(Status.BONDED),
+        "pool_type": event.venue,
+        "pool_created_at": event.seen_at,
+        "bonding_curve_progress": COMPLETE_PERCENT,
+        "sol_to_graduate": 0.0,
+        "silent": False,
+    }
+
+
+def pool_values(event: PoolCreated) -> dict[str, Value]:
+    """A pool on an exchange; only one that a launch-pad opened is a migration."""
+    values: dict[str, Value] = {
+        "pool_address": event.pool_address,
+        "pool_type": event.venue,
+        "pool_created_at": event.created_at,
+    }
+    if event.is_migration:
+        values |= {
+            "status": int(Status.BONDED),
+            "bonding_curve_progress": COMPLETE_PERCENT,
+            "sol_to_graduate": 0.0,
+            "silent": False,
+        }
+    return values
+
+
+def _curve_values(
+    curve_tokens: float | None, curve_sol: Sol | None, market_cap_sol: Sol | None
+) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    if curve_tokens is not None:
+        progress = bonding_progress(curve_tokens)
+        values["bonding_curve_progress"] = progress
+        values["status"] = int(status_from_progress(progress))
+    if curve_sol is not None:
+        values["sol_raised"] = round(sol_raised(curve_sol), 6)
+        values["sol_to_graduate"] = round(sol_to_graduate(curve_sol), 6)
+    if market_cap_sol is not None:
+        values["market_cap_sol"] = round(market_cap_sol, 6)
+    return values

@@ -1,0 +1,136 @@
+"""The tokens as sync knows them: as published, as stored, and what lies in between.
+
+published  everything durable, what clients see: stored and unflushed together
+stored     what Postgres holds, so that an unchanged value is not written
+unflushed  what only the buffer holds, so that a buffer that loses its data gets it back
+"""
+
+from collections.abc import Iterable, Mapping
+
+from attrs import Factory, define
+
+from domain.lifecycle import is_retained
+from domain.merging import Observations, fold
+from domain.messages import TokenUpdated
+from domain.token import Status, Token, with_values
+from domain.values import Mint, UnixSeconds, Value
+
+# What tells of a change of status, and says nothing without one.
+STATUS_FIELDS = ("status", "previous_status", "status_changed_at")
+
+
+@define
+class TokenTable:
+    """At most `limit` tokens, the oldest go first; unflushed values of others are kept beside."""
+
+    limit: int
+    published: dict[Mint, Token] = Factory(dict)
+    stored: dict[Mint, Token] = Factory(dict)
+    unflushed: dict[Mint, Observations] = Factory(dict)
+
+    # Taking.
+
+    def admit(self, token: Token) -> bool:
+        """Take a durable token; True when that is news. Updates that came before it now apply."""
+        known = self.published.get(token.mint)
+        if known is not None and (known.id is not None or token.id is None):
+            return False
+        # New, or spooled before and in Postgres now, which may have known it all along.
+        self.stored[token.mint] = token
+        self.published[token.mint] = _with_observations(token, self.unflushed.get(token.mint, {}))
+        return True
+
+    def news(self, updates: Iterable[TokenUpdated]) -> dict[Mint, Observations]:
+        """The updates folded by token, without the values that their token has already."""
+        by_mint: dict[Mint, Observations] = {}
+        for update in updates:
+            fold(by_mint.setdefault(update.mint, {}), update)
+        news = {mint: self._new_part(mint, observed) for mint, observed in by_mint.items()}
+        return {mint: observed for mint, observed in news.items() if observed}
+
+    def _new_part(self, mint: Mint, observed: Observations) -> Observations:
+        token = self.published.get(mint)
+        new = dict(observed)
+        if "status" in new:
+            self._tell_of_status(mint, token, new)
+        if token is None:
+            return new
+        return {name: seen for name, seen in new.items() if getattr(token, name) != seen[0]}
+
+    def _tell_of_status(self, mint: Mint, token: Token | None, new: Observations) -> None:
+        """A status that grew says when and from what; one that did not is no news."""
+        early = self.unflushed.get(mint, {}).get("status", (0, 0.0))[0]
+        reached = early if token is None else token.status
+        status, observed_at = new.pop("status")
+        if int(status) <= int(reached):
+            return
+        new["status"] = status, observed_at
+        new["status_changed_at"] = observed_at, observed_at
+        if token is not None:  # else it is not known what came before
+            new["previous_status"] = int(reached), observed_at
+
+    def apply(self, mint: Mint, accepted: Observations) -> Token | None:
+        """Note what the buffer accepted; the token as it now is, None while it is unknown."""
+        if not accepted:
+            return self.published.get(mint)
+        self.unflushed.setdefault(mint, {}).update(accepted)
+        token = self.published.get(mint)
+        if token is None:
+            return None
+        token = self.published[mint] = _with_observations(token, accepted)
+        return token
+
+    # Flushing.
+
+    def unstored(self, mint: Mint, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Those of `values` that Postgres does not hold already."""
+        stored = self.stored.get(mint)
+        if stored is None:
+            return dict(values)
+        telling = _without_old_status(stored, values)
+        return {name: value for name, value in telling.items() if getattr(stored, name) != value}
+
+    def note_flushed(
+        self, mint: Mint, values: Mapping[str, Value], observed_at: UnixSeconds
+    ) -> None:
+        """Postgres holds `values` now; what came later is unflushed still."""
+        if (stored := self.stored.get(mint)) is not None:
+            self.stored[mint] = with_values(stored, values, observed_at)
+        self.note_left(mint, values)
+
+    def note_left(self, mint: Mint, values: Mapping[str, Value]) -> None:
+        """`values` have left the buffer for good: flushed, or in quarantine."""
+        held = self.unflushed.get(mint, {})
+        for name in [n for n, value in values.items() if n in held and held[n][0] == value]:
+            del held[name]
+        if not held:
+            self.unflushed.pop(mint, None)
+
+    # Staying bounded.
+
+    def forget(self, now: UnixSeconds) -> int:
+        """Drop flushed tokens that are off the feed, then the oldest beyond the limit."""
+        flushed = [t for t in self.published.values() if t.mint not in self.unflushed]
+        gone = {token.mint for token in flushed if not is_retained(token, now)}
+        surplus = len(self.published) - len(gone) - self.limit
+        if surplus > 0:
+            remaining = (token for token in flushed if token.mint not in gone)
+            oldest = sorted(remaining, key=lambda token: token.first_seen_at)
+            gone.update(token.mint for token in oldest[:surplus])
+        for mint in gone:
+            del self.published[mint], self.stored[mint]
+        return len(gone)
+
+
+def _with_observations(token: Token, observed: Observations) -> Token:
+    values = _without_old_status(token, {name: value for name, (value, _) in observed.items()})
+    if not values:
+        return token
+    return with_values(token, values, max(observed[name][1] for name in values))
+
+
+def _without_old_status(token: Token, values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """What was said of a status before the token was known may be old news to it."""
+    if int(values.get("status", Status.NEW)) > token.status:
+        return values
+    return {name: value for name, value in values.items() if name not in STATUS_FIELDS}

@@ -1,0 +1,102 @@
+"""Every tracked token, and the orders in which clients ask for them.
+
+A live token stands on one shelf, that of its status; a silent one (shown as DEAD) on none, but
+it can still be looked up. Tokens past their retention are pruned, and past `limit` tokens the
+one whose retention ends first goes.
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+
+from attrs import Factory, define, field
+
+from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
+from domain.token import Status, Token
+from domain.values import Mint, UnixSeconds
+from feed.ranking import Ranking, RankRule, greatest_first, newest_first
+
+
+def retained_until(token: Token) -> UnixSeconds:
+    """When `lifecycle.is_retained` turns false."""
+    if token.status is Status.BONDED:
+        since = token.status_changed_at or token.first_seen_at
+        return UnixSeconds(since + RETAIN_BONDED_SECONDS)
+    return UnixSeconds(token.first_seen_at + RETAIN_NEW_SECONDS)
+
+
+def _is_live(token: Token) -> bool:
+    return token.status is Status.BONDED or not token.silent
+
+
+def _heat(token: Token) -> float | None:
+    score = token.hot_score
+    return None if score is None or not isfinite(score) or not _is_live(token) else -score
+
+
+SORT_RULES: Mapping[str, RankRule] = {
+    "hot": lambda token: greatest_first(token.hot_score),
+    "volume": lambda token: greatest_first(token.volume_24h),
+    "marketcap": lambda token: greatest_first(token.market_cap_usd),
+    "recent": lambda token: newest_first(token.last_trade_at),
+    "graduating": lambda token: greatest_first(token.bonding_curve_progress),
+    "bonded": lambda token: newest_first(token.status_changed_at),
+    "new": lambda token: newest_first(token.first_seen_at),
+    "watched": lambda token: greatest_first(token.watcher_count),
+    "alphabetical": lambda token: (token.symbol or token.name or "\U0010ffff").casefold(),
+}
+
+Shelf = Mapping[str, Ranking]  # by name of the order
+
+
+def _empty_shelves() -> dict[Status, Shelf]:
+    return {status: {name: Ranking(rule) for name, rule in SORT_RULES.items()} for status in Status}
+
+
+@define(eq=False)
+class Catalogue:
+    """The tokens as they were last published."""
+
+    limit: int
+    tokens: dict[Mint, Token] = field(init=False, factory=dict)
+    shelves: Mapping[Status, Shelf] = field(init=False, factory=_empty_shelves)
+    hot: Ranking = field(init=False, default=Factory(lambda: Ranking(_heat)))
+    version: int = field(init=False, default=0)  # grows with every change
+    _endings: Ranking = field(init=False, default=Factory(lambda: Ranking(retained_until)))
+
+    def put(self, token: Token) -> None:
+        """Learn of a token as it now is."""
+        before = self.tokens.get(token.mint)
+        if before is token:
+            return
+        self.tokens[token.mint] = token
+        self._rank(before, token)
+        ending = self._endings.first()
+        if ending is not None and len(self.tokens) > self.limit:
+            self._forget(ending[1])
+
+    def prune(self, now: UnixSeconds) -> int:
+        """Forget the tokens past their retention; how many they were."""
+        before = len(self.tokens)
+        while (ending := self._endings.first()) is not None and float(ending[0]) <= now:
+            self._forget(ending[1])
+        return before - len(self.tokens)
+
+    def _forget(self, mint: Mint) -> None:
+        self._rank(self.tokens.pop(mint), None)
+
+    def _rank(self, before: Token | None, after: Token | None) -> None:
+        self.version += 1
+        self._endings.change(before, after)
+        self.hot.change(before, after)
+        here = before.status if before is not None and _is_live(before) else None
+        there = after.status if after is not None and _is_live(after) else None
+        if here is there and here is not None:
+            for ranking in self.shelves[here].values():
+                ranking.change(before, after)
+            return
+        if here is not None:
+            for ranking in self.shelves[here].values():
+                ranking.change(before, None)
+        if there is not None:
+            for ranking in self.shelves[there].values():
+                ranking.change(None, after)

@@ -1,0 +1,99 @@
+"""All WebSocket clients: how they come and go, and how a publication reaches them.
+
+boards --publication--> Hub --frames, built once--> every Session
+"""
+
+from itertools import count
+from random import Random
+
+import trio
+from attrs import define, field
+from trio_websocket import WebSocketConnection, wrap_server_stream
+
+from domain.messages import CensusTaken, ClientConnected, ClientLeft
+from feed import Announce, FeedSettings
+from feed.board import Boards, Publication
+from feed.frames import GOING_AWAY, PING_FRAME, FramedPublication, close_frame
+from feed.outgoing import Outgoing
+from feed.session import Broadcast, Session, SessionStream
+
+LARGEST_MESSAGE = 16 * 1024  # characters
+KEEPALIVE_SECONDS = 20.0
+SILENT_SECONDS = 65.0  # three pings unanswered: the client has vanished
+FAREWELL_SECONDS = 1.0  # to tell activity that a client has left, even during a cancellation
+CLIENTS_AT_ONCE = 64  # frames sent between two checkpoints: about half a millisecond
+
+
+@define(eq=False)
+class Hub:
+    """All WebSocket clients."""
+
+    settings: FeedSettings
+    boards: Boards
+    announce: Announce
+    random: Random
+    broadcast: Broadcast = field(init=False)
+    sessions: dict[int, Session] = field(init=False, factory=dict)
+    served: int = field(init=False, default=0)  # clients, ever
+    _numbers: "count[int]" = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.broadcast = Broadcast(self.settings, self.boards, self.announce)
+        # No client of an earlier life of the gateway has the same number.
+        self._numbers = count(self.random.getrandbits(32) << 20)
+
+    async def publish(self, publication: Publication) -> None:
+        """Send one publication to everybody who follows; the rest of the process runs on."""
+        framed = self.broadcast.latest = FramedPublication.of(publication)
+        for position, session in enumerate(list(self.sessions.values())):
+            session.deliver(framed)
+            if position % CLIENTS_AT_ONCE == CLIENTS_AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
+
+    async def serve(self, outgoing: Outgoing, handshake: bytes, unread: bytes) -> None:
+        """One WebSocket client, from its handshake to its end."""
+        stream = SessionStream(outgoing, handshake, unread, self.settings.client_queue_bytes)
+        # The reader has a nursery of its own: some frames make it raise (a ping after a close).
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(self.settings.request_timeout_seconds):
+                request = await wrap_server_stream(
+                    nursery, stream, max_message_size=LARGEST_MESSAGE
+                )
+                connection = await request.accept()
+            stream.is_accepted.set()
+            await self._attend(Session(next(self._numbers), self.broadcast, stream), connection)
+            nursery.cancel_scope.cancel()
+
+    async def _attend(self, session: Session, connection: WebSocketConnection) -> None:
+        session.offset = self.broadcast.latest.offset
+        self.sessions[session.client] = session
+        self.served += 1
+        try:
+            await self.announce(ClientConnected(client=session.client))
+            await session.serve(connection)
+        finally:
+            del self.sessions[session.client]
+            with trio.move_on_after(FAREWELL_SECONDS, shield=True):
+                await self.announce(ClientLeft(client=session.client))
+
+    async def keep_alive(self) -> None:
+        """Ping everybody; give up who has not been heard of for three pings."""
+        while True:
+            await trio.sleep(KEEPALIVE_SECONDS)
+            for session in list(self.sessions.values()):
+                await trio.lowlevel.checkpoint()
+                if trio.current_time() - session.stream.heard_at > SILENT_SECONDS:
+                    session.outgoing.give_up()
+                elif not session.outgoing.queued_bytes:
+                    session.outgoing.put(PING_FRAME)
+
+    def say_goodbye(self) -> None:
+        """Tell every client that the server goes away; they are to close."""
+        for session in self.sessions.values():
+            session.outgoing.put(close_frame(GOING_AWAY))
+            session.outgoing.seal()
+
+    def census(self) -> CensusTaken:
+        """Who is connected, and what each watches."""
+        watched = {client: frozenset(s.watched) for client, s in self.sessions.items()}
+        return CensusTaken(watched=watched)

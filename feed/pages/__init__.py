@@ -1,0 +1,55 @@
+"""The static pages, read once: `/`, `/ops` and what they load.
+
+No framework, no build step, nothing from elsewhere: the content security policy allows the
+page's own origin only. Strings of tokens are hostile and only ever become text nodes.
+"""
+
+import gzip
+from collections.abc import Mapping
+from importlib.resources import files
+
+from attrs import frozen
+
+from domain.scoring import LANDMARK
+
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+FILES = {
+    "/": "feed.html",
+    "/ops": "ops.html",
+    "/assets/common.css": "common.css",
+    "/assets/feed.css": "feed.css",
+    "/assets/feed.js": "feed.js",
+    "/assets/board.js": "board.js",
+    "/assets/card.js": "card.js",
+    "/assets/live.js": "live.js",
+    "/assets/ops.css": "ops.css",
+    "/assets/ops.js": "ops.js",
+    "/assets/icon.svg": "icon.svg",
+}
+
+
+@frozen
+class Page:
+    """One file, plain and compressed."""
+
+    content_type: str
+    body: bytes
+    compressed: bytes
+
+
+def load_pages(half_life_seconds: float) -> Mapping[str, Page]:
+    """Every page by its path; the feed page is told how hot scores decay."""
+    return {path: _page(name, half_life_seconds) for path, name in FILES.items()}
+
+
+def _page(name: str, half_life_seconds: float) -> Page:
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    text = text.replace("{half_life_seconds}", f"{half_life_seconds:g}")
+    body = text.replace("{landmark_seconds}", f"{LANDMARK:.0f}").encode()
+    suffix = name[name.rindex(".") :]
+    return Page(CONTENT_TYPES[suffix], body, gzip.compress(body, mtime=0))

@@ -1,0 +1,165 @@
+// One token's card. Whatever a token says of itself only ever becomes text.
+
+const meta = (name) => Number(document.querySelector(`meta[name="${name}"]`).content);
+const HALF_LIFE = meta("half-life-seconds"), LANDMARK = meta("landmark-seconds");
+const TEMPLATE = document.getElementById("card-template");
+const LINKS = [["twitter", "x", "X"], ["telegram", "telegram", "Telegram"], ["website", "globe", "Website"]];
+const UNKNOWN = "–";
+
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+const dollars = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3, style: "currency", currency: "USD" });
+
+export function ageText(since, now) {
+  const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)}h`;
+  return `${Math.floor(seconds / 86400)}d`;
+}
+
+/** SOL of trading that a score is worth now; as domain/scoring.py's decayed_sol. */
+export function heat(score, now) {
+  return score === null ? null : 2 ** Math.min(score - (now / 1000 - LANDMARK) / HALF_LIFE, 1000);
+}
+
+/** An http(s) address, or null for anything else that a hostile profile may hold. */
+export function safeAddress(text) {
+  try {
+    const address = new URL(text);
+    return ["https:", "http:"].includes(address.protocol) ? address.href : null;
+  } catch {
+    return null;
+  }
+}
+
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("aria-hidden", "true");
+  svg.appendChild(document.createElementNS(svg.namespaceURI, "use")).setAttribute("href", `#icon-${name}`);
+  return svg;
+}
+
+export class Card {
+  constructor(item, board, actions) {
+    this.element = TEMPLATE.content.firstElementChild.cloneNode(true);
+    this.board = board;
+    this.parts = Object.fromEntries(
+      ["avatar", "symbol", "name", "age", "copy", "links", "cap b", "change", "curve", "percent", "volume", "trades", "holders", "heat", "heat-cell", "watch"]
+        .map((name) => [name, this.element.querySelector(`.${name}`)]),
+    );
+    this.mint = item.mint;
+    this.parts.copy.querySelector("code").textContent = `${item.mint.slice(0, 4)}…${item.mint.slice(-4)}`;
+    this.parts.copy.title = item.mint;
+    this.parts.copy.setAttribute("aria-label", `Copy mint ${item.mint}`);
+    this.parts.copy.onclick = () => this.copy();
+    this.parts.watch.onclick = () => actions.watch(item.mint);
+    this.parts.avatar.style.setProperty("--hue", [...item.mint].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 360, 7));
+    this.show(item, Date.now());
+    this.element.classList.add("arrived");
+  }
+
+  show(item, now) {
+    const before = this.item;
+    this.item = item;
+    const symbol = (item.symbol ?? "").trim() || item.name?.trim() || item.mint.slice(0, 4);
+    this.text("symbol", symbol);
+    this.text("name", (item.name ?? "").trim() === symbol ? "" : (item.name ?? "").trim());
+    this.text("avatar", [...symbol.replace(/[^\p{L}\p{N}]/gu, "")].slice(0, 2).join("").toUpperCase() || "?");
+    this.number("cap b", ...capOf(item), before && capOf(before)[1]);
+    this.showChange(item.priceChange24h);
+    this.showCurve(item);
+    this.number("volume", ...volumeOf(item), before && volumeOf(before)[1]);
+    this.number("trades", count(item.txCount24h), item.txCount24h, before?.txCount24h);
+    this.number("holders", count(item.holderCount), item.holderCount, before?.holderCount);
+    if (!before || LINKS.some(([key]) => before[key] !== item[key])) this.showLinks(item);
+    this.tick(now);
+  }
+
+  /** What changes with time alone. */
+  tick(now) {
+    const since = this.board === "bonded" ? this.item.stateChangedAt ?? this.item.firstSeenAt : this.item.firstSeenAt;
+    this.text("age", ageText(since, now));
+    this.parts.age.dateTime = since;
+    this.parts.age.classList.toggle("old", now - Date.parse(since) > 300_000);
+    const sol = heat(this.item.hotScore, now);
+    this.text("heat", sol === null ? UNKNOWN : sol >= 0.05 ? compact.format(sol) : "0");
+    this.parts["heat-cell"].dataset.heat = sol === null || sol < 1 ? 0 : sol < 10 ? 1 : sol < 50 ? 2 : 3;
+  }
+
+  showWatched(watched) {
+    const name = this.parts.symbol.textContent;
+    this.parts.watch.setAttribute("aria-pressed", watched);
+    this.parts.watch.setAttribute("aria-label", watched ? `Stop watching ${name}` : `Watch ${name}`);
+  }
+
+  showChange(percent) {
+    const { change } = this.parts;
+    const known = percent !== null && percent !== undefined;
+    this.text("change", known ? `${percent > 0 ? "+" : ""}${percent >= 1000 ? compact.format(percent) : percent.toFixed(1)}%` : "");
+    change.classList.toggle("up", known && percent > 0);
+    change.classList.toggle("down", known && percent < 0);
+  }
+
+  showCurve(item) {
+    const { curve } = this.parts, progress = item.bondingCurveProgress ?? 0;
+    curve.hidden = item.state === "bonded" || item.bondingCurveProgress === null;
+    curve.style.setProperty("--progress", progress);
+    curve.setAttribute("aria-label", `${progress} per cent of the way to graduation`);
+    // Rounded down: 100 % is only ever a complete curve.
+    this.text("percent", `${Math.floor(progress)}%`);
+  }
+
+  showLinks(item) {
+    const links = LINKS.map(([key, name, label]) => [safeAddress(item[key]), name, label]).filter(([href]) => href);
+    this.parts.links.replaceChildren(...links.map(([href, name, label]) => {
+      const link = document.createElement("a");
+      Object.assign(link, { href, target: "_blank", rel: "noopener noreferrer nofollow ugc", title: href });
+      link.setAttribute("aria-label", label);
+      link.append(icon(name));
+      return link;
+    }));
+  }
+
+  text(part, text) {
+    if (this.parts[part].textContent !== text) this.parts[part].textContent = text;
+  }
+
+  number(part, text, value, before) {
+    const element = this.parts[part];
+    if (element.textContent === text) return;
+    element.textContent = text;
+    if (before === undefined || before === null || value === null) return;
+    element.classList.remove("rose", "fell");
+    void element.offsetWidth; // restarts the animation
+    element.classList.add(value > before ? "rose" : "fell");
+  }
+
+  async copy() {
+    const { copy } = this.parts;
+    try {
+      await navigator.clipboard.writeText(this.mint);
+    } catch {
+      return void getSelection().selectAllChildren(copy); // not allowed: let the reader copy
+    }
+    copy.classList.add("done");
+    copy.querySelector("use").setAttribute("href", "#icon-check");
+    setTimeout(() => {
+      copy.classList.remove("done");
+      copy.querySelector("use").setAttribute("href", "#icon-copy");
+    }, 1200);
+  }
+}
+
+const count = (value) => (value === null ? UNKNOWN : compact.format(value));
+
+function capOf(item) {
+  if (item.marketCapUsd !== null) return [dollars.format(item.marketCapUsd), item.marketCapUsd];
+  if (item.marketCapSol !== null) return [`◎${compact.format(item.marketCapSol)}`, item.marketCapSol];
+  return [UNKNOWN, null];
+}
+
+function volumeOf(item) {
+  if (item.volume24h !== null) return [dollars.format(item.volume24h), item.volume24h];
+  if (item.volume24hSol !== null) return [`◎${compact.format(item.volume24hSol)}`, item.volume24hSol];
+  return [UNKNOWN, null];
+}

@@ -1,0 +1,224 @@
+"""The feed over HTTP: what a client may ask for, and which tokens answer it.
+
+    query string --parse_query--> FeedQuery --matches(catalogue)--> tokens of one shelf, in order
+
+Unknown parameters are ignored, because existing clients send extras (cache busters); a known one
+with a bad value is refused. A filter on a value that is not known leaves the token out.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from attrs import field, frozen
+
+from domain.errors import QueryRefused
+from domain.token import Status, Token
+from domain.values import UnixSeconds
+from feed.catalogue import SORT_RULES, Catalogue
+from feed.ranking import Rank
+
+Test = Callable[[Token], bool]
+Parsed = TypeVar("Parsed")
+
+LISTS: Mapping[str, Status] = {
+    "bonded": Status.BONDED,
+    "graduating": Status.GRADUATING,
+    "new": Status.NEW,
+}
+LARGEST_LIMIT = 100
+LONGEST_SEARCH = 100  # characters
+MOST_PARAMETERS = 100
+EXAMINED_AT_ONCE = 250  # tokens between two pauses: about a millisecond
+
+NUMBER_FIELDS = {  # parameter suffix -> field of Token
+    "LiquidityUsd": "liquidity_usd",
+    "Volume24h": "volume_24h",
+    "MarketCap": "market_cap_usd",
+    "BondingProgress": "bonding_curve_progress",
+}
+LINK_FIELDS = {
+    "requireTwitter": "twitter",
+    "requireTelegram": "telegram",
+    "requireWebsite": "website",
+}
+
+
+@frozen(kw_only=True)
+class Bounds:
+    """Both ends belong to the range; None is open."""
+
+    least: float | None = None
+    most: float | None = None
+
+    def hold(self, value: float | None) -> bool:
+        """True when the value is known and within."""
+        return (
+            value is not None
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+        )
+
+
+@frozen(kw_only=True)
+class FeedQuery:
+    """One request for the feed, validated."""
+
+    sort_by: str = "hot"
+    limit: int = 50  # tokens a list
+    search: str = ""  # case-folded
+    search_mint: str = ""  # as given: base58 is case-sensitive
+    only_watched: bool = False
+    age_minutes: Bounds | None = None
+    numbers: Mapping[str, Bounds] = field(factory=dict)  # by field of Token
+    links: tuple[str, ...] = ()  # fields of Token that must be there
+
+
+def parse_query(text: str) -> FeedQuery:
+    """The query that a URL's query string asks; `QueryRefused` says what is wrong with it."""
+    given = _parameters(text)
+    search = _parsed(given, "searchQuery", _search, "")
+    age = _bounds(given, "Age")
+    numbers = {name: _bounds(given, suffix) for suffix, name in NUMBER_FIELDS.items()}
+    return FeedQuery(
+        sort_by=_parsed(given, "sortBy", _sort_order, "hot"),
+        limit=_parsed(given, "limit", _limit, 50),
+        search=search.casefold(),
+        search_mint=search,
+        only_watched=_parsed(given, "onlyWatched", _truth, False),
+        age_minutes=age,
+        numbers={name: bounds for name, bounds in numbers.items() if bounds is not None},
+        links=tuple(f for name, f in LINK_FIELDS.items() if _parsed(given, name, _truth, False)),
+    )
+
+
+def matches(
+    catalogue: Catalogue, query: FeedQuery, status: Status, now: UnixSeconds
+) -> Iterator[Token | None]:
+    """At most `limit` tokens of one shelf, in order; None is a pause.
+
+    During a pause the catalogue may change: the search goes on from where it stood.
+    """
+    ranking = catalogue.shelves[status][query.sort_by]
+    tests = _tests(query, now)
+    found = 0
+    rank: Rank | None = None
+    while page := ranking.after(rank, EXAMINED_AT_ONCE):
+        for _, mint in page:
+            token = catalogue.tokens[mint]
+            if _passes(tests, token):
+                yield token
+                found += 1
+                if found == query.limit:
+                    return
+        rank = page[-1]
+        yield None
+
+
+def _passes(tests: list[Test], token: Token) -> bool:
+    for test in tests:  # noqa: SIM110  # all() over a generator takes twice as long
+        if not test(token):
+            return False
+    return True
+
+
+def _tests(query: FeedQuery, now: UnixSeconds) -> list[Test]:
+    tests: list[Test] = []
+    if query.only_watched:
+        tests.append(lambda token: token.watcher_count > 0)
+    for name in query.links:
+        tests.append(lambda token, name=name: bool(getattr(token, name)))  # type: ignore[misc]
+    for name, bounds in query.numbers.items():
+        tests.append(_number_test(name, bounds))
+    if (age := query.age_minutes) is not None:
+        tests.append(lambda token: age.hold((now - token.first_seen_at) / 60))
+    if query.search:
+        tests.append(_search_test(query.search, query.search_mint))
+    return tests
+
+
+def _number_test(name: str, bounds: Bounds) -> Test:
+    return lambda token: bounds.hold(getattr(token, name))
+
+
+def _search_test(folded: str, mint_prefix: str) -> Test:
+    return lambda token: (
+        folded in (token.symbol or "").casefold()
+        or folded in (token.name or "").casefold()
+        or token.mint.startswith(mint_prefix)
+    )
+
+
+def _parameters(text: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS, errors="strict"
+        )
+    except ValueError as error:  # too many, or not UTF-8
+        raise QueryRefused(text, reason="this query string cannot be read") from error
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given and name in KNOWN_PARAMETERS:
+            raise QueryRefused(name, reason=f"{name} is given twice")
+        given[name] = value
+    return given
+
+
+def _parsed(
+    given: Mapping[str, str], name: str, parse: Callable[[str], Parsed], default: Parsed
+) -> Parsed:
+    value = given.get(name, "").strip()
+    if not value:
+        return default
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise QueryRefused(value, reason=f"{name} must be {error}") from error
+
+
+def _bounds(given: Mapping[str, str], suffix: str) -> Bounds | None:
+    least = _parsed(given, f"min{suffix}", _number, None)
+    most = _parsed(given, f"max{suffix}", _number, None)
+    return None if least is None and most is None else Bounds(least=least, most=most)
+
+
+def _number(value: str) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError("a number") from None
+    if not isfinite(number):
+        raise ValueError("a finite number")
+    return number
+
+
+def _limit(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= LARGEST_LIMIT):
+        raise ValueError(f"a whole number from 1 to {LARGEST_LIMIT}")
+    return int(value)
+
+
+def _truth(value: str) -> bool:
+    truths = {"true": True, "1": True, "false": False, "0": False}
+    if value.lower() not in truths:
+        raise ValueError("true or false")
+    return truths[value.lower()]
+
+
+def _sort_order(value: str) -> str:
+    if value not in SORT_RULES:
+        raise ValueError(f"one of {', '.join(SORT_RULES)}")
+    return value
+
+
+def _search(value: str) -> str:
+    if len(value) > LONGEST_SEARCH:
+        raise ValueError(f"at most {LONGEST_SEARCH} characters")
+    return value
+
+
+KNOWN_PARAMETERS = frozenset(
+    {"searchQuery", "sortBy", "onlyWatched", "limit", *LINK_FIELDS}
+    | {f"{end}{suffix}" for end in ("min", "max") for suffix in ("Age", *NUMBER_FIELDS)}
+)

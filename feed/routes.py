@@ -1,0 +1,195 @@
+"""What each path answers.
+
+    Request -> Routes.answer -> Response
+
+Only GET and HEAD exist. Answers of the API are never cached; pages are revalidated by ETag.
+"""
+
+import gzip
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+
+import orjson
+import trio
+from attrs import define, evolve, field
+
+from domain.errors import MintRefused, QueryRefused, RequestRefused
+from domain.messages import FeedRequested
+from domain.token import Status
+from domain.values import parse_mint
+from feed import FeedSettings, Operations, Surroundings
+from feed.board import Boards
+from feed.http import Headers, Request, Response, json_response, with_headers
+from feed.pages import Page, load_pages
+from feed.query import LISTS, FeedQuery, matches, parse_query
+
+Route = Callable[[Request], Awaitable[Response]]
+
+QUERIES_AT_ONCE = 4  # a query may look at every token; more of them wait
+QUERIES_WAITING = 64  # more are refused
+COMPRESS_FROM_BYTES = 1400  # what fits one packet is not worth it
+
+HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+)
+
+
+@define(eq=False)
+class Routes:
+    """Answers every request that is not a WebSocket."""
+
+    settings: FeedSettings
+    boards: Boards
+    operations: Operations
+    surroundings: Surroundings
+    _pages: Mapping[str, Page] = field(init=False)
+    _exact: Mapping[str, Route] = field(init=False)
+    _querying: trio.CapacityLimiter = field(
+        init=False, factory=lambda: trio.CapacityLimiter(QUERIES_AT_ONCE)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self._pages = load_pages(self.settings.half_life_seconds)
+        self._exact = {
+            "/api/warp-pipes/feed": self._feed,
+            "/api/ops/actors": self._operation(self.operations.actors),
+            "/api/ops/writes": self._operation(self.operations.writes),
+            "/api/ops/checkpoints": self._operation(self.operations.checkpoints),
+            "/livez": self._alive,
+            "/readyz": self._ready,
+            "/metrics": self._metrics,
+            "/ws": self._websocket_expected,
+        }
+
+    async def answer(self, request: Request) -> Response:
+        """The response; `RequestRefused` for what cannot be answered."""
+        route = self._route(request.path)
+        if request.method not in ("GET", "HEAD"):
+            raise RequestRefused(405, "method_not_allowed", "only GET and HEAD are answered")
+        response = await route(request)
+        return await _compressed(request, response)
+
+    def _route(self, path: str) -> Route:
+        if path in self._exact:
+            return self._exact[path]
+        if path in self._pages:
+            return self._page
+        if path.startswith("/api/tokens/"):
+            return self._token
+        raise RequestRefused(404, "not_found", "there is nothing at this path")
+
+    # The feed.
+
+    async def _feed(self, request: Request) -> Response:
+        try:
+            query = parse_query(request.query)
+        except QueryRefused as refusal:
+            raise RequestRefused(400, "bad_query", refusal.reason) from refusal
+        await self.surroundings.announce(FeedRequested())
+        if self._querying.statistics().tasks_waiting >= QUERIES_WAITING:
+            raise RequestRefused(429, "too_many_requests", "too many queries at once; try again")
+        async with self._querying:
+            return await self._feed_response(query)
+
+    async def _feed_response(self, query: FeedQuery) -> Response:
+        # Taken first: deltas after an earlier cursor repeat what is here, and harm nothing.
+        cursor = self.boards.cursor
+        parts = [b'"%b":[%b]' % (n.encode(), await self._found(query, s)) for n, s in LISTS.items()]
+        value = orjson.dumps({"epoch": cursor.epoch, "offset": cursor.offset})
+        return Response(body=b'{%b,"cursor":%b}' % (b",".join(parts), value))
+
+    async def _found(self, query: FeedQuery, status: Status) -> bytes:
+        found = []
+        for token in matches(self.boards.catalogue, query, status, self.surroundings.clock()):
+            if token is None:
+                await trio.lowlevel.checkpoint()
+            else:
+                found.append(self.boards.items.encoded_item(token))
+        return b",".join(found)
+
+    async def _token(self, request: Request) -> Response:
+        try:
+            mint = parse_mint(request.path.removeprefix("/api/tokens/"))
+        except MintRefused as refusal:
+            raise RequestRefused(400, "bad_mint", "a mint is base58 of 32 bytes") from refusal
+        token = self.boards.catalogue.tokens.get(mint)
+        if token is None:
+            raise RequestRefused(404, "unknown_mint", "no token of this mint is tracked")
+        return Response(body=self.boards.items.encoded_item(token))
+
+    async def _websocket_expected(self, request: Request) -> Response:
+        raise RequestRefused(400, "websocket_expected", "this path speaks WebSocket, version 13")
+
+    # Operations.
+
+    def _operation(self, operation: Callable[[], object]) -> Route:
+        async def route(request: Request) -> Response:
+            return json_response(operation())
+
+        return route
+
+    async def _alive(self, request: Request) -> Response:
+        return json_response({"status": "alive"})
+
+    async def _ready(self, request: Request) -> Response:
+        readiness = self.operations.readiness
+        if readiness.is_ready:
+            return json_response({"status": "ready"})
+        return json_response(
+            {"status": "not ready", "reasons": list(readiness.reasons())}, status=503
+        )
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(content_type=METRICS_TYPE, body=self.operations.metrics())
+
+    # Pages.
+
+    async def _page(self, request: Request) -> Response:
+        page = self._pages[request.path]
+        tag = f'"{sha256(page.body).hexdigest()[:16]}"'
+        headers: Headers = (
+            ("ETag", tag),
+            ("Cache-Control", "no-cache"),
+            ("Vary", "Accept-Encoding"),
+        )
+        if request.headers.get("if-none-match") == tag:
+            return Response(status=304, content_type=page.content_type, headers=headers)
+        if not _takes_gzip(request):
+            return Response(content_type=page.content_type, body=page.body, headers=headers)
+        headers += (("Content-Encoding", "gzip"),)
+        return Response(content_type=page.content_type, body=page.compressed, headers=headers)
+
+
+def common_headers(response: Response) -> Headers:
+    """What every response has, beside its own headers."""
+    headers = SECURITY_HEADERS
+    if not response.has_header("Cache-Control"):
+        headers += (("Cache-Control", "no-store"),)
+    if response.status == 405:
+        headers += (("Allow", "GET, HEAD"),)
+    if response.status in (429, 503):
+        headers += (("Retry-After", "1"),)
+    return headers
+
+
+async def _compressed(request: Request, response: Response) -> Response:
+    is_small = len(response.body) < COMPRESS_FROM_BYTES
+    if is_small or response.has_header("Content-Encoding") or not _takes_gzip(request):
+        return response
+    # In a thread: a third of a megabyte takes some milliseconds.
+    body = await trio.to_thread.run_sync(gzip.compress, response.body, 1)
+    headers = (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
+    return with_headers(evolve(response, body=body), headers)
+
+
+def _takes_gzip(request: Request) -> bool:
+    offers = request.headers.get("accept-encoding", "").lower().split(",")
+    return any(offer.strip() in ("gzip", "gzip;q=1", "gzip;q=1.0", "*") for offer in offers)

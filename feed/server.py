@@ -1,0 +1,160 @@
+"""The one port: every connection isolated, bounded, and served as HTTP until it upgrades.
+
+    accept -> HttpConnection -> Routes, or (GET /ws with Upgrade) Hub
+
+No error of a connection leaves it. Beyond `clients` connections, a few more are taken, so that
+health checks still get through; to everything else they answer 503.
+"""
+
+from base64 import b64decode
+from contextlib import AsyncExitStack
+from email.utils import formatdate
+
+import trio
+from attrs import define, field
+
+from domain.errors import AddressUnavailable, RequestRefused
+from feed import FeedSettings, Surroundings
+from feed.http import HttpConnection, Request, Response, error_response, with_headers
+from feed.hub import Hub
+from feed.outgoing import Outgoing
+from feed.routes import HEALTH_PATHS, Routes, common_headers
+
+RESERVED_CONNECTIONS = 64  # beyond `clients`, for health checks and for saying 503
+BACKLOG_CONNECTIONS = 512  # not yet accepted
+DRAIN_SECONDS = 1.0  # for clients to answer the close, and for responses under way
+
+
+@define(eq=False)
+class Server:
+    """Accepts and serves connections."""
+
+    settings: FeedSettings
+    routes: Routes
+    hub: Hub
+    surroundings: Surroundings
+    connections: int = field(init=False, default=0)
+    refused: int = field(init=False, default=0)  # connections beyond the limit
+    failed: int = field(init=False, default=0)  # connections that ended with an error
+    _answering: int = field(init=False, default=0)  # requests
+    _accepting: trio.CancelScope = field(init=False, factory=trio.CancelScope)
+    _something_ended: trio.lowlevel.ParkingLot = field(init=False, factory=trio.lowlevel.ParkingLot)
+
+    async def listen(self) -> list[trio.SocketListener]:
+        """Open the port; `AddressUnavailable` says why it cannot."""
+        host, port = self.settings.host, self.settings.port
+        try:
+            return await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG_CONNECTIONS)
+        except OSError as error:
+            raise AddressUnavailable(f"cannot listen on {host}:{port}: {error}") from error
+
+    async def serve(self, listeners: list[trio.SocketListener]) -> None:
+        """Serve until cancelled; then close the port and every connection."""
+        async with trio.open_nursery() as connections, AsyncExitStack() as open_listeners:
+            for listener in listeners:
+                await open_listeners.enter_async_context(listener)
+            with self._accepting:
+                await trio.serve_listeners(
+                    self.serve_connection, listeners, handler_nursery=connections
+                )
+
+    async def drain(self) -> None:
+        """Accept nobody more, close the WebSockets, and wait a little for what is under way."""
+        self._accepting.cancel()
+        self.hub.say_goodbye()
+        with trio.move_on_after(DRAIN_SECONDS):
+            while self.hub.sessions or self._answering:
+                await self._something_ended.park()
+
+    async def serve_connection(self, stream: trio.SocketStream) -> None:
+        """One connection from accept to close; raises nothing but cancellation."""
+        if self.connections >= self.settings.clients + RESERVED_CONNECTIONS:
+            self.refused += 1
+            await trio.aclose_forcefully(stream)
+            return
+        self.connections += 1
+        try:
+            async with stream, trio.open_nursery() as nursery:
+                outgoing = Outgoing(stream, nursery, self.settings.send_timeout_seconds)
+                await self._converse(stream, outgoing)
+                nursery.cancel_scope.cancel()
+        except* Exception as errors:
+            # What hostile bytes do to a connection ends here, whatever it is.
+            self.failed += 1
+            self.surroundings.log.debug("connection failed", error=repr(errors.exceptions[0]))
+        finally:
+            self.connections -= 1
+            self._something_ended.unpark_all()
+
+    async def _converse(self, stream: trio.SocketStream, outgoing: Outgoing) -> None:
+        connection = HttpConnection(stream, outgoing, self.settings.request_timeout_seconds)
+        is_open = True
+        while is_open:
+            try:
+                request = await connection.next_request()
+                if request is None:
+                    return
+                if self._upgrades(request):
+                    await self.hub.serve(outgoing, _handshake(request), connection.rest())
+                    break
+            except RequestRefused as refusal:
+                await connection.respond(self._finished(error_response(refusal)), then_close=True)
+                break
+            is_open = await self._respond(connection, request)
+        await connection.linger()
+
+    async def _respond(self, connection: HttpConnection, request: Request) -> bool:
+        self._answering += 1
+        try:
+            response = self._finished(await self._answer(request))
+            return await connection.respond(response, then_close=self._is_full)
+        finally:
+            self._answering -= 1
+            self._something_ended.unpark_all()
+
+    async def _answer(self, request: Request) -> Response:
+        if self._is_full and request.path not in HEALTH_PATHS:
+            self.refused += 1
+            full = RequestRefused(503, "too_many_clients", "no more clients can be served")
+            return error_response(full)
+        try:
+            return await self.routes.answer(request)
+        except RequestRefused as refusal:
+            return error_response(refusal)
+        except Exception:
+            self.surroundings.log.exception("request failed", path=request.path[:200])
+            return error_response(RequestRefused(500, "internal_error", "this is our fault"))
+
+    def _upgrades(self, request: Request) -> bool:
+        return request.path == "/ws" and request.is_upgrade and not self._is_full
+
+    @property
+    def _is_full(self) -> bool:
+        return self.connections > self.settings.clients
+
+    def _finished(self, response: Response) -> Response:
+        date = ("Date", formatdate(self.surroundings.clock(), usegmt=True))
+        return with_headers(response, (*common_headers(response), date))
+
+
+def _handshake(request: Request) -> bytes:
+    """A handshake of our own making with the client's key: no other header of it matters.
+
+    A library further in thus never sees a hostile header (trio-websocket's #184 and #198).
+    """
+    key = request.headers.get("sec-websocket-key", "")
+    if request.headers.get("sec-websocket-version") != "13" or not _is_key(key):
+        raise RequestRefused(400, "bad_handshake", "this is no WebSocket handshake, version 13")
+    if request.method != "GET" or "upgrade" not in request.headers.get("connection", "").lower():
+        raise RequestRefused(400, "bad_handshake", "a handshake is a GET with Connection: Upgrade")
+    return (
+        "GET /ws HTTP/1.1\r\nHost: feed\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    ).encode("ascii")
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(b64decode(text, validate=True)) == 16
+    except ValueError:
+        return False

@@ -1,0 +1,240 @@
+"""One WebSocket client: what it follows, what it says, and what it is still owed.
+
+    hub --FramedPublication--> Session --> Outgoing --> client
+    client --> trio-websocket --> Session --> Presence --> activity
+
+trio-websocket reads; `SessionStream` gives it the socket so that whatever it writes (handshake,
+pong, close) goes through the connection's one writer, as deltas do.
+
+A slow client is never owed more than `client_queue_bytes` (or one snapshot, if that is larger):
+past it, what is queued is dropped, and when the rest has drained it gets fresh snapshots.
+"""
+
+import trio
+from attrs import define, field
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from domain.errors import FrameRefused
+from domain.messages import ClientSpoke, MintUnwatched, MintWatched
+from domain.values import Mint
+from feed import Announce, FeedSettings
+from feed.allowance import Allowance
+from feed.board import BOARD_NAMES, Boards
+from feed.commands import (
+    Ping,
+    Subscribe,
+    Unsubscribe,
+    Unwatch,
+    Watch,
+    error_message,
+    parse_command,
+)
+from feed.frames import FIRST_BYTE_OF_CLOSE, FramedPublication, text_frame
+from feed.outgoing import Outgoing
+
+MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 50, 300  # a page that returns repeats 200 watches
+PAUSE_SECONDS = 1.0  # for a client past its allowance
+BYTES_PER_SECOND, BYTES_AT_ONCE = 8 * 1024, 128 * 1024  # received; also bounds floods of pings
+MOST_WATCHES = 200  # a client
+SPOKE_SECONDS = 1.0  # activity hears of a client's messages at most so often
+
+PONG_MESSAGE = b'{"type":"pong"}'
+
+
+@define(eq=False)
+class Broadcast:
+    """What all sessions share."""
+
+    settings: FeedSettings
+    boards: Boards
+    announce: Announce
+    latest: FramedPublication = field(init=False, factory=lambda: FramedPublication(0, {}))
+    conflated: int = field(init=False, default=0)  # times a slow client fell behind
+    refused: int = field(init=False, default=0)  # frames
+
+    def snapshot_frame(self, board: str) -> bytes:
+        """The board as last published."""
+        return text_frame(self.boards.snapshot(board))
+
+    def resume_frames(self, wanted: Subscribe) -> bytes | None:
+        """What a client has missed; None when it needs a snapshot."""
+        if wanted.since is None:
+            return None
+        messages = self.boards.since(wanted.board, wanted.since)
+        return None if messages is None else b"".join(map(text_frame, messages))
+
+
+@define(eq=False)
+class SessionStream(trio.abc.Stream):
+    """The socket as trio-websocket sees it."""
+
+    outgoing: Outgoing
+    handshake: bytes  # the client's request; read first
+    unread: bytes  # what the client has sent behind it
+    queue_bytes: int  # a client to which so much is still to be sent is not listened to
+    is_accepted: trio.Event = field(init=False, factory=trio.Event)
+    heard_at: float = field(init=False, factory=trio.current_time)
+    allowance: Allowance = field(
+        init=False,
+        factory=lambda: Allowance(BYTES_PER_SECOND, BYTES_AT_ONCE, trio.current_time()),
+    )
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """One whole frame, or the handshake's response."""
+        await trio.lowlevel.checkpoint()
+        if self.outgoing.is_broken:
+            raise trio.BrokenResourceError
+        self.outgoing.put(bytes(data))
+        if data and data[0] == FIRST_BYTE_OF_CLOSE:
+            self.outgoing.seal()
+        await self.outgoing.sent(self.queue_bytes)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.outgoing.sent()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Bytes of the client, at most as fast as its allowance."""
+        if self.handshake:
+            await trio.lowlevel.checkpoint()
+            handshake, self.handshake = self.handshake, b""
+            return handshake
+        # What the library is given before it has accepted is lost.
+        await self.is_accepted.wait()
+        if self.unread:
+            data, self.unread = self.unread, b""
+        else:
+            data = bytes(await self.outgoing.stream.receive_some(max_bytes))
+        self.heard_at = trio.current_time()
+        await trio.sleep(self.allowance.charge(len(data), self.heard_at))
+        return data
+
+    async def aclose(self) -> None:
+        """Close the socket, once what was put is sent."""
+        try:
+            await self.outgoing.sent()
+        finally:
+            await self.outgoing.stream.aclose()
+
+
+@define(eq=False)
+class Session:
+    """One WebSocket client."""
+
+    client: int
+    broadcast: Broadcast
+    stream: SessionStream
+    following: frozenset[str] = field(init=False, default=frozenset())  # boards sent as deltas
+    stale: dict[str, None] = field(init=False, factory=dict)  # boards that await a snapshot
+    offset: int = field(init=False, default=0)  # of the last publication delivered
+    watched: set[Mint] = field(init=False, factory=set)
+    spoke_at: float = field(init=False, default=float("-inf"))
+    allowance: Allowance = field(
+        init=False,
+        factory=lambda: Allowance(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE, trio.current_time()),
+    )
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """The connection's writer."""
+        return self.stream.outgoing
+
+    # Out.
+
+    def deliver(self, publication: FramedPublication) -> None:
+        """Send the deltas of the boards this client follows; harmless when repeated."""
+        if publication.offset <= self.offset:
+            return
+        self.offset = publication.offset
+        if not self.following:
+            return
+        frames = publication.frames(self.following)
+        if self.outgoing.queued_bytes + len(frames) > self.broadcast.settings.client_queue_bytes:
+            self._conflate()
+        else:
+            self.outgoing.put(frames, is_droppable=True)
+
+    def send_snapshots(self) -> None:
+        """Send what is stale, one snapshot after the other, as long as nothing is queued."""
+        self.deliver(self.broadcast.latest)
+        while self.stale and not self.outgoing.queued_bytes and not self.outgoing.is_broken:
+            board = next(iter(self.stale))
+            del self.stale[board]
+            self.following |= {board}
+            self.outgoing.put(self.broadcast.snapshot_frame(board), is_droppable=True)
+
+    def say(self, message: bytes) -> None:
+        """Send a reply."""
+        self.outgoing.put(text_frame(message))
+
+    def _conflate(self) -> None:
+        self.broadcast.conflated += 1
+        self.outgoing.drop_droppable()
+        self.stale |= dict.fromkeys(board for board in BOARD_NAMES if board in self.following)
+        self.following = frozenset()
+
+    # In.
+
+    async def serve(self, connection: WebSocketConnection) -> None:
+        """Act on the client's messages until it leaves."""
+        self.outgoing.on_drained = self.send_snapshots
+        while True:
+            try:
+                message = await connection.get_message()
+            except ConnectionClosed:
+                return
+            await self._note_sign_of_life()
+            try:
+                await self._handle(message)
+            except FrameRefused as refusal:
+                self.broadcast.refused += 1
+                self.say(error_message(refusal.reason))
+            await self.outgoing.sent(self.stream.queue_bytes)
+
+    async def _handle(self, message: str | bytes) -> None:
+        if not self.allowance.take(1, trio.current_time()):
+            self.say(error_message("rate_limited"))
+            await trio.sleep(PAUSE_SECONDS)
+            return
+        match parse_command(message):
+            case Subscribe() as wanted:
+                self._subscribe(wanted)
+            case Unsubscribe(board=board):
+                self.following -= {board}
+                self.stale.pop(board, None)
+            case Watch(mint=mint):
+                await self._watch(mint)
+            case Unwatch(mint=mint):
+                if mint in self.watched:
+                    self.watched.remove(mint)
+                    await self.broadcast.announce(MintUnwatched(client=self.client, mint=mint))
+            case Ping():
+                self.say(PONG_MESSAGE)
+
+    def _subscribe(self, wanted: Subscribe) -> None:
+        self.deliver(self.broadcast.latest)
+        self.following -= {wanted.board}
+        self.stale.pop(wanted.board, None)
+        frames = self.broadcast.resume_frames(wanted)
+        room = self.broadcast.settings.client_queue_bytes - self.outgoing.queued_bytes
+        if frames is not None and len(frames) <= room:
+            self.following |= {wanted.board}
+            self.outgoing.put(frames, is_droppable=True)
+        else:
+            self.stale[wanted.board] = None
+            self.send_snapshots()
+
+    async def _watch(self, mint: Mint) -> None:
+        if mint in self.watched:
+            return
+        if mint not in self.broadcast.boards.catalogue.tokens:
+            raise FrameRefused(mint, reason="unknown_mint")
+        if len(self.watched) >= MOST_WATCHES:
+            raise FrameRefused(mint, reason="too_many_watches")
+        self.watched.add(mint)
+        await self.broadcast.announce(MintWatched(client=self.client, mint=mint))
+
+    async def _note_sign_of_life(self) -> None:
+        now = trio.current_time()
+        if now - self.spoke_at >= SPOKE_SECONDS:
+            self.spoke_at = now
+            await self.broadcast.announce(ClientSpoke(client=self.client))

@@ -1,0 +1,128 @@
+"""Reading fields of foreign JSON: the value if it is usable, else None. Nothing here raises.
+
+What comes from outside may be absent, of another type, negative, absurdly large, or text that
+Postgres cannot store; one unusable field costs that field, not its token.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from math import isfinite
+
+import base58
+import orjson
+
+GREATEST_NUMBER = 1e30  # anything beyond is noise; Postgres' real ends at 3e38
+SMALLEST_NUMBER = 1e-30  # closer to zero Postgres' real would underflow
+GREATEST_COUNT = 2**31 - 1  # Postgres' integer
+LONGEST_ADDRESS = 512  # characters of a link; a longer one is dropped, half a link is useless
+ADDRESS_BYTES = 32
+
+LINK = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
+METADATA_LINK = re.compile(r"(https?|ipfs|ar)://[^\s/?#]+\S*", re.IGNORECASE)
+DECIMAL = re.compile(r"[+-]?\d{1,40}(\.\d{0,40})?([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def decode_json(text: str | bytes) -> object:
+    """The JSON value in `text`; ValueError if it holds none.
+
+    Lone surrogates (JavaScript sends half an emoji as `\\ud83d`) and NaN are no JSON for orjson;
+    the standard library takes them, and the readers below make them harmless.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass  # the slower decoder has the last word
+    try:
+        return json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("not JSON") from error
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """`value` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[object]:
+    """`value` if it is a JSON array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def signed_number(value: object) -> float | None:
+    """A finite number of a size that means something; a bool or text is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        result = float(value)
+    except OverflowError:
+        return None
+    if not isfinite(result) or abs(result) > GREATEST_NUMBER:
+        return None
+    return None if 0 < abs(result) < SMALLEST_NUMBER else result
+
+
+def number(value: object) -> float | None:
+    """As `signed_number`, and not negative."""
+    result = signed_number(value)
+    return None if result is None or result < 0 else result
+
+
+def written_number(value: object) -> float | None:
+    """As `number`, also from decimal text such as "0.00000002954"."""
+    if isinstance(value, str) and DECIMAL.fullmatch(value):
+        return number(float(value))
+    return number(value)
+
+
+def count(value: object) -> int | None:
+    """A whole number from 0 to what Postgres' integer holds; 3.0 is one, 3.5 is none."""
+    result = number(value)
+    if result is None or result > GREATEST_COUNT or result != int(result):
+        return None
+    return int(result)
+
+
+def label(value: object, longest: int) -> str | None:
+    """Text for people: no control characters, no blanks around, cut to `longest` characters."""
+    if not isinstance(value, str):
+        return None
+    text = value if value.isprintable() else "".join(map(_storable, value[: 8 * longest]))
+    text = text.strip()[:longest].strip()
+    return text if any(c.isprintable() and not c.isspace() for c in text) else None
+
+
+def _storable(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cc":
+        return ""
+    return "\N{REPLACEMENT CHARACTER}" if category == "Cs" else character
+
+
+def link(value: object) -> str | None:
+    """An http(s) address of bearable length."""
+    return _matching(value, LINK)
+
+
+def metadata_link(value: object) -> str | None:
+    """An address that a client can load metadata from; `data:` and the like are dropped."""
+    return _matching(value, METADATA_LINK)
+
+
+def _matching(value: object, pattern: re.Pattern[str]) -> str | None:
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    usable = len(text) <= LONGEST_ADDRESS and text.isprintable() and pattern.fullmatch(text)
+    return text if usable else None
+
+
+def account(value: object) -> str | None:
+    """A Solana address: base58 of 32 bytes."""
+    if not isinstance(value, str) or not 32 <= len(value) <= 44:
+        return None
+    try:
+        return value if len(base58.b58decode(value)) == ADDRESS_BYTES else None
+    except ValueError:
+        return None

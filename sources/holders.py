@@ -1,0 +1,137 @@
+"""How many own a token: from Jupiter, a hundred tokens a request, or counted over JSON-RPC.
+
+    JupiterHolders: GET {base}/tokens/v2/search?query={mints} -> HolderStats a token
+    RpcHolders: getProgramAccounts over both token programs -> distinct owners with an amount
+
+Pump coins of today live under Token-2022, whose accounts are longer than the 165 bytes of the
+first token program: a count of one program alone, or with `dataSize: 165`, misses them all.
+"""
+
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from attrs import define, field
+
+from domain.errors import SourceRefused, SourceUnavailable
+from domain.values import Mint, Value
+from sources import HolderStats
+from sources.fields import count, items, mapping, signed_number
+from sources.http import JsonHttp
+from sources.rpc import INVALID_PARAMETERS, INVALID_REQUEST, JsonRpc
+
+TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105
+TOKEN_2022_PROGRAM = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"  # noqa: S105
+TOKEN_ACCOUNT_BYTES = 165  # exactly, under the first program; at least, under Token-2022
+
+# A token account begins with mint (32 bytes), owner (32) and amount (8).
+OWNER_OFFSET, OWNER_BYTES, AMOUNT_BYTES = 32, 32, 8
+SLICE_BYTES = OWNER_BYTES + AMOUNT_BYTES
+
+
+@define(kw_only=True)
+class JupiterHolders:
+    """The `HolderCounts` of Jupiter's tokens API, version 2."""
+
+    url: str  # base address
+    http: JsonHttp
+    mints_per_request: int = field(default=100, init=False)  # the provider drops the 101st
+
+    async def counts(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
+        if not mints:
+            return {}
+        url = f"{self.url.rstrip('/')}/tokens/v2/search?query={','.join(mints)}"
+        return parse_jupiter(await self.http.get(url), mints)
+
+
+def parse_jupiter(body: object, mints: Sequence[Mint]) -> dict[Mint, HolderStats]:
+    """Stats of each token asked for that has a holder count; a bad entry costs only itself."""
+    if not isinstance(body, list):
+        raise SourceUnavailable(f"Jupiter: not a list of tokens: {str(body)[:200]}")
+    asked = frozenset(mints)
+    found: dict[Mint, HolderStats] = {}
+    for entry in map(mapping, body):
+        mint, holders = entry.get("id"), count(entry.get("holderCount"))
+        if isinstance(mint, str) and mint in asked and holders is not None:
+            more = _more(mapping(entry.get("stats24h")))
+            found[Mint(mint)] = HolderStats(mint=Mint(mint), holder_count=holders, more=more)
+    return found
+
+
+def _more(day: Mapping[str, object]) -> dict[str, Value]:
+    values = {
+        "unique_traders_24h": count(day.get("numTraders")),
+        "volume_change_24h": signed_number(day.get("volumeChange")),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@define(kw_only=True)
+class RpcHolders:
+    """The `HolderCounts` of any Solana RPC server that offers getProgramAccounts."""
+
+    rpc: JsonRpc
+    mints_per_request: int = field(default=1, init=False)
+    uncountable: Counter[str] = field(factory=Counter, init=False)  # tokens, by reason
+
+    async def counts(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
+        found: dict[Mint, HolderStats] = {}
+        for mint in mints:
+            try:
+                owners = await self._owners(mint)
+            except SourceRefused as refusal:
+                reason = _fault_of_mint(refusal)
+                if reason is None:
+                    raise
+                self.uncountable[reason] += 1
+                continue
+            found[mint] = HolderStats(mint=mint, holder_count=len(owners))
+        return found
+
+    async def _owners(self, mint: Mint) -> frozenset[bytes]:
+        owners: frozenset[bytes] = frozenset()
+        for program in (TOKEN_PROGRAM, TOKEN_2022_PROGRAM):
+            parameters = _program_accounts(program, mint)
+            owners |= parse_owners(await self.rpc.call("getProgramAccounts", parameters))
+        return owners
+
+
+def _fault_of_mint(refusal: SourceRefused) -> str | None:
+    """Why this one token cannot be counted, though the next may; None if the server is to blame."""
+    if refusal.code == INVALID_REQUEST and "too many accounts" in str(refusal).lower():
+        return "too_many_accounts"
+    return "invalid_parameters" if refusal.code == INVALID_PARAMETERS else None
+
+
+def _program_accounts(program: str, mint: Mint) -> list[object]:
+    filters: list[object] = [{"memcmp": {"offset": 0, "bytes": mint}}]
+    if program == TOKEN_PROGRAM:
+        filters.append({"dataSize": TOKEN_ACCOUNT_BYTES})
+    options = {
+        "encoding": "base64",
+        "commitment": "confirmed",
+        "dataSlice": {"offset": OWNER_OFFSET, "length": SLICE_BYTES},
+        "filters": filters,
+    }
+    return [program, options]
+
+
+def parse_owners(result: object) -> frozenset[bytes]:
+    """The owners of the accounts that hold something."""
+    accounts = mapping(result).get("value", result)  # some servers wrap it in a context
+    if not isinstance(accounts, list):
+        raise SourceUnavailable(f"getProgramAccounts: not a list: {str(result)[:200]}")
+    slices = [_slice(mapping(entry)) for entry in accounts]
+    return frozenset(data[:OWNER_BYTES] for data in slices if any(data[OWNER_BYTES:]))
+
+
+def _slice(entry: Mapping[str, object]) -> bytes:
+    """Owner and amount of one account; an account that has another shape spoils the count."""
+    encoded = items(mapping(entry.get("account")).get("data"))[:1]
+    try:
+        data = b64decode(str(encoded[0]), validate=True) if encoded else b""
+    except ValueError as error:
+        raise SourceUnavailable("getProgramAccounts: data is not base64") from error
+    if len(data) != SLICE_BYTES:
+        raise SourceUnavailable(f"getProgramAccounts: {len(data)} bytes of data, not {SLICE_BYTES}")
+    return data

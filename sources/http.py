@@ -1,0 +1,130 @@
+"""One JSON request over HTTP, bounded in time, size and rate; errors are the domain's.
+
+    adapter -> JsonHttp.get / .post -> decoded JSON
+                                    -> RateLimited, SourceUnavailable
+
+That HTTP 200 may carry an error is each provider's own affair, and handled in its adapter.
+"""
+
+import httpx
+import trio
+from attrs import define, field
+
+from domain.errors import RateLimited, SourceUnavailable
+from sources.fields import decode_json, label
+
+LARGEST_BODY_BYTES = 16 * 2**20
+LONGEST_EXCERPT = 200
+LONGEST_PAUSE_SECONDS = 120.0  # however long an upstream asks us to stay away
+CONNECTIONS = 8
+
+
+def new_http_client() -> httpx.AsyncClient:
+    """A client to share among adapters; whoever makes it closes it.
+
+    It has no time-outs of its own, since `JsonHttp` bounds every request as a whole.
+    """
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    return httpx.AsyncClient(timeout=None, limits=limits)  # noqa: S113
+
+
+@define(kw_only=True)
+class RateLimiter:
+    """Lets `burst` calls through at once, and one every 60 / `per_minute` seconds beyond.
+
+    Source of the algorithm: the virtual scheduling form of GCRA, ITU-T I.371, annex A.
+    """
+
+    per_minute: float
+    burst: int = 1
+    paid_until: float = field(default=-float("inf"), init=False)  # trio time
+
+    async def wait(self) -> None:
+        """Wait for this call's turn; calls are served in the order in which they came."""
+        interval = 60 / self.per_minute
+        now = trio.current_time()
+        turn_at = max(now, self.paid_until - (self.burst - 1) * interval)
+        self.paid_until = max(now, self.paid_until) + interval
+        await trio.sleep_until(turn_at)
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing through for `seconds`, at most `LONGEST_PAUSE_SECONDS`."""
+        ends_at = trio.current_time() + min(seconds, LONGEST_PAUSE_SECONDS)
+        allowance = (self.burst - 1) * 60 / self.per_minute
+        self.paid_until = max(self.paid_until, ends_at + allowance)
+
+
+@define(kw_only=True)
+class JsonHttp:
+    """GET and POST of JSON; one for every upstream, since each has its own rate."""
+
+    client: httpx.AsyncClient
+    timeout_seconds: float  # for the whole request; waiting for the rate is not counted
+    limiter: RateLimiter
+    largest_body_bytes: int = LARGEST_BODY_BYTES
+
+    async def get(self, url: str) -> object:
+        """The JSON that stands at `url`."""
+        return await self._exchange("GET", url, None)
+
+    async def post(self, url: str, payload: object) -> object:
+        """The JSON that answers `payload`."""
+        return await self._exchange("POST", url, payload)
+
+    async def _exchange(self, method: str, url: str, payload: object) -> object:
+        await self.limiter.wait()
+        try:
+            with trio.fail_after(self.timeout_seconds):
+                response, body = await self._request(method, url, payload)
+        except trio.TooSlowError as error:
+            message = f"{_host(url)}: no answer within {self.timeout_seconds:g} s"
+            raise SourceUnavailable(message) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            message = f"{_host(url)}: {type(error).__name__}: {error}"
+            raise SourceUnavailable(message) from error
+        self._check(url, response, body)
+        try:
+            return decode_json(body)
+        except ValueError as error:
+            raise SourceUnavailable(f"{_host(url)}: not JSON: {_excerpt(body)}") from error
+
+    async def _request(
+        self, method: str, url: str, payload: object
+    ) -> tuple[httpx.Response, bytes]:
+        body = bytearray()
+        with trio.CancelScope() as reading:
+            async with self.client.stream(method, url, json=payload) as response:
+                async for chunk in response.aiter_bytes():
+                    if len(body) + len(chunk) > self.largest_body_bytes:
+                        reading.cancel()  # ends the next read, and the connection with it
+                    else:
+                        body += chunk
+        if reading.cancel_called:
+            raise SourceUnavailable(f"{_host(url)}: more than {self.largest_body_bytes} bytes")
+        return response, bytes(body)
+
+    def _check(self, url: str, response: httpx.Response, body: bytes) -> None:
+        if response.is_success:
+            return
+        message = f"{_host(url)}: HTTP {response.status_code}: {_excerpt(body)}"
+        if response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+            raise SourceUnavailable(message)
+        seconds = _retry_after_seconds(response)
+        if seconds is not None:
+            self.limiter.pause(seconds)
+        raise RateLimited(message, retry_after_seconds=seconds)
+
+
+def _retry_after_seconds(response: httpx.Response) -> float | None:
+    """The header's seconds; its other form, a date, is read as none."""
+    text = response.headers.get("retry-after", "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _host(url: str) -> str:
+    """Enough of an address for a log: the rest of it may hold a key."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2] or "?"
+
+
+def _excerpt(body: bytes) -> str:
+    return label(body[: 2 * LONGEST_EXCERPT].decode(errors="replace"), LONGEST_EXCERPT) or ""

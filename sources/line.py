@@ -1,0 +1,238 @@
+"""A WebSocket that is always there: connect, talk, and when it ends for any reason, again.
+
+    Line.serve(talk) -> talk(connection), afresh on every connection
+
+There is no last attempt. The waits grow exponentially with jitter up to a longest one, and are
+short again after a connection that lived at least as long as that. A socket that stays open and
+says nothing counts as lost.
+
+What is known of trio-websocket 0.12 and cared for here: a ping that arrives while the client is
+closing leaks a foreign `Cancelled`, which ends the enclosing nursery without an error, so each
+connection has a nursery of its own and its end is always a reason to reconnect; `aclose` does
+not close the stream when the peer was first, so the stream is opened and closed here; a full
+message queue stops the reader and its pongs, so the queue is long.
+"""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import NoReturn
+from urllib.parse import SplitResult, urlsplit
+
+import trio
+from attrs import define, field, frozen
+from trio_websocket import (
+    ConnectionClosed,
+    ConnectionRejected,
+    HandshakeError,
+    WebSocketConnection,
+    wrap_client_stream,
+)
+from wsproto.utilities import ProtocolError
+
+from domain.errors import SourceUnavailable
+from sources import SourceEnvironment
+
+RECEIVE_BUFFER_BYTES = 256 * 2**10
+MESSAGE_QUEUE_FRAMES = 1024  # read ahead while the mailbox is full; then the server has to wait
+LARGEST_MESSAGE_CHARACTERS = 2**20  # a longer one ends the connection
+SEND_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
+STATUS_STAY_AWAY = frozenset({403, 429})  # asked too often: take the longest wait at once
+
+LOST = (
+    OSError,  # with ssl.SSLError
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+    ConnectionClosed,
+    HandshakeError,  # with ConnectionRejected: HTTP 502, 503, 504, 429 ...
+    ProtocolError,
+    SourceUnavailable,
+)
+
+Talk = Callable[[WebSocketConnection], Awaitable[None]]
+TcpOrTls = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+@frozen(kw_only=True)
+class LineSettings:
+    """Where to connect, and how patiently."""
+
+    url: str = field(repr=False)  # ws:// or wss://; its query may hold a key
+    silence_seconds: float
+    reconnect_seconds: float
+    reconnect_longest_seconds: float
+    connect_timeout_seconds: float = 10.0  # to connect, TLS and the upgrade together
+
+
+@define(kw_only=True)
+class Backoff:
+    """Waits between attempts: doubled each time up to the longest, each cut by up to a half."""
+
+    first_seconds: float
+    longest_seconds: float
+    random: Random
+    attempts: int = field(default=0, init=False)
+
+    def next_wait_seconds(self) -> float:
+        doublings = min(self.attempts, 60)  # beyond, a float overflows and nothing changes
+        self.attempts += 1
+        wait = min(self.first_seconds * 2.0**doublings, self.longest_seconds)
+        return wait * self.random.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        self.attempts = 0
+
+
+@define(kw_only=True)
+class Line:
+    """One WebSocket to one server, renewed for ever."""
+
+    settings: LineSettings
+    environment: SourceEnvironment
+    backoff: Backoff = field(init=False)
+    is_connected: bool = field(default=False, init=False)
+    connections: int = field(default=0, init=False)  # that got through the handshake
+    last_message_at: float | None = field(default=None, init=False)  # trio time
+    last_problem: str | None = field(default=None, init=False)
+
+    @backoff.default
+    def _new_backoff(self) -> Backoff:
+        return Backoff(
+            first_seconds=self.settings.reconnect_seconds,
+            longest_seconds=self.settings.reconnect_longest_seconds,
+            random=self.environment.random,
+        )
+
+    async def serve(self, talk: Talk) -> NoReturn:
+        """Hold a conversation on one connection after another; ends only when cancelled."""
+        while True:
+            started_at = trio.current_time()
+            is_asked_to_stay_away = await self._hold_one_connection(talk)
+            if trio.current_time() - started_at >= self.settings.reconnect_longest_seconds:
+                self.backoff.reset()
+            wait = self.backoff.next_wait_seconds()
+            if is_asked_to_stay_away:
+                wait = max(wait, self.settings.reconnect_longest_seconds)
+            self.environment.log.warning(
+                "connection lost", problem=self.last_problem, reconnect_seconds=round(wait, 3)
+            )
+            await trio.sleep(wait)
+
+    async def receive(self, connection: WebSocketConnection) -> str | bytes:
+        """The next message; `SourceUnavailable` after a silence too long."""
+        with trio.move_on_after(self.settings.silence_seconds):
+            message = await connection.get_message()
+            self.last_message_at = trio.current_time()
+            return message
+        raise SourceUnavailable(f"silent for {self.settings.silence_seconds:g} s")
+
+    async def send(self, connection: WebSocketConnection, message: str | bytes) -> None:
+        """Send a text frame; a send that hangs ends the connection."""
+        text = message if isinstance(message, str) else message.decode()
+        with trio.fail_after(SEND_SECONDS):
+            await connection.send_message(text)
+
+    def summary(self) -> dict[str, object]:
+        """The state for a dump."""
+        age = None
+        if self.last_message_at is not None:
+            age = round(trio.current_time() - self.last_message_at, 3)
+        return {
+            "connected": self.is_connected,
+            "connections": self.connections,
+            "last_message_age_seconds": age,
+            "last_problem": self.last_problem,
+        }
+
+    async def _hold_one_connection(self, talk: Talk) -> bool:
+        """One connection from dialling to its end; True if the server told us to stay away."""
+        lost: list[Exception] = []
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._connect_and_talk(nursery, talk)
+                nursery.cancel_scope.cancel()
+        except* LOST as group:
+            lost = leaves(group)
+        finally:
+            self.is_connected = False
+        self.last_problem = "; ".join(map(describe, lost)) or "the connection ended"
+        return any(
+            isinstance(error, ConnectionRejected) and error.status_code in STATUS_STAY_AWAY
+            for error in lost
+        )
+
+    async def _connect_and_talk(self, nursery: trio.Nursery, talk: Talk) -> None:
+        address = urlsplit(self.settings.url)
+        with trio.fail_after(self.settings.connect_timeout_seconds):
+            stream = await dial(address)
+        try:
+            with trio.fail_after(self.settings.connect_timeout_seconds):
+                connection = await self._shake_hands(nursery, stream, address)
+            self.is_connected = True
+            self.connections += 1
+            self.environment.log.info("connected", host=address.hostname)
+            try:
+                await talk(connection)
+            finally:
+                with trio.move_on_after(CLOSE_SECONDS):
+                    await connection.aclose()
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _shake_hands(
+        self,
+        nursery: trio.Nursery,
+        stream: TcpOrTls,
+        address: SplitResult,
+    ) -> WebSocketConnection:
+        query = f"?{address.query}" if address.query else ""
+        return await wrap_client_stream(
+            nursery,
+            stream,
+            host=address.netloc.rpartition("@")[2],
+            resource=(address.path or "/") + query,
+            message_queue_size=MESSAGE_QUEUE_FRAMES,
+            max_message_size=LARGEST_MESSAGE_CHARACTERS,
+            receive_buffer_size=RECEIVE_BUFFER_BYTES,
+        )
+
+
+async def dial(address: SplitResult) -> TcpOrTls:
+    """A connected stream, for wss:// with TLS and a verified certificate."""
+    is_secure = address.scheme == "wss"
+    host = address.hostname or ""
+    tcp = await trio.open_tcp_stream(host, address.port or (443 if is_secure else 80))
+    if not is_secure:
+        return tcp
+    context = ssl.create_default_context()
+    stream = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
+    try:
+        # Left to the first byte, a refused certificate would look like a slow upgrade.
+        await stream.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(tcp)
+        raise
+    return stream
+
+
+def leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    """Every error of a group, however nested."""
+    found: list[Exception] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def describe(error: Exception) -> str:
+    """An error for a log line; addresses with keys in them never occur in these."""
+    if isinstance(error, trio.BrokenResourceError) and isinstance(error.__cause__, Exception):
+        return describe(error.__cause__)  # what TLS or the socket said
+    if isinstance(error, ConnectionRejected):
+        return f"HTTP {error.status_code} at the upgrade"
+    if isinstance(error, ConnectionClosed) and error.reason is not None:
+        return f"closed by the server: {error.reason.code} {error.reason.reason or ''}".rstrip()
+    if isinstance(error, trio.TooSlowError):
+        return "timed out"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,161 @@
+"""PumpPortal: every new token and migration of the launch-pads, and trades of the newest tokens.
+
+    wss://pumpportal.fun/api/data -> PumpPortal -> SourceEvent -> ingest
+
+Subscriptions belong to a socket, and are sent again on each connection. Trade streams need the
+key of a funded account; a refusal turns them off until the next connection. Nothing in a frame
+tells what was missed while a socket was down: duplicates are dropped, gaps cannot be seen.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+import orjson
+import trio
+from attrs import define, field, frozen
+from trio_websocket import WebSocketConnection
+
+from domain.errors import InputRefused
+from domain.messages import SourceEvent, TokenCreated, TradeSeen
+from domain.values import Mint
+from sources import EventOutbox, SourceEnvironment
+from sources.line import Line, LineSettings
+from sources.pumpportal_frames import ControlFrame, parse_frame
+from sources.recent import RecentKeys
+from sources.trade_subscriptions import REQUEST_INTERVAL_SECONDS, TradeSubscriptions
+
+RECENT_EVENTS = 20_000  # some minutes of all trades that a thousand subscriptions bring
+SUBSCRIPTIONS = (
+    orjson.dumps({"method": "subscribeNewToken"}),
+    orjson.dumps({"method": "subscribeMigration"}),
+)
+
+
+@frozen(kw_only=True)
+class PumpPortalSettings:
+    url: str
+    api_key: str = field(default="", repr=False)  # empty: no trade streams
+    silence_seconds: float
+    reconnect_seconds: float
+    reconnect_longest_seconds: float
+    trade_subscriptions: int  # most tokens whose trades are streamed
+
+    @property
+    def line(self) -> LineSettings:
+        separator = "&" if "?" in self.url else "?"
+        query = f"{separator}api-key={quote(self.api_key, safe='')}" if self.api_key else ""
+        return LineSettings(
+            url=self.url + query,
+            silence_seconds=self.silence_seconds,
+            reconnect_seconds=self.reconnect_seconds,
+            reconnect_longest_seconds=self.reconnect_longest_seconds,
+        )
+
+
+@define(kw_only=True)
+class PumpPortal:
+    """An `EventStream`: frames in, events out, junk counted."""
+
+    # Messages out.
+    events: EventOutbox
+    # State.
+    settings: PumpPortalSettings
+    environment: SourceEnvironment
+    line: Line = field(init=False)
+    trades: TradeSubscriptions = field(init=False)
+    trades_refused: bool = field(default=False, init=False)  # on this connection
+    recent: RecentKeys = field(factory=lambda: RecentKeys(limit=RECENT_EVENTS), init=False)
+    received: Counter[str] = field(factory=Counter, init=False)  # by kind of event
+    refused: Counter[str] = field(factory=Counter, init=False)
+
+    @line.default
+    def _new_line(self) -> Line:
+        return Line(settings=self.settings.line, environment=self.environment)
+
+    @trades.default
+    def _new_trades(self) -> TradeSubscriptions:
+        return TradeSubscriptions(limit=self.settings.trade_subscriptions)
+
+    async def run(self) -> None:
+        """Send events for ever; returns only when cancelled."""
+        await self.line.serve(self._talk)
+
+    def watch(self, mints: Iterable[Mint]) -> None:
+        """Stream the trades of these too, newest first, as far as the limit leaves room."""
+        self.trades.seed(mints)
+
+    def summary(self) -> Mapping[str, object]:
+        return {
+            **self.line.summary(),
+            "received": dict(self.received),
+            "refused": dict(self.refused),
+            "trade_subscriptions": len(self.trades.wanted) if self._streams_trades() else 0,
+        }
+
+    def _streams_trades(self) -> bool:
+        return bool(self.settings.api_key) and not self.trades_refused
+
+    # One connection.
+
+    async def _talk(self, connection: WebSocketConnection) -> None:
+        self.trades_refused = False
+        for request in SUBSCRIPTIONS:
+            await self.line.send(connection, request)
+        async with trio.open_nursery() as nursery:
+            if self._streams_trades():
+                self.trades.start_over()
+                nursery.start_soon(self._subscribe_to_trades, connection)
+            while True:
+                await self._take(await self.line.receive(connection))
+
+    async def _subscribe_to_trades(self, connection: WebSocketConnection) -> None:
+        while self._streams_trades():
+            for request in self.trades.next_requests():
+                await self.line.send(connection, request)
+            await trio.sleep(REQUEST_INTERVAL_SECONDS)
+
+    # One frame.
+
+    async def _take(self, frame: str | bytes) -> None:
+        try:
+            said = parse_frame(frame, self.environment.clock())
+        except InputRefused as refusal:
+            self._count_refusal(refusal)
+            return
+        if isinstance(said, ControlFrame):
+            self._heed(said)
+        elif self.recent.add(identity(said)):
+            await self._send(said)
+        else:
+            self.received["duplicates"] += 1
+
+    async def _send(self, event: SourceEvent) -> None:
+        self.received[type(event).__name__] += 1
+        if isinstance(event, TokenCreated):
+            self.trades.follow(event.mint)
+        await self.events.send(event)
+
+    def _heed(self, control: ControlFrame) -> None:
+        self.received["notices"] += 1
+        log = self.environment.log
+        if control.refuses_trades and self._streams_trades():
+            self.trades_refused = True
+            log.warning("trade streams refused", notice=control.notice)
+        elif control.is_error:
+            log.warning("server reports an error", notice=control.notice)
+        else:
+            log.debug("server notice", notice=control.notice)
+
+    def _count_refusal(self, refusal: InputRefused) -> None:
+        """Junk is counted; only the first of its kind is worth a line for people."""
+        self.refused[refusal.reason] += 1
+        is_first = self.refused[refusal.reason] == 1
+        log = self.environment.log.info if is_first else self.environment.log.debug
+        log("frame refused", reason=refusal.reason, sample=refusal.sample)
+
+
+def identity(event: SourceEvent) -> tuple[str, str, str]:
+    """What makes an event the same one: never the time, since two trades share a millisecond."""
+    kind = event.side if isinstance(event, TradeSeen) else type(event).__name__
+    return event.signature, event.mint, kind

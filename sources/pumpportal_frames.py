@@ -1,0 +1,203 @@
+"""PumpPortal's frames, as recorded from 2024 to 2026: text in, an event out. No I/O.
+
+    text or bytes -> parse_frame -> TokenCreated, TradeSeen, MigrationSeen, or ControlFrame
+
+Protocol: one JSON object a frame; `txType` names its kind. A control frame has `message` or
+`errors` instead. No frame carries a time, a slot, a sequence number, decimals, an image or a
+pool's address: the time of receipt is the only clock, and `migrate.pool` names a venue.
+
+The curve. pump.fun frames carry virtual reserves. LaunchLab (`bonk`) frames carry the real
+ones; its curve sells the same 793,100,000 of 1,000,000,000 tokens from the same virtual start,
+so 73,000,000 tokens and 30 SOL are added and one progress formula fits both.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from attrs import frozen
+
+from domain.errors import FrameRefused
+from domain.lifecycle import CURVE_SOL_AT_BIRTH, CURVE_TOKENS_AT_BIRTH
+from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
+from domain.values import Mint, Sol, UnixSeconds, parse_mint
+from sources.fields import account, decode_json, label, metadata_link, number
+from sources.venues import LAUNCHLAB, PUMPFUN, UNKNOWN, venue
+
+LONGEST_NAME = 128
+LONGEST_SYMBOL = 64
+LONGEST_SIGNATURE = 128
+LONGEST_NOTICE = 500
+
+SUPPLY = 1_000_000_000
+MAYHEM_SUPPLY = 2_000_000_000
+SUPPLY_TOLERANCE = 1.0  # tokens; the reserves are rounded
+PUMPFUN_DECIMALS = 6
+VIRTUAL_TOKENS_BEYOND_POOL = CURVE_TOKENS_AT_BIRTH - SUPPLY
+
+Frame = Mapping[str, object]
+
+
+@frozen(kw_only=True)
+class ControlFrame:
+    """What the server says of our subscriptions."""
+
+    notice: str
+    is_error: bool  # it stood under `errors`
+    refuses_trades: bool  # trade streams need a funded account; that comes as a `message`
+
+
+def parse_frame(text: str | bytes, seen_at: UnixSeconds) -> SourceEvent | ControlFrame:
+    """What a frame says; `FrameRefused` or `MintRefused`, with the reason, if it is junk."""
+    try:
+        frame = decode_json(text)
+    except ValueError as error:
+        raise FrameRefused(text, reason="not_json") from error
+    if not isinstance(frame, dict):
+        raise FrameRefused(text, reason="not_an_object")
+    kind = frame.get("txType")
+    if kind is None:
+        return _control(frame)
+    parse = PARSERS.get(kind) if isinstance(kind, str) else None
+    if parse is None:
+        raise FrameRefused(kind, reason="unknown_tx_type")
+    return parse(frame, parse_mint(frame.get("mint")), seen_at)
+
+
+def _control(frame: Frame) -> ControlFrame:
+    is_error = "errors" in frame
+    if not is_error and "message" not in frame:
+        raise FrameRefused(frame, reason="no_tx_type")
+    words = frame["errors"] if is_error else frame["message"]
+    notice = label(words if isinstance(words, str) else repr(words), LONGEST_NOTICE) or ""
+    return ControlFrame(notice=notice, is_error=is_error, refuses_trades=_refuses_trades(notice))
+
+
+def _refuses_trades(notice: str) -> bool:
+    """True for "'subscribeTokenTrade' and ... are only available ... an API key funded ..."."""
+    words = notice.lower()
+    is_about_trades = "subscribetokentrade" in words or "subscribeaccounttrade" in words
+    return is_about_trades and any(word in words for word in ("only available", "funded"))
+
+
+def _create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
+    where = _venue(frame)
+    curve_tokens, curve_sol = _curve(frame, where)
+    return TokenCreated(
+        mint=mint,
+        seen_at=seen_at,
+        signature=_signature(frame),
+        venue=where,
+        name=label(frame.get("name"), LONGEST_NAME),
+        symbol=label(frame.get("symbol"), LONGEST_SYMBOL),
+        metadata_uri=metadata_link(frame.get("uri")),
+        creator_wallet=account(frame.get("traderPublicKey")),
+        bonding_curve_key=account(frame.get("bondingCurveKey")),
+        decimals=PUMPFUN_DECIMALS if where == PUMPFUN else None,
+        total_supply=_supply(frame, where),
+        initial_buy_sol=_sol(frame.get("solAmount")),
+        curve_tokens=curve_tokens,
+        curve_sol=curve_sol,
+        market_cap_sol=_market_cap(frame),
+    )
+
+
+def _buy(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TradeSeen:
+    return _trade(frame, mint, seen_at, "buy")
+
+
+def _sell(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TradeSeen:
+    return _trade(frame, mint, seen_at, "sell")
+
+
+def _trade(
+    frame: Frame, mint: Mint, seen_at: UnixSeconds, side: Literal["buy", "sell"]
+) -> TradeSeen:
+    where = _venue(frame)
+    curve_tokens, curve_sol = _curve(frame, where)
+    return TradeSeen(
+        mint=mint,
+        seen_at=seen_at,
+        signature=_signature(frame),
+        side=side,
+        sol=_sol(frame.get("solAmount")),
+        tokens=number(frame.get("tokenAmount")),
+        trader=account(frame.get("traderPublicKey")),
+        venue=None if where == UNKNOWN else where,
+        curve_tokens=curve_tokens,
+        curve_sol=curve_sol,
+        market_cap_sol=_market_cap(frame),
+    )
+
+
+def _migrate(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> MigrationSeen:
+    return MigrationSeen(
+        mint=mint, seen_at=seen_at, signature=_signature(frame), venue=venue(frame.get("pool"))
+    )
+
+
+PARSERS: Mapping[str, Callable[[Frame, Mint, UnixSeconds], SourceEvent]] = {
+    "create": _create,
+    "buy": _buy,
+    "sell": _sell,
+    "migrate": _migrate,
+}
+
+
+def _signature(frame: Frame) -> str:
+    value = frame.get("signature")
+    if not isinstance(value, str) or label(value, LONGEST_SIGNATURE) != value:
+        raise FrameRefused(value, reason="no_signature")
+    return value
+
+
+def _venue(frame: Frame) -> str:
+    """Frames of 2024 name no pool: pump.fun's curve was the only one."""
+    if frame.get("pool") is None and "vTokensInBondingCurve" in frame:
+        return PUMPFUN
+    return venue(frame.get("pool"))
+
+
+def _curve(frame: Frame, where: str) -> tuple[float | None, Sol | None]:
+    """Virtual tokens and SOL left in the bonding curve; a graduated pool's reserves are not it."""
+    if where == PUMPFUN:
+        tokens = number(frame.get("vTokensInBondingCurve"))
+        return tokens, _sol(frame.get("vSolInBondingCurve"))
+    if where != LAUNCHLAB:
+        return None, None
+    tokens, sol = number(frame.get("tokensInPool")), number(frame.get("solInPool"))
+    if tokens is None or tokens > SUPPLY + SUPPLY_TOLERANCE:
+        return None, None  # another supply than LaunchLab's usual one: another curve
+    curve_sol = None if sol is None else Sol(sol + CURVE_SOL_AT_BIRTH)
+    return tokens + VIRTUAL_TOKENS_BEYOND_POOL, curve_sol
+
+
+def _supply(frame: Frame, where: str) -> str | None:
+    """What the launch-pad mints; no frame says it.
+
+    LaunchLab lets a creator choose supply and decimals (a tokenised stock came as a `bonk`
+    create, with 8 decimals). Its usual billion shows in what lies in the pool and what the
+    creator bought of it; decimals show nowhere, so none are claimed.
+    """
+    if where == PUMPFUN:
+        return str(MAYHEM_SUPPLY if _is_mayhem(frame) else SUPPLY)
+    pool, bought = number(frame.get("tokensInPool")), number(frame.get("initialBuy"))
+    if where == LAUNCHLAB and pool is not None and bought is not None:
+        return str(SUPPLY) if abs(pool + bought - SUPPLY) <= SUPPLY_TOLERANCE else None
+    return None
+
+
+def _market_cap(frame: Frame) -> Sol | None:
+    """PumpPortal multiplies the price by 1e9 tokens; a mayhem coin has twice as many."""
+    cap = _sol(frame.get("marketCapSol"))
+    if cap is None or not _is_mayhem(frame):
+        return cap
+    return Sol(cap * MAYHEM_SUPPLY / SUPPLY)
+
+
+def _is_mayhem(frame: Frame) -> bool:
+    return frame.get("is_mayhem_mode") is True
+
+
+def _sol(value: object) -> Sol | None:
+    amount = number(value)
+    return None if amount is None else Sol(amount)

@@ -1,0 +1,133 @@
+"""New pools of Raydium's AMM v4, from a transaction's log and from the transaction itself. No I/O.
+
+    log lines -> opens_pool -> (ask for the transaction) -> parse_pools -> PoolCreated
+
+A log is text that any program may write, so a marker counts only where Raydium itself wrote it:
+directly under its own `invoke` on the program stack, in a transaction without error.
+
+The layout of `initialize2` (instruction 1), verified on recorded transactions of both kinds,
+user-made pools (coin = token, pc = WSOL) and pump.fun's graduations (coin = WSOL, pc = token):
+account 4 is the pool, 8 the coin's mint, 9 the pc's mint, 17 the wallet that opens the pool.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import base58
+
+from domain.errors import FrameRefused, MintRefused
+from domain.messages import PoolCreated
+from domain.values import QUOTE_MINTS, Mint, UnixSeconds, parse_mint
+from sources.fields import account, count, items, mapping, number
+from sources.venues import RAYDIUM
+
+RAYDIUM_AMM_V4 = "675kPX9MHTjS2zt1qfr1NYHuzeLXfQM9H24wFSUt1Mp8"
+PUMPFUN_MIGRATION_ACCOUNT = "39azUYFWPz3VHgKCf3VChUwbpURdCHRxjWVowf5jUJjg"
+MARKER = "Program log: initialize2: InitializeInstruction2 {"
+INITIALIZE2_TAG = 1
+POOL_ACCOUNT, COIN_MINT_ACCOUNT, PC_MINT_ACCOUNT, WALLET_ACCOUNT = 4, 8, 9, 17
+
+# Base58 only: "Program log: invoke [1]" is a line that a program wrote, not an invocation.
+PROGRAM = r"Program ([1-9A-HJ-NP-Za-km-z]{32,44})"
+INVOKED = re.compile(PROGRAM + r" invoke \[(\d{1,2})\]")
+RETURNED = re.compile(PROGRAM + r" (?:success|failed: .*)", re.DOTALL)
+
+
+def opens_pool(logs: object, err: object) -> bool:
+    """True if Raydium itself says in these logs that it opened a pool, and nothing failed.
+
+    A log that was cut off ends early; what stands before the cut still counts.
+    """
+    if err is not None:
+        return False
+    stack: list[str] = []
+    for line in items(logs):
+        if not isinstance(line, str):
+            continue
+        if line.startswith(MARKER) and stack and stack[-1] == RAYDIUM_AMM_V4:
+            return True
+        if invoked := INVOKED.fullmatch(line):
+            depth = int(invoked[2])
+            stack = [*stack[: max(depth - 1, 0)], invoked[1]]
+        elif stack and RETURNED.fullmatch(line):
+            stack.pop()
+    return False
+
+
+def parse_pools(transaction: object, signature: str, seen_at: UnixSeconds) -> list[PoolCreated]:
+    """The pools that a transaction (the result of getTransaction, jsonParsed) opened.
+
+    `FrameRefused` or `MintRefused` if it failed, opened none, or has no known quote in it.
+    """
+    facts = mapping(transaction)
+    meta = mapping(facts.get("meta"))
+    if not meta or meta.get("err") is not None:
+        raise FrameRefused(meta.get("err"), reason="transaction_failed")
+    instructions = list(_initializations(facts))
+    if not instructions:
+        raise FrameRefused(signature, reason="no_pool_opened")
+    block_time = number(facts.get("blockTime"))
+    created_at = seen_at if block_time is None else UnixSeconds(block_time)
+    return [_pool(each, meta, signature, seen_at, created_at) for each in instructions]
+
+
+def _initializations(facts: Mapping[str, object]) -> Iterator[list[object]]:
+    """The accounts of every initialize2, also of one that another program called."""
+    meta = mapping(facts.get("meta"))
+    message = mapping(mapping(facts.get("transaction")).get("message"))
+    groups = [message, *map(mapping, items(meta.get("innerInstructions")))]
+    for group in groups:
+        for instruction in map(mapping, items(group.get("instructions"))):
+            accounts = items(instruction.get("accounts"))
+            is_ours = instruction.get("programId") == RAYDIUM_AMM_V4
+            if is_ours and len(accounts) > WALLET_ACCOUNT and _tag(instruction) == INITIALIZE2_TAG:
+                yield accounts
+
+
+def _tag(instruction: Mapping[str, object]) -> int | None:
+    """An instruction's first byte."""
+    data = instruction.get("data")
+    if not isinstance(data, str) or len(data) > 100:
+        return None
+    try:
+        return next(iter(base58.b58decode(data)), None)
+    except ValueError:
+        return None
+
+
+def _pool(
+    accounts: list[object],
+    meta: Mapping[str, object],
+    signature: str,
+    seen_at: UnixSeconds,
+    created_at: UnixSeconds,
+) -> PoolCreated:
+    mint = _token(accounts[COIN_MINT_ACCOUNT], accounts[PC_MINT_ACCOUNT])
+    address = account(accounts[POOL_ACCOUNT])
+    if address is None:
+        raise FrameRefused(accounts[POOL_ACCOUNT], reason="no_pool_address")
+    return PoolCreated(
+        mint=mint,
+        seen_at=seen_at,
+        signature=signature,
+        venue=RAYDIUM,
+        pool_address=address,
+        created_at=created_at,
+        is_migration=accounts[WALLET_ACCOUNT] == PUMPFUN_MIGRATION_ACCOUNT,
+        decimals=_decimals(meta, mint),
+    )
+
+
+def _token(coin: object, pc: object) -> Mint:
+    """The one of both mints that is not a known quote, whichever side it stands on."""
+    is_quote = [isinstance(mint, str) and mint in QUOTE_MINTS for mint in (coin, pc)]
+    if is_quote[0] == is_quote[1]:
+        raise MintRefused([coin, pc], reason="quote_mint" if is_quote[0] else "no_known_quote")
+    return parse_mint(pc if is_quote[0] else coin)
+
+
+def _decimals(meta: Mapping[str, object], mint: Mint) -> int | None:
+    for balance in map(mapping, items(meta.get("postTokenBalances"))):
+        if balance.get("mint") == mint:
+            return count(mapping(balance.get("uiTokenAmount")).get("decimals"))
+    return None

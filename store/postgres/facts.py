@@ -1,0 +1,67 @@
+"""What doctor asks a Postgres server about itself.
+
+PostgresSettings -> read_facts -> PostgresFacts -> commands.doctor
+"""
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from store.postgres.connection import Connection, Offload, PostgresSettings
+from store.postgres.session import Session
+
+SETTINGS_READ = (
+    "archive_mode",
+    "archive_timeout",
+    "autovacuum",
+    "checkpoint_timeout",
+    "fsync",
+    "full_page_writes",
+    "max_wal_size",
+    "server_version_num",
+    "shared_buffers",
+    "synchronous_commit",
+    "wal_compression",
+)
+
+
+@frozen(kw_only=True)
+class PostgresFacts:
+    """Settings as the server states them, in the server's own units."""
+
+    settings: Mapping[str, str]
+    units: Mapping[str, str]
+    wal_compressions: tuple[str, ...]  # what the server was built with
+    may_create: bool  # tables in the schema that the service would use
+
+    @property
+    def major_version(self) -> int:
+        return int(self.settings["server_version_num"]) // 10_000
+
+    def bytes_of(self, name: str) -> int:
+        """A setting that is a size, in bytes."""
+        scale = {"8kB": 8 << 10, "kB": 1 << 10, "MB": 1 << 20, "B": 1}[self.units[name]]
+        return int(self.settings[name]) * scale
+
+
+async def read_facts(settings: PostgresSettings, offload: Offload) -> PostgresFacts:
+    """Connect under sync's name, ask, disconnect; `StoreUnavailable` if that fails."""
+    connection = Connection(
+        settings=settings, application_name="token-discovery:sync", offload=offload
+    )
+    try:
+        return await connection.run(_read)
+    finally:
+        await connection.close()
+
+
+def _read(session: Session) -> PostgresFacts:
+    rows = session.read("server_settings", list(SETTINGS_READ))
+    values = {name: [str(value) for value in values] for name, _, _, values in rows}
+    ((may_create,),) = session.read("schema_rights")
+    return PostgresFacts(
+        settings={name: setting for name, setting, _, _ in rows},
+        units={name: unit for name, _, unit, _ in rows},
+        wal_compressions=tuple(values.get("wal_compression", ())),
+        may_create=bool(may_create),
+    )

@@ -1,0 +1,75 @@
+"""Brings the schema up to date at start.
+
+Each migration is one transaction that takes the same advisory lock, looks at what is applied,
+and applies the first step that is not. Two processes that start at once therefore take turns,
+step by step, and one that dies half-way leaves whole steps behind. The lock is waited for as
+long as any lock (`lock_timeout`); then the start fails as for any store that does not answer.
+
+All tables are made in the first schema of the connection's search_path.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.resources import files
+
+from attrs import frozen
+
+from domain.errors import BadConfiguration
+from store.postgres.session import Session
+
+
+@frozen
+class Migration:
+    """One step of the schema."""
+
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        return sha256(self.text.encode()).hexdigest()
+
+
+def known_migrations() -> tuple[Migration, ...]:
+    """The steps that this program knows, in order."""
+    found = files("store.postgres.migrations").iterdir()
+    return tuple(
+        Migration(path.name.removesuffix(".sql"), path.read_text("utf-8"))
+        for path in sorted(found, key=lambda path: path.name)
+        if path.name.endswith(".sql")
+    )
+
+
+def migrate(session: Session, migrations: Sequence[Migration] | None = None) -> None:
+    """Apply what is not applied yet; `BadConfiguration` if the database is ahead of the program."""
+    steps = known_migrations() if migrations is None else migrations
+    for _ in range(len(steps) + 1):  # one transaction a step, and one that finds none
+        if not _applied_next(session, steps):
+            return
+
+
+def _applied_next(session: Session, steps: Sequence[Migration]) -> bool:
+    """Apply the first pending step; False when there is none."""
+    session.script(session.queries["begin_migration"])
+    applied: dict[str, str] = dict(session.read("applied_migrations"))
+    pending = pending_migrations(steps, applied)
+    if pending:
+        session.script(pending[0].text)
+        session.execute("record_migration", pending[0].name, pending[0].checksum)
+    session.script("COMMIT")
+    return bool(pending)
+
+
+def pending_migrations(
+    steps: Sequence[Migration], applied: Mapping[str, str]
+) -> Sequence[Migration]:
+    """The steps to apply; `BadConfiguration` where database and program do not agree."""
+    unknown = sorted(applied.keys() - {step.name for step in steps})
+    if unknown:
+        raise BadConfiguration(
+            f"the database's schema is newer than this program: it has {', '.join(unknown)}"
+        )
+    for step in steps:
+        if applied.get(step.name, step.checksum) != step.checksum:
+            raise BadConfiguration(f"migration {step.name} differs from the one that was applied")
+    return [step for step in steps if step.name not in applied]

@@ -1,0 +1,144 @@
+"""One psycopg connection with the named queries and what is known of its server.
+
+Used in a worker thread, by one call at a time.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from time import perf_counter
+from typing import Any
+
+import psycopg
+from attrs import Factory, define, field
+
+from domain.errors import BadConfiguration
+from store import WriteReceipt
+from store.postgres.queries import session_queries
+
+OLDEST_SERVER = 14
+Record = tuple[Any, ...]
+
+
+@define(kw_only=True)
+class Session:
+    """A connected session in autocommit mode: a transaction is what `transaction` opens."""
+
+    connection: psycopg.Connection[Record]
+    queries: Mapping[str, str]
+    backend: tuple[int, datetime]  # process id and start: names the session on its server
+    wire: socket.socket  # a second handle on the connection's socket, see `cut`
+    partitions: set[date] = Factory(set)  # days whose partition this session has seen
+
+    def read(self, name: str, *parameters: object) -> list[Record]:
+        """Every record of one query."""
+        return self.execute(name, *parameters).fetchall()
+
+    def read_once(self, name: str, *parameters: object) -> list[Record]:
+        """As `read`, with a plan made for these very parameters."""
+        return self.connection.execute(self.queries[name], parameters, prepare=False).fetchall()
+
+    def execute(self, name: str, *parameters: object) -> psycopg.Cursor[Record]:
+        """Send one query; a query with parameters is prepared when first used."""
+        return self.connection.execute(
+            self.queries[name], parameters or None, prepare=bool(parameters)
+        )
+
+    def script(self, text: str) -> Record | None:
+        """Send several statements in one round trip; the last one's record, if it has any."""
+        cursor = self.connection.execute(text, prepare=False)
+        while cursor.nextset():
+            continue
+        return cursor.fetchone() if cursor.description else None
+
+    @contextmanager
+    def transaction(self, begin: str) -> Iterator["Transaction"]:
+        """Commit what the body sends; if it raises, the connection rolls it back."""
+        transaction = Transaction(session=self)
+        transaction.wal_start = self._position(begin)
+        yield transaction
+        transaction.wal_bytes = self._position("commit") - transaction.wal_start
+        transaction.seconds = perf_counter() - transaction.started
+
+    def _position(self, name: str) -> int:
+        record = self.script(self.queries[name])
+        return int(record[0]) if record else 0
+
+    def cut(self) -> None:
+        """End the connection from another thread: whoever waits for it gets an error at once.
+
+        `wire` is a handle of our own, so that this can never hit a socket that the kernel has
+        given the same number to meanwhile.
+        """
+        try:
+            self.wire.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it was not connected any more, which is what is wanted
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.wire.close()
+        self.connection.close()
+
+
+@define(kw_only=True)
+class Transaction:
+    """An open transaction, and what it has cost."""
+
+    session: Session
+    started: float = Factory(perf_counter)
+    rows: int = field(default=0, init=False)
+    statements: int = field(default=0, init=False)
+    wal_start: int = field(default=0, init=False)
+    wal_bytes: int = field(default=0, init=False)  # also what others wrote meanwhile
+    seconds: float = field(default=0.0, init=False)
+
+    def write(self, name: str, *parameters: object) -> psycopg.Cursor[Record]:
+        """Send one statement that writes, and count it and its rows."""
+        cursor = self.session.execute(name, *parameters)
+        self.statements += 1
+        self.rows += cursor.rowcount
+        return cursor
+
+    def receipt(self) -> WriteReceipt:
+        """What the transaction cost; final once it is committed."""
+        return WriteReceipt(
+            rows=self.rows,
+            statements=self.statements,
+            wal_bytes=self.wal_bytes,
+            seconds=self.seconds,
+        )
+
+
+def open_session(connect_with: Mapping[str, Any], statement_timeout_seconds: float) -> Session:
+    """Connect and set the session's bounds; a lock is waited for half as long as a statement."""
+    connection = psycopg.connect(autocommit=True, cursor_factory=psycopg.RawCursor, **connect_with)
+    try:
+        queries = session_queries(reads_wal_position=True)
+        limits = [f"{seconds * 1000:.0f}ms" for seconds in _limits(statement_timeout_seconds)]
+        ((version, process, started_at, reads_wal_position, *_),) = connection.execute(
+            queries["prepare_session"], limits
+        )
+        _check_version(version)
+        return Session(
+            connection=connection,
+            queries=session_queries(reads_wal_position=reads_wal_position),
+            backend=(process, started_at),
+            wire=socket.socket(fileno=os.dup(connection.fileno())),
+        )
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _limits(statement_timeout_seconds: float) -> tuple[float, float]:
+    return statement_timeout_seconds, statement_timeout_seconds / 2
+
+
+def _check_version(version: int) -> None:
+    if version // 10_000 < OLDEST_SERVER:
+        raise BadConfiguration(
+            f"PostgreSQL {version // 10_000} is too old: {OLDEST_SERVER} or later is needed"
+        )

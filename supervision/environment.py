@@ -1,0 +1,29 @@
+"""What every actor is given of the process around it."""
+
+from random import Random
+from typing import Any, Protocol
+
+from attrs import evolve, frozen
+
+from supervision import WallClock
+
+
+class Conditions(Protocol):
+    """Where an actor says whether its part of the service is ready."""
+
+    def set(self, name: str, reason: str | None) -> None:
+        """`name` is ready (None), or is not, for a reason."""
+
+
+@frozen(kw_only=True)
+class Environment:
+    """Time, chance, the log and the readiness; tests replace them all."""
+
+    clock: WallClock
+    random: Random
+    log: Any  # a structlog logger
+    readiness: Conditions
+
+    def for_actor(self, name: str) -> "Environment":
+        """The same, with a log that names the actor."""
+        return evolve(self, log=self.log.bind(actor=name))

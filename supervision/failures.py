@@ -1,0 +1,59 @@
+"""Errors as dumps and logs show them: what, where, when; bounded and without secrets."""
+
+import traceback
+from pathlib import Path
+
+from attrs import frozen
+
+from domain.values import UnixSeconds
+from supervision.redaction import redacted_text
+
+STACK_FRAMES = 20  # innermost frames kept of a traceback
+
+
+@frozen(kw_only=True)
+class Failure:
+    """One error that ended an actor."""
+
+    type: str
+    message: str
+    origin: str  # the innermost line of the service's own code
+    stack: tuple[str, ...]  # innermost last
+    at: UnixSeconds
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message} ({self.origin})"
+
+
+def failure_of(error: Exception, at: UnixSeconds) -> Failure:
+    """What is worth keeping of `error`; its frames and their values are let go."""
+    cause = error.__cause__
+    message = f"{error} (caused by {type(cause).__name__}: {cause})" if cause else str(error)
+    innermost = _leaf(error)
+    frames = traceback.extract_tb(innermost.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    return Failure(
+        type=type(error).__name__,
+        message=redacted_text(message),
+        origin=_line(own[-1]) if own else "",
+        stack=tuple(_line(frame) for frame in frames[-STACK_FRAMES:]),
+        at=at,
+    )
+
+
+def root_cause(error: Exception) -> Exception:
+    """The one error inside nested groups; a group that holds several stays as it is."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _leaf(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _line(frame: traceback.FrameSummary) -> str:
+    path = Path(frame.filename)
+    return f"{path.parent.name}/{path.name}:{frame.lineno} {frame.name}"

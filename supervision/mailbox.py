@@ -1,0 +1,317 @@
+"""Bounded mailboxes: how actors talk, and what survives when one of them crashes.
+
+    sender --send--> [returned | waiting] --receive--> in hand --done, or next receive--> handled
+
+One mailbox has any number of senders and ONE reader. What the reader was given stays in hand
+until it comes back for more; when it crashes instead, its supervisor reoffers what was in hand.
+A crash in the middle of a batch does not tell which message is the poison, so reoffered
+messages are handed out one at a time, and each that crashes its reader too often is quarantined.
+
+At any moment: sent == handled + conflated + dropped + quarantined + depth.
+
+The hand-over from waiting senders follows trio's own memory channel (trio/_channel.py).
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from typing import Generic, Self, TypeVar
+
+import trio
+from attrs import asdict, define, field
+from outcome import capture
+
+from domain.errors import MailboxFull
+from supervision.books import Books, MailboxStatistics
+from supervision.policies import (
+    BLOCK,
+    DROP_OLDEST,
+    REJECT,
+    Block,
+    Conflate,
+    DropOldest,
+    Policy,
+    Reject,
+)
+from supervision.redaction import described
+
+__all__ = [
+    "BLOCK",
+    "DROP_OLDEST",
+    "REJECT",
+    "Block",
+    "Conflate",
+    "DropOldest",
+    "Mailbox",
+    "MailboxStatistics",
+    "Policy",
+    "Reject",
+]
+
+M = TypeVar("M")
+
+QUARANTINE_KEPT = 100  # newest quarantined messages kept for a look; all are counted
+
+
+@define(eq=False)
+class _Entry(Generic[M]):
+    message: M
+    sent_at: float  # trio's clock; of the oldest message conflated into this one
+    key: Hashable | None
+    crashes: int = 0  # of readers that had it in hand
+
+
+@define(eq=False)
+class Mailbox(Generic[M]):
+    """A bounded queue that keeps books. Use `Outbox` and `Inbox` as types in actors.
+
+    `capacity` bounds what waits; in hand may be one batch more, which a crash puts back on top.
+    """
+
+    name: str
+    capacity: int = field(kw_only=True)
+    policy: Policy[M] = field(default=BLOCK, kw_only=True)
+    on_quarantine: Callable[[M], None] | None = field(default=None, kw_only=True)
+    quarantine: deque[M] = field(init=False, factory=lambda: deque(maxlen=QUARANTINE_KEPT))
+
+    # Messages, oldest first: in hand, then returned by a crash, then waiting.
+    _in_hand: deque[_Entry[M]] = field(init=False, factory=deque)
+    _returned: deque[_Entry[M]] = field(init=False, factory=deque)
+    _waiting: deque[_Entry[M]] = field(init=False, factory=deque)
+    _waiting_by_key: dict[Hashable, _Entry[M]] = field(init=False, factory=dict)
+
+    # Tasks.
+    _senders: OrderedDict[trio.lowlevel.Task, tuple[M, Hashable | None]] = field(
+        init=False, factory=OrderedDict
+    )
+    _reader: trio.lowlevel.ParkingLot = field(init=False, factory=trio.lowlevel.ParkingLot)
+    _reading: bool = field(init=False, default=False)
+    _closed: bool = field(init=False, default=False)
+
+    _books: Books = field(init=False, factory=Books)
+
+    def __attrs_post_init__(self) -> None:
+        # Not an attrs validator: that would slow down every assignment to any attribute.
+        if self.capacity < 1:
+            raise ValueError(f"mailbox {self.name} needs room for at least one message")
+
+    # Sending.
+
+    async def send(self, message: M) -> None:
+        """Put a message by the policy; only where that says "block" does it ever wait.
+
+        `MailboxFull` from a rejecting mailbox. A closed mailbox counts the message as dropped.
+        A cancelled send has sent nothing.
+        """
+        await trio.lowlevel.checkpoint()
+        try:
+            self.send_nowait(message)
+        except trio.WouldBlock:
+            await self._wait_for_room(message)
+
+    def send_nowait(self, message: M) -> None:
+        """Like `send`, but `trio.WouldBlock` where that would wait."""
+        if self._closed:
+            self._books.sent += 1
+            self._books.dropped += 1
+            return
+        key = self._key_of(message)
+        if key is not None and self._can_conflate(key):
+            self._conflate(self._waiting_by_key[key], message)
+            return
+        if self._is_full():
+            self._make_room()
+        self._put(message, key)
+
+    def close(self) -> None:
+        """No more messages: the reader gets `trio.EndOfChannel` once it has had the rest.
+
+        Senders that wait, and those that come later, count their message as dropped.
+        """
+        self._closed = True
+        for task in self._senders:
+            trio.lowlevel.reschedule(task)
+        self._books.sent += len(self._senders)
+        self._books.dropped += len(self._senders)
+        self._senders.clear()
+        self._reader.unpark()
+
+    # Receiving.
+
+    async def receive(self) -> M:
+        """The next message; `trio.EndOfChannel` once closed and empty.
+
+        It is in hand until the next receive: a crash of the reader offers it again.
+        """
+        await self._wait_for_message()
+        return self._take_oldest()
+
+    async def receive_batch(self, limit: int) -> list[M]:
+        """Wait for a message, then take up to `limit` that are there; ends as `receive` does.
+
+        Nothing is in hand before this returns, so that cancelling it loses nothing.
+        """
+        if limit < 1:
+            raise ValueError("a batch has at least one message")
+        await self._wait_for_message()
+        count = 1 if self._returned else min(limit, len(self._waiting))
+        return [self._take_oldest() for _ in range(count)]
+
+    def __aiter__(self) -> Self:
+        """Every message until the mailbox is closed and empty."""
+        return self
+
+    async def __anext__(self) -> M:
+        try:
+            await self._wait_for_message()
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+        return self._take_oldest()
+
+    def done(self) -> None:
+        """What is in hand is handled; a crash will not offer it again."""
+        self._books.handled += len(self._in_hand)
+        self._in_hand.clear()
+
+    # Surviving the reader.
+
+    def reoffer(self, *, crashes_before_quarantine: int) -> list[M]:
+        """The reader crashed: put what it had in hand back in front, to be had one by one.
+
+        Returns the messages that have now been in hand at so many crashes: they go to
+        quarantine instead, where the newest 100 are kept, and the supervisor tells
+        `on_quarantine` of each.
+        """
+        for entry in self._in_hand:
+            entry.crashes += 1
+        poison = [e.message for e in self._in_hand if e.crashes >= crashes_before_quarantine]
+        innocent = [e for e in self._in_hand if e.crashes < crashes_before_quarantine]
+        self._in_hand.clear()
+        self._returned.extendleft(reversed(innocent))
+        self._books.quarantined += len(poison)
+        self.quarantine.extend(poison)
+        return poison
+
+    def put_back(self) -> None:
+        """The reader was stopped, by no fault of its own: put back what it had in hand."""
+        self._returned.extendleft(reversed(self._in_hand))
+        self._in_hand.clear()
+
+    # Looking.
+
+    def statistics(self) -> MailboxStatistics:
+        """The books now; ages count from trio's clock, so call it from within trio."""
+        oldest = [queue[0].sent_at for queue in self._queues() if queue]
+        return MailboxStatistics(
+            name=self.name,
+            policy=self.policy.name,
+            capacity=self.capacity,
+            depth=sum(len(queue) for queue in self._queues()),
+            in_hand=len(self._in_hand),
+            **asdict(self._books),
+            oldest_age_seconds=trio.current_time() - min(oldest) if oldest else 0.0,
+            senders_waiting=len(self._senders),
+            receivers_waiting=len(self._reader),
+        )
+
+    def sample(self, limit: int) -> list[object]:
+        """The oldest `limit` messages as bounded JSON values without secrets."""
+        entries = (entry for queue in self._queues() for entry in queue)
+        return [described(entry.message) for entry, _ in zip(entries, range(limit), strict=False)]
+
+    def _queues(self) -> tuple[deque[_Entry[M]], ...]:
+        return self._in_hand, self._returned, self._waiting
+
+    # Pure parts and hand-over.
+
+    def _key_of(self, message: M) -> Hashable | None:
+        return self.policy.key(message) if isinstance(self.policy, Conflate) else None
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) + len(self._returned) >= self.capacity
+
+    def _can_conflate(self, key: Hashable) -> bool:
+        # A sender that waits with the same key came earlier: it must not be overtaken.
+        return key in self._waiting_by_key and not any(
+            key == earlier for _, earlier in self._senders.values()
+        )
+
+    def _conflate(self, older: _Entry[M], message: M) -> None:
+        combine = self.policy.combine if isinstance(self.policy, Conflate) else None
+        older.message = message if combine is None else combine(older.message, message)
+        self._books.sent += 1
+        self._books.conflated += 1
+
+    def _make_room(self) -> None:
+        if self.policy.when_full == "block":
+            raise trio.WouldBlock
+        if self.policy.when_full == "reject":
+            self._books.rejected += 1
+            raise MailboxFull
+        self._pop_oldest()
+        self._books.dropped += 1
+
+    def _put(self, message: M, key: Hashable | None) -> None:
+        entry = _Entry(message, trio.current_time(), key)
+        self._waiting.append(entry)
+        if key is not None:
+            self._waiting_by_key[key] = entry
+        self._books.sent += 1
+        if self._reader:
+            self._reader.unpark()
+
+    async def _wait_for_room(self, message: M) -> None:
+        task = trio.lowlevel.current_task()
+        self._senders[task] = message, self._key_of(message)
+
+        def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+            del self._senders[task]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _admit_senders(self) -> None:
+        """Take over the messages of waiting senders, first come first served."""
+        while self._senders:
+            message, key = next(iter(self._senders.values()))
+            older = self._waiting_by_key.get(key) if key is not None else None
+            if older is None and self._is_full():
+                return
+            task, _ = self._senders.popitem(last=False)
+            if older is None:
+                self._put(message, key)
+                trio.lowlevel.reschedule(task)
+            else:
+                # Should combining raise, that is the sender's error and not the reader's.
+                trio.lowlevel.reschedule(task, capture(self._conflate, older, message))
+
+    async def _wait_for_message(self) -> None:
+        """A checkpoint; afterwards a message is there. What was in hand counts as handled."""
+        if self._reading:
+            raise trio.BusyResourceError(f"the one reader of {self.name} is already waiting")
+        self.done()
+        self._reading = True
+        try:
+            if self._waiting or self._returned or self._closed:
+                # A drop-oldest send may meanwhile replace messages; nothing empties the mailbox.
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._reader.park()
+        finally:
+            self._reading = False
+        if not (self._waiting or self._returned):
+            raise trio.EndOfChannel
+
+    def _take_oldest(self) -> M:
+        entry = self._pop_oldest()
+        self._in_hand.append(entry)
+        if self._senders:
+            self._admit_senders()
+        return entry.message
+
+    def _pop_oldest(self) -> _Entry[M]:
+        if self._returned:
+            return self._returned.popleft()
+        entry = self._waiting.popleft()
+        if entry.key is not None:
+            del self._waiting_by_key[entry.key]
+        return entry

@@ -1,0 +1,118 @@
+"""What the process does on signals.
+
+    SIGTERM, SIGINT  ->  drain; a second one leaves at once with 128 + its number (143, 130)
+    SIGUSR1          ->  dump of every actor and mailbox: one JSON document, log and file
+    SIGUSR2          ->  every Trio task with its stack: text, log and file
+    SIGHUP           ->  reload
+
+A file is written whole or not at all, over the one before it: at most two files a process.
+"""
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import orjson
+import trio
+from attrs import define, field
+
+from supervision.task_tree import task_tree
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ALL_SIGNALS = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+
+
+class Supervised(Protocol):
+    """What signals ask of the supervisor."""
+
+    def drain(self) -> None: ...
+
+    def inspect(self) -> Mapping[str, object]: ...
+
+
+@define(kw_only=True, eq=False)
+class Signals:
+    """Serves the process's signals until it is cancelled."""
+
+    supervisor: Supervised
+    reload: Callable[[], object]
+    dump_directory: Path
+    log: Any
+    leave_at_once: Callable[[int], object] = os._exit
+    _answering: set[int] = field(init=False, factory=set)
+
+    async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Obey signals; one that comes while its last answer is still under way is ignored."""
+        with trio.open_signal_receiver(*ALL_SIGNALS) as received:
+            async with trio.open_nursery() as answers:
+                task_status.started()
+                async for number in received:
+                    self.log.info("signal", name=signal.Signals(number).name)
+                    if number in STOP_SIGNALS:
+                        self._arm_second_stop()
+                        self.supervisor.drain()
+                    elif number not in self._answering:
+                        # A task of its own: a disk that hangs must not delay a stop.
+                        self._answering.add(number)
+                        answers.start_soon(self._answer, number)
+
+    async def _answer(self, number: int) -> None:
+        try:
+            match number:
+                case signal.SIGUSR1:
+                    await self._dump()
+                case signal.SIGUSR2:
+                    await self._show_tasks()
+                case signal.SIGHUP:
+                    self.reload()
+        except Exception as error:  # a failed look or reload is no reason to end the service
+            failure = f"{type(error).__name__}: {error}"
+            self.log.error("signal failed", name=signal.Signals(number).name, error=failure)
+        finally:
+            self._answering.discard(number)
+
+    def _arm_second_stop(self) -> None:
+        # Python's own handler and not trio's: it acts although the event loop may be stuck.
+        # Leaving the signal receiver puts the process's former handlers back.
+        def leave(number: int, _frame: FrameType | None) -> None:
+            self.leave_at_once(128 + number)
+
+        for number in STOP_SIGNALS:
+            signal.signal(number, leave)
+
+    async def _dump(self) -> None:
+        document = self.supervisor.inspect()
+        path = await self._write("dump.json", orjson.dumps(document, default=str))
+        self.log.info("dump", path=path, document=document)
+
+    async def _show_tasks(self) -> None:
+        text = task_tree()
+        path = await self._write("tasks.txt", text.encode())
+        self.log.info("tasks", path=path, tasks=text)
+
+    async def _write(self, kind: str, content: bytes) -> str | None:
+        """The path written to; None (and a log line) if that failed: the log has it all anyway."""
+        path = self.dump_directory / f"token-discovery-{os.getpid()}.{kind}"
+        try:
+            # Abandoned when cancelled: a disk that hangs must not hold up the exit.
+            await trio.to_thread.run_sync(write_whole, path, content, abandon_on_cancel=True)
+        except OSError as error:
+            self.log.error("cannot write", path=str(path), error=str(error))
+            return None
+        return str(path)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace the file at `path`, readable by its owner alone; other readers never see a part."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

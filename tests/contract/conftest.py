@@ -1,0 +1,47 @@
+"""Fixtures of the store's contract suite."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+
+import pytest
+
+from commands.embedded import EmbeddedPostgres
+from tests.conftest import VERSIONS
+from tests.contract.store_world import StoreWorld, fresh_schema, memory_world, postgres_world
+
+ADAPTERS = ["memory", *(f"postgres{version}" for version in VERSIONS)]
+
+
+@pytest.fixture(params=ADAPTERS)
+async def world(
+    request: pytest.FixtureRequest, postgres_of_version: Callable[[int], EmbeddedPostgres]
+) -> AsyncIterator[StoreWorld]:
+    """A database that stores can be opened on: the twin's, or a schema of each server's."""
+    with ExitStack() as afterwards:
+        if request.param == "memory":
+            world = memory_world()
+        else:
+            server = postgres_of_version(int(request.param.removeprefix("postgres")))
+            world = postgres_world(afterwards.enter_context(fresh_schema(server.url)))
+        yield world
+        await world.close()
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda version: f"postgres{version}")
+async def server_world(
+    request: pytest.FixtureRequest, postgres_of_version: Callable[[int], EmbeddedPostgres]
+) -> AsyncIterator[StoreWorld]:
+    """A schema of its own, once for every major version that is here."""
+    with fresh_schema(postgres_of_version(request.param).url) as url:
+        world = postgres_world(url)
+        yield world
+        await world.close()
+
+
+@pytest.fixture
+async def newest_server_world(postgres_server: EmbeddedPostgres) -> AsyncIterator[StoreWorld]:
+    """As `server_world` on one version, for what does not depend on it."""
+    with fresh_schema(postgres_server.url) as url:
+        world = postgres_world(url)
+        yield world
+        await world.close()

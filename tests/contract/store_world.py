@@ -1,0 +1,220 @@
+"""What the store's contract tests share: tokens to store, and places to store them in."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from typing import Any, Literal
+
+import attrs
+import psycopg
+import trio
+from attrs import Factory, define, field
+
+from domain.errors import StoreUnavailable
+from domain.token import FIELDS, Status, Token
+from domain.values import Mint, UnixSeconds, Value, Version
+from store import TokenChange, TokenStore
+from store.ledger import Ledger
+from store.memory import MemoryDatabase, MemoryStore
+from store.postgres import PostgresSettings, PostgresStore
+
+NOW = UnixSeconds(1_760_000_000.0)  # 2025-10-09T08:53:20Z
+DAY_SECONDS = 86_400
+SCHEMA_NUMBERS = count(1)
+SESSIONS = """SELECT pid FROM pg_stat_activity
+WHERE application_name LIKE 'token-discovery:%%' AND datname = current_database()"""
+
+# One value of every field that can be written after birth; odd ones, that show any rounding.
+ODD_VALUES: Mapping[str, Value] = {
+    "status": int(Status.GRADUATING),
+    "previous_status": int(Status.NEW),
+    "status_changed_at": 1_760_000_001.123457,
+    "silent": True,
+    "pool_address": "5Q544fKrFoe6tsEbD7S8EmxGTJYAKtTVhAW5Q5pge4j1",
+    "pool_type": "raydium-cpmm",
+    "pool_created_at": 1_760_000_002.000001,
+    "bonding_curve_progress": 99.99,
+    "sol_raised": 0.1 + 0.2,
+    "sol_to_graduate": 1e-9,
+    "market_cap_sol": 410.8123456789012,
+    "market_cap_usd": 123_456_789.123_456_78,
+    "price_usd": 4.9e-324,
+    "price_change_24h": -99.999_999_9,
+    "liquidity_usd": 1.797_693_134_862_315_7e308,
+    "volume_24h": 0.0,
+    "volume_change_24h": -0.01,
+    "volume_24h_sol": 3.3333333333333335,
+    "tx_count_24h": 2**31 - 1,
+    "buys_24h": 0,
+    "sells_24h": -(2**31),
+    "unique_traders_24h": 1,
+    "last_trade_at": 1_760_000_003.25,
+    "holder_count": 3,
+    "hot_score": -13.1234567890123456,
+    "watcher_count": 7,
+    "image_url": "data:image/png;base64,iVBORw0KGgo=",
+    "logo_uri": "",
+    "description": "牛 'quoted' \"double\" \\ back {brace} %s $1 \n\t 🚀 \u2028",
+    "twitter": "https://x.com/a?b=c&d",
+    "telegram": " leading and trailing ",
+    "website": "x" * 20_000,
+}
+
+
+def after(seconds: float) -> UnixSeconds:
+    return UnixSeconds(NOW + seconds)
+
+
+def mint_of(number: int) -> Mint:
+    return Mint(f"{number:043d}p")
+
+
+def a_token(number: int, **more: Any) -> Token:
+    """A token as a create frame makes it."""
+    values = {
+        "first_seen_at": after(number / 1000),
+        "symbol": f"S{number}",
+        "name": f"Name {number}",
+        "pool_type": "pumpfun",
+        "bonding_curve_progress": 0.0,
+    }
+    return Token(mint=mint_of(number), **{**values, **more})
+
+
+def full_token(number: int) -> Token:
+    """A token with every field set."""
+    return attrs.evolve(
+        a_token(number),
+        metadata_uri="ipfs://bafy",
+        creator_wallet="7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU",
+        bonding_curve_key="BqW3",
+        decimals=6,
+        total_supply="1000000000000000",
+        freeze_revoked=True,
+        mint_renounced=False,
+        last_updated_at=after(60.5),
+        **with_statuses(ODD_VALUES),
+    )
+
+
+def with_statuses(values: Mapping[str, Value]) -> dict[str, Any]:
+    statuses = {"status", "previous_status"} & values.keys()
+    return {**values, **{name: Status(int(values[name])) for name in statuses}}
+
+
+def a_change(token: Token, version: int, **values: Value) -> TokenChange:
+    assert token.id is not None
+    return TokenChange(
+        token_id=token.id,
+        mint=token.mint,
+        version=Version(version),
+        observed_at=after(version),
+        values=values,
+    )
+
+
+def known_fields(token: Token) -> dict[str, object]:
+    return {name: getattr(token, name) for name in FIELDS if getattr(token, name) is not None}
+
+
+async def found(store: TokenStore, mint: Mint) -> Token:
+    """The stored token."""
+    return (await store.find([mint]))[mint]
+
+
+@define
+class StoreWorld:
+    """A database that any number of stores can be opened on; all are closed in the end."""
+
+    new_store: Callable[[Literal["ingest", "sync"]], TokenStore]
+    url: str | None = None  # None: the twin
+    stores: list[TokenStore] = Factory(list)
+    ledger: Ledger = field(factory=lambda: Ledger(clock=wall_clock))
+
+    async def store(self, component: Literal["ingest", "sync"] = "sync") -> TokenStore:
+        store = self.new_store(component)
+        self.stores.append(store)
+        await store.open()
+        return store
+
+    async def stored(self, *tokens: Token) -> tuple[TokenStore, Sequence[Token]]:
+        """A store with these tokens in it, as it returned them."""
+        store = await self.store()
+        return store, await store.insert(tokens)
+
+    async def close(self) -> None:
+        for store in self.stores:
+            await store.close()
+
+
+def wall_clock() -> UnixSeconds:
+    return UnixSeconds(time.time())
+
+
+def memory_world() -> StoreWorld:
+    database = MemoryDatabase()
+    return StoreWorld(lambda component: MemoryStore(database=database))
+
+
+def postgres_world(
+    url: str, statement_timeout_seconds: float = 10.0, ledger: Ledger | None = None
+) -> StoreWorld:
+    settings = PostgresSettings(
+        url=url,
+        connect_timeout_seconds=2.0,
+        statement_timeout_seconds=statement_timeout_seconds,
+    )
+    booked_in = ledger or Ledger(clock=wall_clock)
+
+    def new_store(component: Literal["ingest", "sync"]) -> PostgresStore:
+        return PostgresStore(settings, component, trio.to_thread.run_sync, booked_in)
+
+    return StoreWorld(new_store, url, ledger=booked_in)
+
+
+@contextmanager
+def fresh_schema(url: str) -> Iterator[str]:
+    """The url of an empty schema in the url's database; much faster to make than a database."""
+    name = f"contract_{next(SCHEMA_NUMBERS)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+        yield f"{url}?options=-csearch_path%3D{name}"
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+def url_of(world: StoreWorld) -> str:
+    assert world.url is not None
+    return world.url
+
+
+def schema_of(url: str) -> str:
+    found = re.search(r"search_path%3D(\w+)", url)
+    assert found is not None
+    return found[1]
+
+
+async def asked(url: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """What an outside observer sees, on a connection of its own."""
+    return await trio.to_thread.run_sync(partial(_asked, url, query, parameters))
+
+
+def _asked(url: str, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+async def until_available(store: TokenStore, mint: Mint) -> None:
+    """Wait until the store answers again; at most ten seconds."""
+    with trio.fail_after(10):
+        while True:
+            try:
+                await store.find([mint])
+            except StoreUnavailable:
+                await trio.sleep(0.02)
+            else:
+                return

@@ -1,0 +1,532 @@
+"""What every buffer does: the twin in memory, and the real one on a real server."""
+
+import math
+from collections.abc import Iterator
+
+import pytest
+
+from buffer import UpdateBuffer
+from domain.errors import BufferUnavailable
+from domain.messages import Refused
+from domain.token import Status, Token
+from domain.values import Mint, UnixSeconds, Value, Version
+from tests.contract.buffer_rigs import (
+    MINT,
+    OTHER_MINT,
+    THIRD_MINT,
+    MemoryRig,
+    RedisRig,
+    Rig,
+    bounds,
+    dirty_values,
+    everything_dirty,
+    flush,
+    updated,
+)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    made: Rig
+    if request.param == "memory":
+        made = MemoryRig()
+    else:
+        made = RedisRig(request.getfixturevalue("redis_url"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def buffer(rig: Rig) -> UpdateBuffer:
+    return rig.buffer
+
+
+# Append: merging.
+
+
+async def test_a_new_value_is_changed_and_dirty(buffer: UpdateBuffer) -> None:
+    update = updated({"price_usd": 1.5, "holder_count": 7}, at=1234.5)
+    assert (update,) == (await buffer.append([update])).changed
+    (token,) = await everything_dirty(buffer)
+    assert token.mint == MINT
+    assert token.values == {"price_usd": 1.5, "holder_count": 7}
+    assert token.observed_at == 1234.5
+    assert token.version == token.dirty_since
+
+
+async def test_an_equal_value_changes_nothing(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.5})])
+    before = await everything_dirty(buffer)
+    assert (await buffer.append([updated({"price_usd": 1.5})])).changed == ()
+    assert before == await everything_dirty(buffer)
+
+
+async def test_only_fields_that_changed_are_reported(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.5, "holder_count": 7})])
+    newer = updated({"price_usd": 1.5, "holder_count": 8}, at=1001)
+    (change,) = (await buffer.append([newer])).changed
+    assert updated({"holder_count": 8}, at=1001) == change
+
+
+async def test_an_older_observation_loses(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 2.0}, at=1000)])
+    assert (await buffer.append([updated({"price_usd": 1.0}, at=999)])).changed == ()
+    assert await dirty_values(buffer) == {MINT: {"price_usd": 2.0}}
+
+
+async def test_of_two_observations_of_one_time_the_later_call_wins(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 2.0})])
+    await buffer.append([updated({"price_usd": 1.0})])
+    assert await dirty_values(buffer) == {MINT: {"price_usd": 1.0}}
+
+
+async def test_an_equal_value_moves_the_time_of_observation(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 2.0}, at=1000)])
+    await buffer.append([updated({"price_usd": 2.0}, at=1010)])
+    assert (await buffer.append([updated({"price_usd": 1.0}, at=1005)])).changed == ()
+    (token,) = await everything_dirty(buffer)
+    assert token.observed_at == 1010.0
+
+
+async def test_an_older_sighting_of_the_same_value_moves_no_time_back(
+    buffer: UpdateBuffer,
+) -> None:
+    await buffer.append([updated({"price_usd": 2.0}, at=1010)])
+    await buffer.append([updated({"price_usd": 2.0}, at=1000)])
+    assert (await buffer.append([updated({"price_usd": 1.0}, at=1005)])).changed == ()
+
+
+async def test_a_status_that_is_no_greater_changes_nothing(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"status": Status.GRADUATING}, at=1000)])
+    assert (await buffer.append([updated({"status": 1.0}, at=1001)])).changed == ()
+
+
+async def test_the_greatest_status_wins_whatever_its_time(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"status": Status.GRADUATING}, at=1000)])
+    assert (await buffer.append([updated({"status": Status.NEW}, at=2000)])).changed == ()
+    assert len((await buffer.append([updated({"status": Status.BONDED}, at=500)])).changed) == 1
+    assert await dirty_values(buffer) == {MINT: {"status": 2}}
+
+
+async def test_fields_of_one_batch_merge_each_by_its_own_time(buffer: UpdateBuffer) -> None:
+    batch = [
+        updated({"price_usd": 5.0, "holder_count": 1}, at=1005, origin="newest"),
+        updated({"price_usd": 3.0, "volume_24h": 3.0}, at=1003, origin="older"),
+    ]
+    (change,) = (await buffer.append(batch)).changed
+    assert (
+        updated({"price_usd": 5.0, "holder_count": 1, "volume_24h": 3.0}, at=1005, origin="newest")
+        == change
+    )
+    assert len((await buffer.append([updated({"volume_24h": 4.0}, at=1004)])).changed) == 1
+
+
+async def test_a_value_that_is_back_within_a_batch_is_no_change(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.0}, at=1000)])
+    batch = [updated({"price_usd": 2.0}, at=1001), updated({"price_usd": 1.0}, at=1002)]
+    assert (await buffer.append(batch)).changed == ()
+
+
+async def test_each_token_of_a_batch_is_changed_once_and_in_order(buffer: UpdateBuffer) -> None:
+    batch = [
+        updated({"price_usd": 1.0}, mint=OTHER_MINT),
+        updated({"price_usd": 1.0}, mint=MINT),
+        updated({"holder_count": 1}, mint=OTHER_MINT),
+    ]
+    changed = (await buffer.append(batch)).changed
+    assert [change.mint for change in changed] == [OTHER_MINT, MINT]
+
+
+async def test_an_update_without_values_is_nothing(buffer: UpdateBuffer) -> None:
+    assert (await buffer.append([updated({})])).changed == ()
+    assert await buffer.dirty_count() == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0,
+        0.0,
+        -0.0,
+        1,
+        True,
+        False,
+        "",
+        "true",
+        "null",
+        ' "quoted" \\ back\nslash 币 🜁 \u2028 \x7f',
+        1e-12,
+        0.1 + 0.2,
+        5e-324,
+        1.7976e308,
+        2**53 + 1,
+        2**60,
+        2**64 - 1,
+        -(2**63),
+    ],
+    ids=repr,
+)
+async def test_a_value_comes_back_exactly(buffer: UpdateBuffer, value: Value) -> None:
+    await buffer.append([updated({"description": value})])
+    (token,) = await everything_dirty(buffer)
+    returned = token.values["description"]
+    assert (type(value), repr(value)) == (type(returned), repr(returned))
+    assert (await buffer.append([updated({"description": value}, at=1001)])).changed == ()
+
+
+@pytest.mark.parametrize(("old", "new"), [(1, True), (0, 0.0), (0.0, False), (2**60, 2**60 + 1)])
+async def test_values_of_different_text_are_different(
+    buffer: UpdateBuffer, old: Value, new: Value
+) -> None:
+    await buffer.append([updated({"description": old})])
+    assert len((await buffer.append([updated({"description": new})])).changed) == 1
+
+
+async def test_a_time_comes_back_exactly(buffer: UpdateBuffer) -> None:
+    at = 1_760_000_000.1234567
+    await buffer.append([updated({"price_usd": 1.0}, at=at)])
+    (token,) = await everything_dirty(buffer)
+    assert at == token.observed_at
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, None, 2**64, "\ud800"], ids=ascii)
+async def test_what_json_cannot_say_is_refused_as_a_whole(
+    buffer: UpdateBuffer, value: Value
+) -> None:
+    batch = [updated({"price_usd": 1.0}), updated({"price_usd": value}, mint=OTHER_MINT)]
+    with pytest.raises((ValueError, TypeError)):
+        await buffer.append(batch)
+    assert await buffer.dirty_count() == 0
+
+
+@pytest.mark.parametrize("value", [True, "BONDED"])
+async def test_a_status_that_is_no_number_is_refused(buffer: UpdateBuffer, value: Value) -> None:
+    with pytest.raises(TypeError):
+        await buffer.append([updated({"status": value})])
+
+
+async def test_an_observation_at_no_time_is_refused(buffer: UpdateBuffer) -> None:
+    with pytest.raises(ValueError, match="observed at no time"):
+        await buffer.append([updated({"price_usd": 1.0}, at=math.nan)])
+
+
+# Append: publication.
+
+
+async def test_changes_are_published_with_their_versions(rig: Rig) -> None:
+    await rig.buffer.append([updated({"price_usd": 1.0, "holder_count": 1}, at=1000.5)])
+    await rig.buffer.append([updated({"price_usd": 1.0, "holder_count": 2}, at=1001.5)])
+    first, second = rig.published()
+    assert first.values == {"price_usd": 1.0, "holder_count": 1}
+    assert second.values == {"holder_count": 2}
+    assert [first.observed_at, second.observed_at] == [1000.5, 1001.5]
+    (token,) = await everything_dirty(rig.buffer)
+    assert [token.dirty_since, token.version] == [first.version, second.version]
+
+
+async def test_a_change_is_published_with_its_exact_time(rig: Rig) -> None:
+    at = 1_760_000_000.1234567
+    await rig.buffer.append([updated({"price_usd": 1.0}, at=at)])
+    assert [at] == [change.observed_at for change in rig.published()]
+
+
+async def test_every_change_of_a_large_batch_is_published_in_order(rig: Rig) -> None:
+    mints = [Mint(f"mint-{number}") for number in range(120)]
+    await rig.buffer.append([updated({"price_usd": 1.0}, mint=mint) for mint in mints])
+    assert mints == [change.mint for change in rig.published()]
+
+
+async def test_what_did_not_change_is_not_published(rig: Rig) -> None:
+    for at in (1000, 1001, 999):
+        await rig.buffer.append([updated({"price_usd": 1.0}, at=at)])
+    assert len(rig.published()) == 1
+
+
+# Dirty and clear.
+
+
+async def test_a_cleared_token_is_clean(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.0}), updated({"price_usd": 1.0}, mint=OTHER_MINT)])
+    mine = next(token for token in await everything_dirty(buffer) if token.mint == MINT)
+    assert await buffer.clear({MINT: mine.version}) == 1
+    assert await dirty_values(buffer) == {OTHER_MINT: {"price_usd": 1.0}}
+    assert await buffer.dirty_count() == 1
+
+
+async def test_an_update_between_read_and_clear_is_not_lost(buffer: UpdateBuffer) -> None:
+    """Defect 3 of the former system."""
+    await buffer.append([updated({"price_usd": 1.0, "holder_count": 1}, at=1000)])
+    (read,) = await everything_dirty(buffer)
+    await buffer.append([updated({"price_usd": 2.0}, at=1001)])
+    assert await buffer.clear({MINT: read.version}) == 0
+    (left,) = await everything_dirty(buffer)
+    assert left.values == {"price_usd": 2.0}
+    assert left.observed_at == 1001.0
+    assert left.version == left.dirty_since > read.version
+    assert await buffer.clear({MINT: left.version}) == 1
+    assert await buffer.dirty_count() == 0
+
+
+async def test_clearing_an_older_version_clears_nothing(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.0})])
+    before = await everything_dirty(buffer)
+    assert await buffer.clear({MINT: Version(before[0].version - 1)}) == 0
+    assert before == await everything_dirty(buffer)
+
+
+async def test_clearing_again_is_harmless(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.0})])
+    (read,) = await everything_dirty(buffer)
+    await buffer.clear({MINT: read.version})
+    assert await buffer.clear({MINT: read.version, OTHER_MINT: read.version}) == 0
+    await buffer.append([updated({"price_usd": 2.0})])
+    assert await buffer.clear({MINT: read.version}) == 0
+    assert await dirty_values(buffer) == {MINT: {"price_usd": 2.0}}
+
+
+async def test_a_late_clear_makes_nothing_dirty_again(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.0})])
+    (first,) = await everything_dirty(buffer)
+    await buffer.clear({MINT: first.version})
+    await buffer.append([updated({"holder_count": 1})])
+    await buffer.clear({MINT: Version(first.version - 1)})
+    assert await dirty_values(buffer) == {MINT: {"holder_count": 1}}
+
+
+async def test_clearing_a_version_yet_to_come_clears_no_later_change(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.0})])
+    await buffer.clear({MINT: Version(2**52)})
+    await buffer.append([updated({"price_usd": 2.0})])
+    assert await dirty_values(buffer) == {MINT: {"price_usd": 2.0}}
+
+
+async def test_pages_hold_every_dirty_token_once_the_oldest_first(buffer: UpdateBuffer) -> None:
+    mints = [Mint(f"mint-{number}") for number in (3, 1, 2, 5, 4)]
+    await buffer.append([updated({"price_usd": 1.0}, mint=mint) for mint in mints[:3]])
+    await buffer.append([updated({"price_usd": 1.0}, mint=mint) for mint in mints[3:]])
+    await buffer.append([updated({"price_usd": 2.0}, mint=mints[0])])
+    seen: list[Mint] = []
+    after = Version(0)
+    while page := await buffer.dirty(after, 2):
+        assert len(page) <= 2
+        seen += [token.mint for token in page]
+        after = page[-1].dirty_since
+    assert mints == seen
+
+
+async def test_a_flushed_value_is_remembered(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.0, "holder_count": 1}, at=1000)])
+    await flush(buffer)
+    assert (await buffer.append([updated({"price_usd": 1.0}, at=1001)])).changed == ()
+    assert (await buffer.append([updated({"holder_count": 9}, at=999)])).changed == ()
+    assert await buffer.dirty_count() == 0
+
+
+async def test_only_what_changed_after_a_flush_is_dirty(buffer: UpdateBuffer) -> None:
+    await buffer.append([updated({"price_usd": 1.0, "holder_count": 1}, at=1000)])
+    await flush(buffer)
+    await buffer.append([updated({"price_usd": 2.0, "holder_count": 1}, at=1001)])
+    assert await dirty_values(buffer) == {MINT: {"price_usd": 2.0}}
+
+
+async def test_a_clean_token_is_forgotten_in_time(rig: Rig) -> None:
+    buffer = rig.bounded(bounds(clean_seconds=1))
+    await buffer.append([updated({"price_usd": 1.0})])
+    await flush(buffer)
+    await rig.pass_seconds(1.3)
+    assert len((await buffer.append([updated({"price_usd": 1.0})])).changed) == 1
+
+
+async def test_a_clean_token_that_is_still_seen_is_remembered(rig: Rig) -> None:
+    buffer = rig.bounded(bounds(clean_seconds=1))
+    await buffer.append([updated({"price_usd": 1.0}, at=1000)])
+    await flush(buffer)
+    for at in (1001, 1002):
+        await rig.pass_seconds(0.6)
+        assert (await buffer.append([updated({"price_usd": 1.0}, at=at)])).changed == ()
+
+
+async def test_a_dirty_token_never_expires(rig: Rig) -> None:
+    """Defect 4 of the former system."""
+    buffer = rig.bounded(bounds(clean_seconds=1))
+    await buffer.append([updated({"price_usd": 1.0}, at=1000)])
+    await flush(buffer)
+    await buffer.append([updated({"price_usd": 2.0}, at=1001)])
+    await rig.pass_seconds(1.3)
+    assert await dirty_values(buffer) == {MINT: {"price_usd": 2.0}}
+    assert await buffer.dirty_count() == 1
+
+
+async def test_past_the_bound_of_dirty_tokens_nothing_of_a_batch_is_kept(rig: Rig) -> None:
+    buffer = rig.bounded(bounds(dirty_tokens=2))
+    await buffer.append([updated({"price_usd": 1.0})])
+    batch = [updated({"price_usd": 1.0}, mint=mint) for mint in (OTHER_MINT, THIRD_MINT)]
+    with pytest.raises(BufferUnavailable, match="FULL 1 tokens wait to be flushed"):
+        await buffer.append(batch)
+    assert await dirty_values(buffer) == {MINT: {"price_usd": 1.0}}
+    await flush(buffer)
+    assert len((await buffer.append(batch)).changed) == 2
+
+
+# Versions, epochs and lost answers.
+
+
+async def test_versions_grow_though_the_clock_stands_or_steps_back(rig: Rig) -> None:
+    versions = []
+    for number, step in enumerate((0.0, 0.0, -3600.0, 0.0, 7200.0)):
+        rig.clock.advance(step)
+        await rig.buffer.append([updated({"price_usd": float(number)})])
+        versions.append((await everything_dirty(rig.buffer))[0].version)
+    assert sorted(set(versions)) == versions
+    assert int(rig.clock.now * 1e6) == versions[-1]
+
+
+async def test_lost_data_means_a_new_epoch_and_greater_versions(rig: Rig) -> None:
+    before = await rig.buffer.append([updated({"price_usd": 1.0})])
+    assert before.epoch == (await rig.buffer.append([])).epoch
+    (old,) = await everything_dirty(rig.buffer)
+    rig.lose_data()
+    rig.clock.advance(-3600)
+    after = await rig.buffer.append([updated({"price_usd": 1.0})])
+    assert before.epoch != after.epoch == (await rig.buffer.append([])).epoch
+    assert len(after.changed) == 1
+    (new,) = await everything_dirty(rig.buffer)
+    assert old.version < new.version
+    assert await rig.buffer.clear({MINT: old.version}) == 0
+
+
+async def test_lost_data_is_one_new_epoch_also_while_nothing_changes(rig: Rig) -> None:
+    before = await rig.buffer.append([updated({"price_usd": 1.0})])
+    rig.lose_data()
+    after = await rig.buffer.append([])
+    assert before.epoch != after.epoch == (await rig.buffer.append([])).epoch
+
+
+async def test_a_repeated_append_reports_what_nobody_was_told_of(rig: Rig) -> None:
+    rig.lose_answers(1)
+    update = updated({"price_usd": 1.0, "holder_count": 1})
+    with pytest.raises(BufferUnavailable):
+        await rig.buffer.append([update])
+    other = updated({"price_usd": 1.0}, mint=OTHER_MINT)
+    assert (other,) == (await rig.buffer.append([other])).changed
+    assert (update,) == (await rig.buffer.append([update])).changed
+    assert (await rig.buffer.append([update])).changed == ()
+    assert len(rig.published()) == 2
+
+
+async def test_a_repeated_append_does_not_report_a_value_that_lost(rig: Rig) -> None:
+    await rig.buffer.append([updated({"price_usd": 9.0}, at=1009)])
+    older = updated({"price_usd": 1.0, "holder_count": 1}, at=1000)
+    rig.lose_answers(1)
+    with pytest.raises(BufferUnavailable):
+        await rig.buffer.append([older])
+    assert (updated({"holder_count": 1}, at=1000),) == (await rig.buffer.append([older])).changed
+
+
+# The spool.
+
+
+def token(mint: Mint, name: str = "Name") -> Token:
+    return Token(mint=mint, first_seen_at=UnixSeconds(1_760_000_000.123), name=name)
+
+
+async def test_spooled_tokens_come_back_exactly_and_in_order(buffer: UpdateBuffer) -> None:
+    full = Token(
+        mint=THIRD_MINT,
+        first_seen_at=UnixSeconds(1.5),
+        name=' 币\n"',
+        symbol="",
+        total_supply="1000000000000000",
+        decimals=0,
+        freeze_revoked=False,
+        status=Status.BONDED,
+        previous_status=Status.NEW,
+        silent=True,
+        watcher_count=3,
+    )
+    tokens = [full, token(MINT), token(OTHER_MINT)]
+    await buffer.spool(tokens[:1])
+    await buffer.spool(tokens[1:])
+    spooled = await buffer.spooled(10)
+    assert tokens == spooled
+    assert isinstance(spooled[0].status, Status)
+    assert isinstance(spooled[0].previous_status, Status)
+    assert tokens[:2] == await buffer.spooled(2)
+
+
+async def test_a_mint_is_spooled_once_the_first(buffer: UpdateBuffer) -> None:
+    await buffer.spool([token(MINT, "first"), token(MINT, "second")])
+    await buffer.spool([token(OTHER_MINT), token(MINT, "third")])
+    assert [token(MINT, "first"), token(OTHER_MINT)] == await buffer.spooled(10)
+
+
+async def test_unspooled_tokens_are_gone_and_the_order_stays(buffer: UpdateBuffer) -> None:
+    await buffer.spool([token(MINT), token(OTHER_MINT), token(THIRD_MINT)])
+    await buffer.unspool([OTHER_MINT, Mint("unknown")])
+    await buffer.unspool([])
+    await buffer.spool([token(OTHER_MINT)])
+    assert [one.mint for one in await buffer.spooled(10)] == [MINT, THIRD_MINT, OTHER_MINT]
+
+
+async def test_past_its_bound_the_spool_refuses_the_whole_call(rig: Rig) -> None:
+    buffer = rig.bounded(bounds(spooled_tokens=2))
+    await buffer.spool([token(MINT)])
+    with pytest.raises(BufferUnavailable, match="FULL 1 new tokens wait to be stored"):
+        await buffer.spool([token(OTHER_MINT), token(THIRD_MINT)])
+    assert [token(MINT)] == await buffer.spooled(10)
+    await buffer.spool([token(MINT), token(OTHER_MINT)])
+    assert [token(MINT), token(OTHER_MINT)] == await buffer.spooled(10)
+
+
+# The quarantine.
+
+
+def refused(mint: Mint, reason: str = "a reason", **values: Value) -> Refused:
+    return Refused(mint=mint, reason=reason, refused_at=UnixSeconds(1.25), values=values)
+
+
+async def test_quarantined_rows_come_back_exactly_and_in_order(buffer: UpdateBuffer) -> None:
+    rows = [
+        refused(MINT, "value out of range", price_usd=1e300, holder_count=2**60, silent=False),
+        refused(OTHER_MINT, 'reason "with" \n 币', name=""),
+    ]
+    await buffer.quarantine(rows)
+    assert rows == await buffer.quarantined()
+
+
+async def test_the_latest_row_of_a_mint_is_kept_and_stands_last(buffer: UpdateBuffer) -> None:
+    await buffer.quarantine([refused(MINT, "first"), refused(OTHER_MINT)])
+    await buffer.quarantine([refused(MINT, "second")])
+    assert [refused(OTHER_MINT), refused(MINT, "second")] == await buffer.quarantined()
+
+
+async def test_past_its_bound_the_quarantine_forgets_the_oldest(rig: Rig) -> None:
+    buffer = rig.bounded(bounds(quarantined_mints=2))
+    await buffer.quarantine([refused(MINT), refused(OTHER_MINT)])
+    await buffer.quarantine([refused(THIRD_MINT)])
+    assert [row.mint for row in await buffer.quarantined()] == [OTHER_MINT, THIRD_MINT]
+
+
+async def test_released_rows_are_gone(buffer: UpdateBuffer) -> None:
+    await buffer.quarantine([refused(MINT), refused(OTHER_MINT)])
+    await buffer.release([MINT, Mint("unknown")])
+    assert [refused(OTHER_MINT)] == await buffer.quarantined()
+
+
+async def test_the_quarantine_takes_what_json_cannot_say(buffer: UpdateBuffer) -> None:
+    await buffer.quarantine([refused(MINT, "\ud800", price_usd=math.nan, holder_count=2**70)])
+    (row,) = await buffer.quarantined()
+    assert {"price_usd": "nan", "holder_count": str(2**70)} == row.values
+    assert row.reason == ascii("\ud800")
+
+
+# Its life.
+
+
+async def test_open_and_close_may_be_repeated(buffer: UpdateBuffer) -> None:
+    await buffer.open()
+    await buffer.open()
+    await buffer.close()
+    await buffer.close()
+    await buffer.open()
+    assert await buffer.dirty_count() == 0

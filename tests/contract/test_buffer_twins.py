@@ -1,0 +1,191 @@
+"""Whatever is done to both buffers, the twin in memory answers exactly as the real one does."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import redis
+from attrs import define, field, frozen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from buffer import BufferedToken
+from buffer.memory import Published
+from commands.embedded import EmbeddedRedis
+from domain.errors import BufferUnavailable
+from domain.messages import Refused, TokenUpdated
+from domain.token import Status, Token
+from domain.values import Mint, UnixSeconds, Value, Version
+from tests.contract.buffer_rigs import MemoryRig, RedisRig, Rig
+
+# Few of each, so that updates meet: the same token, the same field, the same value or time.
+MINTS = st.sampled_from([Mint("A" * 44), Mint("B" * 44)])
+MINT_LISTS = st.lists(MINTS, max_size=2)
+TIMES = st.sampled_from([UnixSeconds(at) for at in (1000.0, 1001.0, 1_760_000_000.1234567)])
+ODD_VALUES: list[Value] = [0, -0.0, False, "", "1", 1e-12, 2**60, 2**60 + 1, 1.7976e308]
+VALUES = st.fixed_dictionaries(
+    {},
+    optional={
+        "price_usd": st.sampled_from([1.0, 1, True, 2.5]),
+        "status": st.sampled_from([*Status, 1.0, 1.5]),
+        "description": st.sampled_from(ODD_VALUES) | st.text(max_size=5),
+        "hot_score": st.floats(allow_nan=False, allow_infinity=False),
+    },
+)
+UPDATES = st.lists(
+    st.builds(
+        TokenUpdated,
+        mint=MINTS,
+        observed_at=TIMES,
+        origin=st.just("market-data"),
+        values=VALUES,
+    ),
+    max_size=4,
+)
+TOKENS = st.lists(
+    st.builds(Token, mint=MINTS, first_seen_at=TIMES, name=st.text(max_size=3)), max_size=3
+)
+ROWS = st.lists(
+    st.builds(Refused, mint=MINTS, reason=st.text(max_size=3), refused_at=TIMES, values=VALUES),
+    max_size=3,
+)
+
+
+@define
+class Witness:
+    """One buffer, and what has been seen of it; the versions to clear by are taken from there."""
+
+    rig: Rig
+    versions: list[Version] = field(factory=lambda: [Version(0)])
+    epochs: list[str] = field(factory=list)
+
+    async def append(self, updates: Sequence[TokenUpdated]) -> object:
+        appended = await self.rig.buffer.append(updates)
+        if appended.epoch not in self.epochs:
+            self.epochs.append(appended.epoch)
+        return self.epochs.index(appended.epoch), appended.changed
+
+    async def append_in_vain(self, updates: Sequence[TokenUpdated]) -> object:
+        self.rig.lose_answers(1)
+        try:
+            return await self.rig.buffer.append(updates)
+        except BufferUnavailable:
+            return "unavailable"
+
+    async def dirty(self, place: int, limit: int) -> object:
+        page = await self.rig.buffer.dirty(self.version(place), limit)
+        self.versions += [version for one in page for version in (one.dirty_since, one.version)]
+        return page
+
+    async def clear(self, places: Mapping[Mint, int]) -> object:
+        return await self.rig.buffer.clear({m: self.version(place) for m, place in places.items()})
+
+    def version(self, place: int) -> Version:
+        """A version that has been seen, the latest ones at low places; -1: none yet."""
+        return self.versions[-1 - place % len(self.versions)]
+
+    async def lose_data(self) -> None:
+        self.rig.lose_data()
+
+    async def step(self, seconds: float) -> None:
+        self.rig.clock.advance(seconds)
+
+    async def everything_dirty(self) -> object:
+        return await self.dirty(-1, 100)
+
+    async def everything_else(self) -> object:
+        buffer = self.rig.buffer
+        return (
+            await buffer.dirty_count(),
+            await buffer.spooled(100),
+            await buffer.quarantined(),
+            self.rig.published(),
+        )
+
+
+@frozen
+class Operation:
+    """A method of the witness, or of its buffer."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+    async def __call__(self, witness: Witness) -> object:
+        method: Any = getattr(witness, self.name, None) or getattr(witness.rig.buffer, self.name)
+        return await method(*self.arguments)
+
+
+def operation(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Operation]:
+    return st.tuples(*arguments).map(lambda chosen: Operation(name, chosen))
+
+
+def some(*kinds: st.SearchStrategy[Operation]) -> st.SearchStrategy[list[Operation]]:
+    return st.lists(st.one_of(*kinds), min_size=5, max_size=25)
+
+
+UPDATING = some(
+    operation("append", UPDATES),
+    operation("append", UPDATES),
+    operation("append_in_vain", UPDATES),
+    operation("dirty", st.integers(0, 9), st.integers(1, 3)),
+    operation("clear", st.dictionaries(MINTS, st.integers(0, 9), min_size=1)),
+    operation("clear", st.dictionaries(MINTS, st.integers(0, 9), min_size=1)),
+    operation("lose_data"),
+    operation("step", st.sampled_from([0.000001, 1.0, 600.0, -600.0])),
+)
+SHELVING = some(
+    operation("spool", TOKENS),
+    operation("spooled", st.integers(1, 3)),
+    operation("unspool", MINT_LISTS),
+    operation("quarantine", ROWS),
+    operation("release", MINT_LISTS),
+    operation("lose_data"),
+)
+bounded = settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def shown(answer: object) -> object:
+    """The answer with types told apart (True is no 1) and without the order of mappings."""
+    if isinstance(answer, TokenUpdated | BufferedToken | Published | Token | Refused):
+        return type(answer).__name__, shown(attrs.asdict(answer, recurse=False))
+    if isinstance(answer, Mapping):
+        return sorted((name, shown(value)) for name, value in answer.items())
+    if isinstance(answer, list | tuple):
+        return [shown(one) for one in answer]
+    return repr(answer)
+
+
+async def assert_alike(server: EmbeddedRedis, operations: Sequence[Operation]) -> None:
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+    real_rig = RedisRig(server.url)
+    real, twin = Witness(real_rig), Witness(MemoryRig())
+    try:
+        for operate in operations:
+            for one in (operate, Operation("everything_dirty", ())):
+                assert shown(await one(real)) == shown(await one(twin)), one
+        assert shown(await real.everything_else()) == shown(await twin.everything_else())
+    finally:
+        await real_rig.buffer.close()
+        real_rig.server.close()
+
+
+@given(operations=UPDATING)
+@bounded
+async def test_the_twins_merge_and_flush_alike(
+    redis_server: EmbeddedRedis, operations: Sequence[Operation]
+) -> None:
+    await assert_alike(redis_server, operations)
+
+
+@given(operations=SHELVING)
+@bounded
+async def test_the_twins_spool_and_quarantine_alike(
+    redis_server: EmbeddedRedis, operations: Sequence[Operation]
+) -> None:
+    await assert_alike(redis_server, operations)

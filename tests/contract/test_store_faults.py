@@ -1,0 +1,279 @@
+"""Faults and races of `PostgresStore` on real servers: cancelled, cut, killed, raced."""
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from time import perf_counter
+
+import psycopg
+import pytest
+import trio
+
+from domain.errors import BadConfiguration, StoreUnavailable
+from store import TokenStore
+from store.columns import day_of
+from store.postgres import PostgresStore
+from tests.conftest import PostgresFactory
+from tests.contract.store_world import (
+    DAY_SECONDS,
+    SESSIONS,
+    StoreWorld,
+    a_change,
+    a_token,
+    after,
+    asked,
+    postgres_world,
+    until_available,
+    url_of,
+)
+
+
+@contextmanager
+def locked(url: str, table: str) -> Iterator[None]:
+    """Nobody else writes to the table meanwhile."""
+    with psycopg.connect(url) as connection:
+        connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE".encode())
+        yield
+        connection.rollback()
+
+
+async def blocked_session(url: str) -> int:
+    """The process id of the service's session that waits for a lock, once there is one."""
+    with trio.fail_after(5):
+        while True:
+            found = await asked(url, SESSIONS + " AND wait_event_type = 'Lock'")
+            if found:
+                return int(found[0][0])
+            await trio.sleep(0.005)
+
+
+# -- Cancellation and time limits ----------------------------------------------------------
+
+
+async def test_a_cancelled_write_ends_at_once_and_leaves_its_session_usable(
+    server_world: StoreWorld,
+) -> None:
+    store, (token,) = await server_world.stored(a_token(1))
+    (before,) = await asked(url_of(server_world), SESSIONS)
+    with locked(url_of(server_world), "token_stats"):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.write, [a_change(token, 1, price_usd=1.0)])
+            await blocked_session(url_of(server_world))
+            started = perf_counter()
+            nursery.cancel_scope.cancel()
+        assert perf_counter() - started < 0.5
+    await store.write([a_change(token, 2, price_usd=2.0)])
+    assert [before] == await asked(url_of(server_world), SESSIONS)
+    assert (await store.find([token.mint]))[token.mint].price_usd == 2.0
+
+
+async def test_a_cancelled_call_says_cancelled_and_nothing_else(
+    newest_server_world: StoreWorld,
+) -> None:
+    store, (token,) = await newest_server_world.stored(a_token(1))
+    with locked(url_of(newest_server_world), "token_stats"):
+        with trio.move_on_after(0.05) as scope:
+            await store.write([a_change(token, 1, price_usd=1.0)])
+        assert scope.cancelled_caught
+
+
+async def test_a_call_that_is_already_cancelled_sends_nothing(
+    newest_server_world: StoreWorld,
+) -> None:
+    store, (token,) = await newest_server_world.stored(a_token(1))
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await store.write([a_change(token, 1, price_usd=1.0)])
+    assert (await store.find([token.mint]))[token.mint].price_usd is None
+
+
+async def test_a_lock_is_waited_for_within_bounds(newest_server_world: StoreWorld) -> None:
+    _, (token,) = await newest_server_world.stored(a_token(1))
+    hasty = postgres_world(url_of(newest_server_world), statement_timeout_seconds=0.4)
+    store = await hasty.store()
+    with (
+        locked(url_of(newest_server_world), "token_stats"),
+        trio.fail_after(1),
+        pytest.raises(StoreUnavailable, match="LockNotAvailable"),
+    ):
+        await store.write([a_change(token, 1, price_usd=1.0)])
+    assert (await store.write([a_change(token, 1, price_usd=1.0)])).rows == 1
+    await hasty.close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+async def test_a_stopped_server_is_left_and_its_old_statement_never_applied(
+    new_postgres: PostgresFactory,
+) -> None:
+    server = new_postgres()
+    world = postgres_world(server.url)
+    store, (token,) = await world.stored(a_token(1))
+    with locked(server.url, "token_stats"):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.write, [a_change(token, 1, price_usd=1.0)])
+            process = await blocked_session(server.url)
+            os.kill(process, signal.SIGSTOP)
+            started = perf_counter()
+            nursery.cancel_scope.cancel()
+        assert perf_counter() - started < 4  # it does not hear of that, so it is cut off
+    os.kill(process, signal.SIGCONT)
+    await until_available(store, token.mint)
+    assert (process,) not in await asked(server.url, SESSIONS)
+    assert (await store.find([token.mint]))[token.mint].price_usd is None
+    await world.close()
+
+
+# -- Lost sessions -------------------------------------------------------------------------
+
+
+async def test_a_terminated_session_fails_once_and_is_replaced(server_world: StoreWorld) -> None:
+    store, (token,) = await server_world.stored(a_token(1))
+    failures: list[StoreUnavailable] = []
+
+    async def write() -> None:
+        try:
+            await store.write([a_change(token, 1, price_usd=1.0)])
+        except StoreUnavailable as error:
+            failures.append(error)
+
+    with locked(url_of(server_world), "token_stats"):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            process = await blocked_session(url_of(server_world))
+            await asked(url_of(server_world), "SELECT pg_terminate_backend(%s)", process)
+    assert len(failures) == 1
+    assert (await store.write([a_change(token, 1, price_usd=1.0)])).rows == 1
+
+
+async def test_a_statement_of_a_lost_session_is_ended_before_anything_newer_is_sent(
+    newest_server_world: StoreWorld,
+) -> None:
+    store, (token,) = await newest_server_world.stored(a_token(1))
+    assert isinstance(store, PostgresStore)
+
+    async def write() -> None:
+        with pytest.raises(StoreUnavailable):
+            await store.write([a_change(token, 1, price_usd=1.0)])
+
+    with locked(url_of(newest_server_world), "token_stats"):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            process = await blocked_session(url_of(newest_server_world))
+            session = store._connection._session
+            assert session is not None
+            session.cut()  # as a network does that goes away: the server is not told
+        assert {token.mint: token} == await store.find([token.mint])
+        assert (process,) not in await asked(url_of(newest_server_world), SESSIONS)
+
+
+async def test_an_idle_session_that_is_terminated_fails_once(server_world: StoreWorld) -> None:
+    store, (token,) = await server_world.stored(a_token(1))
+    await asked(
+        url_of(server_world), f"SELECT pg_terminate_backend(pid, 2000) FROM ({SESSIONS}) AS each"
+    )
+    with pytest.raises(StoreUnavailable):
+        await store.find([token.mint])
+    assert {token.mint: token} == await store.find([token.mint])
+
+
+async def test_a_killed_backend_loses_nothing_that_was_acknowledged(
+    new_postgres: PostgresFactory,
+) -> None:
+    server = new_postgres()
+    world = postgres_world(server.url)
+    store, (token,) = await world.stored(a_token(1))
+    acknowledged = 0.0
+    for version in range(1, 200):
+        if version == 20:
+            ((process,),) = await asked(server.url, SESSIONS)
+            os.kill(process, signal.SIGKILL)  # the whole server restarts and recovers
+        try:
+            await store.write([a_change(token, version, price_usd=float(version))])
+        except StoreUnavailable:
+            await until_available(store, token.mint)
+            stored = (await store.find([token.mint]))[token.mint].price_usd
+            assert stored in {acknowledged, float(version)}  # the failed one is unknown
+        else:
+            acknowledged = float(version)
+    assert (await store.find([token.mint]))[token.mint].price_usd == 199.0
+    await world.close()
+
+
+async def test_a_server_that_comes_back_is_used_again(new_postgres: PostgresFactory) -> None:
+    server = new_postgres()
+    world = postgres_world(server.url)
+    store, (token,) = await world.stored(a_token(1))
+    await trio.to_thread.run_sync(partial(server.stop, "immediate"))
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            await store.find([token.mint])
+    await trio.to_thread.run_sync(server.start)
+    await until_available(store, token.mint)
+    assert {token.mint: token} == await store.find([token.mint])
+    await world.close()
+
+
+async def test_an_unreachable_server_is_unavailable_and_nonsense_is_bad_configuration() -> None:
+    with pytest.raises(StoreUnavailable):
+        await postgres_world("postgresql://postgres@127.0.0.1:1/postgres").store()
+    with pytest.raises(BadConfiguration):
+        await postgres_world("postgresql://127.0.0.1/?no_such_option=1").store()
+
+
+# -- Races ---------------------------------------------------------------------------------
+
+
+async def test_two_stores_that_flush_the_same_tokens_never_deadlock(
+    server_world: StoreWorld,
+) -> None:
+    _, tokens = await server_world.stored(*(a_token(number) for number in range(200)))
+    stores = [await server_world.store(), await server_world.store()]
+    dice = random.Random(1)
+
+    async def flush(store: TokenStore, versions: range) -> None:
+        for version in versions:
+            batch = [a_change(t, version, price_usd=float(version), twitter="t") for t in tokens]
+            await store.write(dice.sample(batch, len(batch)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(flush, stores[0], range(1, 40, 2))
+        nursery.start_soon(flush, stores[1], range(2, 41, 2))
+    found = await stores[0].find([token.mint for token in tokens])
+    assert {40.0} == {token.price_usd for token in found.values()}
+
+
+async def test_two_stores_that_need_the_same_new_partitions_never_deadlock(
+    server_world: StoreWorld,
+) -> None:
+    stores = [await server_world.store("ingest"), await server_world.store("ingest")]
+
+    async def insert(store: TokenStore, first: int) -> None:
+        for number in range(first, 20, 2):
+            seen_at = after(number // 2 * DAY_SECONDS)
+            await store.insert([a_token(number, first_seen_at=seen_at)])
+
+    async with trio.open_nursery() as nursery:
+        for first, store in enumerate(stores):
+            nursery.start_soon(insert, store, first)
+    assert await asked(url_of(server_world), "SELECT count(*) FROM token") == [(20,)]
+
+
+async def test_a_new_day_does_not_wait_for_readers(newest_server_world: StoreWorld) -> None:
+    store, _ = await newest_server_world.stored(a_token(1))
+    with psycopg.connect(url_of(newest_server_world)) as reader:
+        reader.execute("SELECT * FROM token").fetchall()  # and stays in its transaction
+        with trio.fail_after(2):
+            await store.insert([a_token(2, first_seen_at=after(DAY_SECONDS))])
+        assert reader.execute("SELECT count(*) FROM token").fetchone() == (2,)
+
+
+async def test_a_dropped_partition_is_made_again(newest_server_world: StoreWorld) -> None:
+    store, (token,) = await newest_server_world.stored(a_token(1))
+    day = day_of(token.first_seen_at)
+    await asked(url_of(newest_server_world), f"DROP TABLE token_{day:%Y%m%d}")
+    with pytest.raises(StoreUnavailable):
+        await store.insert([a_token(2)])
+    assert len(await store.insert([a_token(2)])) == 1

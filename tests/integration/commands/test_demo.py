@@ -1,0 +1,154 @@
+"""The demo shows the whole service at work, and leaves no process and no file."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from attrs import frozen
+
+from commands.embedded import RunDirectory, free_port
+from commands.embedded.process import descendants, is_alive, wait_until
+
+COMMAND = [sys.executable, "-m", "commands.main", "demo"]
+READY_SECONDS = 60.0  # what the issue allows; mostly it is two
+BOARDS_SECONDS = 60.0
+
+
+@frozen
+class Demo:
+    """A running demo in a terminal of nobody's."""
+
+    process: "subprocess.Popen[str]"
+    temporary: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def processes(self) -> list[int]:
+        """The demo and whatever it has started."""
+        return [self.process.pid, *descendants(self.process.pid)]
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def wait(self) -> str:
+        """Its standard error, once it has ended."""
+        return self.process.communicate(timeout=40)[1]
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A temporary directory for the demo that the servers' user may enter, too."""
+    with RunDirectory() as path:
+        yield path
+
+
+@contextmanager
+def started(temporary: Path, *options: str, port: int | None = None) -> Iterator[Demo]:
+    page_port = port or free_port()
+    process = subprocess.Popen(
+        [*COMMAND, "--port", str(page_port), *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        start_new_session=True,
+    )
+    with process:
+        yield Demo(process, temporary, page_port)
+        if process.poll() is None:
+            process.kill()
+
+
+def all_gone(processes: list[int], temporary: Path) -> bool:
+    return not any(map(is_alive, processes)) and not list(temporary.iterdir())
+
+
+def feed(demo: Demo) -> dict[str, Any]:
+    answer = httpx.get(f"{demo.url}/api/warp-pipes/feed", trust_env=False)
+    lists: dict[str, Any] = answer.json()
+    return lists
+
+
+def test_all_boards_fill_and_nothing_stays(temporary: Path) -> None:
+    with started(temporary) as demo:
+        assert wait_until(demo.is_ready, READY_SECONDS)
+        processes = demo.processes()
+        assert len(processes) > 4
+        filled = wait_until(
+            lambda: all(feed(demo)[board] for board in ("new", "graduating", "bonded")),
+            BOARDS_SECONDS,
+        )
+        assert filled
+        scores = [item.get("hotScore") for item in feed(demo)["new"]]
+        assert any(score is not None for score in scores)
+        demo.process.send_signal(signal.SIGINT)
+        said = demo.wait()
+        assert 0 == demo.process.returncode
+    assert f"Open {demo.url}/" in said
+    assert "service drained" in said
+    assert "exit code" not in said
+    assert all_gone(processes, temporary)
+
+
+def test_demo_ends_by_itself_after_its_duration(temporary: Path) -> None:
+    with started(temporary, "--duration", "0.5") as demo:
+        said = demo.wait()
+        assert 0 == demo.process.returncode
+    assert re.search(r"\d\.\d s {2}PostgreSQL \d\d", said)
+    assert [] == list(temporary.iterdir())
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.2])
+@pytest.mark.parametrize("death", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_stays_when_it_is_killed_during_set_up(
+    temporary: Path, seconds: float, death: signal.Signals
+) -> None:
+    with started(temporary) as demo:
+        time.sleep(seconds)
+        processes = demo.processes()
+        demo.process.send_signal(death)
+        demo.wait()
+    assert wait_until(lambda: all_gone(processes, temporary), 20)
+
+
+def test_kept_directory_is_gone_on_with(temporary: Path) -> None:
+    kept = temporary / "kept"
+    for _ in range(2):
+        with started(temporary, "--keep", str(kept), "--duration", "0.5") as demo:
+            demo.wait()
+            assert 0 == demo.process.returncode
+    assert {"postgres", "redis", "service.log"} <= {path.name for path in kept.iterdir()}
+    assert 2 == (kept / "service.log").read_text().count("service ready")
+
+
+def test_port_in_use_is_one_line_and_exit_78(temporary: Path) -> None:
+    with socket.socket() as occupant:
+        occupant.bind(("127.0.0.1", 0))
+        occupant.listen()
+        port = occupant.getsockname()[1]
+        with started(temporary, port=port) as demo:
+            said = demo.wait()
+    assert 78 == demo.process.returncode
+    assert f"token-discovery: port {port} is taken; choose another one with --port" == said.strip()
+
+
+@pytest.mark.parametrize("options", [("--speed", "0"), ("--duration", "soon"), ("--port", "x")])
+def test_bad_option_is_refused(temporary: Path, options: tuple[str, str]) -> None:
+    with started(temporary, *options) as demo:
+        assert options[0] in demo.wait()
+    assert 2 == demo.process.returncode

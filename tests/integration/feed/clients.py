@@ -1,0 +1,143 @@
+"""Real clients on real sockets."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import h11
+import orjson
+import trio
+from attrs import define, frozen
+from trio_websocket import WebSocketConnection, wrap_client_stream
+
+from tests.unit.feed.worlds import World, running
+
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+Frame = dict[str, Any]
+
+
+@asynccontextmanager
+async def serving(**changes: Any) -> AsyncIterator[World]:
+    """A gateway that listens, with short time-outs and deltas at every chance."""
+    quick: dict[str, Any] = {
+        "delta_interval_seconds": 0.01,
+        "send_timeout_seconds": 0.3,
+        "request_timeout_seconds": 0.3,
+    }
+    async with running(**quick | changes) as world:
+        yield world
+
+
+def port_of(world: World) -> int:
+    return int(world.gateway.addresses[0].rpartition(":")[2])
+
+
+@asynccontextmanager
+async def raw_client(world: World) -> AsyncIterator[trio.SocketStream]:
+    async with await trio.open_tcp_stream("127.0.0.1", port_of(world)) as stream:
+        yield stream
+
+
+async def everything(stream: trio.SocketStream) -> bytes:
+    """What the server sends until it closes; it must do so soon."""
+    received = b""
+    with trio.fail_after(5):
+        try:
+            async for data in stream:
+                received += data
+        except trio.BrokenResourceError:
+            pass  # a reset is an end, too
+    return received
+
+
+@frozen
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+@define
+class HttpClient:
+    """One connection that requests may follow one another on."""
+
+    stream: trio.SocketStream
+    protocol: h11.Connection
+
+    async def request(
+        self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        asked = [("Host", "localhost"), *(headers or {}).items()]
+        request = h11.Request(method=method, target=path, headers=asked)
+        sent = self.protocol.send(request) or b""
+        await self.stream.send_all(sent + (self.protocol.send(h11.EndOfMessage()) or b""))
+        with trio.fail_after(5):
+            answer = await self._answer()
+        if self.protocol.our_state is h11.DONE and self.protocol.their_state is h11.DONE:
+            self.protocol.start_next_cycle()
+        return answer
+
+    async def _answer(self) -> Answer:
+        body = b""
+        head: h11.Response | None = None
+        while True:
+            event = self.protocol.next_event()
+            if event is h11.NEED_DATA:
+                self.protocol.receive_data(await self.stream.receive_some())
+            elif isinstance(event, h11.Response):
+                head = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            else:
+                assert head is not None
+                headers = {n.decode(): v.decode() for n, v in head.headers}
+                return Answer(head.status_code, headers, body)
+
+
+@asynccontextmanager
+async def http_client(world: World) -> AsyncIterator[HttpClient]:
+    async with raw_client(world) as stream:
+        yield HttpClient(stream, h11.Connection(h11.CLIENT))
+
+
+async def get(world: World, path: str, **headers: str) -> Answer:
+    async with http_client(world) as client:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await client.request(path, headers=named)
+
+
+@define
+class FeedClient:
+    """A WebSocket client that knows the contract."""
+
+    connection: WebSocketConnection
+
+    async def say(self, message: object) -> None:
+        await self.connection.send_message(orjson.dumps(message).decode())
+
+    async def hear(self) -> Frame:
+        with trio.fail_after(5):
+            frame: Frame = orjson.loads(await self.connection.get_message())
+        return frame
+
+    async def subscribe(self, board: str, **more: object) -> Frame:
+        await self.say({"type": "subscribe", "board": board, **more})
+        return await self.hear()
+
+
+@asynccontextmanager
+async def feed_client(world: World) -> AsyncIterator[FeedClient]:
+    # On a stream of our own: the library's client leaves its socket open where the server closed.
+    async with raw_client(world) as stream, trio.open_nursery() as nursery:
+        connection = await wrap_client_stream(nursery, stream, "localhost", "/ws")
+        yield FeedClient(connection)
+        await connection.aclose()
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,91 @@
+"""The renewing WebSocket itself: what may end a conversation, and what may not."""
+
+import trio
+from trio_websocket import WebSocketConnection
+
+from sources.line import Line, LineSettings
+from tests.integration.sources.servers import ScriptedServer, says
+from tests.unit.sources.doubles import Surroundings
+
+
+def line_to(server: ScriptedServer) -> Line:
+    settings = LineSettings(
+        url=server.url, silence_seconds=5, reconnect_seconds=0.01, reconnect_longest_seconds=0.05
+    )
+    return Line(settings=settings, environment=Surroundings())
+
+
+async def foreign_cancelled() -> trio.Cancelled:
+    """A `Cancelled` whose scope is long gone, as trio-websocket leaks it while closing."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled as cancelled:
+            return cancelled
+    raise AssertionError("the scope was cancelled")
+
+
+async def test_a_foreign_cancellation_ends_the_connection_not_the_line() -> None:
+    server, talks = ScriptedServer([says()], subscriptions=0), 0
+    arrived_again = trio.Event()
+
+    async def talk(_: WebSocketConnection) -> None:
+        nonlocal talks
+        talks += 1
+        if talks == 1:
+            raise await foreign_cancelled()
+        arrived_again.set()
+        await trio.sleep_forever()
+
+    async with server.running(), trio.open_nursery() as nursery:
+        line = line_to(server)
+        nursery.start_soon(line.serve, talk)
+        with trio.fail_after(5):
+            await arrived_again.wait()
+        assert line.last_problem == "the connection ended"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_conversation_that_returns_is_begun_again() -> None:
+    server, talks = ScriptedServer([says()], subscriptions=0), 0
+
+    async def talk(_: WebSocketConnection) -> None:
+        nonlocal talks
+        talks += 1
+
+    async with server.running():
+        with trio.move_on_after(0.3):
+            await line_to(server).serve(talk)
+        assert talks > 1
+
+
+async def test_an_error_of_our_own_is_not_taken_for_a_lost_connection() -> None:
+    server = ScriptedServer([says()], subscriptions=0)
+
+    async def talk(_: WebSocketConnection) -> None:
+        raise KeyError("a defect in the code")
+
+    async with server.running():
+        caught: list[str] = []
+        try:
+            with trio.fail_after(5):
+                await line_to(server).serve(talk)
+        except* KeyError as group:
+            caught = [str(error) for error in group.exceptions]
+        assert caught == ["'a defect in the code'"]
+        assert server.connections == 1
+
+
+async def test_a_healthy_connection_makes_the_next_wait_short_again() -> None:
+    server = ScriptedServer([says()], subscriptions=0)
+
+    async def talk(_: WebSocketConnection) -> None:
+        await trio.sleep(0.06)  # longer than the longest wait
+
+    async with server.running():
+        line = line_to(server)
+        line.backoff.attempts = 50
+        with trio.move_on_after(0.15):
+            await line.serve(talk)
+        assert line.backoff.attempts < 5

@@ -1,0 +1,63 @@
+"""What stands around a job: its mailboxes, and the updates that it sends."""
+
+from typing import Any
+
+from attrs import Factory, define
+
+from domain.messages import (
+    ActivityChange,
+    RosterWanted,
+    SystemActivated,
+    SystemIdled,
+    TokenPublished,
+    TokenUpdated,
+    TradeSeen,
+)
+from domain.roster import Roster
+from domain.token import Token
+from domain.values import Value
+from supervision.mailbox import Mailbox
+from supervision.periodic import Activity
+from tests.unit.actors.world import SETTINGS, Log, Sent, mint
+
+
+@define
+class JobWorld:
+    """Outlives the job, as in the service."""
+
+    publications: Mailbox[TokenPublished] = Factory(lambda: Mailbox("tokens", capacity=10_000))
+    trades: Mailbox[TradeSeen] = Factory(lambda: Mailbox("trades", capacity=10_000))
+    control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
+    activity: Activity = Factory(Activity)
+    sent: Sent[TokenUpdated | RosterWanted] = Factory(Sent)
+    log: Log = Factory(Log)
+
+    @property
+    def inboxes(self) -> dict[str, Any]:
+        return {
+            "publications": self.publications,
+            "control": self.control,
+            "activity": self.activity,
+        }
+
+    def roster(self) -> Roster:
+        return Roster(1000, SETTINGS.hot_score.half_life_seconds)
+
+    async def publish(self, *tokens: Token) -> None:
+        for each in tokens:
+            await self.publications.send(TokenPublished(token=each))
+
+    async def go_idle(self) -> None:
+        await self.control.send(SystemIdled())
+
+    async def activate(self) -> None:
+        await self.control.send(SystemActivated())
+
+    @property
+    def updates(self) -> list[tuple[float, TokenUpdated]]:
+        """(second, update) of each."""
+        return [(at, sent) for at, sent in self.sent.entries if isinstance(sent, TokenUpdated)]
+
+    def values(self, number: int = 1) -> list[dict[str, Value]]:
+        """What was said of a token, in order."""
+        return [dict(update.values) for _, update in self.updates if update.mint == mint(number)]

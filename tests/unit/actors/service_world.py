@@ -1,0 +1,144 @@
+"""The whole service on twins: real actors, mailboxes and supervision, and nothing outside."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+from attrs import Factory, asdict, define, field
+
+from buffer.memory import MemoryBuffer
+from config.settings import Settings
+from domain.messages import (
+    CensusTaken,
+    CensusWanted,
+    GatewayMessage,
+    Presence,
+    RosterWanted,
+    SourceEvent,
+    TokenPublished,
+)
+from domain.token import Token
+from domain.values import Mint
+from feed import Operations
+from sources.scripted import ScriptedHolderCounts, ScriptedMarketData, ScriptedStream
+from supervision import Inbox, Outbox
+from supervision.children import ChildSpec, SupervisionSettings
+from supervision.readiness import Readiness
+from supervision.supervisor import Supervisor
+from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, environment, mint
+from wiring.children import Composition
+from wiring.doors import Doors
+from wiring.mailboxes import Mailboxes
+
+Script = Sequence[tuple[float, SourceEvent]]
+
+
+@define(kw_only=True)
+class Onlooker:
+    """In the gateway's place: sees what clients would, and opens no socket."""
+
+    inbox: Inbox[GatewayMessage]
+    presences: Outbox[Presence]
+    roster: Outbox[RosterWanted]
+    shown: dict[Mint, tuple[float, Token]]  # the second at which it was shown first; the latest
+
+    async def run(self) -> None:
+        await self.roster.send(RosterWanted(subscriber="gateway"))
+        async for message in self.inbox:
+            match message:
+                case CensusWanted():
+                    await self.presences.send(CensusTaken(watched={}))
+                case TokenPublished(token=token):
+                    first_at, _ = self.shown.get(token.mint, (trio.current_time(), token))
+                    self.shown[token.mint] = first_at, token
+
+    def summary(self) -> Mapping[str, object]:
+        return {"shown": len(self.shown)}
+
+
+def _ingest_store(world: "ServiceWorld") -> TimedStore:
+    return world.servers.store()
+
+
+@define(kw_only=True)
+class ServiceWorld:
+    """What the service is given, and what became of it."""
+
+    script: Script = ()
+    settings: Settings = SETTINGS
+    servers: Servers = Factory(Servers)
+    ingest_store: TimedStore = field(default=Factory(_ingest_store, takes_self=True))
+    sync_store: TimedStore = field(default=Factory(_ingest_store, takes_self=True))
+    market_data: ScriptedMarketData = Factory(ScriptedMarketData)
+    holders: ScriptedHolderCounts = Factory(ScriptedHolderCounts)
+    mailboxes: Mailboxes = Factory(lambda: Mailboxes(10_000))
+    shown: dict[Mint, tuple[float, Token]] = Factory(dict)
+    log: Log = Factory(Log)
+
+    @property
+    def buffer(self) -> MemoryBuffer:
+        return self.servers.buffer
+
+    def composition(self) -> Composition:
+        stream = partial(ScriptedStream, events=self.mailboxes.events, script=self.script)
+        doors = Doors(
+            ingest_store=self.ingest_store,
+            sync_store=self.sync_store,
+            ingest_buffer=self.buffer,
+            sync_buffer=self.buffer,
+            streams={"scripted": stream},
+            quotes=self.market_data,
+            holders=self.holders,
+        )
+        return Composition(self.settings, doors, environment(self.log), self.mailboxes)
+
+    def supervisor(self) -> Supervisor:
+        specs = [
+            each for each in self.composition().child_specs(operations()) if each.name != "gateway"
+        ]
+        boxes = self.mailboxes
+        onlooker = partial(
+            Onlooker,
+            inbox=boxes.gateway,
+            presences=boxes.presences,
+            roster=boxes.updates,
+            shown=self.shown,
+        )
+        specs.append(ChildSpec(name="gateway", build=onlooker, inboxes=(boxes.gateway,)))
+        settings = SupervisionSettings(
+            **asdict(self.settings.supervision),
+            shutdown_deadline_seconds=self.settings.shutdown.deadline_seconds,
+        )
+        return Supervisor(specs, settings, environment(self.log))
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Supervisor]:
+        """The service runs within the block, and is drained at its end."""
+        supervisor = self.supervisor()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervisor.run)
+            yield supervisor
+            supervisor.drain()
+
+    def stored(self, number: int) -> Token:
+        return self.servers.database.tokens[mint(number)]
+
+    def shown_token(self, number: int) -> Token:
+        return self.shown[mint(number)][1]
+
+    @property
+    def upstream_calls(self) -> list[float]:
+        """The second of every request to the world."""
+        calls = [*self.market_data.script.calls, *self.holders.script.calls]
+        return sorted(call.at_seconds for call in calls)
+
+
+def operations() -> Operations:
+    return Operations(
+        readiness=Readiness([], on_first_ready=lambda: None),
+        actors=dict,
+        writes=dict,
+        checkpoints=dict,
+        metrics=bytes,
+    )

@@ -1,0 +1,111 @@
+"""One sync on twins, with the mailbox that it has in the service."""
+
+from typing import Any
+
+import attrs
+from attrs import Factory, define, field
+
+from actors.sync import Sync, SyncDoors, SyncInboxes
+from config.settings import SyncSettings
+from domain.messages import (
+    ActivityChange,
+    SyncMessage,
+    SystemActivated,
+    SystemIdled,
+    TokenPublished,
+    TokensAdmitted,
+    TokenUpdated,
+)
+from domain.table import TokenTable
+from domain.token import Token
+from domain.values import Mint, Value
+from supervision.mailbox import Mailbox
+from supervision.periodic import Activity
+from tests.unit.actors.world import (
+    SETTINGS,
+    Conditions,
+    Log,
+    Sent,
+    Servers,
+    TimedStore,
+    at,
+    environment,
+    mint,
+)
+from wiring.mailboxes import Mailboxes
+
+TOKENS = 1000
+
+
+def _store(world: "SyncWorld") -> TimedStore:
+    return world.servers.store()
+
+
+@define
+class SyncWorld:
+    """What stands around a sync, and outlives it."""
+
+    servers: Servers = Factory(Servers)
+    settings: SyncSettings = SETTINGS.sync
+    limit: int = TOKENS
+    store: TimedStore = field(default=Factory(_store, takes_self=True))
+    messages: Mailbox[SyncMessage] = Factory(lambda: Mailboxes(TOKENS).updates)
+    control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
+    activity: Activity = Factory(Activity)
+    published: Sent[TokenPublished] = Factory(Sent)
+    market_data: Sent[TokenPublished] = Factory(Sent)
+    log: Log = Factory(Log)
+    conditions: Conditions = Factory(Conditions)
+
+    def sync(self) -> Sync:
+        return Sync(
+            inboxes=SyncInboxes(
+                messages=self.messages, control=self.control, activity=self.activity
+            ),
+            doors=SyncDoors(store=self.store, buffer=self.servers.buffer),
+            table=TokenTable(self.limit),
+            settings=self.settings,
+            environment=attrs.evolve(environment(self.log), readiness=self.conditions),
+            publications={"gateway": self.published, "market-data": self.market_data},
+        )
+
+    # What others tell it.
+
+    async def admit(self, *tokens: Token) -> None:
+        """As ingest does, after the commit."""
+        stored = await self.servers.insert(*tokens)
+        await self.messages.send(TokensAdmitted(tokens=tuple(stored)))
+
+    async def update(
+        self, second: float, number: int = 1, *, origin: str = "ingest", **values: Value
+    ) -> None:
+        await self.messages.send(
+            TokenUpdated(mint=mint(number), observed_at=at(second), origin=origin, values=values)
+        )
+
+    async def go_idle(self) -> None:
+        await self.control.send(SystemIdled())
+
+    async def activate(self) -> None:
+        await self.control.send(SystemActivated())
+
+    # What came of it.
+
+    def shown(self, number: int = 1) -> Token:
+        """The token as it was published last."""
+        return self.shown_by_mint[mint(number)]
+
+    @property
+    def shown_by_mint(self) -> dict[Mint, Token]:
+        return {message.token.mint: message.token for message in self.published.messages}
+
+    def stored(self, number: int = 1) -> Token:
+        return self.servers.database.tokens[mint(number)]
+
+    @property
+    def rows_written(self) -> list[tuple[float, dict[Mint, dict[str, Any]]]]:
+        """(second, values by mint) of each write."""
+        return [
+            (second, {change.mint: dict(change.values) for change in changes})
+            for second, changes in self.store.writes
+        ]

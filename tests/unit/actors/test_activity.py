@@ -1,0 +1,246 @@
+"""Activity: idle ten minutes after the last sign of anybody, active at the first."""
+
+from typing import Any
+
+import pytest
+import trio
+from attrs import Factory, define
+from trio.testing import MockClock
+
+from actors.activity import Activity, ActivityOutboxes
+from domain.messages import (
+    CensusTaken,
+    CensusWanted,
+    ClientConnected,
+    ClientLeft,
+    ClientSpoke,
+    FeedRequested,
+    MintUnwatched,
+    MintWatched,
+    Presence,
+    SystemActivated,
+    SystemIdled,
+)
+from domain.values import Mint
+from supervision.mailbox import Mailbox
+from tests.unit.actors.world import SETTINGS, Log, Sent, environment, mint, running, until
+
+IDLE_AFTER_SECONDS = SETTINGS.activity.idle_after_seconds
+WATCHERS_SECONDS = SETTINGS.activity.watchers_interval_seconds
+
+
+@define
+class World:
+    presences: Mailbox[Presence] = Factory(lambda: Mailbox("activity", capacity=10_000))
+    control: Sent[Any] = Factory(Sent)
+    other_control: Sent[Any] = Factory(Sent)
+    updates: Sent[Any] = Factory(Sent)
+    census: Sent[Any] = Factory(Sent)
+    counts_sent: Any = Factory(dict)
+    log: Log = Factory(Log)
+
+    def activity(self) -> Activity:
+        return Activity(
+            presences=self.presences,
+            settings=SETTINGS.activity,
+            environment=environment(self.log),
+            counts_sent=self.counts_sent,
+            outboxes=ActivityOutboxes(
+                control=(self.control, self.other_control),
+                updates=self.updates,
+                census=self.census,
+            ),
+        )
+
+    async def send(self, second: float, presence: Presence) -> None:
+        await until(second)
+        await self.presences.send(presence)
+        await until(second)
+
+    @property
+    def changes(self) -> list[tuple[float, bool]]:
+        """(second, active) of each announcement."""
+        return [(at, isinstance(each, SystemActivated)) for at, each in self.control.entries]
+
+    @property
+    def watcher_counts(self) -> list[tuple[float, Mint, int]]:
+        return [(at, each.mint, each.values["watcher_count"]) for at, each in self.updates.entries]
+
+
+# Idle and active.
+
+
+async def test_start_counts_as_a_sign_of_life(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        await until(0.0)
+        assert world.census.messages == [CensusWanted()]
+        await until(2 * IDLE_AFTER_SECONDS)
+    assert world.changes == [(0.0, True), (600.0, False)]
+    assert world.other_control.entries == world.control.entries
+    assert world.log.times("system going idle") == [600.0]
+    assert world.log.times("system activated") == [0.0]
+
+
+@pytest.mark.parametrize(
+    "sign", [FeedRequested(), ClientSpoke(client=9), ClientLeft(client=9)], ids=repr
+)
+async def test_system_is_idle_ten_minutes_after_the_last_sign(
+    autojump_clock: MockClock, sign: Presence
+) -> None:
+    world = World()
+    async with running(world.activity()):
+        await world.send(599.0, sign)
+        await world.send(800.5, sign)
+        await until(3000.0)
+    assert world.changes == [(0.0, True), (1400.5, False)]
+
+
+async def test_connected_client_keeps_the_system_active_however_quiet(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    async with running(world.activity()):
+        await world.send(10.0, ClientConnected(client=1))
+        await until(36_000.0)
+        assert world.changes == [(0.0, True)]
+        await world.send(36_000.0, ClientLeft(client=1))
+        await until(40_000.0)
+    assert world.changes == [(0.0, True), (36_600.0, False)]
+
+
+async def test_first_sign_activates_at_once(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        await world.send(5000.25, FeedRequested())
+        assert world.changes == [(0.0, True), (600.0, False), (5000.25, True)]
+        await until(9000.0)
+    assert world.changes[3:] == [(5600.25, False)]
+
+
+async def test_drop_and_return_of_a_client_does_not_flap(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        await world.send(1.0, ClientConnected(client=1))
+        for number in range(1, 50):
+            await world.send(number * 100.0, ClientLeft(client=number))
+            await world.send(number * 100.0 + 50, ClientConnected(client=number + 1))
+        await until(20_000.0)
+    assert world.changes == [(0.0, True)]
+
+
+# Races.
+
+
+async def test_request_at_the_last_moment_keeps_the_system_active(
+    autojump_clock: MockClock,
+) -> None:
+    """The sign and the end of the waiting come in the same instant, in either order."""
+    world = World()
+    async with running(world.activity()):
+        await trio.sleep_until(600.0)
+        await world.presences.send(FeedRequested())
+        await until(600.0)
+        states = [active for _, active in world.changes]
+        assert states[-1], "somebody has just asked"
+        await until(1199.0)
+        assert [active for _, active in world.changes] == states
+        await until(1200.0)
+    assert world.changes[-1] == (1200.0, False)
+
+
+async def test_client_that_comes_while_idling_is_announced_is_seen_after_it(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+
+    def come_just_now(change: object) -> None:
+        if isinstance(change, SystemIdled):
+            world.presences.send_nowait(ClientConnected(client=1))
+
+    world.control.on_send = come_just_now
+    async with running(world.activity()):
+        await until(2000.0)
+    assert world.changes == [(0.0, True), (600.0, False), (600.0, True)]
+    assert [type(each) for each in world.other_control.messages] == [
+        SystemActivated,
+        SystemIdled,
+        SystemActivated,
+    ]
+
+
+# Watchers.
+
+
+async def test_watchers_are_counted_each_interval(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        for client in (1, 2):
+            await world.send(1.0, ClientConnected(client=client))
+            await world.send(1.0, MintWatched(client=client, mint=mint(1)))
+        await world.send(1.0, MintWatched(client=1, mint=mint(1)))  # twice is once
+        await world.send(1.0, MintWatched(client=1, mint=mint(2)))
+        await until(WATCHERS_SECONDS)
+        assert world.watcher_counts == [(300.0, mint(1), 2), (300.0, mint(2), 1)]
+        await world.send(301.0, MintUnwatched(client=1, mint=mint(2)))
+        await until(600.0)
+        assert world.watcher_counts[2:] == [(600.0, mint(1), 2), (600.0, mint(2), 0)]
+        await world.send(601.0, ClientLeft(client=2))
+        await until(900.0)
+        assert world.watcher_counts[4:] == [(900.0, mint(1), 1)]
+
+
+async def test_leaving_client_watches_nothing_any_more(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        await world.send(1.0, ClientConnected(client=1))
+        await world.send(1.0, MintWatched(client=1, mint=mint(1)))
+        await until(300.0)
+        await world.send(301.0, ClientLeft(client=1))
+        await until(2000.0)
+    assert world.watcher_counts == [(300.0, mint(1), 1), (600.0, mint(1), 0)]
+
+
+async def test_nobody_there_means_no_update(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        await until(10_000.0)
+    assert world.updates.messages == []
+
+
+# Restarts and the end.
+
+
+async def test_census_after_a_restart_counts_who_is_there(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        await world.send(1.0, ClientConnected(client=1))
+        await world.send(1.0, MintWatched(client=1, mint=mint(1)))
+        await until(300.0)
+    async with running(world.activity()):
+        await until(310.0)
+        assert world.census.messages == [CensusWanted()] * 2
+        # The first client has left meanwhile; another watches something else.
+        await world.send(310.0, CensusTaken(watched={7: frozenset({mint(2)})}))
+        await until(5000.0)
+    assert world.watcher_counts[1:3] == [(600.0, mint(1), 0), (600.0, mint(2), 1)]
+    assert world.changes == [(0.0, True), (300.0, True)]  # client 7 keeps it active
+
+
+async def test_restart_during_idling_activates(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        await until(700.0)
+    async with running(world.activity()):
+        await until(800.0)
+    assert world.changes == [(0.0, True), (600.0, False), (700.0, True)]
+
+
+async def test_last_counts_are_sent_before_the_end(autojump_clock: MockClock) -> None:
+    world = World()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.activity().run)
+        await world.send(1.0, ClientConnected(client=1))
+        await world.send(1.0, MintWatched(client=1, mint=mint(1)))
+        world.presences.close()
+    assert world.watcher_counts == [(1.0, mint(1), 1)]

@@ -1,0 +1,147 @@
+"""The gateway's clockwork: when it publishes, prunes and reports. Its sockets are tested apart."""
+
+import socket
+from random import Random
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from domain.errors import AddressUnavailable
+from domain.messages import CensusTaken, CensusWanted, RosterWanted
+from tests.unit.feed.tokens import NOW, make_token
+from tests.unit.feed.worlds import make_world, running
+
+
+async def test_a_token_is_published_at_once_after_a_quiet_time(
+    autojump_clock: MockClock,
+) -> None:
+    async with running() as world:
+        await trio.sleep(10)
+        await world.publish(make_token())
+        await wait_all_tasks_blocked()
+        assert (trio.current_time(), world.gateway.boards.sizes()["new"]) == (10, 1)
+
+
+async def test_what_follows_within_an_interval_becomes_one_delta(
+    autojump_clock: MockClock,
+) -> None:
+    async with running() as world:
+        await world.publish(make_token(1))
+        await wait_all_tasks_blocked()
+        await world.publish(make_token(2))
+        await trio.sleep(0.2)
+        await world.publish(make_token(3))
+        await trio.sleep(0.04)
+        assert (world.gateway.boards.offset, world.gateway.boards.sizes()["new"]) == (1, 1)
+        await trio.sleep(0.02)
+        assert (world.gateway.boards.offset, world.gateway.boards.sizes()["new"]) == (2, 3)
+
+
+async def test_under_load_deltas_follow_one_another_at_the_interval(
+    autojump_clock: MockClock,
+) -> None:
+    times: list[float] = []
+    async with running() as world:
+        for number in range(32):
+            await world.publish(make_token(holder_count=number))
+            await wait_all_tasks_blocked()
+            if world.gateway.boards.offset > len(times):
+                times.append(trio.current_time() // 0.25 * 0.25)
+            await trio.sleep(0.0625)
+    assert times == [0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
+
+
+async def test_an_idle_gateway_publishes_nothing(autojump_clock: MockClock) -> None:
+    async with running() as world:
+        await trio.sleep(3600)
+        assert world.gateway.boards.offset == 0
+
+
+async def test_tokens_leave_the_boards_when_their_retention_ends(
+    autojump_clock: MockClock,
+) -> None:
+    async with running() as world:
+        await world.publish(make_token(first_seen_at=NOW))
+        await trio.sleep(48 * 3600 - 1)
+        assert world.gateway.boards.sizes()["new"] == 1
+        await trio.sleep(61)
+        assert world.gateway.boards.sizes()["new"] == 0
+        assert world.gateway.summary()["pruned"] == 1
+
+
+async def test_a_start_asks_for_the_roster_and_says_that_nobody_is_here(
+    autojump_clock: MockClock,
+) -> None:
+    world = make_world()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.gateway.run)
+        assert RosterWanted(subscriber="gateway") == await world.roster.receive()
+        assert CensusTaken(watched={}) == await world.presences.receive()
+        world.inbox.close()
+
+
+async def test_a_census_is_taken_whenever_activity_wants_one(autojump_clock: MockClock) -> None:
+    async with running() as world:
+        await world.presences.receive()
+        await world.inbox.send(CensusWanted())
+        assert CensusTaken(watched={}) == await world.presences.receive()
+
+
+async def test_what_the_mailbox_still_holds_when_it_closes_is_published(
+    autojump_clock: MockClock,
+) -> None:
+    world = make_world()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.gateway.run)
+        await world.roster.receive()
+        await world.publish(*(make_token(number) for number in range(3)))
+        world.inbox.close()
+    assert world.gateway.boards.sizes()["new"] == 3
+    assert trio.current_time() == 0
+
+
+async def test_the_gateway_is_ready_while_it_listens(autojump_clock: MockClock) -> None:
+    async with running() as world:
+        await trio.sleep(5)
+    assert world.conditions.said == [(0, None), (5, "not listening")]
+
+
+async def test_a_cancelled_gateway_is_not_ready(autojump_clock: MockClock) -> None:
+    world = make_world()
+    with trio.move_on_after(1):
+        await world.gateway.run()
+    assert world.conditions.said == [(0, None), (1, "not listening")]
+
+
+async def test_an_address_in_use_is_told_by_name() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(AddressUnavailable, match=f"cannot listen on 127.0.0.1:{port}: "):
+            await make_world(port=port).gateway.run()
+
+
+async def test_a_restarted_gateway_listens_on_the_same_port_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for _ in range(2):
+        world = make_world(port=port)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.gateway.run)
+            await world.roster.receive()
+            stream = await trio.open_tcp_stream("127.0.0.1", port)
+            await stream.send_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+            nursery.cancel_scope.cancel()  # our side closes first and is left in TIME_WAIT
+        await stream.aclose()
+
+
+async def test_every_life_has_an_epoch_of_its_own() -> None:
+    chance = Random(7)
+    worlds = []
+    for _ in range(2):
+        world = make_world()
+        environment = attrs.evolve(world.gateway.environment, random=chance)
+        worlds.append(attrs.evolve(world.gateway, environment=environment))
+    assert worlds[0].boards.epoch != worlds[1].boards.epoch

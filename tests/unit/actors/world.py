@@ -1,0 +1,164 @@
+"""What the tests of actors share: time, a log, twins that note when, and mailboxes as wired."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, Generic, TypeVar
+
+import base58
+import structlog
+import trio
+import trio.testing
+from attrs import Factory, define, field
+from structlog.testing import LogCapture
+from structlog.typing import EventDict
+
+from buffer.memory import MemoryBuffer
+from config.settings import Settings, load_settings
+from domain.token import Token
+from domain.values import Mint, UnixSeconds
+from store import TokenChange, WriteReceipt
+from store.memory import MemoryDatabase, MemoryStore
+from supervision import Actor
+from supervision.environment import Environment
+
+M = TypeVar("M")
+
+AT_ZERO = 1_780_000_000.0  # what the wall clock says at second 0 of a test
+HOUR = 3600.0
+
+SETTINGS: Settings = load_settings(
+    None, {"DATABASE_URL": "postgresql://nowhere/test", "REDIS_URL": "redis://nowhere"}
+)
+
+
+def at(second: float) -> UnixSeconds:
+    """The wall clock at a second of the test."""
+    return UnixSeconds(AT_ZERO + second)
+
+
+def clock() -> UnixSeconds:
+    return at(trio.current_time())
+
+
+def mint(number: int) -> Mint:
+    """A valid mint, one for each number."""
+    return Mint(base58.b58encode(number.to_bytes(32, "big")).decode())
+
+
+def token(number: int = 1, **fields: Any) -> Token:
+    return Token(mint=mint(number), first_seen_at=fields.pop("first_seen_at", at(0)), **fields)
+
+
+class Log:
+    """A structlog logger and what it was told."""
+
+    def __init__(self) -> None:
+        self._capture = LogCapture()
+        self.logger: Any = structlog.wrap_logger(None, processors=[self._stamp, self._capture])
+
+    def _stamp(self, _: Any, __: str, event: EventDict) -> EventDict:
+        return {**event, "at": trio.current_time()}
+
+    def entries(self, event: str) -> list[EventDict]:
+        return [entry for entry in self._capture.entries if entry["event"] == event]
+
+    def times(self, event: str) -> list[float]:
+        return [entry["at"] for entry in self.entries(event)]
+
+
+@define
+class Conditions:
+    """What actors said of their readiness."""
+
+    reasons: dict[str, str | None] = Factory(dict)
+
+    def set(self, name: str, reason: str | None) -> None:
+        self.reasons[name] = reason
+
+
+def environment(log: Log | None = None) -> Environment:
+    return Environment(
+        clock=clock, random=Random(0), log=(log or Log()).logger, readiness=Conditions()
+    )
+
+
+@define
+class Sent(Generic[M]):
+    """An outbox that keeps every message, with the second at which it was sent."""
+
+    entries: list[tuple[float, M]] = Factory(list)
+    on_send: Callable[[M], None] | None = None  # may look, or raise
+
+    async def send(self, message: M) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.on_send is not None:
+            self.on_send(message)
+        self.entries.append((trio.current_time(), message))
+
+    @property
+    def messages(self) -> list[M]:
+        return [message for _, message in self.entries]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [message for message in self.messages if isinstance(message, kind)]
+
+    def times(self, kind: type[Any] = object) -> list[float]:
+        return [second for second, message in self.entries if isinstance(message, kind)]
+
+
+@define(kw_only=True, eq=False)
+class TimedStore(MemoryStore):
+    """A twin that notes when it was asked to write, and can be slow."""
+
+    delay_seconds: float = 0.0
+    writes: list[tuple[float, Sequence[TokenChange]]] = field(factory=list, init=False)
+    attempts: list[float] = field(factory=list, init=False)  # to write or insert
+
+    async def write(self, changes: Sequence[TokenChange]) -> WriteReceipt:
+        self.attempts.append(trio.current_time())
+        await trio.sleep(self.delay_seconds)
+        receipt = await super().write(changes)
+        if changes:
+            self.writes.append((trio.current_time(), changes))
+        return receipt
+
+    async def insert(self, tokens: Sequence[Token]) -> Sequence[Token]:
+        if tokens:
+            self.attempts.append(trio.current_time())
+            await trio.sleep(self.delay_seconds)
+        return await super().insert(tokens)
+
+    @property
+    def write_times(self) -> list[float]:
+        return [second for second, _ in self.writes]
+
+
+@define
+class Servers:
+    """The twins of Postgres and Redis; they outlive the actors that use them."""
+
+    database: MemoryDatabase = Factory(MemoryDatabase)
+    buffer: MemoryBuffer = Factory(lambda: MemoryBuffer(clock))
+
+    def store(self, delay_seconds: float = 0.0) -> TimedStore:
+        return TimedStore(database=self.database, delay_seconds=delay_seconds)
+
+    async def insert(self, *tokens: Token) -> list[Token]:
+        """As an earlier life of the service left them."""
+        return list(await MemoryStore(database=self.database).insert(tokens))
+
+
+@asynccontextmanager
+async def running(actor: Actor) -> AsyncIterator[trio.Nursery]:
+    """The actor serves within the block, and is killed at its end."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        yield nursery
+        nursery.cancel_scope.cancel()
+
+
+async def until(second: float) -> None:
+    """Let the test's clock reach a second, and everybody act who wants to at it."""
+    await trio.sleep_until(second)
+    await trio.testing.wait_all_tasks_blocked(0)

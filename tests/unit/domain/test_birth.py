@@ -1,0 +1,127 @@
+"""What an event says of a token, and what it must not be taken to say."""
+
+from typing import Any
+
+from domain.birth import birth_values, born_token, migration_values, pool_values, trade_values
+from domain.lifecycle import CURVE_SOL_AT_BIRTH, CURVE_TOKENS_AT_BIRTH, CURVE_TOKENS_AT_COMPLETION
+from domain.messages import MigrationSeen, PoolCreated, TokenCreated, TradeSeen
+from domain.token import UPDATE_FIELDS, Status
+from domain.values import Sol, UnixSeconds
+from tests.unit.domain.tokens import BIRTH, mint
+
+
+def created(**fields: Any) -> TokenCreated:
+    usual: dict[str, Any] = {
+        "mint": mint(1),
+        "seen_at": BIRTH,
+        "signature": "s",
+        "venue": "pumpfun",
+        "curve_tokens": CURVE_TOKENS_AT_BIRTH,
+        "curve_sol": Sol(CURVE_SOL_AT_BIRTH),
+        "market_cap_sol": Sol(27.96),
+    }
+    return TokenCreated(**usual | fields)
+
+
+def traded(**fields: Any) -> TradeSeen:
+    usual: dict[str, Any] = {"mint": mint(1), "seen_at": BIRTH, "signature": "s", "side": "buy"}
+    return TradeSeen(**usual | fields)
+
+
+def pool(**fields: Any) -> PoolCreated:
+    usual: dict[str, Any] = {
+        "mint": mint(1),
+        "seen_at": BIRTH,
+        "signature": "s",
+        "venue": "raydium",
+        "pool_address": mint(9),
+        "created_at": UnixSeconds(BIRTH - 3),
+    }
+    return PoolCreated(**usual | fields)
+
+
+def test_token_is_born_with_progress_zero() -> None:
+    """Defect 1: 35 % at birth."""
+    assert born_token(created()).bonding_curve_progress == 0.0
+    assert birth_values(created(), on_curve=True)["bonding_curve_progress"] == 0.0
+
+
+def test_birth_without_curve_figures_claims_none_but_progress_zero() -> None:
+    """Defect 13: fields that no frame carries were expected."""
+    bare = created(curve_tokens=None, curve_sol=None, market_cap_sol=None)
+    assert born_token(bare).bonding_curve_progress == 0.0
+    assert birth_values(bare, on_curve=True) == {}
+
+
+def test_zeros_are_kept() -> None:
+    """Defect 5: falsy checks dropped zeros."""
+    values = birth_values(created(market_cap_sol=Sol(0.0)), on_curve=True)
+    assert values["sol_raised"] == 0.0
+    assert values["market_cap_sol"] == 0.0
+
+
+def test_only_a_birth_with_a_buy_was_a_trade() -> None:
+    assert "last_trade_at" not in birth_values(created(initial_buy_sol=Sol(0.0)), on_curve=True)
+    bought = birth_values(created(initial_buy_sol=Sol(0.01)), on_curve=True)
+    assert bought["last_trade_at"] == BIRTH
+
+
+def test_birth_after_its_migration_says_nothing_of_the_curve() -> None:
+    """Defect 7: some coins migrate before their create is heard."""
+    values = birth_values(created(), on_curve=False)
+    assert {"market_cap_sol"} == values.keys()
+
+
+def test_trade_moves_progress_and_status_but_never_to_bonded() -> None:
+    values = trade_values(traded(curve_tokens=CURVE_TOKENS_AT_COMPLETION), on_curve=True)
+    assert (values["bonding_curve_progress"], values["status"]) == (100.0, Status.GRADUATING)
+
+
+def test_trade_after_the_migration_says_nothing_of_the_curve() -> None:
+    values = trade_values(traded(curve_tokens=CURVE_TOKENS_AT_BIRTH), on_curve=False)
+    assert values == {"last_trade_at": BIRTH, "silent": False}
+
+
+def test_migration_bonds_and_knows_no_pool_address() -> None:
+    """Defect 6: the venue's name in migrate.pool was stored as an address."""
+    values = migration_values(
+        MigrationSeen(mint=mint(1), seen_at=BIRTH, signature="s", venue="pumpswap")
+    )
+    assert (
+        values["status"],
+        values["pool_type"],
+        values["bonding_curve_progress"],
+    ) == (Status.BONDED, "pumpswap", 100.0)
+    assert "pool_address" not in values
+
+
+def test_pool_that_a_person_opened_bonds_nothing() -> None:
+    assert {"pool_address", "pool_type", "pool_created_at"} == pool_values(pool()).keys()
+
+
+def test_pool_that_a_launch_pad_opened_is_a_migration() -> None:
+    values = pool_values(pool(is_migration=True))
+    assert (Status.BONDED, mint(9), BIRTH - 3) == (
+        values["status"],
+        values["pool_address"],
+        values["pool_created_at"],
+    )
+
+
+def test_token_of_a_pool_is_born_without_a_curve() -> None:
+    born = born_token(pool(decimals=9))
+    assert (mint(1), 9, "raydium", None) == (
+        born.mint,
+        born.decimals,
+        born.pool_type,
+        born.bonding_curve_progress,
+    )
+
+
+def test_events_speak_of_fields_that_can_be_updated_only() -> None:
+    said = (
+        birth_values(created(initial_buy_sol=Sol(1.0)), on_curve=True)
+        | trade_values(traded(curve_tokens=1.0, curve_sol=Sol(1.0)), on_curve=True)
+        | pool_values(pool(is_migration=True))
+    )
+    assert said.keys() <= set(UPDATE_FIELDS)

@@ -1,0 +1,115 @@
+"""How updates combine, whatever the order they come in."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.merging import Observations, as_updates, combined, fold, supersedes
+from domain.messages import TokenUpdated
+from domain.values import UnixSeconds, Value
+from tests.unit.domain.tokens import BIRTH, mint, times
+
+MINT = mint(1)
+
+
+def update(at: float, origin: str = "ingest", **values: Value) -> TokenUpdated:
+    return TokenUpdated(mint=MINT, observed_at=UnixSeconds(at), origin=origin, values=values)
+
+
+# One observer sees one value at one time: equal times mean equal values, save for the status.
+def _value(name: str, at: UnixSeconds) -> Value:
+    return f"{name} at {at - BIRTH}"
+
+
+@st.composite
+def updates(draw: st.DrawFn) -> TokenUpdated:
+    at = draw(times)
+    names = draw(st.sets(st.sampled_from(["pool_type", "website", "twitter"])))
+    values: dict[str, Value] = {name: _value(name, at) for name in sorted(names)}
+    if draw(st.booleans()):
+        values["status"] = draw(st.integers(0, 2))
+    return TokenUpdated(mint=MINT, observed_at=at, origin="ingest", values=values)
+
+
+def folded(*several: TokenUpdated) -> Observations:
+    into: Observations = {}
+    for each in several:
+        fold(into, each)
+    return into
+
+
+def values_of(observations: Observations) -> dict[str, Value]:
+    return {name: value for name, (value, _) in observations.items()}
+
+
+def test_later_observation_wins() -> None:
+    assert combined(update(1, price_usd=1.0), update(2, price_usd=3.0)).values == {"price_usd": 3.0}
+    assert combined(update(2, price_usd=3.0), update(1, price_usd=1.0)).values == {"price_usd": 3.0}
+
+
+def test_later_arrival_wins_among_observations_of_one_time() -> None:
+    assert combined(update(1, price_usd=1.0), update(1, price_usd=3.0)).values == {"price_usd": 3.0}
+    both = folded(update(1, price_usd=1.0), update(1, price_usd=3.0))
+    assert both == {"price_usd": (3.0, UnixSeconds(1))}
+
+
+def test_zero_replaces_a_value() -> None:
+    """Defect 5: falsy checks dropped zeros."""
+    later = update(2, holder_count=0, silent=False)
+    earlier = update(1, holder_count=9, silent=True)
+    assert combined(earlier, later).values == {"holder_count": 0, "silent": False}
+    assert values_of(folded(earlier, later)) == {"holder_count": 0, "silent": False}
+
+
+def test_status_only_grows_whenever_it_was_observed() -> None:
+    assert combined(update(1, status=2), update(2, status=1)).values == {"status": 2}
+    assert folded(update(1, status=2), update(2, status=1)) == {"status": (2, UnixSeconds(1))}
+    assert not supersedes("status", 2, 9, 2, 1)
+
+
+@given(updates(), updates())
+def test_combining_is_commutative(one: TokenUpdated, other: TokenUpdated) -> None:
+    assert combined(one, other).values == combined(other, one).values
+    assert combined(one, other).observed_at == combined(other, one).observed_at
+
+
+@given(updates())
+def test_combining_is_idempotent(one: TokenUpdated) -> None:
+    assert combined(one, one) == one
+
+
+@given(st.lists(updates(), max_size=6), st.randoms())
+def test_fold_does_not_depend_on_the_order_of_arrival(
+    several: list[TokenUpdated], random: object
+) -> None:
+    shuffled = list(several)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert values_of(folded(*several)) == values_of(folded(*shuffled))
+
+
+@given(st.lists(updates(), max_size=6), st.integers(0, 6))
+def test_fold_is_associative(several: list[TokenUpdated], middle: int) -> None:
+    parts = [folded(*several[:middle]), folded(*several[middle:])]
+    joined = folded(*(u for part in parts for u in as_updates(MINT, part, "sync")))
+    assert values_of(folded(*several)) == values_of(joined)
+
+
+@given(st.lists(updates(), max_size=6))
+def test_observations_survive_being_updates_again(several: list[TokenUpdated]) -> None:
+    observations = folded(*several)
+    assert observations == folded(*as_updates(MINT, observations, "sync"))
+
+
+@given(st.lists(updates(), min_size=1, max_size=6))
+def test_fold_of_one_origin_in_order_equals_combining(several: list[TokenUpdated]) -> None:
+    in_order = sorted(several, key=lambda each: each.observed_at)
+    total = in_order[0]
+    for each in in_order[1:]:
+        total = combined(total, each)
+    assert total.values == values_of(folded(*in_order))
+
+
+def test_fold_keeps_the_time_of_each_field() -> None:
+    """Of two origins the one's earlier value must not come to look as late as the other's."""
+    early = folded(update(5, bonding_curve_progress=10.0), update(6, "hot-score", hot_score=1.0))
+    fold(early, update(5.5, bonding_curve_progress=20.0))
+    assert early["bonding_curve_progress"] == (20.0, 5.5)

@@ -1,0 +1,237 @@
+"""Snapshots and deltas: whatever a client folds is what the server shows."""
+
+from typing import Any
+
+import attrs
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.token import Status, Token
+from feed.board import BOARD_NAMES, Boards, Cursor
+from feed.catalogue import Catalogue
+from tests.unit.feed.tokens import make_token, mint_of, tokens
+
+Item = dict[str, Any]
+
+ORDER_KEYS = {
+    "new": "firstSeenAt",
+    "graduating": "bondingCurveProgress",
+    "bonded": "stateChangedAt",
+    "hot": "hotScore",
+}
+
+
+def make_boards(board_tokens: int = 3, history_limit: int = 4, limit: int = 100) -> Boards:
+    return Boards(
+        catalogue=Catalogue(limit),
+        board_tokens=board_tokens,
+        history_limit=history_limit,
+        epoch="epoch",
+    )
+
+
+def put(boards: Boards, *tokens: Token) -> None:
+    for token in tokens:
+        boards.catalogue.put(token)
+
+
+def changes_of(boards: Boards, name: str) -> list[Item]:
+    publication = boards.collect()
+    if publication is None:
+        return []
+    changes: list[Item] = orjson.loads(publication.deltas[name])["changes"]
+    return changes
+
+
+class Client:
+    """Follows one board by the rules in the board's docstring, as any client would."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.items: dict[str, Item] = {}
+        self.cursor: Cursor | None = None
+
+    def connect(self, boards: Boards) -> None:
+        missed = boards.since(self.name, self.cursor) if self.cursor else None
+        for message in missed or [boards.snapshot(self.name)]:
+            self.hear(message)
+
+    def hear(self, message: bytes) -> None:
+        frame = orjson.loads(message)
+        if frame["type"] == "snapshot":
+            self.items = {item["mint"]: item for item in frame["items"]}
+        elif frame["type"] == "delta":
+            assert self.cursor is not None
+            assert self.cursor.offset + 1 == frame["offset"]
+            self.fold(frame["changes"])
+        self.cursor = Cursor(epoch=frame["epoch"], offset=frame["offset"])
+
+    def fold(self, changes: list[Item]) -> None:
+        for change in changes:
+            if change.get("removed"):
+                del self.items[change["mint"]]
+            else:
+                self.items[change["mint"]] = self.items.get(change["mint"], {}) | change
+
+    def ordered(self) -> list[Item]:
+        key = ORDER_KEYS[self.name]
+        by_mint = sorted(self.items.values(), key=lambda item: item["mint"])
+        known = [item for item in by_mint if item[key] is not None]
+        unknown = [item for item in by_mint if item[key] is None]
+        return sorted(known, key=lambda item: item[key], reverse=True) + unknown
+
+
+# A step is tokens to put, then for each of four clients whether it is there for the next delta.
+STEPS = st.lists(
+    st.tuples(st.lists(tokens(st.integers(0, 7)), max_size=6), st.tuples(*[st.booleans()] * 4)),
+    max_size=20,
+)
+
+
+@settings(max_examples=150)
+@given(STEPS)
+def test_folded_deltas_equal_the_snapshot_across_disconnects(
+    steps: list[tuple[list[Token], tuple[bool, ...]]],
+) -> None:
+    boards = make_boards(limit=6)
+    clients = [Client(name) for name in BOARD_NAMES]
+    were_there = [False] * len(clients)
+    for new_tokens, are_there in steps:
+        for client, was, stays in zip(clients, were_there, are_there, strict=True):
+            if stays and not was:
+                client.connect(boards)
+        put(boards, *new_tokens)
+        publication = boards.collect()
+        for client, is_there in zip(clients, are_there, strict=True):
+            if is_there and publication is not None:
+                client.hear(publication.deltas[client.name])
+            if is_there:
+                snapshot = orjson.loads(boards.snapshot(client.name))
+                assert client.cursor == boards.cursor
+                # Sorted in a stable way with reverse, equal keys keep the order by mint.
+                assert snapshot["items"] == client.ordered()
+        were_there = list(are_there)
+
+
+@given(STEPS)
+def test_a_delta_has_at_most_two_changes_a_place(
+    steps: list[tuple[list[Token], tuple[bool, ...]]],
+) -> None:
+    boards = make_boards()
+    for new_tokens, _ in steps:
+        put(boards, *new_tokens)
+        publication = boards.collect()
+        for delta in publication.deltas.values() if publication else ():
+            assert len(orjson.loads(delta)["changes"]) <= 2 * boards.board_tokens
+
+
+def test_a_new_token_comes_whole_and_then_only_what_changed() -> None:
+    boards = make_boards()
+    token = make_token(holder_count=1)
+    put(boards, token)
+    (whole,) = changes_of(boards, "new")
+    assert whole["status"] == "NEW"
+    put(boards, attrs.evolve(token, holder_count=2))
+    assert [{"mint": token.mint, "holderCount": 2}] == changes_of(boards, "new")
+
+
+def test_a_graduating_token_moves_from_one_board_to_the_other() -> None:
+    boards = make_boards()
+    token = make_token()
+    put(boards, token)
+    boards.collect()
+    put(boards, attrs.evolve(token, status=Status.GRADUATING))
+    publication = boards.collect()
+    assert publication is not None
+    left = orjson.loads(publication.deltas["new"])["changes"]
+    (came,) = orjson.loads(publication.deltas["graduating"])["changes"]
+    assert [{"mint": token.mint, "removed": True}] == left
+    assert came["status"] == "GRADUATING"
+
+
+def test_a_token_that_falls_silent_is_removed_from_every_board() -> None:
+    boards = make_boards()
+    token = make_token(hot_score=1.0)
+    put(boards, token)
+    boards.collect()
+    put(boards, attrs.evolve(token, silent=True))
+    boards.collect()
+    assert dict.fromkeys(BOARD_NAMES, 0) == boards.sizes()
+
+
+def test_the_hot_board_has_only_tokens_with_a_score_hottest_first() -> None:
+    boards = make_boards()
+    put(boards, make_token(1), make_token(2, hot_score=5.0))
+    put(boards, make_token(3, hot_score=9.0, status=Status.BONDED))
+    boards.collect()
+    items = orjson.loads(boards.snapshot("hot"))["items"]
+    assert [mint_of(3), mint_of(2)] == [item["mint"] for item in items]
+
+
+def test_nothing_is_published_while_no_board_changes() -> None:
+    boards = make_boards()
+    token = make_token(id=None)
+    put(boards, token)
+    assert boards.collect() is not None
+    put(boards, attrs.evolve(token, id=7))  # clients do not see it
+    assert boards.collect() is None
+    assert boards.offset == 1
+
+
+def test_one_offset_counts_for_all_boards() -> None:
+    boards = make_boards()
+    put(boards, make_token())
+    publication = boards.collect()
+    assert publication is not None
+    assert {1} == {orjson.loads(delta)["offset"] for delta in publication.deltas.values()}
+
+
+def test_a_snapshot_shows_what_was_published_not_what_is_to_come() -> None:
+    boards = make_boards()
+    put(boards, make_token())
+    assert orjson.loads(boards.snapshot("new"))["items"] == []
+    boards.collect()
+    assert len(orjson.loads(boards.snapshot("new"))["items"]) == 1
+
+
+def publish(boards: Boards, times: int) -> None:
+    for number in range(times):
+        put(boards, make_token(holder_count=number))
+        boards.collect()
+
+
+def test_a_client_resumes_where_it_was() -> None:
+    boards = make_boards()
+    publish(boards, 3)
+    messages = boards.since("new", Cursor(epoch="epoch", offset=1))
+    assert messages is not None
+    frames = [orjson.loads(message) for message in messages]
+    assert [(frame["type"], frame["offset"]) for frame in frames] == [
+        ("resumed", 1),
+        ("delta", 2),
+        ("delta", 3),
+    ]
+
+
+def test_a_client_that_is_up_to_date_has_missed_nothing() -> None:
+    boards = make_boards()
+    publish(boards, 3)
+    assert len(boards.since("new", boards.cursor) or []) == 1
+
+
+def test_what_cannot_be_resumed_takes_a_snapshot() -> None:
+    boards = make_boards(history_limit=2)
+    publish(boards, 5)
+    unknown = [("epoch", 2), ("epoch", 6), ("other", 5)]
+    assert [boards.since("new", Cursor(epoch=e, offset=o)) for e, o in unknown] == [None] * 3
+    assert boards.since("new", Cursor(epoch="epoch", offset=3)) is not None
+
+
+def test_deltas_larger_than_the_snapshot_are_not_resumed() -> None:
+    boards = make_boards(history_limit=100)
+    for number in range(60):
+        put(boards, make_token(name=str(number) * 500))
+        boards.collect()
+    assert boards.since("new", Cursor(epoch="epoch", offset=1)) is None
+    assert boards.since("new", Cursor(epoch="epoch", offset=58)) is not None

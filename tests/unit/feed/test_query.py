@@ -1,0 +1,170 @@
+"""The feed's parameters: what they mean, and what is refused."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import QueryRefused
+from domain.token import Status, Token
+from feed.catalogue import SORT_RULES, Catalogue
+from feed.query import EXAMINED_AT_ONCE, LISTS, FeedQuery, matches, parse_query
+from tests.unit.feed.tokens import NOW, make_token, mint_of, tokens
+
+
+def catalogue_of(*history: Token) -> Catalogue:
+    catalogue = Catalogue(limit=100_000)
+    for token in history:
+        catalogue.put(token)
+    return catalogue
+
+
+def found(catalogue: Catalogue, text: str, status: Status = Status.NEW) -> list[int]:
+    """The numbers of the tokens that answer a query string."""
+    numbers = {mint_of(number): number for number in range(20)}
+    answers = matches(catalogue, parse_query(text), status, NOW)
+    return [numbers[token.mint] for token in answers if token is not None]
+
+
+def test_without_parameters_fifty_tokens_a_list_hottest_first() -> None:
+    assert FeedQuery(sort_by="hot", limit=50) == parse_query("")
+
+
+def test_unknown_parameters_and_empty_values_are_ignored() -> None:
+    assert FeedQuery() == parse_query("_=1722334455&cacheBuster=x&cacheBuster=y&minAge=&sortBy=")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("limit=0", "limit must be a whole number from 1 to 100"),
+        ("limit=101", "limit must be a whole number from 1 to 100"),
+        ("limit=10.5", "limit must be a whole number from 1 to 100"),
+        ("limit=%C2%B2", "limit must be a whole number from 1 to 100"),
+        ("limit=" + "9" * 5000, "limit must be a whole number from 1 to 100"),
+        ("minAge=old", "minAge must be a number"),
+        ("maxMarketCap=nan", "maxMarketCap must be a finite number"),
+        ("minVolume24h=1e999", "minVolume24h must be a finite number"),
+        ("onlyWatched=maybe", "onlyWatched must be true or false"),
+        ("sortBy=random", f"sortBy must be one of {', '.join(SORT_RULES)}"),
+        ("searchQuery=" + "x" * 101, "searchQuery must be at most 100 characters"),
+        ("limit=1&limit=2", "limit is given twice"),
+        ("searchQuery=%ff", "this query string cannot be read"),
+        ("&".join(f"a{n}=1" for n in range(200)), "this query string cannot be read"),
+    ],
+)
+def test_bad_values_are_refused_with_a_reason(text: str, reason: str) -> None:
+    with pytest.raises(QueryRefused) as refusal:
+        parse_query(text)
+    assert reason == refusal.value.reason
+
+
+@given(st.text())
+def test_any_query_string_is_parsed_or_refused(text: str) -> None:
+    try:
+        query = parse_query(text)
+    except QueryRefused:
+        return
+    assert 1 <= query.limit <= 100
+
+
+@pytest.mark.parametrize(
+    ("sort_by", "values"),
+    [
+        ("hot", {"hot_score": [1.0, 3.0, 2.0]}),
+        ("volume", {"volume_24h": [0.0, 9.0, 5.0]}),
+        ("marketcap", {"market_cap_usd": [0.0, 9.0, 5.0]}),
+        ("recent", {"last_trade_at": [NOW - 9, NOW, NOW - 5]}),
+        ("graduating", {"bonding_curve_progress": [0.0, 79.0, 5.0]}),
+        ("bonded", {"status_changed_at": [NOW - 9, NOW, NOW - 5]}),
+        ("new", {"first_seen_at": [NOW - 9, NOW, NOW - 5]}),
+        ("watched", {"watcher_count": [1, 3, 2]}),
+        ("alphabetical", {"symbol": ["zeta", "Alpha", "beta"]}),
+    ],
+)
+def test_each_sort_order_puts_its_greatest_or_first_in_front(
+    sort_by: str, values: dict[str, list[Any]]
+) -> None:
+    ((name, column),) = values.items()
+    catalogue = catalogue_of(
+        *(make_token(n, **{name: value}) for n, value in enumerate(column, start=1))
+    )
+    assert found(catalogue, f"sortBy={sort_by}") == [2, 3, 1]
+
+
+def test_unknown_values_come_last() -> None:
+    catalogue = catalogue_of(make_token(1), make_token(2, volume_24h=0.0))
+    assert found(catalogue, "sortBy=volume") == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "values", "boundary", "outside"),
+    [
+        ("minLiquidityUsd=5&maxLiquidityUsd=7", "liquidity_usd", [5.0, 7.0], [4.9, 7.1]),
+        ("minVolume24h=5&maxVolume24h=7", "volume_24h", [5.0, 7.0], [4.9, 7.1]),
+        ("minMarketCap=5&maxMarketCap=7", "market_cap_usd", [5.0, 7.0], [4.9, 7.1]),
+        ("minBondingProgress=0&maxBondingProgress=7", "bonding_curve_progress", [0.0, 7.0], [7.1]),
+        ("minAge=1&maxAge=2", "first_seen_at", [NOW - 60, NOW - 120], [NOW - 59, NOW - 121]),
+    ],
+)
+def test_both_ends_of_a_range_belong_to_it_and_unknown_values_to_none(
+    parameters: str, values: str, boundary: list[float], outside: list[float]
+) -> None:
+    within = [make_token(n, **{values: value}) for n, value in enumerate(boundary, start=1)]
+    others = [make_token(n, **{values: value}) for n, value in enumerate(outside, start=10)]
+    unknown = [] if values == "first_seen_at" else [make_token(5)]
+    catalogue = catalogue_of(*within, *others, *unknown)
+    assert set(range(1, len(within) + 1)) == set(found(catalogue, parameters))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "values"),
+    [
+        ("requireTwitter=true", {"twitter": "https://x.com/a"}),
+        ("requireTelegram=1", {"telegram": "https://t.me/a"}),
+        ("requireWebsite=TRUE", {"website": "https://example.com"}),
+        ("onlyWatched=true", {"watcher_count": 1}),
+    ],
+)
+def test_what_is_required_must_be_there(parameters: str, values: dict[str, Any]) -> None:
+    assert found(catalogue_of(make_token(1), make_token(2, **values)), parameters) == [2]
+
+
+@pytest.mark.parametrize(
+    "search", ["pep", "PEPE", "the+frog", "FROG", f"{mint_of(1)[:12]}", f"{mint_of(1)}"]
+)
+def test_a_search_matches_symbol_name_or_the_start_of_the_mint(search: str) -> None:
+    catalogue = catalogue_of(
+        make_token(1, symbol="Pepe", name="Pepe the Frog"), make_token(2**200, symbol="Dog")
+    )
+    assert found(catalogue, f"searchQuery={search}") == [1]
+
+
+def test_dead_tokens_are_in_no_list() -> None:
+    catalogue = catalogue_of(make_token(1, silent=True))
+    assert [found(catalogue, "", status) for status in LISTS.values()] == [[], [], []]
+
+
+@given(st.lists(tokens(st.integers(0, 15)), max_size=30), st.integers(1, 5))
+def test_the_limit_cuts_the_same_list_short(history: list[Token], limit: int) -> None:
+    catalogue = catalogue_of(*history)
+    whole = found(catalogue, "limit=100&onlyWatched=true")
+    assert whole[:limit] == found(catalogue, f"limit={limit}&onlyWatched=true")
+
+
+def test_a_long_search_pauses_and_survives_what_changes_meanwhile() -> None:
+    newest = [make_token(n, first_seen_at=NOW - n) for n in range(3 * EXAMINED_AT_ONCE)]
+    catalogue = catalogue_of(*newest, make_token(99_999, symbol="needle", first_seen_at=NOW - 9e4))
+    query = parse_query("searchQuery=needle&sortBy=new")
+    pauses = 0
+    symbols = []
+    for token in matches(catalogue, query, Status.NEW, NOW):
+        if token is not None:
+            symbols.append(token.symbol)
+            continue
+        pauses += 1
+        # The token at which the search stands goes away, and another one comes before it.
+        catalogue.put(make_token(pauses * EXAMINED_AT_ONCE - 1, silent=True))
+        catalogue.put(make_token(50_000 + pauses, first_seen_at=NOW))
+    assert (symbols, pauses) == (["needle"], 4)

@@ -1,0 +1,123 @@
+"""A gateway without the rest of the service, for the tests of the feed."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import attrs
+import structlog
+import trio
+from attrs import Factory, define
+from structlog.testing import LogCapture
+
+from actors.gateway import Gateway, GatewayOutboxes
+from domain.messages import GatewayMessage, RosterWanted, TokenPublished
+from domain.token import Token
+from domain.values import UnixSeconds
+from feed import FeedSettings, Operations
+from supervision.environment import Environment
+from supervision.mailbox import Mailbox
+from tests.unit.feed.tokens import NOW
+
+SETTINGS = FeedSettings(
+    host="127.0.0.1",
+    port=0,
+    clients=10,
+    board_tokens=5,
+    delta_interval_seconds=0.25,  # exact in binary, so that times add up
+    delta_history=100,
+    client_queue_bytes=100_000,
+    send_timeout_seconds=5.0,
+    request_timeout_seconds=5.0,
+    tokens=1000,
+    half_life_seconds=1800.0,
+)
+
+
+@define
+class Conditions:
+    """What the gateway says of its readiness, with the time."""
+
+    said: list[tuple[float, str | None]] = Factory(list)
+    is_ready: bool = True
+
+    def set(self, name: str, reason: str | None) -> None:
+        assert name == "gateway"
+        self.said.append((trio.current_time(), reason))
+
+    def reasons(self) -> list[str]:
+        return [] if self.is_ready else ["not just now"]
+
+
+@define(kw_only=True)
+class World:
+    """A gateway, and what surrounds it."""
+
+    inbox: Mailbox[GatewayMessage]
+    roster: Mailbox[RosterWanted]
+    presences: Mailbox[Any]
+    conditions: Conditions
+    gateway: Gateway
+
+    async def publish(self, *tokens: Token) -> None:
+        for token in tokens:
+            await self.inbox.send(TokenPublished(token=token))
+
+    async def show(self, *tokens: Token) -> None:
+        """Publish, and wait until clients can see it. For tests on the real clock."""
+        await self.publish(*tokens)
+        boards = self.gateway.boards
+        known = boards.catalogue.tokens
+        await until(lambda: all(known.get(token.mint) is token for token in tokens))
+        await until(lambda: boards.is_up_to_date)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what must soon be true. For tests on the real clock."""
+    with trio.fail_after(5):
+        while not condition():  # noqa: ASYNC110  # nobody can say when a socket has done its part
+            await trio.sleep(0.002)
+
+
+def make_world(**changes: Any) -> World:
+    inbox = Mailbox[GatewayMessage]("gateway", capacity=100)
+    roster = Mailbox[RosterWanted]("sync", capacity=100)
+    presences = Mailbox[Any]("activity", capacity=1000)
+    conditions = Conditions()
+    started_at = trio.current_time()  # the real clock starts anywhere
+    operations = Operations(
+        readiness=conditions,
+        actors=lambda: {"of": "actors"},
+        writes=lambda: {"of": "writes"},
+        checkpoints=lambda: {"of": "checkpoints"},
+        metrics=lambda: b"up 1\n",
+    )
+    environment = Environment(
+        clock=lambda: UnixSeconds(NOW + trio.current_time() - started_at),
+        random=Random(1),
+        log=structlog.wrap_logger(None, processors=[LogCapture()]),
+        readiness=conditions,
+    )
+    gateway = Gateway(
+        inbox=inbox,
+        settings=attrs.evolve(SETTINGS, **changes),
+        operations=operations,
+        environment=environment,
+        outboxes=GatewayOutboxes(roster=roster, presences=presences),
+    )
+    return World(
+        inbox=inbox, roster=roster, presences=presences, conditions=conditions, gateway=gateway
+    )
+
+
+@asynccontextmanager
+async def running(**changes: Any) -> AsyncIterator[World]:
+    """A running gateway at time 0; its mailbox is closed at the end, and it must then return."""
+    world = make_world(**changes)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.gateway.run)
+        with trio.fail_after(10):
+            await world.roster.receive()
+        yield world
+        world.inbox.close()

@@ -1,0 +1,68 @@
+"""What a stream is given in tests: a mailbox that keeps everything, a clock that stands, a log."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import trio
+from attrs import define, field
+
+from domain.messages import SourceEvent
+from domain.values import UnixSeconds
+
+NOW = UnixSeconds(1_783_089_923.0)
+
+
+@define
+class KeepingOutbox:
+    """Takes every event, and lets a test wait for as many as it expects."""
+
+    events: list[SourceEvent] = field(factory=list, init=False)
+    arrived: trio.Condition = field(factory=trio.Condition, init=False)
+
+    async def send(self, message: SourceEvent) -> None:
+        async with self.arrived:
+            self.events.append(message)
+            self.arrived.notify_all()
+
+    async def until(self, number: int) -> list[SourceEvent]:
+        """The events, once there are `number` of them; `trio.TooSlowError` after 5 s."""
+        with trio.fail_after(5):
+            async with self.arrived:
+                while len(self.events) < number:
+                    await self.arrived.wait()
+        return self.events
+
+
+@define
+class KeepingLog:
+    """Keeps what is logged as (level, event)."""
+
+    lines: list[tuple[str, str]] = field(factory=list, init=False)
+    texts: list[str] = field(factory=list, init=False)
+
+    def _keep(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        self.lines.append((level, event))
+        self.texts.append(f"{level} {event} {fields}")
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._keep("debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._keep("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._keep("warning", event, fields)
+
+
+def standing_clock() -> UnixSeconds:
+    return NOW
+
+
+@define
+class Surroundings:
+    """A `SourceEnvironment`."""
+
+    clock: Callable[[], UnixSeconds] = standing_clock
+    random: Random = field(factory=lambda: Random(7))
+    log: KeepingLog = field(factory=KeepingLog)

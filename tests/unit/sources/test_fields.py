@@ -1,0 +1,163 @@
+from contextlib import suppress
+from math import inf, nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources.fields import (
+    account,
+    count,
+    decode_json,
+    label,
+    link,
+    metadata_link,
+    number,
+    signed_number,
+    written_number,
+)
+
+NOT_NUMBERS: list[object] = [None, True, False, "1", [], {}, nan, inf, -inf, 1e31, 10**400, 1e-40]
+
+
+@pytest.mark.parametrize("value", NOT_NUMBERS)
+def test_what_is_no_usable_number_is_absent(value: object) -> None:
+    assert number(value) is None
+    assert signed_number(value) is None
+    assert count(value) is None
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 5, 5.5])
+def test_numbers_are_kept_whether_whole_or_not(value: float) -> None:
+    assert value == number(value)
+
+
+def test_zero_is_a_value_not_an_absence_defect_5() -> None:
+    assert number(0) == 0
+    assert count(0) == 0
+    assert written_number("0") == 0
+
+
+def test_only_signed_numbers_may_be_negative() -> None:
+    assert number(-1) is None
+    assert signed_number(-1) == -1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.00000002954", 2.954e-8),
+        ("150", 150.0),
+        ("1e-7", 1e-7),
+        ("-1", None),
+        ("NaN", None),
+        ("Infinity", None),
+        ("1_000", None),
+        ("٣", None),
+        ("", None),
+        ("1e999", None),
+        (3, 3.0),
+    ],
+)
+def test_decimal_text_is_read_as_a_number(text: object, value: float | None) -> None:
+    assert value == written_number(text)
+
+
+def test_a_count_is_whole_and_fits_postgres() -> None:
+    assert count(3.0) == 3
+    assert count(3.5) is None
+    assert count(2**31 - 1) == 2**31 - 1
+    assert count(2**31) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        (" Liberty", "Liberty"),
+        ("Cash Elon ", "Cash Elon"),
+        (" ", None),
+        ("", None),
+        ("\u3000", None),
+        ("\u200b\u200b", None),
+        ("a\x00b\nc", "abc"),
+        ("half \ud83d", "half \N{REPLACEMENT CHARACTER}"),
+        ("狗狗币", "狗狗币"),
+        ("👨\u200d👩", "👨\u200d👩"),
+        ("x" * 30, "x" * 20),
+        ("x" * 19 + "  y", "x" * 19),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_labels_are_what_people_see_and_postgres_can_store(raw: object, clean: str | None) -> None:
+    assert clean == label(raw, 20)
+
+
+@given(st.text(alphabet=st.characters(), max_size=300), st.integers(1, 40))
+def test_a_label_can_be_encoded_is_bounded_and_stays_as_it_is(text: str, longest: int) -> None:
+    clean = label(text, longest)
+    if clean is not None:
+        assert len(clean) <= longest
+        assert b"\x00" not in clean.encode()
+        assert clean == label(clean, longest)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kept"),
+    [
+        ("https://ipfs.io/ipfs/Qm", True),
+        ("http://93.205.10.67:4141/metadata/C9htJ1BB", True),
+        ("ipfs://bafkrei", True),
+        ("ar://abc", True),
+        ("data:application/json;base64,e30=", False),
+        ("javascript:alert(1)", False),
+        ("93.205.10.67:4141/metadata", False),
+        ("https://", False),
+        ("https://a b", False),
+        ("https://a/\x00", False),
+        ("https://a/" + "x" * 600, False),
+        (None, False),
+        (5, False),
+    ],
+)
+def test_only_addresses_that_a_client_can_load_are_kept(raw: object, kept: bool) -> None:
+    assert metadata_link(raw) == (raw if kept else None)
+
+
+def test_a_link_is_http_only() -> None:
+    assert link("https://t.me/x") == "https://t.me/x"
+    assert link("ipfs://bafkrei") is None
+
+
+def test_an_account_is_base58_of_32_bytes() -> None:
+    address = "HpARLxzXXfsssHUqzKE1mDC7CNF19vwQArdAvKSbwoF3"
+    assert address == account(address)
+    assert account(address[:-9]) is None
+    assert account(address.replace("H", "0")) is None
+    assert account(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        (b'{"a": 1}', {"a": 1}),
+        ('{"a": NaN, "b": -Infinity}', {"a": None, "b": None}),
+        ('"\\ud83d"', "\ud83d"),
+        ("[1e999]", [inf]),
+    ],
+)
+def test_json_of_careless_senders_is_decoded(text: str | bytes, value: object) -> None:
+    assert value == decode_json(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "<html>", b"\xff\xfe\x00", "[" * 5000, "1" * 5000])
+def test_what_is_no_json_is_a_value_error(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match="not JSON"):
+        decode_json(text)
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_decoding_raises_nothing_but_value_error(text: str | bytes) -> None:
+    with suppress(ValueError):
+        decode_json(text)

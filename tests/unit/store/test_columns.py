@@ -1,0 +1,150 @@
+"""Every field of a token has one place, one type, and one value back."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import RowsRefused
+from domain.token import FIELDS, IDENTITY_FIELDS, UPDATE_FIELDS, Status, Token
+from domain.values import Mint, UnixSeconds
+from store.columns import (
+    BIRTH_FIELDS,
+    CHANGE_TABLES,
+    KINDS,
+    PROFILE_FIELDS,
+    STATS_FIELDS,
+    TOKEN_FIELDS,
+    Kind,
+    born,
+    day_of,
+    first_of_each,
+    later_values,
+    merged,
+    stored_value,
+    token_from_record,
+    token_row,
+)
+
+BARE = Token(mint=Mint("m"), first_seen_at=UnixSeconds(1.76e9))
+
+
+def token(**values: Any) -> Token:
+    return Token(mint=Mint("m"), first_seen_at=UnixSeconds(1.76e9), **values)
+
+
+def test_every_field_that_changes_stands_in_exactly_one_table() -> None:
+    assert sorted(UPDATE_FIELDS) == sorted(STATS_FIELDS + PROFILE_FIELDS)
+    assert set(TOKEN_FIELDS) == (set(IDENTITY_FIELDS) - {"id"}) | set(BIRTH_FIELDS)
+    assert CHANGE_TABLES == {"token_stats": STATS_FIELDS, "token_profile": PROFILE_FIELDS}
+
+
+def test_hot_rows_hold_no_text() -> None:
+    assert Kind.TEXT not in {KINDS[name] for name in STATS_FIELDS}
+
+
+def test_kinds_follow_from_the_annotations_of_the_domain() -> None:
+    names = ("mint", "price_usd", "first_seen_at", "holder_count", "silent", "status", "mint")
+    assert [KINDS[name] for name in names] == [
+        Kind.TEXT,
+        Kind.NUMBER,
+        Kind.NUMBER,
+        Kind.INTEGER,
+        Kind.FLAG,
+        Kind.STATUS,
+        Kind.TEXT,
+    ]
+    assert FIELDS.keys() == KINDS.keys()
+
+
+def test_a_token_as_it_is_born_needs_one_row_only() -> None:
+    newborn = token(bonding_curve_progress=0.0, pool_type="pumpfun", sol_raised=0.0)
+    assert later_values(newborn) == {}
+    assert token_row(newborn) == {
+        "day": "2025-10-09",
+        "mint": "m",
+        "first_seen_at": 1.76e9,
+        "bonding_curve_progress": 0.0,
+        "sol_raised": 0.0,
+        "pool_type": "pumpfun",
+    }
+
+
+def test_what_a_token_has_beyond_its_birth_is_kept_apart() -> None:
+    assert later_values(token(status=Status.BONDED, price_usd=0.0, silent=False)) == {
+        "status": 2,
+        "price_usd": 0.0,
+    }
+
+
+def test_a_birth_is_the_first_update() -> None:
+    assert born(BARE).last_updated_at == BARE.first_seen_at
+    later = UnixSeconds(BARE.first_seen_at + 5)
+    assert born(token(price_usd=1.0, last_updated_at=later)).last_updated_at == later
+
+
+def test_the_first_of_each_mint_counts() -> None:
+    first, again = token(name="first"), token(name="again")
+    assert first_of_each([first, again]) == {first.mint: first}
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        (1_759_967_999.999, date(2025, 10, 8)),
+        (1_759_968_000.0, date(2025, 10, 9)),
+        (1_577_836_800.0, date(2020, 1, 1)),
+    ],
+)
+def test_days_change_at_midnight_utc(moment: float, day: date) -> None:
+    assert day_of(UnixSeconds(moment)) == day
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_every_moment_has_a_day_or_is_refused(moment: float) -> None:
+    try:
+        day = day_of(UnixSeconds(moment))
+    except RowsRefused:
+        return
+    assert date(2020, 1, 1) <= day <= date(2099, 12, 31)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_finite_number_is_kept_as_it_is(value: float) -> None:
+    assert stored_value("price_usd", value) == value
+
+
+@given(st.integers())
+def test_an_integer_is_kept_as_it_is_or_refused_by_its_range(value: int) -> None:
+    if -(2**31) <= value < 2**31:
+        assert stored_value("holder_count", value) == value
+    else:
+        with pytest.raises(RowsRefused, match=f"holder_count: {value} is out of range"):
+            stored_value("holder_count", value)
+
+
+@given(st.text())
+def test_text_is_kept_as_it_is_or_refused_for_nul(value: str) -> None:
+    try:
+        kept = stored_value("twitter", value)
+    except RowsRefused:
+        assert "\x00" in value
+    else:
+        assert kept == value
+        assert "\x00" not in value
+
+
+def test_a_record_becomes_a_token() -> None:
+    values = {name: getattr(born(BARE), name) for name in FIELDS}
+    record = [*(values | {"id": 7, "status": 1, "previous_status": 0}).values()]
+    expected = token(
+        id=7, status=Status.GRADUATING, previous_status=Status.NEW, last_updated_at=1.76e9
+    )
+    assert token_from_record(record) == expected
+
+
+def test_a_status_merges_to_the_greater_and_all_else_to_the_newer() -> None:
+    assert merged("status", "new", "old") == "greatest(new.status, old.status)"
+    assert merged("price_usd", "new", "old") == "coalesce(new.price_usd, old.price_usd)"

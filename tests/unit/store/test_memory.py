@@ -1,0 +1,64 @@
+"""The twin's faults: what happens to a call, and what it leaves behind."""
+
+import pytest
+
+from domain.errors import StoreUnavailable
+from domain.token import Token
+from domain.values import Mint, UnixSeconds, Version
+from store import TokenChange
+from store.memory import MemoryDatabase, MemoryStore
+
+TOKEN = Token(mint=Mint("m"), first_seen_at=UnixSeconds(1.76e9))
+
+
+def change(version: int, price: float) -> TokenChange:
+    return TokenChange(
+        token_id=1,
+        mint=TOKEN.mint,
+        version=Version(version),
+        observed_at=UnixSeconds(1.76e9 + version),
+        values={"price_usd": price},
+    )
+
+
+async def test_told_to_fail_it_fails_so_often_and_does_nothing() -> None:
+    store = MemoryStore()
+    store.fail_next(2)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await store.insert([TOKEN])
+    assert store.database.tokens == {}
+    assert len(await store.insert([TOKEN])) == 1
+
+
+async def test_a_commit_can_be_unknown() -> None:
+    store = MemoryStore()
+    await store.insert([TOKEN])
+    store.commit_then_fail_next()
+    with pytest.raises(StoreUnavailable):
+        await store.write([change(1, 1.5)])
+    assert store.database.tokens[TOKEN.mint].price_usd == 1.5
+    assert (await store.write([change(1, 1.5)])).rows == 0
+
+
+async def test_a_database_is_down_for_all_its_stores() -> None:
+    database = MemoryDatabase()
+    ingest, sync = MemoryStore(database=database), MemoryStore(database=database)
+    ingest.go_down()
+    for call in (sync.open, lambda: sync.find([TOKEN.mint]), lambda: ingest.insert([TOKEN])):
+        with pytest.raises(StoreUnavailable):
+            await call()
+    sync.come_up()
+    (stored,) = await ingest.insert([TOKEN])
+    assert await sync.find([TOKEN.mint]) == {TOKEN.mint: stored}
+
+
+async def test_calls_are_logged_with_what_they_did() -> None:
+    store = MemoryStore()
+    (stored,) = await store.insert([TOKEN])
+    await store.insert([TOKEN])
+    await store.write([change(1, 1.5)])
+    await store.write([change(1, 1.5)])
+    assert list(store.inserted) == [(stored,)]
+    assert [(w.receipt.statements, w.receipt.rows) for w in store.written] == [(1, 1), (1, 0)]
+    assert store.written[0].changes == (change(1, 1.5),)

@@ -1,0 +1,67 @@
+"""queries.sql and the migrations, as far as no server is needed."""
+
+import re
+
+import pytest
+
+from domain.errors import BadConfiguration
+from store.columns import STATS_FIELDS
+from store.postgres.migrating import Migration, known_migrations, pending_migrations
+from store.postgres.queries import named_blocks, session_queries
+
+STEPS = (Migration("0001_first", "SELECT 1"), Migration("0002_second", "SELECT 2"))
+APPLIED = {step.name: step.checksum for step in STEPS}
+
+
+def test_blocks_are_found_by_name_without_their_comments() -> None:
+    text = "-- File.\n\n-- name: one\n-- Why.\nSELECT 1; -- end\n\n-- name: two\nSELECT\n  2;\n"
+    assert named_blocks(text) == {"one": "SELECT 1", "two": "SELECT\n  2"}
+
+
+def test_a_name_must_not_stand_twice() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        named_blocks("-- name: one\nSELECT 1\n-- name: one\nSELECT 2\n")
+
+
+def test_every_query_is_filled_in_but_the_one_that_needs_a_day() -> None:
+    queries = session_queries(reads_wal_position=True)
+    unfilled = {name for name, text in queries.items() if re.search(r"\{\w", text)}
+    assert unfilled == {"make_partition"}
+
+
+def test_a_server_that_hides_its_wal_position_is_not_asked_for_it() -> None:
+    hidden = session_queries(reads_wal_position=False)
+    asked = {name for name, text in hidden.items() if "pg_current_wal_insert_lsn() -" in text}
+    assert asked == set()
+
+
+def test_a_flush_updates_every_hot_field_and_no_other() -> None:
+    text = session_queries(reads_wal_position=True)["write_token_stats"]
+    assignments = text.split("DO UPDATE SET")[1].split("WHERE")[0]
+    names = set(re.findall(r"^\s+(\w+) =|, (\w+) =", assignments, re.MULTILINE))
+    assert {first or second for first, second in names} == {
+        *STATS_FIELDS,
+        "version",
+        "observed_at",
+    }
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    numbers = [int(step.name.split("_")[0]) for step in known_migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_what_is_not_applied_is_pending_in_order(count: int) -> None:
+    applied = dict(list(APPLIED.items())[:count])
+    assert list(pending_migrations(STEPS, applied)) == list(STEPS[count:])
+
+
+def test_an_unknown_migration_means_that_the_program_is_too_old() -> None:
+    with pytest.raises(BadConfiguration, match="newer than this program: it has 0003_third"):
+        pending_migrations(STEPS, {**APPLIED, "0003_third": "x"})
+
+
+def test_a_changed_migration_is_refused() -> None:
+    with pytest.raises(BadConfiguration, match="0001_first differs"):
+        pending_migrations(STEPS, {**APPLIED, "0001_first": "x"})

@@ -1,0 +1,331 @@
+"""Drains: upstream first, everything worked off, always inside the deadline."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+from attrs import evolve
+from trio.testing import MockClock
+
+from domain.errors import RestartIntensityExceeded, StoreNotReached
+from supervision.child import State
+from supervision.children import Restart
+from supervision.mailbox import Mailbox
+from supervision.supervisor import EXIT_OVERRUN
+from tests.unit.supervision.harness import (
+    SETTINGS,
+    Log,
+    child,
+    leaked_cancellation,
+    run_for,
+    supervisor,
+)
+
+Life = Callable[[], Awaitable[None]]
+
+
+def box(name: str, *, full_of: int = 0) -> Mailbox[int]:
+    mailbox = Mailbox[int](name, capacity=100)
+    for number in range(full_of):
+        mailbox.send_nowait(number)
+    return mailbox
+
+
+def forwarder(
+    inbox: Mailbox[int], outbox: Mailbox[int] | None, *, seconds: float, ended_at: list[float]
+) -> Life:
+    """Handles a message in so many seconds, sends it on, and notes when it returned."""
+
+    async def live() -> None:
+        async for number in inbox:
+            await trio.sleep(seconds)
+            if outbox is not None:
+                await outbox.send(number)
+        ended_at.append(round(trio.current_time(), 6))
+
+    return live
+
+
+async def test_drain_works_off_every_mailbox_upstream_first(autojump_clock: MockClock) -> None:
+    first, second = box("first", full_of=3), box("second")
+    first_ended_at: list[float] = []
+    second_ended_at: list[float] = []
+    ended_at: dict[str, list[float]] = {"first": first_ended_at, "second": second_ended_at}
+    supervised = supervisor(
+        child(
+            "first", forwarder(first, second, seconds=1, ended_at=first_ended_at), inboxes=(first,)
+        ),
+        child(
+            "second",
+            forwarder(second, None, seconds=1, ended_at=second_ended_at),
+            inboxes=(second,),
+        ),
+    )
+    await run_for(0.5, supervised)
+    assert {"first": [3], "second": [4]} == ended_at
+    assert (3, 3) == (first.statistics().handled, second.statistics().handled)
+    assert [State.DRAINED] * 2 == [each.state for each in supervised.children]
+    assert 4 == trio.current_time()
+
+
+async def test_source_is_cancelled_before_anything_else_is_closed(
+    autojump_clock: MockClock,
+) -> None:
+    numbers = box("numbers")
+    closed_when_cancelled: list[int] = []
+
+    async def source() -> None:
+        try:
+            while True:
+                await numbers.send(1)
+                await trio.sleep(1)
+        finally:
+            closed_when_cancelled.append(numbers.statistics().dropped)
+
+    received: list[float] = []
+    supervised = supervisor(
+        child("source", source),
+        child("reader", forwarder(numbers, None, seconds=0, ended_at=received), inboxes=(numbers,)),
+    )
+    await run_for(2.5, supervised)
+    assert [0] == closed_when_cancelled
+    assert (3, 0) == (numbers.statistics().handled, numbers.statistics().dropped)
+    assert [State.STOPPED, State.DRAINED] == [each.state for each in supervised.children]
+
+
+async def test_slow_child_is_cancelled_in_time_for_the_later_ones(
+    autojump_clock: MockClock,
+) -> None:
+    slow, quick = box("slow", full_of=9), box("quick", full_of=1)
+    ended_at: list[float] = []
+    log = Log()
+    supervised = supervisor(
+        child("slow", forwarder(slow, None, seconds=2.5, ended_at=[]), inboxes=(slow,)),
+        child("quick", forwarder(quick, None, seconds=0, ended_at=ended_at), inboxes=(quick,)),
+        log=log,
+    )
+    await run_for(0, supervised)
+    # A quarter of the 8 s is kept back, a second for each of the two.
+    assert 6 == trio.current_time()
+    assert [6] == ended_at
+    late = log.entries("actor did not finish in time")
+    assert [("slow", {"slow": 7})] == [(entry["actor"], entry["left"]) for entry in late]
+    assert [{"slow": 7}] == [entry["left"] for entry in log.entries("drained")]
+    assert [State.STOPPED, State.DRAINED] == [each.state for each in supervised.children]
+
+
+async def test_last_child_has_what_the_others_left_of_the_deadline(
+    autojump_clock: MockClock,
+) -> None:
+    inbox = box("inbox", full_of=7)
+    ended_at: list[float] = []
+
+    async def source() -> None:
+        await trio.sleep_forever()
+
+    supervised = supervisor(
+        child("source", source),
+        child("slow", forwarder(inbox, None, seconds=0.99, ended_at=ended_at), inboxes=(inbox,)),
+    )
+    await run_for(0, supervised)
+    assert [6.93] == ended_at
+
+
+async def test_child_that_crashes_while_draining_restarts_at_once_and_empties_its_mailbox(
+    autojump_clock: MockClock,
+) -> None:
+    inbox = box("inbox", full_of=3)
+    received: list[tuple[float, int]] = []
+
+    async def life() -> None:
+        await trio.sleep(1)
+        async for number in inbox:
+            received.append((trio.current_time(), number))
+            if len(received) == 2:
+                raise ValueError
+
+    supervised = supervisor(child("reader", life, inboxes=(inbox,)))
+    await run_for(0.5, supervised)
+    assert [(1, 0), (1, 1), (2, 1), (2, 2)] == received
+    assert 0 == inbox.statistics().depth
+
+
+async def test_crash_loop_while_draining_is_bounded_by_the_intensity(
+    autojump_clock: MockClock,
+) -> None:
+    inbox = box("inbox", full_of=100)
+    attempts: list[float] = []
+
+    async def life() -> None:
+        if trio.current_time() < 1:
+            await trio.sleep_until(1)
+        attempts.append(trio.current_time())
+        raise ValueError
+
+    supervised = supervisor(child("broken", life, inboxes=(inbox,)))
+    with pytest.raises(ExceptionGroup) as raised:
+        await run_for(0.5, supervised)
+    assert raised.group_contains(RestartIntensityExceeded)
+    assert [1] * 6 == attempts
+
+
+async def test_drain_that_was_asked_for_tells_once(autojump_clock: MockClock) -> None:
+    told_at: list[float] = []
+    supervised = supervisor(child("actor", trio.sleep_forever))
+    supervised.on_drain = lambda: told_at.append(trio.current_time())
+    await run_for(3, supervised)
+    supervised.drain()
+    assert [3] == told_at
+
+
+async def test_drain_that_a_failure_began_tells_too(autojump_clock: MockClock) -> None:
+    told_at: list[float] = []
+
+    async def broken() -> None:
+        await trio.sleep(2)
+        raise StoreNotReached
+
+    supervised = supervisor(child("actor", broken))
+    supervised.on_drain = lambda: told_at.append(trio.current_time())
+    with pytest.raises(StoreNotReached):
+        await supervised.run()
+    assert [2] == told_at
+
+
+async def test_back_off_ends_when_the_drain_begins(autojump_clock: MockClock) -> None:
+    inbox = box("inbox", full_of=1)
+    received: list[tuple[float, int]] = []
+
+    async def life() -> None:
+        if not trio.current_time():
+            raise ValueError
+        async for number in inbox:
+            received.append((trio.current_time(), number))
+
+    settings = evolve(SETTINGS, backoff_seconds=10.0)
+    await run_for(1, supervisor(child("reader", life, inboxes=(inbox,)), settings=settings))
+    assert [(1, 0)] == received
+
+
+async def test_child_that_returns_with_messages_left_is_started_again(
+    autojump_clock: MockClock,
+) -> None:
+    one, other = box("one", full_of=1), box("other", full_of=1)
+
+    async def life() -> None:
+        for inbox in (one, other):
+            if inbox.statistics().depth:
+                async for _ in inbox:
+                    await trio.sleep(1)
+                return
+        await trio.sleep_forever()
+
+    supervised = supervisor(child("forgetful", life, inboxes=(one, other)))
+    await run_for(0.5, supervised)
+    assert (1, 1) == (one.statistics().handled, other.statistics().handled)
+    assert [1] == [each.restarts for each in supervised.children]
+
+
+async def test_cancellation_that_leaks_while_draining_loses_no_message(
+    autojump_clock: MockClock,
+) -> None:
+    inbox = box("inbox", full_of=2)
+    leaks = [await leaked_cancellation()]
+    handled: list[int] = []
+
+    async def life() -> None:
+        async for number in inbox:
+            await trio.sleep(1)
+            if number == 1 and leaks:
+                raise leaks.pop()
+            handled.append(number)
+
+    await run_for(0.5, supervisor(child("leaky", life, inboxes=(inbox,))))
+    assert [0, 1] == handled
+    assert 2 == inbox.statistics().handled
+
+
+async def test_child_held_by_a_restart_is_drained_too(autojump_clock: MockClock) -> None:
+    inbox = box("inbox")
+    received: list[int] = []
+
+    async def first() -> None:
+        if trio.current_time() == 0:
+            raise ValueError
+        await trio.sleep_forever()
+
+    async def reader() -> None:
+        async for number in inbox:
+            received.append(number)
+            await trio.lowlevel.checkpoint()
+
+    supervised = supervisor(
+        child("first", first, restart=Restart.WITH_LATER),
+        child("reader", reader, inboxes=(inbox,)),
+        settings=evolve(SETTINGS, backoff_seconds=10.0),
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervised.run)
+        await trio.sleep(1)
+        assert State.HELD is supervised.children[1].state
+        await inbox.send(7)
+        supervised.drain()
+    assert [7] == received
+    assert 1 == trio.current_time()
+
+
+async def test_actor_that_ignores_its_cancellation_cannot_hold_the_process_past_the_deadline(
+    autojump_clock: MockClock,
+) -> None:
+    left_at: list[tuple[float, int]] = []
+    end_of_shield = trio.Event()
+
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await end_of_shield.wait()
+
+    def leave(exit_code: int) -> None:
+        left_at.append((trio.current_time(), exit_code))
+        end_of_shield.set()  # a real one would not come back
+
+    log = Log()
+    supervised = supervisor(child("stubborn", stubborn), log=log)
+    supervised.leave_at_once = leave
+    await run_for(1, supervised)
+    assert [(9, EXIT_OVERRUN)] == left_at
+    critical = log.entries("leaving with actors that ignore their cancellation")
+    assert [["stubborn"]] == [entry["actors"] for entry in critical]
+
+
+async def test_second_drain_changes_nothing(autojump_clock: MockClock) -> None:
+    inbox = box("inbox", full_of=1)
+    supervised = supervisor(
+        child("reader", forwarder(inbox, None, seconds=5, ended_at=[]), inboxes=(inbox,))
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervised.run)
+        await trio.sleep(1)
+        supervised.drain()
+        await trio.sleep(2)
+        supervised.drain()
+    assert 5 == trio.current_time()
+
+
+async def test_supervisor_cancelled_from_outside_ends_every_child(
+    autojump_clock: MockClock,
+) -> None:
+    ended: list[str] = []
+
+    def life(name: str) -> Life:
+        async def live() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                ended.append(name)
+
+        return live
+
+    with trio.move_on_after(1) as scope:
+        await supervisor(child("a", life("a")), child("b", life("b"))).run()
+    assert scope.cancelled_caught
+    assert ["a", "b"] == sorted(ended)

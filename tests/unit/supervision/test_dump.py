@@ -1,0 +1,135 @@
+"""The dump: complete, bounded, JSON, and not to be broken by anything it shows."""
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+import orjson
+import trio
+from attrs import frozen
+from trio.testing import MockClock
+
+from supervision.children import ChildSpec
+from supervision.mailbox import DROP_OLDEST, Mailbox
+from tests.unit.supervision.harness import (
+    WALL_CLOCK_AT_ZERO,
+    ScriptedActor,
+    child,
+    run_for,
+    supervisor,
+)
+
+
+@frozen
+class Note:
+    text: str
+
+
+class BrokenSummary:
+    async def run(self) -> None:
+        await trio.sleep_forever()
+
+    def summary(self) -> Mapping[str, object]:
+        raise RuntimeError("no summary today")
+
+
+async def taken_after(seconds: float, *specs: ChildSpec) -> dict[str, Any]:
+    """The dump after so long, as a reader of the JSON gets it."""
+    supervised = supervisor(*specs)
+    document: dict[str, Any] = {}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_for, seconds + 1, supervised)
+        await trio.sleep(seconds)
+        document |= orjson.loads(orjson.dumps(supervised.inspect()))
+    return document
+
+
+async def test_dump_shows_state_uptime_restarts_last_error_and_summary_of_every_actor(
+    autojump_clock: MockClock,
+) -> None:
+    async def life() -> None:
+        if trio.current_time() < 10:
+            await trio.sleep(10)
+            raise ValueError("first life")
+        await trio.sleep_forever()
+
+    spec = ChildSpec(name="actor", build=lambda: ScriptedActor(life, {"tokens": 3}))
+    document = await taken_after(12, spec)
+    [actor] = document["actors"]
+    error = actor.pop("last_error")
+    assert ("ValueError", "first life") == (error["type"], error["message"])
+    assert WALL_CLOCK_AT_ZERO + 10 == error["at"]
+    assert {
+        "name": "actor",
+        "state": "running",
+        "uptime_seconds": 1.9,
+        "restarts": 1,
+        "inboxes": [],
+        "summary": {"tokens": 3},
+    } == actor
+
+
+async def test_dump_shows_the_books_and_a_sample_of_every_mailbox(
+    autojump_clock: MockClock,
+) -> None:
+    notes = Mailbox[Note]("notes", capacity=9, policy=DROP_OLDEST)
+
+    async def busy() -> None:
+        await notes.receive()
+        await trio.sleep(20)
+        async for _ in notes:
+            pass
+
+    for number in range(12):
+        await notes.send(Note(f"number {number}"))
+    document = await taken_after(2, child("reader", busy, inboxes=(notes,)))
+    [mailbox] = document["mailboxes"]
+    assert [{"Note": {"text": f"number {number}"}} for number in range(3, 8)] == mailbox["sample"]
+    expected = {
+        "name": "notes",
+        "policy": "drop-oldest",
+        "capacity": 9,
+        "depth": 9,
+        "in_hand": 1,
+        "sent": 12,
+        "handled": 0,
+        "conflated": 0,
+        "dropped": 3,
+        "quarantined": 0,
+        "rejected": 0,
+        "oldest_age_seconds": 2.0,
+        "senders_waiting": 0,
+        "receivers_waiting": 0,
+    }
+    assert expected == {name: mailbox[name] for name in expected}
+
+
+async def test_dump_shows_the_process(autojump_clock: MockClock) -> None:
+    document = await taken_after(3, child("actor", trio.sleep_forever))
+    process = document["process"]
+    assert (3.0, False) == (process["uptime_seconds"], process["is_draining"])
+    assert WALL_CLOCK_AT_ZERO + 3 == process["taken_at"]
+
+
+async def test_broken_summary_does_not_break_the_dump(autojump_clock: MockClock) -> None:
+    document = await taken_after(1, ChildSpec(name="broken", build=BrokenSummary))
+    [actor] = document["actors"]
+    assert {"error": "RuntimeError: no summary today"} == actor["summary"]
+
+
+async def test_dump_of_full_mailboxes_is_small_and_quick() -> None:
+    boxes = [Mailbox[list[Note]](f"box {number}", capacity=10_000) for number in range(10)]
+    large_message = [Note("x" * 10_000)] * 1000
+    for mailbox in boxes:
+        for _ in range(mailbox.capacity):
+            mailbox.send_nowait(large_message)
+    supervised = supervisor(
+        *(
+            child(f"actor {number}", trio.sleep_forever, inboxes=(mailbox,))
+            for number, mailbox in enumerate(boxes)
+        )
+    )
+    started_at = perf_counter()
+    encoded = orjson.dumps(supervised.inspect())
+    assert perf_counter() - started_at < 1
+    assert len(encoded) < 2_000_000

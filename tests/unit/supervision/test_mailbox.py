@@ -1,0 +1,365 @@
+"""Mailboxes: policies, order, hand-over, and what survives a crash or a cancellation."""
+
+from typing import TypeVar
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from domain.errors import MailboxFull
+from supervision.mailbox import DROP_OLDEST, REJECT, Conflate, Mailbox
+
+M = TypeVar("M")
+Keyed = tuple[str, int]
+
+
+def keyed(message: Keyed) -> str | None:
+    return message[0] or None
+
+
+def added(older: Keyed, newer: Keyed) -> Keyed:
+    return older[0], older[1] + newer[1]
+
+
+async def taken(mailbox: Mailbox[M]) -> list[M]:
+    """Everything that is left, closing the mailbox."""
+    mailbox.close()
+    return [message async for message in mailbox]
+
+
+# Policies.
+
+
+async def test_blocking_sender_waits_for_room_and_keeps_its_turn() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=1)
+    await mailbox.send(1)
+    async with trio.open_nursery() as nursery:
+        for number in (2, 3):
+            nursery.start_soon(mailbox.send, number)
+            await wait_all_tasks_blocked()
+        assert 2 == mailbox.statistics().senders_waiting
+        assert [1, 2, 3] == [await mailbox.receive() for _ in range(3)]
+
+
+async def test_drop_oldest_keeps_the_newest() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=2, policy=DROP_OLDEST)
+    for number in (1, 2, 3):
+        await mailbox.send(number)
+    assert 1 == mailbox.statistics().dropped
+    assert [2, 3] == await taken(mailbox)
+
+
+async def test_rejecting_mailbox_raises_and_does_not_count_the_message_as_sent() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=1, policy=REJECT)
+    await mailbox.send(1)
+    with pytest.raises(MailboxFull):
+        await mailbox.send(2)
+    statistics = mailbox.statistics()
+    assert (1, 1) == (statistics.sent, statistics.rejected)
+
+
+async def test_conflated_message_keeps_the_place_of_the_older_one() -> None:
+    mailbox = Mailbox[Keyed]("values", capacity=9, policy=Conflate(key=keyed))
+    for message in (("a", 1), ("b", 2), ("a", 3)):
+        await mailbox.send(message)
+    assert 1 == mailbox.statistics().conflated
+    assert [("a", 3), ("b", 2)] == await taken(mailbox)
+
+
+async def test_conflation_combines_older_with_newer() -> None:
+    mailbox = Mailbox[Keyed]("values", capacity=9, policy=Conflate(key=keyed, combine=added))
+    for message in (("a", 1), ("a", 2), ("a", 4)):
+        await mailbox.send(message)
+    assert [("a", 7)] == await taken(mailbox)
+
+
+async def test_message_without_key_is_never_conflated() -> None:
+    mailbox = Mailbox[Keyed]("values", capacity=9, policy=Conflate(key=keyed))
+    for message in (("", 1), ("", 2)):
+        await mailbox.send(message)
+    assert [("", 1), ("", 2)] == await taken(mailbox)
+
+
+async def test_message_in_hand_is_not_conflated_with() -> None:
+    mailbox = Mailbox[Keyed]("values", capacity=9, policy=Conflate(key=keyed))
+    await mailbox.send(("a", 1))
+    assert ("a", 1) == await mailbox.receive()
+    await mailbox.send(("a", 2))
+    assert ("a", 2) == await mailbox.receive()
+
+
+async def test_full_conflating_mailbox_still_takes_what_it_can_conflate() -> None:
+    mailbox = Mailbox[Keyed]("values", capacity=1, policy=Conflate(key=keyed))
+    mailbox.send_nowait(("a", 1))
+    mailbox.send_nowait(("a", 2))
+    with pytest.raises(trio.WouldBlock):
+        mailbox.send_nowait(("b", 1))
+    assert [("a", 2)] == await taken(mailbox)
+
+
+async def test_full_conflating_mailbox_drops_the_oldest_where_told_to() -> None:
+    policy = Conflate(key=keyed, when_full="drop-oldest")
+    mailbox = Mailbox[Keyed]("values", capacity=1, policy=policy)
+    await mailbox.send(("a", 1))
+    await mailbox.send(("b", 2))
+    await mailbox.send(("a", 3))  # joins nothing: the first one is gone
+    assert [("a", 3)] == await taken(mailbox)
+    assert 2 == mailbox.statistics().dropped
+
+
+async def test_newer_message_never_overtakes_a_waiting_sender_of_its_key() -> None:
+    mailbox = Mailbox[Keyed]("values", capacity=1, policy=Conflate(key=keyed))
+    await mailbox.send(("x", 0))
+    async with trio.open_nursery() as nursery:
+        for message in (("a", 1), ("b", 1), ("a", 2)):
+            nursery.start_soon(mailbox.send, message)
+            await wait_all_tasks_blocked()
+        assert ("x", 0) == await mailbox.receive()  # lets ("a", 1) in
+        nursery.start_soon(mailbox.send, ("a", 3))
+        await wait_all_tasks_blocked()
+        received = [await mailbox.receive() for _ in range(3)]
+    assert [("a", 1), ("b", 1), ("a", 3)] == received
+
+
+async def test_error_of_combining_reaches_the_waiting_sender_and_not_the_reader() -> None:
+    def refuse(_older: Keyed, newer: Keyed) -> Keyed:
+        raise ValueError(newer)
+
+    mailbox = Mailbox[Keyed]("values", capacity=1, policy=Conflate(key=keyed, combine=refuse))
+    await mailbox.send(("x", 0))
+    refused: list[Exception] = []
+
+    async def send(message: Keyed) -> None:
+        try:
+            await mailbox.send(message)
+        except ValueError as error:
+            refused.append(error)
+
+    async with trio.open_nursery() as nursery:
+        for message in (("a", 1), ("a", 2)):
+            nursery.start_soon(send, message)
+            await wait_all_tasks_blocked()
+        assert [("x", 0), ("a", 1)] == [await mailbox.receive() for _ in range(2)]
+    assert [(("a", 2),)] == [error.args for error in refused]
+
+
+# Sending and receiving.
+
+
+async def test_batch_takes_what_is_there_up_to_its_limit() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    for number in range(5):
+        await mailbox.send(number)
+    assert [0, 1, 2] == await mailbox.receive_batch(3)
+    assert [3, 4] == await mailbox.receive_batch(3)
+
+
+async def test_receive_acknowledges_what_was_in_hand() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    for number in range(3):
+        await mailbox.send(number)
+    await mailbox.receive_batch(2)
+    assert (0, 2) == (mailbox.statistics().handled, mailbox.statistics().in_hand)
+    await mailbox.receive()
+    assert (2, 1) == (mailbox.statistics().handled, mailbox.statistics().in_hand)
+    mailbox.done()
+    assert (3, 0) == (mailbox.statistics().handled, mailbox.statistics().in_hand)
+
+
+async def test_send_and_receive_are_checkpoints() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    with trio.testing.assert_checkpoints():
+        await mailbox.send(1)
+    with trio.testing.assert_checkpoints():
+        await mailbox.receive()
+
+
+async def test_cancelled_send_leaves_nothing_behind() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=1)
+    await mailbox.send(1)
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(mailbox.send, 2)
+            await wait_all_tasks_blocked()
+            scope.cancel()
+    assert 0 == mailbox.statistics().senders_waiting
+    assert [1] == await taken(mailbox)
+    assert 1 == mailbox.statistics().sent
+
+
+async def test_cancelled_receive_loses_nothing(autojump_clock: MockClock) -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    with trio.move_on_after(1):
+        await mailbox.receive()
+    assert 0 == mailbox.statistics().receivers_waiting
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await mailbox.send(1)
+    await mailbox.send(2)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await mailbox.receive()
+    assert [2] == await taken(mailbox)
+
+
+async def test_reader_woken_in_the_tick_of_its_cancellation_loses_nothing() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    received = []
+
+    async def read(scope: trio.CancelScope) -> None:
+        with scope:
+            received.append(await mailbox.receive())
+
+    async with trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+        nursery.start_soon(read, scope)
+        await wait_all_tasks_blocked()
+        mailbox.send_nowait(1)
+        scope.cancel()
+    assert [1] == received + await taken(mailbox)
+
+
+async def test_second_reader_is_refused() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.receive)
+        await wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await mailbox.receive()
+        await mailbox.send(1)
+
+
+async def test_closed_mailbox_ends_its_reader_once_empty() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    await mailbox.send(1)
+    mailbox.close()
+    assert 1 == await mailbox.receive()
+    with pytest.raises(trio.EndOfChannel):
+        await mailbox.receive()
+
+
+async def test_close_wakes_the_waiting_reader() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    async with trio.open_nursery() as nursery:
+
+        async def read() -> None:
+            assert [] == [message async for message in mailbox]
+
+        nursery.start_soon(read)
+        await wait_all_tasks_blocked()
+        mailbox.close()
+
+
+async def test_close_counts_waiting_and_later_senders_as_dropped() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=1)
+    await mailbox.send(1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.send, 2)
+        await wait_all_tasks_blocked()
+        mailbox.close()
+    await mailbox.send(3)
+    statistics = mailbox.statistics()
+    assert (3, 2, 1) == (statistics.sent, statistics.dropped, statistics.depth)
+
+
+async def test_age_is_that_of_the_oldest_message_in_hand_or_waiting(
+    autojump_clock: MockClock,
+) -> None:
+    mailbox = Mailbox[Keyed]("values", capacity=9, policy=Conflate(key=keyed))
+    assert 0.0 == mailbox.statistics().oldest_age_seconds
+    await mailbox.send(("a", 1))
+    await trio.sleep(2)
+    await mailbox.send(("a", 2))
+    await mailbox.send(("b", 1))
+    assert 2.0 == mailbox.statistics().oldest_age_seconds
+    await mailbox.receive()
+    await trio.sleep(3)
+    assert 5.0 == mailbox.statistics().oldest_age_seconds
+    mailbox.done()
+    assert 3.0 == mailbox.statistics().oldest_age_seconds
+
+
+async def test_mailbox_without_room_or_batch_without_message_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one message"):
+        Mailbox[int]("numbers", capacity=0)
+    with pytest.raises(ValueError, match="at least one message"):
+        await Mailbox[int]("numbers", capacity=1).receive_batch(0)
+
+
+# Crashes.
+
+
+def crash(mailbox: Mailbox[int]) -> list[int]:
+    return mailbox.reoffer(crashes_before_quarantine=3)
+
+
+async def test_crash_offers_the_batch_again_one_by_one_and_in_order() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    for number in range(4):
+        await mailbox.send(number)
+    await mailbox.receive_batch(3)
+    assert [] == crash(mailbox)
+    assert [0] == await mailbox.receive_batch(9)
+    assert [] == crash(mailbox)
+    assert [[0], [1], [2], [3]] == [await mailbox.receive_batch(9) for _ in range(4)]
+
+
+async def test_batch_is_whole_again_after_the_suspects_are_handled() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    await mailbox.send(0)
+    await mailbox.receive()
+    crash(mailbox)
+    for number in (1, 2):
+        await mailbox.send(number)
+    assert [[0], [1, 2]] == [await mailbox.receive_batch(9) for _ in range(2)]
+
+
+async def test_poison_in_a_batch_is_isolated_and_the_others_are_handled() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    for number in range(5):
+        await mailbox.send(number)
+    mailbox.close()
+    handled: list[int] = []
+    quarantined: list[int] = []
+    crashes = 0
+    while True:
+        try:
+            batch = await mailbox.receive_batch(9)
+        except trio.EndOfChannel:
+            break
+        if 2 in batch:
+            crashes += 1
+            quarantined += crash(mailbox)
+        else:
+            handled += batch
+    assert [0, 1, 3, 4] == handled
+    assert [2] == quarantined == list(mailbox.quarantine)
+    assert 3 == crashes
+
+
+async def test_stopped_reader_costs_its_messages_no_crash() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    await mailbox.send(1)
+    for _ in range(5):
+        assert 1 == await mailbox.receive()
+        mailbox.put_back()
+    assert [1] == await taken(mailbox)
+
+
+async def test_quarantine_keeps_the_newest_hundred_and_counts_all() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=200)
+    for number in range(150):
+        await mailbox.send(number)
+    await mailbox.receive_batch(150)
+    mailbox.reoffer(crashes_before_quarantine=1)
+    assert 150 == mailbox.statistics().quarantined
+    assert list(range(50, 150)) == list(mailbox.quarantine)
+
+
+async def test_reoffered_message_is_not_conflated_with_a_newer_one() -> None:
+    mailbox = Mailbox[Keyed]("values", capacity=9, policy=Conflate(key=keyed))
+    await mailbox.send(("a", 1))
+    await mailbox.receive()
+    await mailbox.send(("a", 2))
+    mailbox.reoffer(crashes_before_quarantine=3)
+    assert [("a", 1), ("a", 2)] == await taken(mailbox)

@@ -1,0 +1,1 @@
+"""Which actor is given what: mailboxes, doors and child specs."""

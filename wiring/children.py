@@ -1,0 +1,178 @@
+"""The child specs, in flow order, and what each actor is given.
+
+    streams -> ingest -> market-data, hot-score, holder-count, activity -> sync -> gateway
+
+Among the children only ingest and sync are given a store.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from attrs import asdict, define, field
+
+from actors.activity import Activity, ActivityOutboxes
+from actors.gateway import Gateway, GatewayOutboxes
+from actors.holder_count import HolderCount, HolderCountInboxes
+from actors.hot_score import HotScore, HotScoreInboxes
+from actors.ingest import Ingest, IngestDoors, IngestOutboxes
+from actors.market_data import MarketData, MarketDataInboxes, MarketDataPlan, MarketDataSources
+from actors.sync import Sync, SyncDoors, SyncInboxes
+from config.settings import Settings
+from domain.roster import Roster
+from domain.table import TokenTable
+from domain.values import Mint
+from feed import FeedSettings, Operations
+from supervision import periodic
+from supervision.children import ChildSpec
+from supervision.environment import Environment
+from supervision.mailbox import Mailbox
+from wiring.doors import Doors
+from wiring.mailboxes import Mailboxes
+
+
+@define
+class Composition:
+    """The actors and how they hang together."""
+
+    settings: Settings
+    doors: Doors
+    environment: Environment
+    mailboxes: Mailboxes
+    # What an actor was told, and has told others, outlives a restart of it.
+    activities: dict[str, periodic.Activity] = field(init=False)
+    watcher_counts_sent: Counter[Mint] = field(init=False, factory=Counter)
+
+    def __attrs_post_init__(self) -> None:
+        self.activities = {name: periodic.Activity() for name in self.mailboxes.control}
+
+    def child_specs(self, operations: Operations) -> list[ChildSpec]:
+        """Every child, upstream first: the order of a drain."""
+        boxes = self.mailboxes
+        jobs = {
+            "market-data": (self._market_data, ()),
+            "hot-score": (self._hot_score, (boxes.trades,)),
+            "holder-count": (self._holder_count, ()),
+        }
+        return [
+            *(ChildSpec(name=name, build=build) for name, build in self.doors.streams.items()),
+            self._spec("ingest", self._ingest, boxes.events),
+            *(
+                self._spec(job, build, boxes.publications[job], boxes.control[job], *more)
+                for job, (build, more) in jobs.items()
+            ),
+            self._spec("activity", self._activity, boxes.presences),
+            self._spec("sync", self._sync, boxes.updates, boxes.control["sync"]),
+            self._spec("gateway", partial(self._gateway, operations), boxes.gateway),
+        ]
+
+    def _spec(
+        self, name: str, build: Callable[[Environment], Any], *inboxes: Mailbox[Any]
+    ) -> ChildSpec:
+        environment = self.environment.for_actor(name)
+        return ChildSpec(name=name, build=partial(build, environment), inboxes=inboxes)
+
+    # Those that hold a store.
+
+    def _ingest(self, environment: Environment) -> Ingest:
+        return Ingest(
+            events=self.mailboxes.events,
+            outboxes=IngestOutboxes(sync=self.mailboxes.updates, trades=self.mailboxes.trades),
+            doors=IngestDoors(store=self.doors.ingest_store, buffer=self.doors.ingest_buffer),
+            settings=self.settings.ingest,
+            environment=environment,
+        )
+
+    def _sync(self, environment: Environment) -> Sync:
+        boxes = self.mailboxes
+        return Sync(
+            inboxes=SyncInboxes(
+                messages=boxes.updates,
+                control=boxes.control["sync"],
+                activity=self.activities["sync"],
+            ),
+            doors=SyncDoors(store=self.doors.sync_store, buffer=self.doors.sync_buffer),
+            table=TokenTable(self.settings.tracking.tokens),
+            settings=self.settings.sync,
+            environment=environment,
+            publications={**boxes.publications, "gateway": boxes.gateway},
+        )
+
+    # Those that do not.
+
+    def _roster(self) -> Roster:
+        return Roster(self.settings.tracking.tokens, self.settings.hot_score.half_life_seconds)
+
+    def _market_data(self, environment: Environment) -> MarketData:
+        boxes = self.mailboxes
+        return MarketData(
+            inboxes=MarketDataInboxes(
+                publications=boxes.publications["market-data"],
+                control=boxes.control["market-data"],
+                activity=self.activities["market-data"],
+            ),
+            roster=self._roster(),
+            sources=MarketDataSources(quotes=self.doors.quotes, sol_price=self.doors.sol_price),
+            plan=MarketDataPlan(
+                market_data=self.settings.market_data, sol_price=self.settings.sol_price
+            ),
+            environment=environment,
+            updates=boxes.updates,
+        )
+
+    def _holder_count(self, environment: Environment) -> HolderCount:
+        boxes = self.mailboxes
+        return HolderCount(
+            inboxes=HolderCountInboxes(
+                publications=boxes.publications["holder-count"],
+                control=boxes.control["holder-count"],
+                activity=self.activities["holder-count"],
+            ),
+            roster=self._roster(),
+            source=self.doors.holders,
+            settings=self.settings.holder_count,
+            environment=environment,
+            updates=boxes.updates,
+        )
+
+    def _hot_score(self, environment: Environment) -> HotScore:
+        boxes = self.mailboxes
+        return HotScore(
+            inboxes=HotScoreInboxes(
+                trades=boxes.trades,
+                publications=boxes.publications["hot-score"],
+                control=boxes.control["hot-score"],
+                activity=self.activities["hot-score"],
+            ),
+            tokens_tracked=self.settings.tracking.tokens,
+            settings=self.settings.hot_score,
+            environment=environment,
+            updates=boxes.updates,
+        )
+
+    def _activity(self, environment: Environment) -> Activity:
+        boxes = self.mailboxes
+        return Activity(
+            presences=boxes.presences,
+            settings=self.settings.activity,
+            environment=environment,
+            counts_sent=self.watcher_counts_sent,
+            outboxes=ActivityOutboxes(
+                control=tuple(boxes.control.values()), updates=boxes.updates, census=boxes.gateway
+            ),
+        )
+
+    def _gateway(self, operations: Operations, environment: Environment) -> Gateway:
+        boxes = self.mailboxes
+        chosen = asdict(self.settings.gateway) | {
+            "tokens": self.settings.tracking.tokens,
+            "half_life_seconds": self.settings.hot_score.half_life_seconds,
+        }
+        return Gateway(
+            inbox=boxes.gateway,
+            settings=FeedSettings(**chosen),
+            operations=operations,
+            environment=environment,
+            outboxes=GatewayOutboxes(roster=boxes.updates, presences=boxes.presences),
+        )

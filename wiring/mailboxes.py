@@ -1,0 +1,74 @@
+"""Every mailbox of the service: capacity, policy, and what happens when it is full."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+
+from domain.merging import combined
+from domain.messages import (
+    ActivityChange,
+    GatewayMessage,
+    Presence,
+    SourceEvent,
+    SyncMessage,
+    TokenPublished,
+    TokenUpdated,
+    TradeSeen,
+)
+from supervision.mailbox import BLOCK, DROP_OLDEST, Conflate, Mailbox
+
+EVENTS_WAITING = 10_000  # then the streams' sockets wait
+UPDATES_WAITING = 50_000  # tokens with an update on its way to the buffer
+TRADES_WAITING = 10_000  # then the oldest is dropped: a score may be a little low
+PRESENCES_WAITING = 10_000
+
+
+def _of_token(message: object) -> object:
+    match message:
+        case TokenUpdated():
+            # Each origin observes in order; those of several cannot be combined exactly.
+            return message.mint, message.origin
+        case TokenPublished():
+            return message.token.mint
+        case _:
+            return None
+
+
+def _combined(older: Any, newer: Any) -> Any:
+    return combined(older, newer)
+
+
+@define
+class Mailboxes:
+    """Every mailbox of the service, by its reader."""
+
+    tokens: int  # most tokens tracked
+    events: Mailbox[SourceEvent] = field(init=False)
+    updates: Mailbox[SyncMessage] = field(init=False)
+    trades: Mailbox[TradeSeen] = field(init=False)
+    presences: Mailbox[Presence] = field(init=False)
+    gateway: Mailbox[GatewayMessage] = field(init=False)
+    publications: Mapping[str, Mailbox[TokenPublished]] = field(init=False)
+    control: Mapping[str, Mailbox[ActivityChange]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        by_token: Conflate[Any] = Conflate(key=_of_token, when_full="drop-oldest")
+        self.events = Mailbox("ingest", capacity=EVENTS_WAITING, policy=BLOCK)
+        self.updates = Mailbox(
+            "sync", capacity=UPDATES_WAITING, policy=Conflate(key=_of_token, combine=_combined)
+        )
+        self.trades = Mailbox("hot-score trades", capacity=TRADES_WAITING, policy=DROP_OLDEST)
+        self.presences = Mailbox("activity", capacity=PRESENCES_WAITING, policy=DROP_OLDEST)
+        # One place a token and some for commands: never full, so sync never waits for a reader.
+        capacity = self.tokens + 1000
+        self.gateway = Mailbox("gateway", capacity=capacity, policy=by_token)
+        self.publications = {
+            job: Mailbox(job, capacity=capacity, policy=by_token)
+            for job in ("market-data", "hot-score", "holder-count")
+        }
+        latest = Conflate[ActivityChange](key=lambda _: "activity")
+        self.control = {
+            actor: Mailbox(f"{actor} control", capacity=1, policy=latest)
+            for actor in ("market-data", "hot-score", "holder-count", "sync")
+        }
