@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import structlog
 import trio
 from attrs import asdict, define, evolve, field
 
+from actors.sync import SyncPace
 from config.logs import Threshold, configure_log
 from config.settings import Settings, changed_names, load_settings
 from domain.errors import BadConfiguration, ExitingError, SettingsInvalid, StoreNotReached
@@ -75,7 +77,7 @@ class Service:
             doors = real.build(mailboxes.events)
             composition = Composition(self.settings, doors, environment, mailboxes)
             self.supervisor = Supervisor(
-                composition.child_specs(self._operations()),
+                composition.child_specs(self._operations(composition.pace)),
                 SupervisionSettings(
                     **asdict(self.settings.supervision),
                     shutdown_deadline_seconds=self.settings.shutdown.deadline_seconds,
@@ -103,16 +105,24 @@ class Service:
             await self.supervisor.run()
             nursery.cancel_scope.cancel()
 
-    def _operations(self) -> Operations:
+    def _operations(self, pace: SyncPace) -> Operations:
         def inspect() -> dict[str, object]:  # of the supervisor that is built with these
             return self.supervisor.inspect()
 
+        def governor() -> dict[str, Any]:
+            return pace.governor.as_json(trio.current_time())
+
+        def writes() -> dict[str, Any]:
+            return {**self.ledger.snapshot(), "governor": governor()}
+
+        checkpoints = pace.watch.snapshot
         return Operations(
             readiness=self.readiness,
             actors=inspect,
-            writes=self.ledger.snapshot,
-            checkpoints=lambda: {"observed": False},
-            metrics=exposition(inspect, self.ledger.snapshot),
+            writes=writes,
+            checkpoints=checkpoints,
+            governor=governor,
+            metrics=exposition(inspect, writes, checkpoints),
         )
 
     async def _require_start(self) -> None:

@@ -1,7 +1,7 @@
 """Gateway: what clients see, and what activity hears of them.
 
     TokenPublished (from sync) -> Gateway -> boards -> publication -> WebSocket clients
-    HTTP requests, WebSocket messages -> Gateway -> Presence -> activity
+    HTTP requests, WebSocket messages -> Gateway -> Presence -> activity, GovernorSet -> sync
 
 What happens after a quiet time is published at once; what follows within one delta interval
 is collected and published together at its end. A (re)started gateway begins with empty boards
@@ -16,6 +16,7 @@ from attrs import Factory, define, field, frozen
 from domain.messages import (
     CensusWanted,
     GatewayMessage,
+    GovernorSet,
     Presence,
     RosterWanted,
     TokenPublished,
@@ -40,6 +41,7 @@ PRUNE_SECONDS = 60.0  # what is past its retention leaves a quiet feed that late
 class GatewayOutboxes:
     roster: Outbox[RosterWanted]  # sync
     presences: Outbox[Presence]  # activity
+    governor: Outbox[GovernorSet]  # sync
 
 
 def _new_boards(gateway: "Gateway") -> Boards:
@@ -56,6 +58,7 @@ def _new_server(gateway: "Gateway") -> Server:
     surroundings = Surroundings(
         clock=gateway.environment.clock,
         announce=gateway.outboxes.presences.send,
+        govern=gateway.outboxes.governor.send,
         log=gateway.environment.log,
     )
     settings, boards = gateway.settings, gateway.boards

@@ -2,15 +2,25 @@
 
     TokensAdmitted (from ingest), TokenUpdated (from all) -> Sync
         -> append to the buffer -> TokenPublished -> gateway and jobs
-        -> flush, every interval -> rows in the store
+        -> flush, every interval -> rows in the store, as many as the governor allows
+    GovernorSet (from the gateway) -> Sync -> governor;  the server's pulse -> governor
 
 What Postgres costs follows the number of tokens that changed in an interval, not the number of
 updates. While the system is idle nothing is flushed: after one last flush the buffer keeps what
-still comes, until somebody looks.
+still comes, until somebody looks. Nor is the server asked how it is.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
@@ -19,11 +29,15 @@ from attrs import define, evolve, field, frozen
 
 from buffer import BufferedToken, UpdateBuffer
 from config.settings import SyncSettings
+from domain.allowance import Written
+from domain.backlog import Backlog
 from domain.errors import BufferUnavailable, StoreUnavailable
+from domain.governor import Governor
 from domain.lifecycle import is_retained
 from domain.merging import Observations, as_updates
 from domain.messages import (
     ActivityChange,
+    GovernorSet,
     Refused,
     RosterWanted,
     SyncMessage,
@@ -37,6 +51,7 @@ from domain.token import UPDATE_FIELDS
 from domain.values import Mint, Value, Version
 from store import TokenChange, TokenStore, WriteReceipt
 from store.bisection import write_around_refusals
+from store.checkpoints import CheckpointWatch
 from supervision import Inbox, Outbox
 from supervision.environment import Environment
 from supervision.periodic import Activity, run_periodically
@@ -44,6 +59,8 @@ from supervision.periodic import Activity, run_periodically
 ORIGIN = "sync"
 Result = TypeVar("Result")
 RETRY_SECONDS, RETRY_LONGEST_SECONDS = 0.25, 10.0
+RETAIN_EVERY_SECONDS = 600.0  # nearly always it finds nothing to do, which costs nothing
+WATCH_SECONDS = 30.0  # between two pulses of the server
 MICROSECONDS = 1_000_000  # a version is at least the wall clock's microseconds
 
 
@@ -62,6 +79,14 @@ class SyncDoors:
     buffer: UpdateBuffer
 
 
+@frozen(kw_only=True)
+class SyncPace:
+    """What sync has learnt of the server; it outlives a restart of sync."""
+
+    governor: Governor
+    watch: CheckpointWatch
+
+
 @define(kw_only=True)
 class Sync:
     """Owns the table of tokens; the only writer of updates."""
@@ -71,8 +96,11 @@ class Sync:
     # State.
     doors: SyncDoors
     table: TokenTable
+    pace: SyncPace
     settings: SyncSettings
     environment: Environment
+    backlog: Backlog = field(factory=Backlog, init=False)  # what a flush would take
+    activations: int = field(default=0, init=False)  # of which a flush has been
     epoch: str | None = field(default=None, init=False)  # of the buffer's data
     flushing: trio.Lock = field(factory=trio.Lock, init=False)
     counts: Counter[str] = field(factory=Counter, init=False)
@@ -83,12 +111,15 @@ class Sync:
         """Restore, serve until the mailbox closes, then flush what is left."""
         await self._patiently(self.restore)
         self.environment.readiness.set(ORIGIN, None)
+        self.pace.governor.resume()
         activity = self.inboxes.activity
         async with trio.open_nursery() as nursery:
             nursery.start_soon(activity.obey, self.inboxes.control)
             nursery.start_soon(self.flush_periodically, activity)
             nursery.start_soon(self.flush_when_idled, activity)
             nursery.start_soon(self.tidy_periodically)
+            nursery.start_soon(self.retain_periodically)
+            nursery.start_soon(self.watch_server, activity)
             await self.serve()
             nursery.cancel_scope.cancel()
         await self._patiently(self.flush)
@@ -98,6 +129,7 @@ class Sync:
             "tokens": len(self.table.published),
             "unflushed": len(self.table.unflushed),
             **self.counts,
+            "governor": self.pace.governor.as_json(trio.current_time()),
         }
 
     # Taking updates.
@@ -113,6 +145,7 @@ class Sync:
     async def take(self, batch: Sequence[SyncMessage]) -> None:
         """Make one batch durable, then visible."""
         admitted = [t for m in batch if isinstance(m, TokensAdmitted) for t in m.tokens]
+        self.pace.governor.note_admitted(len(admitted))
         touched = dict.fromkeys(token.mint for token in admitted if self.table.admit(token))
         news = self.table.news(m for m in batch if isinstance(m, TokenUpdated))
         if news:
@@ -126,6 +159,25 @@ class Sync:
         for message in batch:
             if isinstance(message, RosterWanted):
                 await self._tell_all(message.subscriber)
+            elif isinstance(message, GovernorSet):
+                self._set_governor(message)
+
+    def _set_governor(self, message: GovernorSet) -> None:
+        governor = self.pace.governor
+        if message.reset:
+            governor.reset()
+        governor.set_budget(
+            wal_bytes_per_second=message.wal_bytes_per_second,
+            rows_per_hour=message.rows_per_hour,
+            now=trio.current_time(),
+        )
+        budget = governor.budget
+        self.environment.log.info(
+            "governor set",
+            wal_bytes_per_second=budget.wal_bytes_per_second,
+            rows_per_hour=budget.rows_per_hour,
+            reset=message.reset,
+        )
 
     async def _append(self, news: Mapping[Mint, Observations]) -> list[Mint]:
         """Make news durable and note it in the table; the known tokens that it changed."""
@@ -135,6 +187,7 @@ class Sync:
         changed = []
         for update in appended.changed:
             accepted = {name: news[update.mint][name] for name in update.values}
+            self.backlog.note(update.mint, accepted, trio.current_time())
             if self.table.apply(update.mint, accepted) is not None:
                 changed.append(update.mint)
         if self.epoch is None:
@@ -147,7 +200,7 @@ class Sync:
         """The buffer lost its data: give it all that is not in Postgres yet."""
         held = self.table.unflushed.items()
         updates = [u for mint, seen in held for u in as_updates(mint, seen, ORIGIN)]
-        spooled = [t for mint, t in self.table.stored.items() if t.id is None]
+        spooled = list(self.table.spooled.values())
         self.environment.log.warning(
             "buffer lost its data, putting it back", updates=len(updates), new_tokens=len(spooled)
         )
@@ -169,6 +222,37 @@ class Sync:
         for token in list(self.table.published.values()):
             await self.publications[subscriber].send(TokenPublished(token=token))
 
+    # Watching the server.
+
+    async def watch_server(self, activity: Activity) -> None:
+        """Take the server's pulse while somebody looks; while idle it is left alone."""
+        while True:
+            activations = activity.activations
+            if activity.active:
+                await self.take_pulse()
+                await trio.sleep(WATCH_SECONDS)
+            else:
+                await activity.wait_activated(activations)
+
+    async def take_pulse(self) -> None:
+        """One pulse for the watch and the governor; without an answer, the next one tells."""
+        governor = self.pace.governor
+        governor.note_ages(self.backlog.ages(trio.current_time()))
+        try:
+            pulse = await self.doors.store.pulse()
+        except StoreUnavailable:
+            self.counts["pulses_missed"] += 1
+            return
+        now = trio.current_time()
+        observation = self.pace.watch.observe(pulse, now)
+        if observation is not None:
+            governor.note_server(
+                wal_bytes_per_second=observation.wal_bytes_per_second,
+                requested=observation.requested,
+                seconds=observation.seconds,
+                now=now,
+            )
+
     # Starting.
 
     async def restore(self) -> None:
@@ -181,10 +265,15 @@ class Sync:
         for token in await self.doors.buffer.spooled(self.table.limit):
             self.table.admit(token)
         after = Version(0)
+        waiting = []
         while page := await self._dirty(after, self.settings.batch_rows):
             after = page[-1].dirty_since
             for buffered in page:
                 self.table.apply(buffered.mint, _as_observations(buffered))
+                age_seconds = max(0.0, now - buffered.dirty_since / MICROSECONDS)
+                since = trio.current_time() - age_seconds
+                waiting.append((buffered.mint, buffered.values, since))
+        self.backlog.restore(waiting)
         await self._forget_watchers()
         await self.publish(list(self.table.published))
         tokens, unflushed = len(self.table.published), len(self.table.unflushed)
@@ -200,8 +289,8 @@ class Sync:
 
     async def flush_periodically(self, activity: Activity) -> None:
         await run_periodically(
-            lambda: self._patiently(self.flush),
-            interval_seconds=self.settings.interval_seconds,
+            lambda: self._patiently(partial(self.flush_as_allowed, activity)),
+            interval_seconds=self.pace.governor.plan.tick_seconds,
             activity=activity,
             log=self.environment.log,
             name="flush",
@@ -222,25 +311,61 @@ class Sync:
             if len(self.table.unflushed) > self.table.limit:
                 await self._patiently(self.flush)
 
-    async def flush(self) -> None:
-        """Bring every dirty token to Postgres, a batch a commit; repeating one is harmless."""
+    async def retain_periodically(self) -> None:
+        """Let the store give up what is off the feed; the first time not while all else starts."""
+        while True:
+            await trio.sleep(RETAIN_EVERY_SECONDS)
+            now = self.environment.clock()
+            await self._patiently(partial(self.doors.store.retain, now))
+
+    async def flush_as_allowed(self, activity: Activity) -> None:
+        """Flush what the governor grants: usually everything, under pressure what is due first."""
+        if activity.activations != self.activations:
+            self.activations = activity.activations
+            self.pace.governor.resume()
+            self.backlog.resume(trio.current_time())
+        governor, now = self.pace.governor, trio.current_time()
+        governor.note_ages(self.backlog.ages(now))
+        due = self.backlog.due(now + governor.plan.tick_seconds, governor.plan.staleness_seconds)
+        grant = governor.grant(waiting=len(self.backlog), due=len(due), now=now)
+        await self.flush(None if grant.is_complete else self.backlog.pick(grant.rows, due))
+        governor.note_flushed(grant, now)
+
+    async def flush(self, chosen: Collection[Mint] | None = None) -> None:
+        """Bring these dirty tokens to Postgres, or all, a batch a commit; repeating is harmless."""
         async with self.flushing:
             started = trio.current_time()
             await self._append({})  # notices a loss of data
             receipts: list[WriteReceipt] = []
-            after = Version(0)
-            # What becomes dirty during the flush is of the next one: else this might never end.
-            remaining = await self.doors.buffer.dirty_count()
-            while remaining > 0:
-                limit = min(remaining, self.settings.batch_rows)
-                page = await self._dirty(after, limit)
-                if not page:
-                    break
-                remaining -= len(page)
-                after = page[-1].dirty_since
-                receipts += await self._flush_page(page)
+            if chosen is None or chosen:
+                async with aclosing(self._batches(chosen)) as batches:
+                    async for batch in batches:
+                        receipts += await self._flush_page(batch)
+            if chosen is None:
+                self.backlog.drop_before(started)
             if receipts:
                 self._log_flush(receipts, trio.current_time() - started)
+
+    async def _batches(
+        self, chosen: Collection[Mint] | None
+    ) -> AsyncGenerator[Sequence[BufferedToken], None]:
+        """The chosen dirty tokens, oldest first, as many at once as a statement takes."""
+        after = Version(0)
+        batch: list[BufferedToken] = []
+        # What becomes dirty during the flush is of the next one: else this might never end.
+        remaining = await self.doors.buffer.dirty_count()
+        while remaining > 0:
+            page = await self._dirty(after, min(remaining, self.settings.batch_rows))
+            if not page:
+                break
+            remaining -= len(page)
+            after = page[-1].dirty_since
+            batch += [token for token in page if chosen is None or token.mint in chosen]
+            if len(batch) >= self.settings.batch_rows:
+                yield batch[: self.settings.batch_rows]
+                del batch[: self.settings.batch_rows]
+        if batch:
+            yield batch
 
     def _log_flush(self, receipts: Sequence[WriteReceipt], seconds: float) -> None:
         self.environment.log.info(
@@ -249,32 +374,39 @@ class Sync:
             statements=sum(receipt.statements for receipt in receipts),
             wal_bytes=sum(receipt.wal_bytes for receipt in receipts),
             seconds=round(seconds, 4),
+            held_back=self.pace.governor.held_back,
         )
 
     async def _flush_page(self, page: Sequence[BufferedToken]) -> Sequence[WriteReceipt]:
+        moment = trio.current_time()
         await self._find_unknown(token.mint for token in page)
         settled = [token for token in page if self._id_of(token.mint) is not None]
         overdue = [token for token in page if self._is_overdue(token)]
         changes = [
-            _as_change(token_id, token, values)
+            _as_change(token_id, token)
             for token in settled
             if (token_id := self._id_of(token.mint)) is not None
-            and (values := self.table.unstored(token.mint, token.values))
         ]
         receipts, refused = await write_around_refusals(self.doors.store.write, changes)
+        self._note_written(receipts)
         lost = [self._refusal(change.mint, why, change.values) for change, why in refused]
         lost += [self._refusal(token.mint, "no such token", token.values) for token in overdue]
         if lost:
             await self.doors.buffer.quarantine(lost)
         # The others are parked until their token is in Postgres.
         await self.doors.buffer.clear({t.mint: t.version for t in [*settled, *overdue]})
-        lost_mints = {row.mint for row in lost}
         for token in [*settled, *overdue]:
-            if token.mint in lost_mints:
-                self.table.note_left(token.mint, token.values)
-            else:
-                self.table.note_flushed(token.mint, token.values, token.observed_at)
+            self.table.note_left(token.mint, token.values)
+        for token in page:  # a parked one waits anew, behind the others
+            self.backlog.settle(token.mint, self.table.unflushed.get(token.mint, ()), moment)
         return receipts
+
+    def _note_written(self, receipts: Sequence[WriteReceipt]) -> None:
+        for receipt in receipts:
+            written = Written(
+                rows=receipt.rows, wal_bytes=receipt.wal_bytes, seconds=receipt.seconds
+            )
+            self.pace.governor.note_written(written, trio.current_time())
 
     async def _dirty(self, after: Version, limit: int) -> Sequence[BufferedToken]:
         page = await self.doors.buffer.dirty(after, limit)
@@ -326,11 +458,11 @@ def _as_observations(token: BufferedToken) -> Observations:
     return {name: (value, token.observed_at) for name, value in token.values.items()}
 
 
-def _as_change(token_id: int, token: BufferedToken, values: Mapping[str, Value]) -> TokenChange:
+def _as_change(token_id: int, token: BufferedToken) -> TokenChange:
     return TokenChange(
         token_id=token_id,
         mint=token.mint,
         version=token.version,
         observed_at=token.observed_at,
-        values=values,
+        values=token.values,
     )

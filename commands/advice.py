@@ -1,17 +1,29 @@
-"""What doctor makes of the facts: pure rules, each finding with its reason.
+"""What doctor makes of the facts: pure rules, each finding with its reason and what it saves.
 
-PostgresFacts, RedisFacts -> findings, what must be mended first
+    PostgresFacts, RedisFacts  ->  findings, what must be mended first
+
+A saving is estimated from the server's own counters: how much WAL it writes, how much of that
+are whole pages (an image is a page of 8 KiB at most), and how many checkpoints came early.
 """
 
 from collections.abc import Iterator
 from enum import IntEnum
 
-from attrs import frozen
+from attrs import define, frozen
 
 from buffer.facts import RedisFacts
 from store.postgres.facts import PostgresFacts
 
 MEGABYTE = 1 << 20
+PAGE_BYTES = 8192
+SEGMENT_BYTES = 16 * MEGABYTE
+HOUR_SECONDS = 3600.0
+# Measured: what compression leaves of the WAL, and what half an hour between checkpoints leaves
+# of the page images (docs/decisions).
+COMPRESSED_SHARE = {"zstd": 0.55, "lz4": 0.65, "on": 0.75}
+WANTED_CHECKPOINT_SECONDS = 1800
+ENOUGH_CHECKPOINTS = 4  # fewer say nothing of what is usual
+ENOUGH_UPDATES = 1000
 
 
 class Gravity(IntEnum):
@@ -30,7 +42,7 @@ class Finding:
 
 
 def on_postgres(facts: PostgresFacts) -> Iterator[Finding]:
-    """Findings on a Postgres server's settings."""
+    """Findings on a Postgres server's settings and counters, the costliest first."""
     yield _version(facts)
     yield _check(
         facts.may_create, "schema", "the user may not create tables here: GRANT CREATE ON SCHEMA"
@@ -40,19 +52,49 @@ def on_postgres(facts: PostgresFacts) -> Iterator[Finding]:
         ("full_page_writes", "a crash during a checkpoint corrupts pages; never turn it off"),
     ):
         yield _check(facts.settings[name] == "on", name, f"is off: {loss}. Set {name} = on")
-    yield _archiving(facts)
-    yield from _checkpoints(facts)
-    yield _compression(facts)
-    yield _advise(
-        facts.settings["autovacuum"] == "on",
-        "autovacuum",
-        "is off: the hot table would grow with every flush. Set autovacuum = on",
-    )
+    traffic = Traffic(facts)
+    yield _archiving(facts, traffic)
+    yield _checkpoint_timeout(facts, traffic)
+    yield _max_wal_size(facts, traffic)
+    yield _compression(facts, traffic)
+    yield _vacuuming(facts)
     yield _advise(
         facts.bytes_of("shared_buffers") >= 128 * MEGABYTE,
         "shared_buffers",
-        "is under 128 MB: pages are read again and again. A quarter of the memory is usual",
+        f"is {_size(facts.bytes_of('shared_buffers'))}: pages are read again and again. "
+        "A quarter of the memory is usual",
     )
+
+
+@define
+class Traffic:
+    """What the server's counters say of an hour on it."""
+
+    facts: PostgresFacts
+
+    @property
+    def wal_bytes_an_hour(self) -> float:
+        return self._an_hour(self.facts.pulse.wal_bytes)
+
+    @property
+    def image_bytes_an_hour(self) -> float:
+        """Of whole pages; never more than all, for a compressed or half-empty page is smaller."""
+        images = self._an_hour(self.facts.pulse.full_page_images * PAGE_BYTES)
+        return min(images, self.wal_bytes_an_hour)
+
+    @property
+    def requested_share(self) -> float:
+        """Of the checkpoints, those that came before their time."""
+        pulse = self.facts.pulse
+        return pulse.checkpoints_requested / max(1, self.checkpoints)
+
+    @property
+    def checkpoints(self) -> int:
+        return self.facts.pulse.checkpoints_timed + self.facts.pulse.checkpoints_requested
+
+    def _an_hour(self, counter: float) -> float:
+        # A server watched for less than a minute says nothing of an hour.
+        return counter * HOUR_SECONDS / max(self.facts.watched_seconds, 60.0)
 
 
 def on_redis(facts: RedisFacts) -> Iterator[Finding]:
@@ -79,44 +121,98 @@ def _version(facts: PostgresFacts) -> Finding:
     return _check(version >= 14, "postgres", f"{version} is too old: 14 or later is needed")
 
 
-def _archiving(facts: PostgresFacts) -> Finding:
+def _archiving(facts: PostgresFacts, traffic: Traffic) -> Finding:
     """First among the costs: a forced segment is 16 MB, however little is in it."""
     seconds = int(facts.settings["archive_timeout"])
     forced = facts.settings["archive_mode"] != "off" and 0 < seconds < 300
-    megabytes = 16 * 300 // max(seconds, 1)
+    segments = HOUR_SECONDS / max(seconds, 1)
+    padding = max(0.0, segments * SEGMENT_BYTES - traffic.wal_bytes_an_hour)
+    saved = padding * (1 - seconds / HOUR_SECONDS)
     return _advise(
         not forced,
         "archive_timeout",
-        f"is {seconds} s: up to {megabytes} MB of padding every 5 minutes, more than all writes of "
-        "this service. Set it to 300 or more, or stream WAL instead",
+        f"is {seconds} s: {segments:.0f} segments of 16 MB an hour, of which {_size(padding)} are "
+        "padding. Set it to 1h or 0 and stream the WAL instead: saves up to "
+        f"{_size(saved)} of archive an hour",
     )
 
 
-def _checkpoints(facts: PostgresFacts) -> Iterator[Finding]:
-    timeout_seconds = int(facts.settings["checkpoint_timeout"])
-    yield _advise(
-        timeout_seconds >= 900,
+def _checkpoint_timeout(facts: PostgresFacts, traffic: Traffic) -> Finding:
+    seconds = int(facts.settings["checkpoint_timeout"])
+    # A page is logged whole once a checkpoint, so at best in proportion to their number.
+    most = traffic.image_bytes_an_hour * max(0.0, 1 - seconds / WANTED_CHECKPOINT_SECONDS)
+    return _advise(
+        seconds >= 900,
         "checkpoint_timeout",
-        f"is {timeout_seconds} s: each checkpoint makes the next change of every page log the "
-        "whole page. With 30min other tables of this server write up to 2.5 times less WAL, "
-        "this service's 1.1 times",
-    )
-    megabytes = facts.bytes_of("max_wal_size") // MEGABYTE
-    yield _advise(
-        megabytes >= 1024,
-        "max_wal_size",
-        f"is {megabytes} MB: bursts force checkpoints before their time. Set 2GB or more",
+        f"is {seconds} s: each checkpoint makes the next change of every page log the whole page. "
+        f"Set 30min: saves up to {_size(most)} of {_size(traffic.wal_bytes_an_hour)} WAL an hour "
+        "(this service's own part falls 1.1 times only)",
     )
 
 
-def _compression(facts: PostgresFacts) -> Finding:
+def _max_wal_size(facts: PostgresFacts, traffic: Traffic) -> Finding:
+    pulse, share = facts.pulse, traffic.requested_share
+    is_early = traffic.checkpoints >= ENOUGH_CHECKPOINTS and share > 0.1
+    small = facts.bytes_of("max_wal_size") < 1024 * MEGABYTE
+    wanted = max(_fitting_wal_size(facts, traffic), 2 * pulse.max_wal_size_bytes * is_early)
+    saved = traffic.image_bytes_an_hour * share
+    says = (
+        f"is {_size(pulse.max_wal_size_bytes)}, which requests a checkpoint each "
+        f"{_size(pulse.wal_before_requested_bytes)} of WAL: {pulse.checkpoints_requested} of "
+        f"{traffic.checkpoints} checkpoints came before their time (backups and CHECKPOINT count, "
+        f"too). Set {_size(wanted)}: saves up to {_size(saved)} WAL an hour"
+    )
+    return _advise(not (is_early or small), "max_wal_size", says)
+
+
+def _fitting_wal_size(facts: PostgresFacts, traffic: Traffic) -> int:
+    """Room for twice the WAL between two timed checkpoints, in whole GB, 2 at least."""
+    seconds = max(int(facts.settings["checkpoint_timeout"]), WANTED_CHECKPOINT_SECONDS)
+    pulse = facts.pulse
+    margin = pulse.max_wal_size_bytes / max(1, pulse.wal_before_requested_bytes)
+    needed = 2 * margin * traffic.wal_bytes_an_hour * seconds / HOUR_SECONDS
+    return max(2, -(-int(needed) // (1 << 30))) << 30
+
+
+def _compression(facts: PostgresFacts, traffic: Traffic) -> Finding:
     best = next((way for way in ("zstd", "lz4") if way in facts.wal_compressions), "on")
+    saved = traffic.image_bytes_an_hour * (1 - COMPRESSED_SHARE[best])
     return _advise(
         facts.settings["wal_compression"] in {"zstd", "lz4", "on", "pglz"},
         "wal_compression",
-        f"is off: whole pages are logged as they are. Set wal_compression = {best} (20 to 45 % "
-        "less WAL)",
+        f"is off: whole pages are logged as they are. Set wal_compression = {best}, which this "
+        f"server has: saves about {_size(saved)} of {_size(traffic.wal_bytes_an_hour)} WAL an "
+        "hour (20 to 45 % of what this service writes)",
     )
+
+
+def _vacuuming(facts: PostgresFacts) -> Finding:
+    if facts.settings["autovacuum"] != "on":
+        return _advise(
+            False, "autovacuum", "is off: the hot table grows with every flush. Set it to on"
+        )
+    table = facts.hot_table
+    if table is None or table.updates < ENOUGH_UPDATES:
+        return _advise(True, "autovacuum", "")
+    rows = table.live_rows + table.dead_rows
+    bloat = table.bytes * table.dead_rows / max(1, rows)
+    hot = table.hot_updates / table.updates
+    return _advise(
+        table.dead_rows <= max(table.live_rows, ENOUGH_UPDATES) and hot >= 0.9,
+        "hot table",
+        f"token_stats has {table.dead_rows} dead rows beside {table.live_rows} live ones, and "
+        f"{hot:.0%} of its updates touched no index. Let autovacuum reach it more often "
+        "(ALTER TABLE token_stats SET (autovacuum_vacuum_scale_factor = 0.05)), drop foreign "
+        f"indexes, and end transactions that stay open: saves about {_size(bloat)} of disk",
+    )
+
+
+def _size(number: float) -> str:
+    """Bytes for people: 1.5 GB, 20 MB, 3 kB."""
+    for unit, scale in (("GB", 1 << 30), ("MB", MEGABYTE), ("kB", 1 << 10)):
+        if number >= scale:
+            return f"{number / scale:.3g} {unit}"
+    return f"{number:.0f} B"
 
 
 def _check(is_fine: bool, subject: str, failure: str) -> Finding:

@@ -1,7 +1,8 @@
 """Ask a running service for its dump and print it as JSON.
 
 The dump holds every actor (state, uptime, restarts, last error, summary) and every mailbox
-(policy, depth, capacity, oldest message's age, waiting senders and receivers, a sample).
+(policy, depth, capacity, oldest message's age, waiting senders and receivers, a sample). Sync's
+summary holds the governor: what it allows, and why it holds back.
 """
 
 import argparse
@@ -14,6 +15,11 @@ from domain.errors import TokenDiscoveryError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_address_arguments(parser)
+
+
+def add_address_arguments(parser: argparse.ArgumentParser) -> None:
+    """How to reach a running service; of every command that asks one."""
     parser.add_argument(
         "--url",
         default="http://127.0.0.1:8080",

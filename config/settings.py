@@ -53,6 +53,9 @@ class PostgresSettings:
     url: str = _address("postgresql", "postgres", required=True)
     connect_timeout_seconds: float = _seconds()
     statement_timeout_seconds: float = _seconds()
+    stats_logged: bool = field()
+    dead_band_percent: float = field(validator=[ge(0), le(100)])
+    cold_days: int = field(validator=[ge(1), le(3650)])
 
 
 @frozen(kw_only=True)
@@ -128,6 +131,20 @@ class SyncSettings:
     batch_rows: int = field(validator=[ge(1), le(100_000)])
     append_updates: int = field(validator=[ge(1), le(100_000)])
     park_seconds: float = _seconds()
+    wal_budget_bytes_per_second: float = field(validator=[ge(1), le(10**12)])
+    rows_budget_per_hour: float = field(validator=[ge(1), le(10**12)])
+
+
+@frozen(kw_only=True)
+class StalenessSettings:
+    """By group of fields, named as `domain.token.Group`."""
+
+    lifecycle_seconds: float = _seconds()
+    market_seconds: float = _seconds()
+    holders_seconds: float = _seconds()
+    score_seconds: float = _seconds()
+    watchers_seconds: float = _seconds()
+    profile_seconds: float = _seconds()
 
 
 @frozen(kw_only=True)
@@ -146,6 +163,7 @@ class GatewaySettings:
     client_queue_bytes: int = field(validator=[ge(1024), le(1 << 30)])
     send_timeout_seconds: float = _seconds()
     request_timeout_seconds: float = _seconds()
+    control_token: str = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -185,6 +203,7 @@ class Settings:
     hot_score: HotScoreSettings
     activity: ActivitySettings
     sync: SyncSettings
+    staleness: StalenessSettings
     tracking: TrackingSettings
     gateway: GatewaySettings
     supervision: SupervisionSettings
@@ -291,6 +310,8 @@ def _converted(value: object, wanted: type | None) -> object:
         return number
     if wanted is int and isinstance(value, str):
         return int(value)
+    if wanted is bool and value in ("true", "false"):
+        return value == "true"
     if wanted is None or type(value) is not wanted:
         raise TypeError(f"must be a {getattr(wanted, '__name__', wanted)}")
     return value

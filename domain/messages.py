@@ -112,6 +112,15 @@ class RosterWanted:
 
 
 @frozen(kw_only=True)
+class GovernorSet:
+    """An operator changes what updates may cost; None leaves a figure as it is."""
+
+    wal_bytes_per_second: float | None = None
+    rows_per_hour: float | None = None
+    reset: bool = False  # first: back to the settings, and nothing held against anybody
+
+
+@frozen(kw_only=True)
 class SystemActivated:
     """Somebody is looking."""
 
@@ -178,7 +187,7 @@ Presence = (
 )
 GatewayMessage = TokenPublished | CensusWanted
 ActivityChange = SystemActivated | SystemIdled
-SyncMessage = TokensAdmitted | TokenUpdated | RosterWanted
+SyncMessage = TokensAdmitted | TokenUpdated | RosterWanted | GovernorSet
 
 
 @frozen(kw_only=True)

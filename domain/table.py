@@ -1,8 +1,11 @@
-"""The tokens as sync knows them: as published, as stored, and what lies in between.
+"""The tokens as sync knows them: what clients see, and which of it Postgres does not hold.
 
 published  everything durable, what clients see: stored and unflushed together
-stored     what Postgres holds, so that an unchanged value is not written
+spooled    new tokens that only the buffer's spool holds, as they were admitted
 unflushed  what only the buffer holds, so that a buffer that loses its data gets it back
+
+Every value is rounded here, once, before it is durable (`domain.precision`). That Postgres holds
+a value already is for Postgres to find: it compares as it writes, and skips what is equal.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +15,7 @@ from attrs import Factory, define
 from domain.lifecycle import is_retained
 from domain.merging import Observations, fold
 from domain.messages import TokenUpdated
+from domain.precision import kept, kept_token
 from domain.token import Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value
 
@@ -25,7 +29,7 @@ class TokenTable:
 
     limit: int
     published: dict[Mint, Token] = Factory(dict)
-    stored: dict[Mint, Token] = Factory(dict)
+    spooled: dict[Mint, Token] = Factory(dict)
     unflushed: dict[Mint, Observations] = Factory(dict)
 
     # Taking.
@@ -36,7 +40,10 @@ class TokenTable:
         if known is not None and (known.id is not None or token.id is None):
             return False
         # New, or spooled before and in Postgres now, which may have known it all along.
-        self.stored[token.mint] = token
+        if token.id is None:
+            token = self.spooled[token.mint] = kept_token(token)
+        else:
+            self.spooled.pop(token.mint, None)
         self.published[token.mint] = _with_observations(token, self.unflushed.get(token.mint, {}))
         return True
 
@@ -45,7 +52,7 @@ class TokenTable:
         by_mint: dict[Mint, Observations] = {}
         for update in updates:
             fold(by_mint.setdefault(update.mint, {}), update)
-        news = {mint: self._new_part(mint, observed) for mint, observed in by_mint.items()}
+        news = {mint: self._new_part(mint, _kept(seen)) for mint, seen in by_mint.items()}
         return {mint: observed for mint, observed in news.items() if observed}
 
     def _new_part(self, mint: Mint, observed: Observations) -> Observations:
@@ -82,24 +89,11 @@ class TokenTable:
 
     # Flushing.
 
-    def unstored(self, mint: Mint, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Those of `values` that Postgres does not hold already."""
-        stored = self.stored.get(mint)
-        if stored is None:
-            return dict(values)
-        telling = _without_old_status(stored, values)
-        return {name: value for name, value in telling.items() if getattr(stored, name) != value}
-
-    def note_flushed(
-        self, mint: Mint, values: Mapping[str, Value], observed_at: UnixSeconds
-    ) -> None:
-        """Postgres holds `values` now; what came later is unflushed still."""
-        if (stored := self.stored.get(mint)) is not None:
-            self.stored[mint] = with_values(stored, values, observed_at)
-        self.note_left(mint, values)
-
     def note_left(self, mint: Mint, values: Mapping[str, Value]) -> None:
-        """`values` have left the buffer for good: flushed, or in quarantine."""
+        """`values` have left the buffer for good: flushed, or in quarantine.
+
+        What came later is unflushed still, unless it is the same value again.
+        """
         held = self.unflushed.get(mint, {})
         for name in [n for n, value in values.items() if n in held and held[n][0] == value]:
             del held[name]
@@ -118,8 +112,13 @@ class TokenTable:
             oldest = sorted(remaining, key=lambda token: token.first_seen_at)
             gone.update(token.mint for token in oldest[:surplus])
         for mint in gone:
-            del self.published[mint], self.stored[mint]
+            del self.published[mint]
+            self.spooled.pop(mint, None)
         return len(gone)
+
+
+def _kept(observed: Observations) -> Observations:
+    return {name: (kept(name, value), at) for name, (value, at) in observed.items()}
 
 
 def _with_observations(token: Token, observed: Observations) -> Token:

@@ -10,9 +10,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
-from domain.messages import Presence
+from domain.messages import GovernorSet, Presence
 from domain.values import UnixSeconds
 
 Clock = Callable[[], UnixSeconds]
@@ -32,6 +32,7 @@ class FeedSettings:
     client_queue_bytes: int
     send_timeout_seconds: float
     request_timeout_seconds: float
+    control_token: str = field(repr=False)  # empty: only this machine may change anything
     tokens: int
     half_life_seconds: float
 
@@ -55,13 +56,15 @@ class Operations:
     actors: Callable[[], object]  # JSON values of /api/ops/actors
     writes: Callable[[], object]
     checkpoints: Callable[[], object]
+    governor: Callable[[], object]
     metrics: Callable[[], bytes]  # Prometheus' text format
 
 
 @frozen(kw_only=True)
 class Surroundings:
-    """Time, the activity actor and the log, as every connection needs them."""
+    """Time, the other actors and the log, as every connection needs them."""
 
     clock: Clock
     announce: Announce
+    govern: Callable[[GovernorSet], Awaitable[None]]  # tells sync
     log: Any  # a structlog logger

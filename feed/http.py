@@ -1,7 +1,7 @@
 """HTTP/1.1 on one connection: requests in, responses out, one after the other.
 
 h11 does the protocol; this module bounds it. A request head may have 16 KiB (431), its target
-8 KiB (414), a body 64 KiB (413, and no route wants any), and it must be complete within the
+8 KiB (414), a body 64 KiB (413), and it must be complete within the
 request time-out (408). Pipelined requests are answered in order, one at a time.
 """
 
@@ -29,12 +29,14 @@ Headers = tuple[tuple[str, str], ...]
 
 @frozen(kw_only=True)
 class Request:
-    """One request; its body has been read and thrown away."""
+    """One request."""
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]  # lower-case names; the first of each
+    body: bytes = b""
+    peer: str = ""  # the client's address; empty when it is gone already
 
     @property
     def is_upgrade(self) -> bool:
@@ -155,18 +157,20 @@ class HttpConnection:
         self._method = head.method.decode("ascii")
         _check_size(head)
         # A client that waits for "100 Continue" gets the answer instead, and no more is read.
-        if not self.protocol.they_are_waiting_for_100_continue:
-            await self._discard_body(head)
-        return _request(head)
+        waiting = self.protocol.they_are_waiting_for_100_continue
+        body = b"" if waiting else await self._read_body(head)
+        return evolve(_request(head), body=body, peer=_peer(self.stream))
 
-    async def _discard_body(self, head: h11.Request) -> None:
+    async def _read_body(self, head: h11.Request) -> bytes:
         declared = dict(head.headers).get(b"content-length", b"0")
         size = int(declared)  # h11 has checked that it is a number
+        body = bytearray()
         while size <= LARGEST_BODY_BYTES:
             event = await self._next_event()
             if not isinstance(event, h11.Data):
-                return
-            size += len(event.data) if declared == b"0" else 0
+                return bytes(body)
+            body += event.data
+            size = max(size, len(body))
         raise RequestRefused(413, "body_too_large", "no route takes a body of this size")
 
     async def _next_event(self) -> h11.Event:
@@ -196,6 +200,13 @@ def _request(head: h11.Request) -> Request:
     for name, value in head.headers:
         headers.setdefault(name.decode("ascii"), value.decode("latin-1"))
     return Request(method=head.method.decode("ascii"), path=path, query=query, headers=headers)
+
+
+def _peer(stream: trio.SocketStream) -> str:
+    try:
+        return str(stream.socket.getpeername()[0])
+    except OSError:
+        return ""  # it has gone while its request was read
 
 
 def _headers(response: Response) -> list[tuple[bytes, bytes]]:

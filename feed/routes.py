@@ -2,7 +2,8 @@
 
     Request -> Routes.answer -> Response
 
-Only GET and HEAD exist. Answers of the API are never cached; pages are revalidated by ETag.
+GET and HEAD, and POST for what operators may change (feed/control.py). Answers of the API are
+never cached; pages are revalidated by ETag.
 """
 
 import gzip
@@ -11,7 +12,7 @@ from hashlib import sha256
 
 import orjson
 import trio
-from attrs import define, evolve, field
+from attrs import asdict, define, evolve, field
 
 from domain.errors import MintRefused, QueryRefused, RequestRefused
 from domain.messages import FeedRequested
@@ -19,6 +20,7 @@ from domain.token import Status
 from domain.values import parse_mint
 from feed import FeedSettings, Operations, Surroundings
 from feed.board import Boards
+from feed.control import parse_governor_set, require_operator
 from feed.http import Headers, Request, Response, json_response, with_headers
 from feed.pages import Page, load_pages
 from feed.query import LISTS, FeedQuery, matches, parse_query
@@ -29,6 +31,7 @@ QUERIES_AT_ONCE = 4  # a query may look at every token; more of them wait
 QUERIES_WAITING = 64  # more are refused
 COMPRESS_FROM_BYTES = 1400  # what fits one packet is not worth it
 
+CONTROL_PATHS = ("/api/ops/governor",)
 HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CONTENT_SECURITY_POLICY = (
@@ -63,6 +66,7 @@ class Routes:
             "/api/ops/actors": self._operation(self.operations.actors),
             "/api/ops/writes": self._operation(self.operations.writes),
             "/api/ops/checkpoints": self._operation(self.operations.checkpoints),
+            "/api/ops/governor": self._governor,
             "/livez": self._alive,
             "/readyz": self._ready,
             "/metrics": self._metrics,
@@ -72,8 +76,8 @@ class Routes:
     async def answer(self, request: Request) -> Response:
         """The response; `RequestRefused` for what cannot be answered."""
         route = self._route(request.path)
-        if request.method not in ("GET", "HEAD"):
-            raise RequestRefused(405, "method_not_allowed", "only GET and HEAD are answered")
+        if request.method not in methods_of(request.path):
+            raise RequestRefused(405, "method_not_allowed", "this method is not answered here")
         response = await route(request)
         return await _compressed(request, response)
 
@@ -136,6 +140,14 @@ class Routes:
 
         return route
 
+    async def _governor(self, request: Request) -> Response:
+        if request.method != "POST":
+            return json_response(self.operations.governor())
+        require_operator(request, self.settings.control_token)
+        message = parse_governor_set(request.body)
+        await self.surroundings.govern(message)
+        return json_response({"accepted": asdict(message)}, status=202)
+
     async def _alive(self, request: Request) -> Response:
         return json_response({"status": "alive"})
 
@@ -166,6 +178,11 @@ class Routes:
             return Response(content_type=page.content_type, body=page.body, headers=headers)
         headers += (("Content-Encoding", "gzip"),)
         return Response(content_type=page.content_type, body=page.compressed, headers=headers)
+
+
+def methods_of(path: str) -> tuple[str, ...]:
+    """The methods that a path answers."""
+    return ("GET", "HEAD", "POST") if path in CONTROL_PATHS else ("GET", "HEAD")
 
 
 def common_headers(response: Response) -> Headers:

@@ -24,17 +24,48 @@ class TokenChange:
     mint: Mint
     version: Version  # of the newest field; a lower one never replaces a higher one
     observed_at: UnixSeconds
-    values: Mapping[str, Value]
+    values: Mapping[str, Value]  # as `domain.precision` keeps them
 
 
 @frozen(kw_only=True)
 class WriteReceipt:
     """What one committed write cost."""
 
-    rows: int  # really inserted or updated, over all tables; equal and older ones are not
+    rows: int  # of tokens, really inserted or updated; equal and older ones are not
     statements: int  # that write
     wal_bytes: int  # while it ran, so others' included; 0 where the server does not tell
     seconds: float  # from its begin to its commit
+
+
+@frozen(kw_only=True)
+class BackendWal:
+    """What one of this service's own connections has written since it was made."""
+
+    component: str
+    backend: int  # process id: another one counts from nothing
+    wal_bytes: int
+    full_page_images: int
+
+
+@frozen(kw_only=True)
+class ServerPulse:
+    """What the server says of its checkpoints and its WAL.
+
+    Counters since the server's statistics began; a lower one than before means a new beginning.
+    """
+
+    checkpoints_timed: int
+    checkpoints_requested: int  # before their time: too much WAL, a backup, a CHECKPOINT
+    checkpoint_buffers: int  # pages that checkpoints wrote
+    wal_bytes: int
+    full_page_images: int
+    wal_position: int | None  # bytes; None where the server does not tell
+    wal_since_checkpoint_bytes: int | None  # since the last one began; likewise
+    checkpoint_timeout_seconds: float
+    # WAL since a checkpoint that makes the server request the next; follows from max_wal_size.
+    wal_before_requested_bytes: int
+    max_wal_size_bytes: int
+    own: Sequence[BackendWal] = ()  # where the server tells (PostgreSQL 18)
 
 
 class TokenStore(Protocol):
@@ -68,6 +99,17 @@ class TokenStore(Protocol):
 
     async def load(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         """The newest `limit` tokens that `lifecycle.is_retained` keeps at `now`, newest first."""
+
+    async def pulse(self) -> ServerPulse:
+        """How the server's checkpoints and WAL stand; cheap, and books no commit."""
+
+    async def retain(self, now: UnixSeconds) -> WriteReceipt:
+        """Give up what is kept no longer, and keep the store small; call it about hourly.
+
+        Tokens that were never bonded go when they are off the feed at `now`, and up to two hours
+        later, a day's worth a call; bonded ones stay for the days that are set. Whatever would
+        have to wait for readers is left to the next call.
+        """
 
     async def close(self) -> None:
         """Disconnect; harmless when already closed."""

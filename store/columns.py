@@ -3,26 +3,36 @@
     Token, TokenChange  ->  rows as JSON objects  ->  Postgres  ->  records  ->  Token
 
 Everything is derived from `domain.token`: a new field there appears here by itself, and the
-contract suite fails until a migration adds its column. Numbers are kept in double precision and
-times as their seconds, so that what is read back equals what was written, to the bit: a value
-that did not change is then recognised as such, also after a restart.
+contract suite fails until a migration adds its column. Values come as `domain.precision` keeps
+them, and the columns take exactly that: what is read back equals what was written, so that a
+value that did not change is recognised as such, also after a restart.
 """
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
 from enum import Enum
 from types import MappingProxyType, NoneType
 from typing import Any, cast, get_args, get_type_hints
 
 import attrs
+from attrs import frozen
 
 from domain.errors import RowsRefused
+from domain.precision import GREATEST_NUMBER, kept, kept_time, kept_token
+from domain.table import STATUS_FIELDS
 from domain.token import FIELDS, GREATEST_WINS, IDENTITY_FIELDS, UPDATE_FIELDS, Group, Status, Token
 from domain.values import Mint, UnixSeconds, Value
 from store import TokenChange
 
-FIRST_DAY, LAST_DAY = date(2020, 1, 1), date(2099, 12, 31)  # Solana began in 2020
+DAY_SECONDS = 86_400
+EPOCH_SECONDS = 1_577_836_800  # 2020-01-01, when Solana began; times in hot rows count from here
+END_SECONDS = EPOCH_SECONDS + 2**31  # 2088, as far as four bytes of seconds reach
+
+# Tokens first seen in the same two hours share a partition of table token. Measured at the real
+# rate: the longer, the more pages of its index lie between the same number of insertions, and
+# each is logged whole once a checkpoint (docs/decisions/0007).
+PERIOD_SECONDS = 7200
+COLD_BLOCK_DAYS = 10  # tokens that get cold in the same ten days share a partition, below 0
 
 # What a create frame says of a token stands in its first row, so that most tokens, which never
 # see a second trade, need no other. A later value hides it, and never rewrites it.
@@ -46,20 +56,34 @@ CHANGE_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-class Kind(Enum):
-    """A column's type, named as Postgres names it."""
+@frozen
+class ColumnType:
+    """How Postgres keeps a kind of value, and what of it we send."""
 
-    TEXT = "text"
-    INTEGER = "integer"
-    NUMBER = "double precision"
-    FLAG = "boolean"
-    STATUS = "smallint"
+    stored: str
+    bytes: int  # in an array of the journal; 0: never there
+    sent: str
+    python: frozenset[type]  # of values that are sent as they are
+
+
+class Kind(Enum):
+    """What a column keeps."""
+
+    TEXT = ColumnType("text", 0, "text", frozenset({str}))
+    INTEGER = ColumnType("integer", 4, "integer", frozenset({int}))
+    NUMBER = ColumnType("real", 4, "real", frozenset({float, int}))
+    PRECISE = ColumnType("double precision", 8, "double precision", frozenset({float, int}))
+    TIME = ColumnType("integer", 4, "double precision", frozenset({float, int}))
+    FLAG = ColumnType("boolean", 1, "boolean", frozenset({bool}))
+    STATUS = ColumnType("smallint", 2, "smallint", frozenset())  # always checked
 
 
 _RANGES: Mapping[Kind, tuple[float, float]] = {
     Kind.INTEGER: (-(2**31), 2**31 - 1),  # Postgres' integer has four bytes
     Kind.STATUS: (min(Status), max(Status)),
-    Kind.NUMBER: (-sys.float_info.max, sys.float_info.max),
+    Kind.NUMBER: (-GREATEST_NUMBER, GREATEST_NUMBER),
+    Kind.PRECISE: (-sys.float_info.max, sys.float_info.max),
+    Kind.TIME: (EPOCH_SECONDS - 2**31, END_SECONDS - 1),
 }
 _KIND_OF_TYPE = {
     str: Kind.TEXT,
@@ -70,15 +94,21 @@ _KIND_OF_TYPE = {
 }
 
 
-def _kind(hint: Any) -> Kind:
-    """The column type for an attribute's type: optional or not, `NewType` or not."""
+def _kind(name: str, hint: Any) -> Kind:
+    """What keeps an attribute: its type, optional or not, `NewType` or not, and its precision."""
+    rule = FIELDS[name]
+    if rule.is_time and name in STATS_FIELDS:
+        return Kind.TIME
+    if rule.is_time or rule.group is Group.SCORE:
+        return Kind.PRECISE
     alternatives = [each for each in get_args(hint) if each is not NoneType]
     plain = alternatives[0] if alternatives else hint
     return _KIND_OF_TYPE[getattr(plain, "__supertype__", plain)]
 
 
-KINDS: Mapping[str, Kind] = {name: _kind(hint) for name, hint in get_type_hints(Token).items()}
-_NUMBERS = frozenset(name for name, kind in KINDS.items() if kind is Kind.NUMBER)
+KINDS: Mapping[str, Kind] = {
+    name: _kind(name, hint) for name, hint in get_type_hints(Token).items()
+}
 DEFAULTS: Mapping[str, Value] = {
     attribute.name: attribute.default
     for attribute in attrs.fields(Token)
@@ -100,7 +130,7 @@ def first_of_each(tokens: Iterable[Token]) -> dict[Mint, Token]:
 def token_row(token: Token) -> dict[str, Value]:
     """The row of table `token`; `RowsRefused` names the first value that cannot be kept."""
     return {
-        "day": day_of(token.first_seen_at).isoformat(),
+        "period": period_of(token.first_seen_at),
         **stored_values(_known(token, TOKEN_FIELDS)),
     }
 
@@ -118,19 +148,15 @@ def born(token: Token) -> Token:
     """A new token as it is read back: until a value comes later, its birth is its last update."""
     newest = token.first_seen_at
     if token.last_updated_at is not None and later_values(token):
-        newest = max(newest, token.last_updated_at)
-    return attrs.evolve(token, last_updated_at=newest)
+        newest = max(newest, kept_time(token.last_updated_at))
+    return attrs.evolve(kept_token(token), last_updated_at=newest)
 
 
-def day_of(moment: UnixSeconds) -> date:
-    """The day (UTC) whose partition keeps a token first seen at `moment`."""
-    try:
-        day = datetime.fromtimestamp(moment, UTC).date()
-    except (ValueError, OverflowError, OSError) as error:
-        raise RowsRefused(f"first_seen_at: {moment!r} is no time") from error
-    if not FIRST_DAY <= day <= LAST_DAY:
-        raise RowsRefused(f"first_seen_at: {day} is not between {FIRST_DAY} and {LAST_DAY}")
-    return day
+def period_of(moment: UnixSeconds) -> int:
+    """Which partition keeps a token first seen at `moment`; they are numbered from 1970."""
+    if not EPOCH_SECONDS <= moment < END_SECONDS:  # which also NaN is not
+        raise RowsRefused(f"first_seen_at: {moment!r} is no time between 2020 and 2088")
+    return int(moment // PERIOD_SECONDS)
 
 
 def refuse_repeated(changes: Sequence[TokenChange]) -> None:
@@ -139,16 +165,20 @@ def refuse_repeated(changes: Sequence[TokenChange]) -> None:
         raise ValueError("a batch holds at most one change a token")
 
 
+def fits(name: str, values: Iterable[Value]) -> bool:
+    """True when column `name` takes values of these types as they are; ranges are not looked at."""
+    return KINDS[name].value.python.issuperset(map(type, values))
+
+
+def tables_with(names: Iterable[str]) -> tuple[str, ...]:
+    """The tables of changing values that have any of these fields."""
+    wanted = set(names)
+    return tuple(table for table, fields in CHANGE_TABLES.items() if not wanted.isdisjoint(fields))
+
+
 def stored_values(values: Mapping[str, Value]) -> dict[str, Value]:
-    """The values as their columns take them; `RowsRefused` names the first that cannot be."""
-    # Nearly all values are finite floats for number columns; telling them here makes a flush of
-    # 1,000 rows cost a third of the time. x - x is 0 for finite numbers only.
-    return {
-        name: value
-        if type(value) is float and name in _NUMBERS and value - value == 0
-        else stored_value(name, value)
-        for name, value in values.items()
-    }
+    """The values as they are kept; `RowsRefused` names the first that cannot be."""
+    return {name: stored_value(name, value) for name, value in values.items()}
 
 
 def stored_value(name: str, value: Value) -> Value:
@@ -159,7 +189,9 @@ def stored_value(name: str, value: Value) -> Value:
         raise RowsRefused(f"{name}: {value!r:.80} {reason}")
     if kind is Kind.INTEGER or kind is Kind.STATUS:
         return int(value)  # sources send 5.0 as readily as 5
-    return float(value) if kind is Kind.NUMBER else value
+    if kind is Kind.TEXT or kind is Kind.FLAG:
+        return value
+    return float(value) if name in IDENTITY_FIELDS else kept(name, float(value))
 
 
 def _known(token: Token, names: Iterable[str]) -> dict[str, Value]:
@@ -182,7 +214,8 @@ def _number_refusal(kind: Kind, value: float) -> str | None:
     lowest, highest = _RANGES[kind]
     if not lowest <= value <= highest:  # which also NaN is not
         return "is out of range"
-    return None if kind is Kind.NUMBER or value == int(value) else "is not whole"
+    whole = kind in (Kind.INTEGER, Kind.STATUS)
+    return "is not whole" if whole and value != int(value) else None
 
 
 def _text_refusal(value: Value) -> str | None:
@@ -214,7 +247,7 @@ def token_from_record(record: Sequence[object]) -> Token:
 
 def definitions(names: Iterable[str]) -> str:
     """`name type, ...` for json_to_recordset."""
-    return ", ".join(f"{name} {KINDS[name].value}" for name in names)
+    return ", ".join(f"{name} {KINDS[name].value.sent}" for name in names)
 
 
 def listed(names: Iterable[str], of: str | None = None) -> str:
@@ -222,26 +255,39 @@ def listed(names: Iterable[str], of: str | None = None) -> str:
     return ", ".join(f"{of}.{name}" if of else name for name in names)
 
 
-def merged(name: str, new: str, old: str) -> str:
-    """The new value over the old one; NULL means unchanged, and status only grows."""
-    function = "greatest" if name in GREATEST_WINS else "coalesce"
-    return f"{function}({new}.{name}, {old}.{name})"
+def difference(name: str, new: str, old: str, dead_band: float) -> str:
+    """The new value where it differs from the old one, else NULL: unchanged or not known."""
+    given, known = _encoded(name, f"{new}.{name}"), f"{old}.{name}"
+    if name in GREATEST_WINS:
+        return f"CASE WHEN {known} IS NULL OR {given} > {known} THEN {given} END"
+    if name in STATUS_FIELDS:  # which tell of the change of a status, and say nothing without one
+        status, reached = f"{new}.status", f"{old}.status"
+        told = f"{status} IS NULL OR {reached} IS NULL OR {status} > {reached}"
+        return f"CASE WHEN {told} THEN nullif({given}, {known}) END"
+    if dead_band and KINDS[name] is Kind.NUMBER:
+        distance = f"abs({given}::double precision - {known})"
+        return f"CASE WHEN {distance} <= abs({known}) * {dead_band} THEN NULL ELSE {given} END"
+    return f"nullif({given}, {known})"
 
 
-def reading_list() -> str:
-    """Every field of a token in order, from tables token, stats and profile."""
-    return ", ".join(_reading(name) for name in FIELDS)
+def packed(name: str) -> str:
+    """The values of a pack of changes as one array; NULL when no token of the pack has any."""
+    return f"CASE WHEN count({name}) > 0 THEN array_agg({name}) END"
 
 
-def _reading(name: str) -> str:
-    if name == "last_updated_at":
-        return "greatest(token.first_seen_at, stats.observed_at, profile.observed_at)"
-    if name in IDENTITY_FIELDS:
-        return f"token.{name}"
-    table = "profile" if name in PROFILE_FIELDS else "stats"
-    if name in BIRTH_FIELDS:
-        return f"coalesce({table}.{name}, token.{name})"
-    if name in DEFAULTS:
-        default = stored_value(name, DEFAULTS[name])
-        return f"coalesce({table}.{name}, {str(default).lower()})"
-    return f"{table}.{name}"
+def packed_bytes(names: Iterable[str]) -> str:
+    """What one token's values take in the arrays of a pack."""
+    by_size: dict[int, list[str]] = {}
+    for name in names:
+        by_size.setdefault(KINDS[name].value.bytes, []).append(name)
+    return " + ".join(f"{size} * num_nonnulls({listed(n)})" for size, n in by_size.items())
+
+
+def _encoded(name: str, value: str) -> str:
+    """A sent value as its column keeps it."""
+    return seconds_since_epoch(value) if KINDS[name] is Kind.TIME else value
+
+
+def seconds_since_epoch(moment: str) -> str:
+    """A time in hot rows: whole seconds in four bytes."""
+    return f"floor({moment} - {EPOCH_SECONDS})::integer"

@@ -15,22 +15,44 @@ import trio
 from attrs import Factory, define, field, frozen
 
 from domain.errors import RowsRefused, StoreUnavailable
-from domain.lifecycle import is_retained
-from domain.token import GREATEST_WINS, Token, with_values
+from domain.lifecycle import RETAIN_NEW_SECONDS, is_retained
+from domain.precision import kept_time
+from domain.table import STATUS_FIELDS
+from domain.token import Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value
-from store import TokenChange, WriteReceipt
+from store import ServerPulse, TokenChange, WriteReceipt
 from store.columns import (
     CHANGE_TABLES,
+    COLD_BLOCK_DAYS,
+    DAY_SECONDS,
+    PERIOD_SECONDS,
     born,
     first_of_each,
     later_values,
+    period_of,
     refuse_repeated,
     stored_values,
     token_row,
 )
 
 LONGEST_MINT_BYTES = 64  # as the CHECK of table token
+COLD_DAYS = 30  # as postgres.cold_days, unless it is set otherwise
 LOG_CALLS = 10_000  # newest calls kept for assertions
+
+
+# A server on which nothing has happened, with Postgres' usual settings.
+UNTROUBLED = ServerPulse(
+    checkpoints_timed=0,
+    checkpoints_requested=0,
+    checkpoint_buffers=0,
+    wal_bytes=0,
+    full_page_images=0,
+    wal_position=0,
+    wal_since_checkpoint_bytes=0,
+    checkpoint_timeout_seconds=300.0,
+    wal_before_requested_bytes=int((1 << 30) / 1.9),
+    max_wal_size_bytes=1 << 30,
+)
 
 
 @frozen(kw_only=True)
@@ -48,7 +70,10 @@ class MemoryDatabase:
     tokens: dict[Mint, Token] = Factory(dict)
     mints: dict[int, Mint] = Factory(dict)  # by token id
     rows: dict[tuple[str, int], MemoryRow] = Factory(dict)  # by (table, token id)
+    cold: dict[Mint, UnixSeconds] = Factory(dict)  # when a bonded token left the feed's tables
+    last_id: int = 0
     is_down: bool = False
+    pulse: ServerPulse = UNTROUBLED  # as the server would tell it
 
 
 @frozen(kw_only=True)
@@ -119,6 +144,24 @@ class MemoryStore:
         retained.sort(key=lambda token: (token.first_seen_at, token.id or 0), reverse=True)
         return retained[:limit]
 
+    async def pulse(self) -> ServerPulse:
+        await trio.lowlevel.checkpoint()
+        # Not `_reach`: a test that counts failing calls does not count the watch's.
+        if self.database.is_down:
+            raise StoreUnavailable("the database is down")
+        return self.database.pulse
+
+    async def retain(self, now: UnixSeconds) -> WriteReceipt:
+        await self._reach()
+        moved = [token for token in self.database.tokens.values() if self._leaves(token, now)]
+        for token in moved:
+            if token.status is Status.BONDED and token.mint not in self.database.cold:
+                self.database.cold[token.mint] = now
+            else:
+                self._forget(token)
+        self._commit()
+        return WriteReceipt(rows=len(moved), statements=1, wal_bytes=0, seconds=0.0)
+
     async def close(self) -> None:
         await trio.lowlevel.checkpoint()
 
@@ -159,7 +202,7 @@ class MemoryStore:
         database = self.database
         if token.mint in database.tokens:
             return None
-        token_id = len(database.tokens) + 1
+        token_id = database.last_id = database.last_id + 1
         stored = born(attrs.evolve(token, id=token_id))
         database.tokens[token.mint] = stored
         database.mints[token_id] = token.mint
@@ -167,6 +210,22 @@ class MemoryStore:
             if values := _of(fields, later_values(token)):
                 database.rows[table, token_id] = MemoryRow(version=0, values=values)
         return stored
+
+    def _leaves(self, token: Token, now: UnixSeconds) -> bool:
+        """True when the token's partition is off the feed, or has been cold for long enough."""
+        cold_since = self.database.cold.get(token.mint)
+        if cold_since is not None:
+            block_seconds = COLD_BLOCK_DAYS * DAY_SECONDS
+            return cold_since // block_seconds < (now - COLD_DAYS * DAY_SECONDS) // block_seconds
+        ended_at = (period_of(token.first_seen_at) + 1) * PERIOD_SECONDS
+        return ended_at + RETAIN_NEW_SECONDS <= now
+
+    def _forget(self, token: Token) -> None:
+        database, token_id = self.database, token.id or 0
+        del database.tokens[token.mint], database.mints[token_id]
+        database.cold.pop(token.mint, None)
+        for table in CHANGE_TABLES:
+            database.rows.pop((table, token_id), None)
 
     def _changed(self, table: str, values: Mapping[str, Value], change: TokenChange) -> bool:
         """Merge one change into one table; True when that wrote a row."""
@@ -178,8 +237,9 @@ class MemoryStore:
         database.rows[key] = MemoryRow(version=change.version, values=merged)
         mint = database.mints.get(change.token_id)
         if mint is not None:  # a row without its token is kept, and shown to no reader
-            shown = {name: merged[name] for name in values}
-            database.tokens[mint] = with_values(database.tokens[mint], shown, change.observed_at)
+            shown = {name: merged[name] for name in values if name in merged}
+            observed_at = kept_time(change.observed_at)
+            database.tokens[mint] = with_values(database.tokens[mint], shown, observed_at)
         return True
 
 
@@ -196,5 +256,7 @@ def _of(fields: Sequence[str], values: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _merged(old: Mapping[str, Value], new: Mapping[str, Value]) -> dict[str, Value]:
-    greatest = {name: max(old[name], new[name]) for name in GREATEST_WINS & old.keys() & new.keys()}
-    return {**old, **new, **greatest}
+    if "status" in old and "status" in new and int(new["status"]) <= int(old["status"]):
+        # A status that does not grow is no news, nor is what comes with it.
+        new = {name: value for name, value in new.items() if name not in STATUS_FIELDS}
+    return {**old, **new}

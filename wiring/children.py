@@ -18,12 +18,16 @@ from actors.holder_count import HolderCount, HolderCountInboxes
 from actors.hot_score import HotScore, HotScoreInboxes
 from actors.ingest import Ingest, IngestDoors, IngestOutboxes
 from actors.market_data import MarketData, MarketDataInboxes, MarketDataPlan, MarketDataSources
-from actors.sync import Sync, SyncDoors, SyncInboxes
+from actors.sync import Sync, SyncDoors, SyncInboxes, SyncPace
 from config.settings import Settings
+from domain.allowance import Budget, GovernorPlan
+from domain.backlog import WAITING_GROUPS
+from domain.governor import Governor
 from domain.roster import Roster
 from domain.table import TokenTable
 from domain.values import Mint
 from feed import FeedSettings, Operations
+from store.checkpoints import CheckpointWatch
 from supervision import periodic
 from supervision.children import ChildSpec
 from supervision.environment import Environment
@@ -43,9 +47,14 @@ class Composition:
     # What an actor was told, and has told others, outlives a restart of it.
     activities: dict[str, periodic.Activity] = field(init=False)
     watcher_counts_sent: Counter[Mint] = field(init=False, factory=Counter)
+    pace: SyncPace = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.activities = {name: periodic.Activity() for name in self.mailboxes.control}
+        self.pace = SyncPace(
+            governor=Governor(governor_plan(self.settings)),
+            watch=CheckpointWatch(self.environment.clock),
+        )
 
     def child_specs(self, operations: Operations) -> list[ChildSpec]:
         """Every child, upstream first: the order of a drain."""
@@ -94,6 +103,7 @@ class Composition:
             ),
             doors=SyncDoors(store=self.doors.sync_store, buffer=self.doors.sync_buffer),
             table=TokenTable(self.settings.tracking.tokens),
+            pace=self.pace,
             settings=self.settings.sync,
             environment=environment,
             publications={**boxes.publications, "gateway": boxes.gateway},
@@ -174,5 +184,20 @@ class Composition:
             settings=FeedSettings(**chosen),
             operations=operations,
             environment=environment,
-            outboxes=GatewayOutboxes(roster=boxes.updates, presences=boxes.presences),
+            outboxes=GatewayOutboxes(
+                roster=boxes.updates, presences=boxes.presences, governor=boxes.updates
+            ),
         )
+
+
+def governor_plan(settings: Settings) -> GovernorPlan:
+    """What the settings want of the governor."""
+    sync, staleness = settings.sync, asdict(settings.staleness)
+    return GovernorPlan(
+        interval_seconds=sync.interval_seconds,
+        budget=Budget(
+            wal_bytes_per_second=sync.wal_budget_bytes_per_second,
+            rows_per_hour=sync.rows_budget_per_hour,
+        ),
+        staleness_seconds={group: staleness[f"{group.value}_seconds"] for group in WAITING_GROUPS},
+    )

@@ -29,6 +29,7 @@ FILES = {
     "/assets/live.js": "live.js",
     "/assets/ops.css": "ops.css",
     "/assets/ops.js": "ops.js",
+    "/assets/charts.js": "charts.js",
     "/assets/icon.svg": "icon.svg",
 }
 

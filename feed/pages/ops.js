@@ -1,94 +1,244 @@
-// The operations page: every answer of /api/ops as tables, fetched again every two seconds.
+// The operations page: what /api/ops tells, fetched again every two seconds.
+
+import { bars, element, meter } from "/assets/charts.js";
 
 const PAGES = ["actors", "writes", "checkpoints"];
 const EVERY = 2000; // milliseconds
+const HOURS = 48, PULSES = 50;
 const UNKNOWN = "–";
-const number = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
-const main = document.getElementById("tables");
-const sections = new Map();
+const $ = (id) => document.getElementById(id);
+const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const GROUPS = ["lifecycle", "market", "score", "holders", "watchers", "profile"];
+const COMPONENTS = ["ingest", "sync"];
 
 const theme = (() => { try { return JSON.parse(localStorage.getItem("theme")); } catch { return null; } })();
 if (theme) document.documentElement.dataset.theme = theme;
 
-const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
-const words = (name) => name.replaceAll("_", " ");
+// Words.
 
-/** What an answer holds, as [title, rows]: lists of objects, objects of objects, and the rest. */
-function tablesOf(name, answer) {
-  if (Array.isArray(answer)) return [[name, answer]];
-  const tables = [], rest = {};
-  for (const [key, value] of Object.entries(answer ?? {})) {
-    if (Array.isArray(value) && value.length && value.every(isObject)) tables.push([key, value]);
-    else if (isObject(value) && Object.keys(value).length && Object.values(value).every(isObject)) {
-      tables.push([key, Object.entries(value).map(([row, cells]) => ({ name: row, ...cells }))]);
-    } else rest[key] = value;
-  }
-  return Object.keys(rest).length ? [[name, [rest]], ...tables] : tables;
+const known = (value, format = (number) => exact.format(number)) =>
+  value === null || value === undefined ? UNKNOWN : format(value);
+
+function bytes(value) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) value /= 1000, unit += 1;
+  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-function cell(value) {
-  const td = document.createElement("td");
-  if (value === null || value === undefined || value === "") td.append(UNKNOWN), td.classList.add("none");
-  else if (typeof value === "number") td.append(number.format(value)), td.classList.add("number");
-  else if (typeof value === "object") td.append(JSON.stringify(value)), td.classList.add("nested");
-  else td.append(String(value));
-  return td;
+function duration(seconds) {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} d`;
 }
 
-function table(rows) {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const element = document.createElement("table");
-  const head = element.createTHead().insertRow();
-  for (const column of columns) {
-    const th = document.createElement("th");
+const clock = (seconds) => new Date(seconds * 1000).toTimeString().slice(0, 8);
+
+// Elements. What the service says becomes text, never markup.
+
+function tag(name, { className = "", text } = {}, ...children) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.append(text);
+  made.append(...children);
+  return made;
+}
+
+function figures(entries) {
+  return tag("dl", { className: "figures" }, ...entries.map(([name, value, note, state]) => {
+    const dd = tag("dd", { className: state ?? "", text: value });
+    if (note) dd.append(" ", tag("small", { text: note }));
+    return tag("div", { className: "figure" }, tag("dt", { text: name }), dd);
+  }));
+}
+
+function legend(entries) {
+  return tag("p", { className: "legend" }, ...entries.map(([kind, text]) => {
+    const swatch = element("svg", { viewBox: "0 0 9 9", "aria-hidden": "true" });
+    swatch.append(element("rect", { class: kind, width: 9, height: 9, rx: 2 }));
+    return tag("span", {}, swatch, text);
+  }));
+}
+
+function table(columns, rows) {
+  const made = tag("table");
+  const head = made.createTHead().insertRow();
+  for (const [name, , kind] of columns) {
+    const th = tag("th", { className: kind ?? "", text: name });
     th.scope = "col";
-    th.append(words(column));
     head.append(th);
   }
-  const body = element.createTBody();
-  for (const row of rows) body.insertRow().append(...columns.map((column) => cell(row[column])));
-  return element;
-}
-
-function nothing() {
-  const paragraph = document.createElement("p");
-  paragraph.className = "nothing";
-  paragraph.append("Nothing yet.");
-  return paragraph;
-}
-
-function show(title, rows) {
-  if (!sections.has(title)) {
-    const section = document.createElement("section");
-    const heading = document.createElement("h2");
-    const frame = document.createElement("div");
-    heading.append(words(title)[0].toUpperCase() + words(title).slice(1));
-    frame.className = "frame";
-    frame.tabIndex = 0;
-    frame.setAttribute("role", "region");
-    frame.setAttribute("aria-label", words(title));
-    section.append(heading, frame);
-    main.append(section);
-    sections.set(title, frame);
+  const body = made.createTBody();
+  for (const row of rows) {
+    body.insertRow().append(...columns.map(([, cell, kind]) => {
+      const value = cell(row);
+      const isNone = value === null || value === undefined || value === "";
+      return tag("td", { className: isNone ? "none" : kind ?? "", text: isNone ? UNKNOWN : value });
+    }));
   }
-  sections.get(title).replaceChildren(rows.length ? table(rows) : nothing());
+  return made;
+}
+
+// The parts of the page.
+
+function showReasons(governor) {
+  const isBroken = Object.values(governor.staleness).some((group) => group.isBroken);
+  const state = isBroken ? "down" : governor.reasons.length ? "warm" : "well";
+  const says = { down: "Staleness broken", warm: "Holding back", well: "Nothing holds writes back" }[state];
+  $("reasons").dataset.state = state;
+  $("reasons").replaceChildren(tag("strong", { text: says }), ...governor.reasons.map((text) => tag("span", { text })));
+}
+
+function showGovernor(governor) {
+  const { budget, allowed, staleness } = governor;
+  const own = governor.ownWalBytesPerSecond;
+  const isOver = own > allowed.walBytesPerSecond;
+  const rows = GROUPS.filter((group) => staleness[group]).flatMap((group) => {
+    const { seconds, boundSeconds, isBroken } = staleness[group];
+    const share = seconds / boundSeconds;
+    return [tag("span", { text: group }),
+      meter(share, isBroken ? "down" : share > 0.9 ? "warm" : "well", `${group}: ${duration(seconds)}`),
+      tag("span", { text: `${duration(seconds)} of ${duration(boundSeconds)}` })];
+  });
+  $("governor").replaceChildren(
+    figures([
+      ["Allowed", `${Math.round(governor.share * 100)} %`, "of the budget", governor.share < 1 ? "warm" : ""],
+      ["Own WAL", `${bytes(own)}/s`, `of ${bytes(allowed.walBytesPerSecond)}/s`, isOver ? "warm" : ""],
+      ["Rows allowed", short.format(allowed.rowsPerHour), `of ${short.format(budget.rowsPerHour)} an hour`],
+      ["Others' WAL", `${bytes(governor.othersWalBytesPerSecond)}/s`],
+      ["Held back", exact.format(governor.heldBack), `of ${exact.format(governor.waiting)} rows`, governor.heldBack ? "warm" : ""],
+      ["New tokens", short.format(governor.counts.exempt_rows ?? 0), "exempt"],
+    ]),
+    tag("h3", { text: "Share of the budget" }),
+    meter(governor.share, governor.share < 1 ? "warm" : "well", "share of the budget"),
+    tag("h3", { text: "Oldest unflushed value, at the last look" }),
+    tag("div", { className: "rows" }, ...rows),
+  );
+}
+
+function showCheckpoints(checkpoints) {
+  if (!checkpoints.observed) {
+    $("checkpoints").replaceChildren(tag("p", { className: "nothing", text: "Not watched yet, or idle since the start." }));
+    return;
+  }
+  const { history } = checkpoints;
+  const early = history.reduce((sum, pulse) => sum + pulse.requested, 0);
+  const since = checkpoints.walSinceCheckpointBytes, limit = checkpoints.walBeforeRequestedBytes;
+  const data = history.map((pulse) => ({
+    parts: [["others", pulse.walBytesPerSecond]],
+    mark: pulse.requested ? "down" : pulse.timed ? "well" : null,
+    title: `${clock(pulse.at)}: ${bytes(pulse.walBytesPerSecond)}/s, ${pulse.fullPageImages} page images, `
+      + `${pulse.buffersWritten} buffers, ${pulse.requested} requested, ${pulse.timed} timed`,
+  }));
+  $("checkpoints").replaceChildren(
+    figures([
+      ["Requested", exact.format(checkpoints.requested), `${early} lately`, early ? "down" : ""],
+      ["Timed", exact.format(checkpoints.timed), `every ${duration(checkpoints.checkpointTimeoutSeconds)}`],
+      ["Server's WAL", known(checkpoints.walBytesPerSecond, (rate) => `${bytes(rate)}/s`)],
+      ["Buffers a checkpoint", exact.format(checkpoints.buffersPerCheckpoint)],
+      ["Page images", short.format(checkpoints.fullPageImages)],
+      ["To max_wal_size", known(checkpoints.walToMaxSizeBytes, bytes), `of ${bytes(checkpoints.maxWalSizeBytes)}`],
+    ]),
+    tag("h3", { text: `WAL since the last checkpoint: ${known(since, bytes)} of the ${bytes(limit)} that request the next` }),
+    meter((since ?? 0) / limit, since > 0.9 * limit ? "down" : since > 0.6 * limit ? "warm" : "well", "WAL since the last checkpoint"),
+    tag("h3", { text: `WAL a second, at the last ${history.length} pulses` }),
+    bars(data, { slots: PULSES, format: bytes, label: "WAL a second at each pulse; requested checkpoints marked" }),
+    legend([["down", "requested checkpoint"], ["well", "timed checkpoint"]]),
+  );
+}
+
+function showWrites(writes) {
+  const hours = [...writes.hours].reverse(); // oldest first
+  const chart = (title, key, format) => {
+    const data = hours.map(({ hour, components }) => ({
+      parts: COMPONENTS.map((name) => [name, components[name]?.[key] ?? 0]),
+      label: hour.slice(11, 13) % 6 === 0 ? hour.slice(11, 13) : null,
+      title: `${hour.slice(0, 13).replace("T", " ")}h: ` + COMPONENTS.map((name) => `${name} ${format(components[name]?.[key] ?? 0)}`).join(", "),
+    }));
+    const total = COMPONENTS.reduce((sum, name) => sum + (writes.totals[name]?.[key] ?? 0), 0);
+    return tag("div", {}, tag("h3", { text: `${title}: ${format(total)} since the start` }), bars(data, { slots: HOURS, format, label: title }));
+  };
+  const rows = Object.entries(writes.totals);
+  if (writes.server) rows.push(["whole server, while watched", { ownWalBytes: writes.server.walBytes, fullPageImages: writes.server.fullPageImages }]);
+  const number = (key, format) => ([, account]) => known(account[key], format);
+  $("writes").replaceChildren(
+    tag("div", { className: "charts" }, chart("WAL", "walBytes", bytes), chart("Rows", "rows", short.format), chart("Statements", "statements", short.format)),
+    legend([["ingest", "ingest: new tokens"], ["sync", "sync: updates"]]),
+    tag("div", { className: "frame writes-table" }, table([
+      ["component", ([name]) => name],
+      ["commits", number("commits"), "number"],
+      ["statements", number("statements"), "number"],
+      ["rows", number("rows"), "number"],
+      ["WAL during commits", number("walBytes", bytes), "number"],
+      ["WAL of its own", number("ownWalBytes", bytes), "number"],
+      ["page images", number("fullPageImages"), "number"],
+      ["seconds", number("seconds"), "number"],
+    ], rows)),
+  );
+}
+
+function showActors({ actors, mailboxes, process }) {
+  $("process").textContent = `up ${duration(process.uptime_seconds)} · ${bytes(process.peak_memory_bytes)} at most · ${exact.format(process.cpu_seconds)} s CPU`
+    + (process.is_draining ? " · draining" : "");
+  $("actors").replaceChildren(table([
+    ["actor", (actor) => actor.name],
+    ["state", (actor) => actor.state],
+    ["up", (actor) => duration(actor.uptime_seconds), "number"],
+    ["restarts", (actor) => exact.format(actor.restarts), "number"],
+    ["inboxes", (actor) => actor.inboxes.join(", ")],
+    ["last error", (actor) => actor.last_error && `${actor.last_error.type}: ${actor.last_error.message}`, "long"],
+  ], actors));
+  const count = (key) => [key, (box) => exact.format(box[key]), "number"];
+  $("mailboxes").replaceChildren(table([
+    ["mailbox", (box) => box.name],
+    ["policy", (box) => box.policy],
+    ["filled", (box) => meter(box.depth / box.capacity, box.depth > 0.8 * box.capacity ? "down" : box.depth > 0.4 * box.capacity ? "warm" : "well", `${box.depth} of ${box.capacity}`)],
+    ["depth", (box) => `${short.format(box.depth)} of ${short.format(box.capacity)}`, "number"],
+    ["oldest", (box) => known(box.oldest_age_seconds, duration), "number"],
+    ...["sent", "handled", "conflated", "dropped", "quarantined", "rejected"].map(count),
+    ["waiting", (box) => exact.format(box.senders_waiting), "number"],
+  ], mailboxes));
+  showSummary(actors);
+}
+
+function showSummary(actors) {
+  const choice = $("summary-of");
+  const names = actors.map((actor) => actor.name);
+  if (choice.dataset.names !== names.join()) {
+    const chosen = choice.value || "sync";
+    choice.dataset.names = names.join();
+    choice.replaceChildren(...names.map((name) => new Option(name, name, false, name === chosen)));
+  }
+  const actor = actors.find(({ name }) => name === choice.value);
+  const text = JSON.stringify(actor?.summary ?? null, null, 2);
+  if ($("summary").textContent !== text) $("summary").textContent = text;
+  choice.onchange = () => showSummary(actors);
 }
 
 function showState(state, text) {
-  if (document.getElementById("link").dataset.state === state) return;
-  document.getElementById("link").dataset.state = state;
-  document.getElementById("link-text").textContent = text;
+  if ($("link").dataset.state === state) return;
+  $("link").dataset.state = state;
+  $("link-text").textContent = text;
+}
+
+async function ask(name) {
+  const answer = await fetch(`/api/ops/${name}`, { signal: AbortSignal.timeout(5000) });
+  if (!answer.ok) throw new Error(answer.status);
+  return answer.json();
 }
 
 async function refresh() {
   try {
-    for (const name of PAGES) {
-      const answer = await fetch(`/api/ops/${name}`, { signal: AbortSignal.timeout(5000) });
-      if (!answer.ok) throw new Error(answer.status);
-      for (const [title, rows] of tablesOf(name, await answer.json())) show(title, rows);
-    }
+    const [actors, writes, checkpoints] = await Promise.all(PAGES.map(ask));
+    showReasons(writes.governor);
+    showGovernor(writes.governor);
+    showCheckpoints(checkpoints);
+    showWrites(writes);
+    showActors(actors);
     showState("live", "Live");
-  } catch {
+  } catch (error) {
+    console.error(error);
     showState("offline", "No answer; trying again");
   }
   setTimeout(refresh, EVERY);

@@ -50,6 +50,9 @@ class PostgresSettings:
     url: str = field(repr=False)  # may hold a password
     connect_timeout_seconds: float
     statement_timeout_seconds: float
+    stats_logged: bool = False  # else rows for readers are unlogged, and rebuilt after a crash
+    dead_band_percent: float = 0.0  # a number that changed by no more is not written
+    cold_days: int = 30  # how long bonded tokens are kept beyond the feed
 
 
 @define(kw_only=True, eq=False)
@@ -149,6 +152,7 @@ class Connection:
             self._session = open_session(
                 _connection_parameters(self.settings, self.application_name),
                 self.settings.statement_timeout_seconds,
+                self.settings.dead_band_percent / 100,
             )
         if self._lost is not None:
             self._session.execute("end_session", *self._lost)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from store import ServerPulse
+from store.postgres.checkpoints import read_pulse
 from store.postgres.connection import Connection, Offload, PostgresSettings
 from store.postgres.session import Session
 
@@ -24,6 +26,19 @@ SETTINGS_READ = (
     "wal_compression",
 )
 
+HOT_FIGURES = ("live_rows", "dead_rows", "updates", "hot_updates", "bytes")
+
+
+@frozen(kw_only=True)
+class HotTable:
+    """The table that every flush updates, as the server's statistics have it."""
+
+    live_rows: int
+    dead_rows: int
+    updates: int
+    hot_updates: int  # those that touched no index
+    bytes: int
+
 
 @frozen(kw_only=True)
 class PostgresFacts:
@@ -33,6 +48,9 @@ class PostgresFacts:
     units: Mapping[str, str]
     wal_compressions: tuple[str, ...]  # what the server was built with
     may_create: bool  # tables in the schema that the service would use
+    pulse: ServerPulse  # counters since `watched_seconds` ago
+    watched_seconds: float  # since the server's WAL statistics began
+    hot_table: HotTable | None  # None before the service has run here
 
     @property
     def major_version(self) -> int:
@@ -59,9 +77,17 @@ def _read(session: Session) -> PostgresFacts:
     rows = session.read("server_settings", list(SETTINGS_READ))
     values = {name: [str(value) for value in values] for name, _, _, values in rows}
     ((may_create,),) = session.read("schema_rights")
+    ((watched_seconds,),) = session.read("statistics_age")
+    hot_table = [
+        HotTable(**dict(zip(HOT_FIGURES, row, strict=True)))
+        for row in session.read("hot_table_statistics")
+    ]
     return PostgresFacts(
         settings={name: setting for name, setting, _, _ in rows},
         units={name: unit for name, _, unit, _ in rows},
         wal_compressions=tuple(values.get("wal_compression", ())),
         may_create=bool(may_create),
+        pulse=read_pulse(session),
+        watched_seconds=float(watched_seconds),
+        hot_table=hot_table[0] if hot_table else None,
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from importlib.resources import files
 
+from domain.token import FIELDS
 from store import columns
 
 _COMMENT = re.compile(r"\s*--.*")
@@ -22,34 +23,80 @@ def named_blocks(text: str) -> dict[str, str]:
     }
 
 
-def session_queries(*, reads_wal_position: bool) -> Mapping[str, str]:
+# A row of the journal must fit a page: 8,160 bytes, less about 40 for each of its arrays.
+PACK_BYTES = 6_900
+TOKEN_BYTES = 4 + 4 + 4 + 4  # id, version, time, and its bits in the arrays' NULL bitmaps
+SIDES = ("a", "b")
+LATE = frozenset({"make_partition"})  # filled in when it is used
+BY_SIDE = ("write_token_stats", "write_snapshot", "switch_journal", "empty_journal")
+
+
+def session_queries(*, reads_wal_position: bool, dead_band: float = 0.0) -> Mapping[str, str]:
     """Every query of a session; the WAL position is 0 where the server does not tell it."""
     blocks = dict(_BLOCKS)
     told, untold = blocks.pop("wal_position"), blocks.pop("no_wal_position")
-    write_changes = blocks.pop("write_changes")
-    make_partition = blocks.pop("make_partition")  # filled in with the day, when it is used
-    fillings = {
+    shared = {
         "wal_position": told if reads_wal_position else untold,
-        "reading_list": columns.reading_list(),
-        "token_fields": columns.listed(columns.TOKEN_FIELDS),
-        "token_definitions": columns.definitions(columns.TOKEN_FIELDS),
+        "stats_state": blocks.pop("stats_state"),
+        **_reading_lists(),
     }
-    queries = {name: block.format(**fillings) for name, block in blocks.items()}
-    for table, fields in columns.CHANGE_TABLES.items():
-        queries[f"write_{table}"] = write_changes.format(table=table, **_change_lists(fields))
-    return {**queries, "make_partition": make_partition}
+    by_table = {"write_token_profile": _profile_lists()}
+    stats = _stats_lists(dead_band)
+    queries: dict[str, str] = {}
+    for name, block in blocks.items():
+        if name in LATE:
+            queries[name] = block
+        elif name in BY_SIDE:
+            for side in SIDES:
+                queries[f"{name}_{side}"] = block.format(side=side, **stats)
+        else:
+            queries[name] = block.format(**shared, **by_table.get(name, {}))
+    return queries
 
 
-def _change_lists(fields: tuple[str, ...]) -> dict[str, str]:
-    """The lists of `write_changes`: one table's fields as stored, as sent and as merged."""
+def _reading_lists() -> dict[str, str]:
+    return {
+        "reading_list": columns.listed(FIELDS),
+        "token_fields": columns.listed(columns.TOKEN_FIELDS),
+        "token_fields_of_token": columns.listed(columns.TOKEN_FIELDS, of="token"),
+        "token_definitions": columns.definitions(columns.TOKEN_FIELDS),
+        "stats_fields": columns.listed(columns.STATS_FIELDS),
+    }
+
+
+def _stats_lists(dead_band: float) -> dict[str, str]:
+    """The lists of hot fields: as sent, as they differ, as packed and as merged."""
+    fields = columns.STATS_FIELDS
+    differences = (
+        f"{columns.difference(name, 'sent', 'known', dead_band)} AS {name}" for name in fields
+    )
+    return {
+        "pack_bytes": str(PACK_BYTES),
+        "token_bytes": str(TOKEN_BYTES),
+        "observed_at": columns.seconds_since_epoch("sent.observed_at"),
+        "fields": columns.listed(fields),
+        "definitions": columns.definitions(fields),
+        "differences": ", ".join(differences),
+        "packed": ", ".join(columns.packed(name) for name in fields),
+        "packed_bytes": columns.packed_bytes(fields),
+        "assignments": ", ".join(
+            f"{name} = coalesce(excluded.{name}, stored.{name})" for name in fields
+        ),
+    }
+
+
+def _profile_lists() -> dict[str, str]:
+    """The lists of rarely changed fields: as sent, as stored and as merged."""
+    fields = columns.PROFILE_FIELDS
+    merged = [(name, f"coalesce({{}}.{name}, {{}}.{name})") for name in fields]
     return {
         "fields": columns.listed(fields),
         "definitions": columns.definitions(fields),
         "change_fields": columns.listed(fields, of="change"),
         "known_fields": columns.listed(fields, of="known"),
-        "known_merged": ", ".join(columns.merged(name, "change", "known") for name in fields),
+        "known_merged": ", ".join(each.format("change", "known") for _, each in merged),
         "assignments": ", ".join(
-            f"{name} = {columns.merged(name, 'excluded', 'stored')}" for name in fields
+            f"{name} = {each.format('excluded', 'stored')}" for name, each in merged
         ),
     }
 

@@ -57,7 +57,26 @@ SELECT {wal_position};
 -- unchanged stays so until its commit.
 BEGIN;
 SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.write'));
-SELECT {wal_position};
+SELECT {wal_position}, {stats_state};
+
+-- name: begin_upkeep
+-- Alone with identities and values. It takes locks that readers wait for, so it gives up soon
+-- where it would have to wait itself.
+BEGIN;
+SET LOCAL lock_timeout = '250ms';
+SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.insert'));
+SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.write'));
+SET LOCAL enable_seqscan = on;
+SET LOCAL enable_hashjoin = on;
+SELECT {wal_position}, {stats_state};
+
+-- name: lock_stats
+-- Within a transaction of another kind: what `begin_write` does.
+SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.write'));
+SELECT 0, {stats_state};
+
+-- name: stats_state
+(SELECT count(*) FROM token_stats_mark) = 1, (SELECT side FROM token_journal_state)
 
 -- name: commit
 COMMIT;
@@ -69,54 +88,159 @@ SELECT {wal_position};
 -- name: no_wal_position
 0::bigint
 
--- name: days_without_partition
-SELECT day FROM unnest($1::date[]) AS day
-WHERE to_regclass(format('%I.token_%s', current_schema(), to_char(day, 'YYYYMMDD'))) IS NULL
-ORDER BY day;
+-- name: periods_without_partition
+SELECT period FROM unnest($1::integer[]) AS period
+WHERE to_regclass(format('%I.token_%s', current_schema(), period)) IS NULL
+ORDER BY period;
 
 -- name: make_partition
 -- Made apart and then attached: CREATE ... PARTITION OF would lock out every reader of token.
-CREATE TABLE token_{day:%Y%m%d} (LIKE token INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
-ALTER TABLE token ATTACH PARTITION token_{day:%Y%m%d}
-FOR VALUES FROM ('{day}') TO ('{next_day}');
+-- Nothing is ever deleted there, so there is nothing to vacuum. The constraint is unique by a
+-- hash index.
+CREATE TABLE {partition} (
+    LIKE token INCLUDING DEFAULTS INCLUDING CONSTRAINTS,
+    EXCLUDE USING hash (mint WITH =)
+) WITH (autovacuum_enabled = off);
+ALTER TABLE token ATTACH PARTITION {partition} FOR VALUES FROM ({period}) TO ({period} + 1);
+
+-- name: known_mints
+SELECT mint FROM token WHERE mint = ANY ($1::text[]);
 
 -- name: find_tokens
 -- Oldest first, so that of two rows of one mint the newest counts.
-SELECT {reading_list}
-FROM token
-LEFT JOIN token_stats AS stats ON stats.token_id = token.id
-LEFT JOIN token_profile AS profile ON profile.token_id = token.id
-WHERE token.mint = ANY ($1::text[]) AND token.day >= $2::date
-ORDER BY token.day;
+SELECT {reading_list} FROM token_now WHERE mint = ANY ($1::text[]) ORDER BY first_seen_at, id;
 
 -- name: insert_tokens
 -- Returns what was inserted; a row that was there already is NOT returned.
-INSERT INTO token (day, {token_fields})
-SELECT day, {token_fields}
-FROM json_to_recordset($1::json) AS offered (day date, {token_definitions})
-ON CONFLICT (mint, day) DO NOTHING
+INSERT INTO token (period, {token_fields})
+SELECT period, {token_fields}
+FROM json_to_recordset($1::json) AS offered (period integer, {token_definitions})
+ON CONFLICT DO NOTHING
 RETURNING mint, id;
 
--- name: write_changes
+-- name: write_token_stats
+-- The journal and the rows for readers in one statement. Of each change only what differs from
+-- the row is kept: NULL is "unchanged". Packs are cut where their tokens' bytes, by running sum,
+-- exceed {pack_bytes}; {token_bytes} are what a token takes beside its values.
+WITH change AS MATERIALIZED (
+    SELECT sent.token_id, sent.version, {observed_at} AS observed_at, {differences}
+    FROM ROWS FROM (
+        json_to_recordset($1::json) AS ({definitions}),
+        unnest($2::integer[]), unnest($3::bigint[]), unnest($4::double precision[])
+    ) AS sent ({fields}, token_id, version, observed_at)
+    LEFT JOIN token_stats AS known ON known.token_id = sent.token_id
+    WHERE known.version IS NULL OR known.version < sent.version
+), news AS (
+    SELECT *, version >> 31 AS era, sum({token_bytes} + {packed_bytes})
+        OVER (PARTITION BY version >> 31 ORDER BY token_id) / {pack_bytes} AS pack
+    FROM change WHERE num_nonnulls({fields}) > 0
+), journal AS (
+    INSERT INTO token_journal_{side} (era, token_ids, versions, observed_at, {fields})
+    SELECT era, array_agg(token_id), array_agg((version - (era << 31))::integer),
+        array_agg(observed_at), {packed}
+    FROM news GROUP BY era, pack
+)
+INSERT INTO token_stats AS stored (token_id, version, observed_at, {fields})
+SELECT token_id, version, observed_at, {fields} FROM news ORDER BY token_id
+ON CONFLICT (token_id) DO UPDATE SET
+    version = excluded.version,
+    observed_at = greatest(excluded.observed_at, stored.observed_at),
+    {assignments};
+
+-- name: write_token_profile
 -- NULL means unchanged. Rows that are newer already, or equal, are left out before they are
--- touched: the conflict clause alone would lock, and so write, every one of them. It is there
--- for rows that somebody else changed meanwhile.
-INSERT INTO {table} AS stored (token_id, version, observed_at, {fields})
-SELECT change.token_id, change.version, change.observed_at, {change_fields}
-FROM json_to_recordset($1::json) AS change
-    (token_id integer, version bigint, observed_at double precision, {definitions})
-LEFT JOIN {table} AS known ON known.token_id = change.token_id
+-- touched: the conflict clause alone would lock, and so write, every one of them.
+INSERT INTO token_profile AS stored (token_id, version, observed_at, {fields})
+SELECT change.token_id, change.version, floor(change.observed_at), {change_fields}
+FROM ROWS FROM (
+    json_to_recordset($1::json) AS ({definitions}),
+    unnest($2::integer[]), unnest($3::bigint[]), unnest($4::double precision[])
+) AS change ({fields}, token_id, version, observed_at)
+LEFT JOIN token_profile AS known ON known.token_id = change.token_id
 WHERE known.token_id IS NULL
     OR (known.version < change.version AND ({known_fields}) IS DISTINCT FROM ({known_merged}))
 ORDER BY change.token_id
 ON CONFLICT (token_id) DO UPDATE SET
     version = excluded.version,
     observed_at = greatest(excluded.observed_at, stored.observed_at),
-    {assignments}
-WHERE stored.version < excluded.version;
+    {assignments};
+
+-- name: rebuild_stats
+-- Exact: whatever is in the rows of readers is in the journal.
+SET LOCAL enable_seqscan = on;
+SET LOCAL enable_hashjoin = on;
+SET LOCAL work_mem = '64MB';
+DELETE FROM token_stats;
+INSERT INTO token_stats (token_id, version, observed_at, {stats_fields})
+SELECT token_id, version, observed_at, {stats_fields} FROM token_stats_folded ORDER BY token_id;
+INSERT INTO token_stats_mark VALUES (true);
+
+-- name: persistence
+SELECT relname, relpersistence = 'p' FROM pg_class
+WHERE oid IN (to_regclass('token_stats'), to_regclass('token_stats_mark'));
+
+-- name: overdue_partitions
+-- Partitions whose every token is off the feed, or has been cold for long enough, oldest first.
+SELECT partition, period
+FROM (
+    SELECT inhrelid::regclass::text AS partition,
+        substring(pg_get_expr(relpartbound, pg_class.oid) FROM 'FROM \(''?(-?\d+)')::integer AS period
+    FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = to_regclass('token')
+) AS each
+WHERE period BETWEEN 0 AND $1::integer OR period BETWEEN $2::integer AND -1
+ORDER BY period < 0, abs(period)
+LIMIT $3::integer;
+
+-- name: partition_of
+SELECT inhrelid FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = to_regclass('token') AND relname = 'token_cold_' || -($1::integer);
+
+-- name: forget_values
+-- What goes with the partitions; bonded tokens of the feed's partitions stay, in the cold.
+DELETE FROM token_stats USING token
+WHERE token.id = token_id AND token.period = ANY ($1::integer[])
+    AND (token.period < 0 OR status IS DISTINCT FROM 2);
+
+-- name: keep_bonded
+INSERT INTO token (id, period, {token_fields})
+SELECT token.id, $2::integer, {token_fields_of_token}
+FROM token JOIN token_stats AS stats ON stats.token_id = token.id
+WHERE token.period = ANY ($1::integer[]) AND token.period >= 0 AND stats.status = 2;
+
+-- name: forget_profiles
+DELETE FROM token_profile USING token
+WHERE token.id = token_id AND token.period = ANY ($1::integer[])
+    AND NOT EXISTS (SELECT FROM token_stats AS stats WHERE stats.token_id = token.id AND status = 2);
+
+-- name: journal_sizes
+SELECT side, snapshot_bytes, pg_relation_size('token_journal_a'), pg_relation_size('token_journal_b')
+FROM token_journal_state;
+
+-- name: forget_orphans
+-- Values of tokens that are gone: no snapshot carries them on.
+DELETE FROM token_stats WHERE token_id NOT IN (SELECT id FROM token);
+
+-- name: write_snapshot
+INSERT INTO token_journal_{side} (era, token_ids, versions, observed_at, {fields})
+SELECT era, array_agg(token_id), array_agg((version - (era << 31))::integer),
+    array_agg(observed_at), {packed}
+FROM (
+    SELECT *, version >> 31 AS era, sum({token_bytes} + {packed_bytes})
+        OVER (PARTITION BY version >> 31 ORDER BY token_id) / {pack_bytes} AS pack
+    FROM token_stats
+) AS news
+GROUP BY era, pack;
+
+-- name: switch_journal
+UPDATE token_journal_state
+SET side = '{side}', snapshot_bytes = pg_relation_size('token_journal_{side}');
+
+-- name: empty_journal
+TRUNCATE token_journal_{side};
 
 -- name: begin_load
--- The one query that reads whole days, for which the planner gets its usual means back.
+-- The one query that reads everything, for which the planner gets its usual means back.
 BEGIN READ ONLY;
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
@@ -124,28 +248,13 @@ SET LOCAL enable_mergejoin = on;
 SELECT {wal_position};
 
 -- name: load_tokens
--- `lifecycle.is_retained` in SQL, in two parts, so that whole days need no reading: of the days
--- before $5 only bonded tokens can still be retained, and those are few. $1 is now, $2 and $3
--- the seconds that a new and a bonded token stay, $4 the limit.
-SELECT {reading_list}
-FROM (
-    SELECT token.* FROM token
-    LEFT JOIN token_stats AS known ON known.token_id = token.id
-    WHERE token.day >= $5::date AND (
-        (known.status IS DISTINCT FROM 2
-            AND $1::double precision - token.first_seen_at < $2::double precision)
-        OR (known.status = 2
-            AND $1 - coalesce(known.status_changed_at, token.first_seen_at)
-                < $3::double precision)
-    )
-    UNION ALL
-    SELECT token.* FROM token
-    JOIN token_stats AS known ON known.token_id = token.id
-    WHERE token.day < $5 AND known.status = 2 AND $1 - known.status_changed_at < $3
-) AS token
-LEFT JOIN token_stats AS stats ON stats.token_id = token.id
-LEFT JOIN token_profile AS profile ON profile.token_id = token.id
-ORDER BY token.first_seen_at DESC, token.id DESC
+-- `lifecycle.is_retained` in SQL. $1 is now, $2 and $3 the seconds that a new and a bonded token
+-- stay, $4 the limit.
+SELECT {reading_list} FROM token_now
+WHERE (status <> 2 AND $1::double precision - first_seen_at < $2::double precision)
+    OR (status = 2
+        AND $1 - coalesce(status_changed_at, first_seen_at) < $3::double precision)
+ORDER BY first_seen_at DESC, id DESC
 LIMIT $4::integer;
 
 -- name: server_settings
@@ -155,3 +264,44 @@ FROM pg_settings WHERE name = ANY ($1::text[]);
 
 -- name: schema_rights
 SELECT has_schema_privilege(current_schema(), 'CREATE');
+
+-- name: checkpoints_in_bgwriter
+SELECT checkpoints_timed, checkpoints_req, buffers_checkpoint FROM pg_stat_bgwriter;
+
+-- name: checkpoints_in_checkpointer
+SELECT num_timed, num_requested, buffers_written FROM pg_stat_checkpointer;
+
+-- name: wal_counters
+-- First whether wal_position_and_redo may be asked: privileges are checked before a CASE is.
+SELECT
+    has_function_privilege('pg_current_wal_insert_lsn()', 'execute')
+        AND has_function_privilege('pg_control_checkpoint()', 'execute')
+        AND NOT pg_is_in_recovery(),
+    wal_bytes,
+    wal_fpi,
+    extract(epoch FROM current_setting('checkpoint_timeout')::interval),
+    pg_size_bytes(current_setting('max_wal_size')),
+    current_setting('checkpoint_completion_target')::double precision
+FROM pg_stat_wal;
+
+-- name: wal_position_and_redo
+SELECT
+    pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
+    pg_wal_lsn_diff(redo_lsn, '0/0')::bigint
+FROM pg_control_checkpoint();
+
+-- name: statistics_age
+SELECT extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time()))
+FROM pg_stat_wal;
+
+-- name: hot_table_statistics
+SELECT n_live_tup, n_dead_tup, n_tup_upd, n_tup_hot_upd, pg_total_relation_size(relid)
+FROM pg_stat_user_tables WHERE schemaname = current_schema() AND relname = 'token_stats';
+
+-- name: own_backends_wal
+-- The newest connection of each component: an older one is about to end.
+SELECT DISTINCT ON (application_name) application_name, pid, wal_bytes, wal_fpi
+FROM pg_stat_activity, LATERAL pg_stat_get_backend_wal(pid)
+WHERE application_name IN ('token-discovery:ingest', 'token-discovery:sync')
+    AND datname = current_database() AND usename = current_user
+ORDER BY application_name, backend_start DESC;

@@ -5,9 +5,9 @@ Used in a worker thread, by one call at a time.
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 
@@ -30,7 +30,7 @@ class Session:
     queries: Mapping[str, str]
     backend: tuple[int, datetime]  # process id and start: names the session on its server
     wire: socket.socket  # a second handle on the connection's socket, see `cut`
-    partitions: set[date] = Factory(set)  # days whose partition this session has seen
+    partitions: set[int] = Factory(set)  # periods whose partition this session has seen
 
     def read(self, name: str, *parameters: object) -> list[Record]:
         """Every record of one query."""
@@ -57,14 +57,11 @@ class Session:
     def transaction(self, begin: str) -> Iterator["Transaction"]:
         """Commit what the body sends; if it raises, the connection rolls it back."""
         transaction = Transaction(session=self)
-        transaction.wal_start = self._position(begin)
+        wal_start, *transaction.state = self.script(self.queries[begin]) or (0,)
         yield transaction
-        transaction.wal_bytes = self._position("commit") - transaction.wal_start
+        (wal_end,) = self.script(self.queries["commit"]) or (0,)
+        transaction.wal_bytes = wal_end - wal_start
         transaction.seconds = perf_counter() - transaction.started
-
-    def _position(self, name: str) -> int:
-        record = self.script(self.queries[name])
-        return int(record[0]) if record else 0
 
     def cut(self) -> None:
         """End the connection from another thread: whoever waits for it gets an error at once.
@@ -91,7 +88,7 @@ class Transaction:
     started: float = Factory(perf_counter)
     rows: int = field(default=0, init=False)
     statements: int = field(default=0, init=False)
-    wal_start: int = field(default=0, init=False)
+    state: Sequence[Any] = field(default=(), init=False)  # what its begin told beside that
     wal_bytes: int = field(default=0, init=False)  # also what others wrote meanwhile
     seconds: float = field(default=0.0, init=False)
 
@@ -99,8 +96,12 @@ class Transaction:
         """Send one statement that writes, and count it and its rows."""
         cursor = self.session.execute(name, *parameters)
         self.statements += 1
-        self.rows += cursor.rowcount
+        self.rows += max(cursor.rowcount, 0)  # -1 where there is nothing to count
         return cursor
+
+    def lock_stats(self) -> None:
+        """Make a transaction of another kind one that may write values."""
+        _, *self.state = self.session.script(self.session.queries["lock_stats"]) or (0,)
 
     def receipt(self) -> WriteReceipt:
         """What the transaction cost; final once it is committed."""
@@ -112,7 +113,9 @@ class Transaction:
         )
 
 
-def open_session(connect_with: Mapping[str, Any], statement_timeout_seconds: float) -> Session:
+def open_session(
+    connect_with: Mapping[str, Any], statement_timeout_seconds: float, dead_band: float
+) -> Session:
     """Connect and set the session's bounds; a lock is waited for half as long as a statement."""
     connection = psycopg.connect(autocommit=True, cursor_factory=psycopg.RawCursor, **connect_with)
     try:
@@ -124,7 +127,7 @@ def open_session(connect_with: Mapping[str, Any], statement_timeout_seconds: flo
         _check_version(version)
         return Session(
             connection=connection,
-            queries=session_queries(reads_wal_position=reads_wal_position),
+            queries=session_queries(reads_wal_position=reads_wal_position, dead_band=dead_band),
             backend=(process, started_at),
             wire=socket.socket(fileno=os.dup(connection.fileno())),
         )

@@ -1,6 +1,6 @@
 """`TokenStore` on PostgreSQL 14 to 18.
 
-    ingest  ->  insert, find         sync  ->  write, load, find
+    ingest  ->  insert, find         sync  ->  write, load, find, retain
 
 Each of the two has a store, and so a connection, of its own; `application_name` tells which.
 """
@@ -13,11 +13,13 @@ from attrs import define, field
 
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
-from store import TokenChange, WriteReceipt
+from store import ServerPulse, TokenChange, WriteReceipt
 from store.ledger import Ledger
-from store.postgres import statements
+from store.postgres import statements, upkeep
+from store.postgres.checkpoints import read_pulse
 from store.postgres.connection import Connection, Offload, PostgresSettings
 from store.postgres.migrating import migrate
+from store.postgres.session import Session
 
 
 @define(eq=False)
@@ -39,7 +41,11 @@ class PostgresStore:
 
     async def open(self) -> None:
         """Connect and bring the schema up to date; harmless when already open."""
-        await self._connection.run(migrate)
+        await self._connection.run(self._prepare)
+
+    def _prepare(self, session: Session) -> None:
+        migrate(session)
+        upkeep.make_whole(session, stats_logged=self.settings.stats_logged)
 
     async def insert(self, tokens: Sequence[Token]) -> Sequence[Token]:
         """Write the tokens that are not there yet, in one commit; see `TokenStore.insert`."""
@@ -68,6 +74,20 @@ class PostgresStore:
     async def load(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         """The newest `limit` tokens that are retained at `now`, newest first."""
         return await self._connection.run(partial(statements.load_tokens, now=now, limit=limit))
+
+    async def pulse(self) -> ServerPulse:
+        """How the server's checkpoints and WAL stand; booked where the server tells whose it is."""
+        pulse = await self._connection.run(read_pulse)
+        self.ledger.note_pulse(pulse)
+        return pulse
+
+    async def retain(self, now: UnixSeconds) -> WriteReceipt:
+        """Give up what is kept no longer; see `TokenStore.retain`."""
+        receipt = await self._connection.run(
+            partial(upkeep.retain, now=now, cold_days=self.settings.cold_days)
+        )
+        self.ledger.book(self.component, receipt)
+        return receipt
 
     async def close(self) -> None:
         """Disconnect; harmless when already closed."""

@@ -27,37 +27,38 @@ SCHEMA_NUMBERS = count(1)
 SESSIONS = """SELECT pid FROM pg_stat_activity
 WHERE application_name LIKE 'token-discovery:%%' AND datname = current_database()"""
 
-# One value of every field that can be written after birth; odd ones, that show any rounding.
+# One value of every field that can be written after birth, as it is kept; odd ones, that show
+# any further rounding.
 ODD_VALUES: Mapping[str, Value] = {
     "status": int(Status.GRADUATING),
     "previous_status": int(Status.NEW),
-    "status_changed_at": 1_760_000_001.123457,
+    "status_changed_at": 1_760_000_001.0,
     "silent": True,
     "pool_address": "5Q544fKrFoe6tsEbD7S8EmxGTJYAKtTVhAW5Q5pge4j1",
     "pool_type": "raydium-cpmm",
-    "pool_created_at": 1_760_000_002.000001,
+    "pool_created_at": 3_000_000_002.0,
     "bonding_curve_progress": 99.99,
-    "sol_raised": 0.1 + 0.2,
+    "sol_raised": 0.333333,
     "sol_to_graduate": 1e-9,
-    "market_cap_sol": 410.8123456789012,
-    "market_cap_usd": 123_456_789.123_456_78,
-    "price_usd": 4.9e-324,
-    "price_change_24h": -99.999_999_9,
-    "liquidity_usd": 1.797_693_134_862_315_7e308,
+    "market_cap_sol": 410.812,
+    "market_cap_usd": 123_457_000.0,
+    "price_usd": 1.23457e-37,
+    "price_change_24h": -99.9999,
+    "liquidity_usd": 3.39999e38,
     "volume_24h": 0.0,
     "volume_change_24h": -0.01,
-    "volume_24h_sol": 3.3333333333333335,
+    "volume_24h_sol": 3.33333,
     "tx_count_24h": 2**31 - 1,
     "buys_24h": 0,
     "sells_24h": -(2**31),
     "unique_traders_24h": 1,
-    "last_trade_at": 1_760_000_003.25,
+    "last_trade_at": 3_725_320_447.0,
     "holder_count": 3,
-    "hot_score": -13.1234567890123456,
+    "hot_score": 33_561.1234,
     "watcher_count": 7,
     "image_url": "data:image/png;base64,iVBORw0KGgo=",
     "logo_uri": "",
-    "description": "牛 'quoted' \"double\" \\ back {brace} %s $1 \n\t 🚀 \u2028",
+    "description": "牛 'quoted' \"double\" \\ back {brace} %s $1 \n\t 🚀 \u2028 null",
     "twitter": "https://x.com/a?b=c&d",
     "telegram": " leading and trailing ",
     "website": "x" * 20_000,
@@ -95,7 +96,7 @@ def full_token(number: int) -> Token:
         total_supply="1000000000000000",
         freeze_revoked=True,
         mint_renounced=False,
-        last_updated_at=after(60.5),
+        last_updated_at=after(60),
         **with_statuses(ODD_VALUES),
     )
 
@@ -160,12 +161,16 @@ def memory_world() -> StoreWorld:
 
 
 def postgres_world(
-    url: str, statement_timeout_seconds: float = 10.0, ledger: Ledger | None = None
+    url: str,
+    statement_timeout_seconds: float = 10.0,
+    ledger: Ledger | None = None,
+    **more: Any,
 ) -> StoreWorld:
     settings = PostgresSettings(
         url=url,
         connect_timeout_seconds=2.0,
         statement_timeout_seconds=statement_timeout_seconds,
+        **more,
     )
     booked_in = ledger or Ledger(clock=wall_clock)
 

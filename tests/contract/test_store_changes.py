@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from domain.errors import RowsRefused
-from domain.token import UPDATE_FIELDS, Status, Token
+from domain.token import FIELDS, UPDATE_FIELDS, Status, Token
 from domain.values import Mint, Value
 from store.bisection import write_around_refusals
 from tests.contract.store_world import (
@@ -40,6 +40,8 @@ async def test_a_change_of_one_field_changes_no_other(world: StoreWorld, name: s
     new = new_values[type(ODD_VALUES[name])]
     if name in ("status", "previous_status"):
         new = int(Status.BONDED)
+    if FIELDS[name].is_time:
+        new = after(7.0)
     await store.write([a_change(token, 100, **{name: new})])
     expected = attrs.evolve(token, last_updated_at=after(100), **with_statuses({name: new}))
     assert expected == await found(store, token.mint)
@@ -150,6 +152,8 @@ REFUSED_VALUES: list[Any] = [
     pytest.param("volume_24h", 10**400, id="volume_24h-googols"),
     ("liquidity_usd", "12.5"),
     ("hot_score", True),
+    ("volume_24h_sol", 3.5e38),
+    ("last_trade_at", 1e12),
     ("silent", 1),
     ("status", 3),
     ("status", -1),

@@ -14,7 +14,7 @@ import trio
 
 from domain.errors import BadConfiguration, StoreUnavailable
 from store import TokenStore
-from store.columns import day_of
+from store.columns import period_of
 from store.postgres import PostgresStore
 from tests.conftest import PostgresFactory
 from tests.contract.store_world import (
@@ -261,7 +261,7 @@ async def test_two_stores_that_need_the_same_new_partitions_never_deadlock(
     assert await asked(url_of(server_world), "SELECT count(*) FROM token") == [(20,)]
 
 
-async def test_a_new_day_does_not_wait_for_readers(newest_server_world: StoreWorld) -> None:
+async def test_new_partitions_do_not_wait_for_readers(newest_server_world: StoreWorld) -> None:
     store, _ = await newest_server_world.stored(a_token(1))
     with psycopg.connect(url_of(newest_server_world)) as reader:
         reader.execute("SELECT * FROM token").fetchall()  # and stays in its transaction
@@ -272,8 +272,8 @@ async def test_a_new_day_does_not_wait_for_readers(newest_server_world: StoreWor
 
 async def test_a_dropped_partition_is_made_again(newest_server_world: StoreWorld) -> None:
     store, (token,) = await newest_server_world.stored(a_token(1))
-    day = day_of(token.first_seen_at)
-    await asked(url_of(newest_server_world), f"DROP TABLE token_{day:%Y%m%d}")
+    period = period_of(token.first_seen_at)
+    await asked(url_of(newest_server_world), f"DROP TABLE token_{period}")
     with pytest.raises(StoreUnavailable):
         await store.insert([a_token(2)])
     assert len(await store.insert([a_token(2)])) == 1

@@ -140,5 +140,6 @@ def operations() -> Operations:
         actors=dict,
         writes=dict,
         checkpoints=dict,
+        governor=dict,
         metrics=bytes,
     )

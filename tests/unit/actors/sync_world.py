@@ -5,8 +5,9 @@ from typing import Any
 import attrs
 from attrs import Factory, define, field
 
-from actors.sync import Sync, SyncDoors, SyncInboxes
-from config.settings import SyncSettings
+from actors.sync import Sync, SyncDoors, SyncInboxes, SyncPace
+from config.settings import StalenessSettings, SyncSettings
+from domain.governor import Governor
 from domain.messages import (
     ActivityChange,
     SyncMessage,
@@ -19,6 +20,7 @@ from domain.messages import (
 from domain.table import TokenTable
 from domain.token import Token
 from domain.values import Mint, Value
+from store.checkpoints import CheckpointWatch
 from supervision.mailbox import Mailbox
 from supervision.periodic import Activity
 from tests.unit.actors.world import (
@@ -29,9 +31,11 @@ from tests.unit.actors.world import (
     Servers,
     TimedStore,
     at,
+    clock,
     environment,
     mint,
 )
+from wiring.children import governor_plan
 from wiring.mailboxes import Mailboxes
 
 TOKENS = 1000
@@ -41,14 +45,21 @@ def _store(world: "SyncWorld") -> TimedStore:
     return world.servers.store()
 
 
+def _pace(world: "SyncWorld") -> SyncPace:
+    plan = governor_plan(attrs.evolve(SETTINGS, sync=world.settings, staleness=world.staleness))
+    return SyncPace(governor=Governor(plan), watch=CheckpointWatch(clock))
+
+
 @define
 class SyncWorld:
     """What stands around a sync, and outlives it."""
 
     servers: Servers = Factory(Servers)
     settings: SyncSettings = SETTINGS.sync
+    staleness: StalenessSettings = SETTINGS.staleness
     limit: int = TOKENS
     store: TimedStore = field(default=Factory(_store, takes_self=True))
+    pace: SyncPace = field(default=Factory(_pace, takes_self=True))
     messages: Mailbox[SyncMessage] = Factory(lambda: Mailboxes(TOKENS).updates)
     control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
     activity: Activity = Factory(Activity)
@@ -64,6 +75,7 @@ class SyncWorld:
             ),
             doors=SyncDoors(store=self.store, buffer=self.servers.buffer),
             table=TokenTable(self.limit),
+            pace=self.pace,
             settings=self.settings,
             environment=attrs.evolve(environment(self.log), readiness=self.conditions),
             publications={"gateway": self.published, "market-data": self.market_data},

@@ -38,11 +38,10 @@ def take(into: TokenTable, *updates: TokenUpdated) -> None:
 
 
 def flush(from_table: TokenTable, known: Mint = MINT) -> dict[str, Value]:
-    """As sync does; what it writes."""
+    """As sync does; what it gives to the store."""
     held = {name: value for name, (value, _) in from_table.unflushed.get(known, {}).items()}
-    written = from_table.unstored(known, held)
-    from_table.note_flushed(known, held, UnixSeconds(BIRTH + 100))
-    return written
+    from_table.note_left(known, held)
+    return held
 
 
 # News.
@@ -125,7 +124,7 @@ def test_old_news_of_status_does_not_touch_a_token_that_is_further() -> None:
     assert early.published[MINT] == evolve(
         bonded, holder_count=3, last_updated_at=UnixSeconds(BIRTH + 50)
     )
-    assert flush(early) == {"holder_count": 3}
+    assert flush(early)["status"] == 1  # which the store passes over, as it is no news
 
 
 def test_token_is_admitted_once() -> None:
@@ -153,19 +152,12 @@ def test_spooled_token_that_postgres_had_known_all_along_is_shown_as_stored() ->
 # Flushing.
 
 
-def test_what_postgres_holds_is_not_written() -> None:
-    known = table(stored_token(holder_count=7))
-    take(known, update(1, holder_count=8))
-    take(known, update(2, holder_count=7))
-    assert flush(known) == {}
-
-
 def test_flushed_values_are_unflushed_no_more() -> None:
     known = table(stored_token())
     take(known, update(1, holder_count=8, price_usd=0.0))
     assert flush(known) == {"holder_count": 8, "price_usd": 0.0}
     assert known.unflushed == {}
-    assert known.published == known.stored | {MINT: known.published[MINT]}
+    assert known.published[MINT].holder_count == 8
 
 
 def test_update_that_comes_during_a_flush_stays_unflushed() -> None:
@@ -173,15 +165,36 @@ def test_update_that_comes_during_a_flush_stays_unflushed() -> None:
     known = table(stored_token())
     take(known, update(1, holder_count=8, price_usd=1.0))
     take(known, update(2, holder_count=9))
-    known.note_flushed(MINT, {"holder_count": 8, "price_usd": 1.0}, UnixSeconds(BIRTH + 1))
+    known.note_left(MINT, {"holder_count": 8, "price_usd": 1.0})
     assert known.unflushed == {MINT: {"holder_count": (9, BIRTH + 2)}}
 
 
-def test_refused_values_are_neither_stored_nor_unflushed() -> None:
+def test_only_tokens_that_are_spooled_are_held_for_the_spool() -> None:
+    known = table(token(1), token(2), stored_token(3))
+    assert known.spooled.keys() == {mint(1), mint(2)}
+    known.admit(stored_token(1))
+    assert known.spooled.keys() == {mint(2)}
+
+
+# Precision.
+
+
+def test_what_is_published_is_what_postgres_keeps() -> None:
     known = table(stored_token())
-    take(known, update(1, holder_count=8))
-    known.note_left(MINT, {"holder_count": 8})
-    assert (known.unflushed, known.stored[MINT].holder_count) == ({}, None)
+    take(known, update(1, price_usd=0.123456789, hot_score=33561.123449, last_trade_at=BIRTH + 0.9))
+    shown = known.published[MINT]
+    assert (shown.price_usd, shown.hot_score, shown.last_trade_at) == (0.123457, 33561.1234, BIRTH)
+    assert flush(known) == {"price_usd": 0.123457, "hot_score": 33561.1234, "last_trade_at": BIRTH}
+
+
+def test_difference_that_is_only_rounding_is_no_news() -> None:
+    known = table(stored_token(price_usd=0.123457))
+    assert known.news([update(1, price_usd=0.1234569)]) == {}
+
+
+def test_spooled_token_is_rounded_as_it_will_be_stored() -> None:
+    known = table(token(sol_raised=1.23456789))
+    assert known.published[MINT].sol_raised == known.spooled[MINT].sol_raised == 1.23457
 
 
 names = st.sampled_from(["holder_count", "buys_24h", "hot_score"])
@@ -210,7 +223,7 @@ def test_no_flush_ever_loses_a_newer_value(script: list[tuple[str, str, int]]) -
             read = {n: value for n, (value, _) in known.unflushed.get(MINT, {}).items()}
         else:
             postgres |= read
-            known.note_flushed(MINT, read, UnixSeconds(BIRTH + after))
+            known.note_left(MINT, read)
             read = {}
         held = {n: value for n, (value, _) in known.unflushed.get(MINT, {}).items()}
         shown = {n: getattr(known.published[MINT], n) for n in last}

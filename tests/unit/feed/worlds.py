@@ -12,7 +12,7 @@ from attrs import Factory, define
 from structlog.testing import LogCapture
 
 from actors.gateway import Gateway, GatewayOutboxes
-from domain.messages import GatewayMessage, RosterWanted, TokenPublished
+from domain.messages import GatewayMessage, GovernorSet, RosterWanted, TokenPublished
 from domain.token import Token
 from domain.values import UnixSeconds
 from feed import FeedSettings, Operations
@@ -30,6 +30,7 @@ SETTINGS = FeedSettings(
     client_queue_bytes=100_000,
     send_timeout_seconds=5.0,
     request_timeout_seconds=5.0,
+    control_token="",
     tokens=1000,
     half_life_seconds=1800.0,
 )
@@ -57,6 +58,7 @@ class World:
     inbox: Mailbox[GatewayMessage]
     roster: Mailbox[RosterWanted]
     presences: Mailbox[Any]
+    governor: Mailbox[GovernorSet]
     conditions: Conditions
     gateway: Gateway
 
@@ -84,6 +86,7 @@ def make_world(**changes: Any) -> World:
     inbox = Mailbox[GatewayMessage]("gateway", capacity=100)
     roster = Mailbox[RosterWanted]("sync", capacity=100)
     presences = Mailbox[Any]("activity", capacity=1000)
+    governor = Mailbox[GovernorSet]("sync control", capacity=10)
     conditions = Conditions()
     started_at = trio.current_time()  # the real clock starts anywhere
     operations = Operations(
@@ -91,6 +94,7 @@ def make_world(**changes: Any) -> World:
         actors=lambda: {"of": "actors"},
         writes=lambda: {"of": "writes"},
         checkpoints=lambda: {"of": "checkpoints"},
+        governor=lambda: {"of": "governor"},
         metrics=lambda: b"up 1\n",
     )
     environment = Environment(
@@ -104,10 +108,15 @@ def make_world(**changes: Any) -> World:
         settings=attrs.evolve(SETTINGS, **changes),
         operations=operations,
         environment=environment,
-        outboxes=GatewayOutboxes(roster=roster, presences=presences),
+        outboxes=GatewayOutboxes(roster=roster, presences=presences, governor=governor),
     )
     return World(
-        inbox=inbox, roster=roster, presences=presences, conditions=conditions, gateway=gateway
+        inbox=inbox,
+        roster=roster,
+        presences=presences,
+        governor=governor,
+        conditions=conditions,
+        gateway=gateway,
     )
 
 

@@ -1,6 +1,5 @@
 """Every field of a token has one place, one type, and one value back."""
 
-from datetime import date
 from typing import Any
 
 import pytest
@@ -8,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import RowsRefused
+from domain.precision import kept
 from domain.token import FIELDS, IDENTITY_FIELDS, UPDATE_FIELDS, Status, Token
-from domain.values import Mint, UnixSeconds
+from domain.values import Mint, UnixSeconds, Value
 from store.columns import (
     BIRTH_FIELDS,
     CHANGE_TABLES,
@@ -19,10 +19,11 @@ from store.columns import (
     TOKEN_FIELDS,
     Kind,
     born,
-    day_of,
+    difference,
     first_of_each,
+    fits,
     later_values,
-    merged,
+    period_of,
     stored_value,
     token_from_record,
     token_row,
@@ -50,7 +51,7 @@ def test_kinds_follow_from_the_annotations_of_the_domain() -> None:
     assert [KINDS[name] for name in names] == [
         Kind.TEXT,
         Kind.NUMBER,
-        Kind.NUMBER,
+        Kind.PRECISE,
         Kind.INTEGER,
         Kind.FLAG,
         Kind.STATUS,
@@ -63,7 +64,7 @@ def test_a_token_as_it_is_born_needs_one_row_only() -> None:
     newborn = token(bonding_curve_progress=0.0, pool_type="pumpfun", sol_raised=0.0)
     assert later_values(newborn) == {}
     assert token_row(newborn) == {
-        "day": "2025-10-09",
+        "period": 244_444,
         "mint": "m",
         "first_seen_at": 1.76e9,
         "bonding_curve_progress": 0.0,
@@ -91,28 +92,24 @@ def test_the_first_of_each_mint_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "day"),
-    [
-        (1_759_967_999.999, date(2025, 10, 8)),
-        (1_759_968_000.0, date(2025, 10, 9)),
-        (1_577_836_800.0, date(2020, 1, 1)),
-    ],
+    ("moment", "period"),
+    [(1_759_968_000.0 - 0.001, 244_439), (1_759_968_000.0, 244_440), (1_577_836_800.0, 219_144)],
 )
-def test_days_change_at_midnight_utc(moment: float, day: date) -> None:
-    assert day_of(UnixSeconds(moment)) == day
+def test_periods_are_two_hours_from_midnight_utc(moment: float, period: int) -> None:
+    assert period_of(UnixSeconds(moment)) == period
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
-def test_every_moment_has_a_day_or_is_refused(moment: float) -> None:
+def test_every_moment_has_a_period_or_is_refused(moment: float) -> None:
     try:
-        day = day_of(UnixSeconds(moment))
+        period = period_of(UnixSeconds(moment))
     except RowsRefused:
         return
-    assert date(2020, 1, 1) <= day <= date(2099, 12, 31)
+    assert 219_144 <= period < 520_000
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_finite_number_is_kept_as_it_is(value: float) -> None:
+@given(st.floats(-1e38, 1e38).map(lambda value: kept("price_usd", value)))
+def test_a_number_is_kept_as_domain_precision_has_it(value: Value) -> None:
     assert stored_value("price_usd", value) == value
 
 
@@ -145,6 +142,38 @@ def test_a_record_becomes_a_token() -> None:
     assert token_from_record(record) == expected
 
 
-def test_a_status_merges_to_the_greater_and_all_else_to_the_newer() -> None:
-    assert merged("status", "new", "old") == "greatest(new.status, old.status)"
-    assert merged("price_usd", "new", "old") == "coalesce(new.price_usd, old.price_usd)"
+def test_only_what_differs_is_kept_of_a_change() -> None:
+    assert (
+        difference("holder_count", "new", "old", 0) == "nullif(new.holder_count, old.holder_count)"
+    )
+    assert difference("status", "new", "old", 0) == (
+        "CASE WHEN old.status IS NULL OR new.status > old.status THEN new.status END"
+    )
+
+
+def test_a_dead_band_is_for_numbers_only() -> None:
+    assert "* 0.01" in difference("price_usd", "new", "old", 0.01)
+    for name in ("holder_count", "hot_score", "last_trade_at", "silent", "status"):
+        assert difference(name, "new", "old", 0.01) == difference(name, "new", "old", 0)
+
+
+def test_values_go_as_they_are_when_their_types_are_the_columns() -> None:
+    assert fits("price_usd", (1.5, 2))
+    assert fits("holder_count", (1, 2))
+    assert fits("twitter", ("t",))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("holder_count", 5.0),
+        ("holder_count", True),
+        ("silent", 1),
+        ("price_usd", "1.5"),
+        ("price_usd", True),
+        ("twitter", 5),
+        ("status", 1),
+    ],
+)
+def test_values_of_other_types_are_looked_at_closely(name: str, value: Value) -> None:
+    assert not fits(name, (value,))

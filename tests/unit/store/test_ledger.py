@@ -1,11 +1,13 @@
 """The ledger adds up by component and hour, and forgets after 48 hours."""
 
+import attrs
 import orjson
 from attrs import define
 
 from domain.values import UnixSeconds
-from store import WriteReceipt
+from store import BackendWal, ServerPulse, WriteReceipt
 from store.ledger import HOURS_KEPT, Ledger
+from store.memory import UNTROUBLED
 
 HOUR = 3600
 START = UnixSeconds(1_760_000_000.0)
@@ -30,12 +32,14 @@ def test_commits_add_up_by_component() -> None:
     ledger = Ledger(clock=Clock())
     for component, rows in (("sync", 10), ("ingest", 1), ("sync", 5)):
         ledger.book(component, receipt(rows))
-    expected = {
+    expected: dict[str, dict[str, object]] = {
         "ingest": {"commits": 1, "statements": 1, "rows": 1, "walBytes": 100, "seconds": 0.25},
         "sync": {"commits": 2, "statements": 2, "rows": 15, "walBytes": 1500, "seconds": 0.5},
     }
-    hour = {"hour": "2025-10-09T08:00:00Z", "components": expected}
-    assert ledger.snapshot() == {"totals": expected, "hours": [hour]}
+    for account in expected.values():
+        account |= {"ownWalBytes": None, "fullPageImages": None}  # no server has told
+    hour = {"hour": "2025-10-09T08:00:00Z", "components": expected, "server": None}
+    assert ledger.snapshot() == {"totals": expected, "server": None, "hours": [hour]}
 
 
 def test_each_hour_has_its_own_account_newest_first() -> None:
@@ -67,3 +71,37 @@ def test_the_snapshot_is_json() -> None:
     ledger = Ledger(clock=Clock())
     ledger.book("sync", receipt(1))
     assert ledger.snapshot() == orjson.loads(orjson.dumps(ledger.snapshot()))
+
+
+def pulse(wal_bytes: int, images: int, *own: BackendWal) -> ServerPulse:
+    return attrs.evolve(UNTROUBLED, wal_bytes=wal_bytes, full_page_images=images, own=own)
+
+
+def backend(number: int, wal_bytes: int, images: int) -> BackendWal:
+    return BackendWal(
+        component="sync", backend=number, wal_bytes=wal_bytes, full_page_images=images
+    )
+
+
+def test_page_images_of_the_whole_server_are_told_as_an_upper_bound() -> None:
+    clock = Clock()
+    ledger = Ledger(clock=clock)
+    ledger.note_pulse(pulse(5000, 50))
+    assert ledger.snapshot()["server"] is None  # what was before the watch is nobody's
+    clock.advance(HOUR)
+    ledger.note_pulse(pulse(7000, 53))
+    told = {"walBytes": 2000, "fullPageImages": 3, "isUpperBound": True}
+    snapshot = ledger.snapshot()
+    assert (snapshot["server"], snapshot["hours"][0]["server"]) == (told, told)
+    assert snapshot["totals"] == {}
+
+
+def test_a_connection_that_is_told_of_is_booked_to_its_component() -> None:
+    ledger = Ledger(clock=Clock())
+    ledger.book("sync", receipt(1))
+    for wal_bytes, images in ((100, 1), (350, 2)):
+        ledger.note_pulse(pulse(0, 0, backend(7, wal_bytes, images)))
+    ledger.note_pulse(pulse(0, 0, backend(8, 30, 1)))  # connected anew
+    account = ledger.snapshot()["totals"]["sync"]
+    assert (account["ownWalBytes"], account["fullPageImages"]) == (380, 3)
+    assert account["walBytes"] == 100

@@ -1,0 +1,52 @@
+"""A benchmark's result: a table on the screen, and JSON under benchmarks/results/."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import orjson
+from attrs import field, frozen
+
+from commands.storm.report import aligned
+
+DIRECTORY = Path(__file__).parent / "results"
+Cell = str | int | float | None
+
+
+@frozen(kw_only=True)
+class Result:
+    """One table. `figures` are the same numbers, exact, for programs."""
+
+    name: str  # of the file, too
+    title: str
+    headings: Sequence[str]
+    lines: Sequence[Sequence[Cell]]
+    conclusion: str
+    figures: Mapping[str, object] = field(factory=dict)
+
+    def shown(self) -> str:
+        rows = [[_shown(cell) for cell in line] for line in self.lines]
+        return f"{self.title}\n\n{aligned([list(self.headings), *rows])}\n\n{self.conclusion}\n"
+
+    def save(self, seconds: float, is_quick: bool) -> Path:
+        """Write the JSON; where it is."""
+        DIRECTORY.mkdir(exist_ok=True)
+        file = DIRECTORY / f"{self.name}.json"
+        lines = [dict(zip(self.headings, line, strict=True)) for line in self.lines]
+        document = {
+            "title": self.title,
+            "quick": is_quick,
+            "seconds": round(seconds, 1),
+            "conclusion": self.conclusion,
+            "lines": lines,
+            **self.figures,
+        }
+        file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        return file
+
+
+def _shown(cell: Cell) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:,.3g}"
+    return f"{cell:,}" if isinstance(cell, int) else cell

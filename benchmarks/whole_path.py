@@ -1,0 +1,166 @@
+"""Updates a second through the whole path: mailbox -> sync -> buffer (Redis) -> flush (Postgres).
+
+The real sync serves its real mailbox while updates are offered at a rate, or as fast as the
+sender can; a flush every second. Statements and WAL a commit must not follow the offered rate.
+Beside it the way it was: each update an UPDATE of its own on the seeds' table.
+"""
+
+from collections.abc import Sequence
+from itertools import cycle
+from time import perf_counter
+
+import trio
+from attrs import frozen
+
+from benchmarks.results import Result
+from benchmarks.world import Addresses, SyncWorld, schema_for_peer, servers, settings_for
+from commands.storm.strategy import batches
+from commands.storm.trace import JobRan, Population, changed_values
+from commands.storm.wide import AsItWas
+from domain.messages import TokensAdmitted, TokenUpdated
+from domain.token import Token
+from domain.values import Mint
+
+TOKENS = 2000
+FLAT_OUT = 0  # as a rate
+RATES, QUICK_RATES = (5_000, 50_000, FLAT_OUT), (FLAT_OUT,)
+SECONDS, QUICK_SECONDS = 6.0, 2.0
+BURST = 100  # updates between two looks at the clock
+VARIANTS = 64  # different values that a token is offered
+
+
+@frozen(kw_only=True)
+class Passage:
+    """What became of the updates of one run."""
+
+    offered: int
+    appended: int  # changes that the buffer took
+    seconds: float
+    commits: int
+    statements: int
+    rows: int
+    wal_bytes: int
+
+
+def run(is_quick: bool) -> Result:
+    rates, seconds = (QUICK_RATES, QUICK_SECONDS) if is_quick else (RATES, SECONDS)
+    passages, peer = [], 0.0
+    for rate in rates:
+        with servers() as addresses:
+            passages.append((rate, trio.run(_pass, addresses, rate, seconds)))
+            if rate == rates[-1]:
+                peer = trio.run(_peer_rate, addresses, seconds / 3)
+    return Result(
+        name="whole-path",
+        title=f"Updates of {TOKENS:,} tokens from the mailbox to Postgres, a flush a second",
+        headings=(
+            "rate", "offered/s", "appended/s", "statements/commit", "rows/commit",
+            "WAL kB/commit", "UPDATE a row/s", "ratio",
+        ),
+        lines=[_shown(rate, passage, peer) for rate, passage in passages],
+        conclusion="Every last value that was offered was read back from Postgres.",
+    )  # fmt: skip
+
+
+def _shown(rate: int, passage: Passage, peer: float) -> list[str | float]:
+    commits = max(passage.commits, 1)
+    offered = passage.offered / passage.seconds
+    return [
+        f"{rate:,}/s" if rate else "flat out",
+        offered,
+        passage.appended / passage.seconds,
+        passage.statements / commits,
+        passage.rows / commits,
+        passage.wal_bytes / commits / 1000,
+        peer,
+        offered / peer,
+    ]
+
+
+async def _pass(addresses: Addresses, rate: int, seconds: float) -> Passage:
+    world = SyncWorld(settings_for(addresses, SYNC__INTERVAL_SECONDS="1"))
+    try:
+        await world.store.open()
+        tokens: list[Token] = []
+        for part in batches(Population(7, TOKENS), 1000):
+            tokens += await world.store.insert(part)
+        return await _offered(world, tokens, (rate, seconds))
+    finally:
+        await world.close()
+
+
+async def _offered(world: SyncWorld, tokens: Sequence[Token], load: tuple[int, float]) -> Passage:
+    mailbox = world.mailboxes.updates
+    before = world.ledger.totals["sync"]
+    started = perf_counter()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sync.run)
+        await mailbox.send(TokensAdmitted(tokens=tuple(tokens)))
+        offered, last = await _offer(world, tokens, *load)
+        seconds = perf_counter() - started
+        mailbox.close()  # sync empties it, commits once more and returns
+    after = world.ledger.totals["sync"]
+    await _require_stored(world, last)
+    return Passage(
+        offered=offered,
+        appended=world.sync.counts["appended"],
+        seconds=seconds,
+        commits=after.commits - before.commits,
+        statements=after.statements - before.statements,
+        rows=after.rows - before.rows,
+        wal_bytes=after.wal_bytes - before.wal_bytes,
+    )
+
+
+async def _offer(
+    world: SyncWorld, tokens: Sequence[Token], rate: int, seconds: float
+) -> tuple[int, dict[Mint, float]]:
+    """Send updates for so long; how many, and each token's last price."""
+    values = [changed_values(f"variant/{number}") for number in range(VARIANTS)]
+    last: dict[Mint, float] = {}
+    offered, started = 0, trio.current_time()
+    turns = zip(cycle(tokens), cycle(values[:-1]), strict=False)  # 2,000 and 63: all pairs come
+    while (elapsed := trio.current_time() - started) < seconds:
+        if rate and offered >= elapsed * rate:
+            await trio.sleep(BURST / rate)
+        now = world.clock()
+        for _ in range(BURST):
+            token, chosen = next(turns)
+            last[token.mint] = float(chosen["market_cap_usd"])
+            update = TokenUpdated(
+                mint=token.mint, observed_at=now, origin="market-data", values=chosen
+            )
+            await world.mailboxes.updates.send(update)
+        offered += BURST
+    return offered, last
+
+
+async def _require_stored(world: SyncWorld, last: dict[Mint, float]) -> None:
+    stored: dict[Mint, Token] = {}
+    for part in batches(last, 1000):
+        stored |= await world.store.find(part)
+    wrong = [mint for mint, cap in last.items() if _differs(stored[mint], cap)]
+    assert not wrong, f"{len(wrong)} tokens are not as last offered"
+
+
+def _differs(token: Token, cap: float) -> bool:
+    return token.market_cap_usd is None or abs(token.market_cap_usd / cap - 1) > 1e-5
+
+
+async def _peer_rate(addresses: Addresses, seconds: float) -> float:
+    """Updates a second, one UPDATE each."""
+    peer = AsItWas(schema_for_peer(addresses))
+    population = Population(7, TOKENS)
+    await peer.prepare(population)
+    mints = [token.mint for token in population]
+    started, sent = perf_counter(), peer.counts.statements
+    number = 0
+    while perf_counter() - started < seconds:
+        chosen = mints[number * BURST % TOKENS :][:BURST]
+        values = changed_values(f"peer/{number}")
+        updates = dict.fromkeys(chosen, values)
+        await peer.take(JobRan(at_seconds=0.0, job="market-data", updates=updates))
+        number += 1
+    rate = (peer.counts.statements - sent) / (perf_counter() - started)
+    await peer.close()
+    return rate

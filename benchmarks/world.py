@@ -1,0 +1,186 @@
+"""What the benchmarks share: real servers of their own, and the real sync actor on them.
+
+The actor is built by the service's own composition, so that what is measured is what runs.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+from statistics import median
+from time import monotonic, perf_counter, thread_time
+from typing import Any, TypeVar, TypeVarTuple
+
+import psycopg
+import structlog
+import trio
+from attrs import asdict, define, field, frozen
+
+from buffer.redis import RedisBuffer
+from commands.embedded import EmbeddedPostgres, EmbeddedRedis, RunDirectory
+from commands.storm.connection import with_options
+from commands.storm.server import OWN_SETTINGS
+from commands.storm.trace import STARTED_AT
+from config.settings import Settings, load_settings
+from domain.values import UnixSeconds
+from store.ledger import Ledger
+from store.postgres import PostgresSettings, PostgresStore
+from supervision.environment import Environment
+from wiring.children import Composition
+from wiring.doors import Doors
+from wiring.mailboxes import Mailboxes
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+
+
+@frozen
+class Addresses:
+    """Two running servers."""
+
+    postgres: str
+    redis: str
+
+
+@contextmanager
+def servers(**more: str) -> Iterator[Addresses]:
+    """A Postgres and a Redis that vanish afterwards; `more` are settings of Postgres."""
+    with RunDirectory() as directory:
+        postgres = EmbeddedPostgres(directory, settings={**OWN_SETTINGS, **more})
+        redis = EmbeddedRedis(directory / "redis")
+        try:
+            postgres.start()
+            redis.start()
+            yield Addresses(postgres.url, redis.url)
+        finally:
+            postgres.stop("immediate")
+            redis.stop()
+
+
+def settings_for(addresses: Addresses, **more: str) -> Settings:
+    """The service's defaults on these servers; names in `more` as SECTION__NAME."""
+    chosen = {f"TOKEN_DISCOVERY__{name}": value for name, value in more.items()}
+    return load_settings(
+        None, {"DATABASE_URL": addresses.postgres, "REDIS_URL": addresses.redis, **chosen}
+    )
+
+
+@define
+class MeasuringOffload:
+    """Runs a door's calls in a thread, as the service does, and adds up that thread's CPU."""
+
+    cpu_seconds: float = 0.0
+    limiter: trio.CapacityLimiter = field(init=False, factory=lambda: trio.CapacityLimiter(1))
+
+    async def __call__(
+        self, function: Callable[[*Arguments], Result], /, *arguments: *Arguments
+    ) -> Result:
+        def measured() -> Result:
+            started = thread_time()
+            try:
+                return function(*arguments)
+            finally:
+                self.cpu_seconds += thread_time() - started
+
+        return await trio.to_thread.run_sync(measured, limiter=self.limiter)
+
+
+class NoConditions:
+    """Nobody asks a benchmark whether it is ready."""
+
+    def set(self, name: str, reason: str | None) -> None:
+        return
+
+
+def trace_clock() -> Callable[[], UnixSeconds]:
+    """A wall clock that starts when the trace does: its population is on the feed still."""
+    started = monotonic()
+    return lambda: UnixSeconds(STARTED_AT + monotonic() - started)
+
+
+@define
+class SyncWorld:
+    """The real sync on real servers, with its mailboxes."""
+
+    settings: Settings
+    store_offload: MeasuringOffload = field(factory=MeasuringOffload, init=False)
+    buffer_offload: MeasuringOffload = field(factory=MeasuringOffload, init=False)
+    clock: Callable[[], UnixSeconds] = field(factory=trace_clock, init=False)
+    ledger: Ledger = field(init=False)
+    mailboxes: Mailboxes = field(init=False)
+    store: PostgresStore = field(init=False)
+    buffer: RedisBuffer = field(init=False)
+    sync: Any = field(init=False)  # the actor, of which benchmarks call single steps
+
+    def __attrs_post_init__(self) -> None:
+        self.ledger = Ledger(clock=self.clock)
+        self.mailboxes = Mailboxes(self.settings.tracking.tokens)
+        chosen = PostgresSettings(**asdict(self.settings.postgres))
+        self.store = PostgresStore(chosen, "sync", self.store_offload, self.ledger)
+        redis = self.settings.redis
+        self.buffer = RedisBuffer(redis.url, redis.timeout_seconds, self.buffer_offload, self.clock)
+        doors = Doors(
+            ingest_store=self.store,
+            sync_store=self.store,
+            ingest_buffer=self.buffer,
+            sync_buffer=self.buffer,
+            streams={},
+        )
+        composition = Composition(self.settings, doors, self._environment(), self.mailboxes)
+        operations: Any = None  # only the gateway is given it, which is not built
+        specs = composition.child_specs(operations)
+        self.sync = next(spec for spec in specs if spec.name == "sync").build()
+
+    def _environment(self) -> Environment:
+        log = structlog.wrap_logger(
+            None, processors=[_discard], wrapper_class=structlog.BoundLogger
+        )
+        return Environment(clock=self.clock, random=Random(7), log=log, readiness=NoConditions())
+
+    async def close(self) -> None:
+        await self.store.close()
+        await self.buffer.close()
+
+
+def _discard(_: object, __: str, ___: object) -> Any:
+    raise structlog.DropEvent
+
+
+@frozen(kw_only=True)
+class Spent:
+    """Time of one measured step, in seconds."""
+
+    wall: float
+    loop: float  # CPU of the Trio thread
+    client: float  # CPU of the thread that talks to Postgres
+
+    @staticmethod
+    def middle(several: "list[Spent]") -> "Spent":
+        return Spent(
+            wall=median(each.wall for each in several),
+            loop=median(each.loop for each in several),
+            client=median(each.client for each in several),
+        )
+
+
+async def spent_in(step: Callable[[], Any], offload: MeasuringOffload) -> Spent:
+    """What one awaited step costs, when nothing else runs."""
+    wall, loop, client = perf_counter(), thread_time(), offload.cpu_seconds
+    await step()
+    return Spent(
+        wall=perf_counter() - wall,
+        loop=thread_time() - loop,
+        client=offload.cpu_seconds - client,
+    )
+
+
+def schema_for_peer(addresses: Addresses) -> str:
+    """The connection string of an empty schema, where a peer's table does not meet ours."""
+    with psycopg.connect(addresses.postgres, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA peer")
+    return with_options(addresses.postgres, "-csearch_path=peer")
+
+
+def asked(url: str, query: str) -> list[tuple[Any, ...]]:
+    """What an observer on a connection of its own reads."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(query).fetchall()

@@ -1,0 +1,79 @@
+"""Read, or change while the service runs, what its updates may write to Postgres.
+
+Without a figure it prints the governor's state: the budget, what is allowed of it now, how old
+the oldest unflushed values are, and why it holds back. What is changed lasts until the service
+ends; --reset goes back to the settings. A service with a gateway.control_token wants it in
+TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN; one without is heard from its own machine only.
+"""
+
+import argparse
+import os
+import sys
+import time
+
+import httpx
+import orjson
+
+from commands.dump import add_address_arguments
+from domain.errors import TokenDiscoveryError
+
+TOKEN_VARIABLE = "TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN"  # noqa: S105  # a name, no secret
+POLL_SECONDS = 0.1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_address_arguments(parser)
+    parser.add_argument(
+        "--wal-bytes-per-second", type=float, metavar="N", help="WAL that flushes may write"
+    )
+    parser.add_argument("--rows-per-hour", type=float, metavar="N", help="rows they may write")
+    parser.add_argument(
+        "--reset", action="store_true", help="first back to the settings, all of them allowed"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    wanted = {
+        "walBytesPerSecond": arguments.wal_bytes_per_second,
+        "rowsPerHour": arguments.rows_per_hour,
+    }
+    figures = {name: value for name, value in wanted.items() if value is not None}
+    address = f"{arguments.url.rstrip('/')}/api/ops/governor"
+    try:
+        with httpx.Client(timeout=arguments.timeout, headers=_credentials()) as client:
+            if figures or arguments.reset:
+                _change(client, address, {**figures, "reset": arguments.reset})
+            state = _state_with(client, address, figures, arguments.timeout)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise TokenDiscoveryError(f"no answer from {address}: {error}") from error
+    sys.stdout.buffer.write(orjson.dumps(state, option=orjson.OPT_INDENT_2) + b"\n")
+    return 0
+
+
+def _credentials() -> dict[str, str]:
+    token = os.environ.get(TOKEN_VARIABLE)
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _change(client: httpx.Client, address: str, change: dict[str, object]) -> None:
+    answer = client.post(address, json=change)
+    if answer.status_code in (400, 403):
+        raise TokenDiscoveryError(f"refused: {answer.json()['error']['message']}")
+    answer.raise_for_status()
+
+
+def _state_with(
+    client: httpx.Client, address: str, figures: dict[str, float], timeout_seconds: float
+) -> dict[str, object]:
+    """The state once sync has taken the figures; it takes them in turn with its updates."""
+    until = time.monotonic() + timeout_seconds
+    while True:
+        answer = client.get(address)
+        answer.raise_for_status()
+        state: dict[str, object] = answer.json()
+        budget = state["budget"]
+        if isinstance(budget, dict) and figures.items() <= budget.items():
+            return state
+        if time.monotonic() > until:
+            raise TokenDiscoveryError("the service took the change, and has not acted on it yet")
+        time.sleep(POLL_SECONDS)

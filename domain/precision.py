@@ -1,0 +1,52 @@
+"""Which precision of a value is kept, everywhere alike.
+
+    observed value  ->  kept  ->  buffer, board and Postgres
+
+Sync rounds once, before an update is durable. So what clients see is what Postgres holds, a
+difference that is only rounding is never a change, and hot columns take four bytes a value:
+`real` gives back every number of six significant digits as it was.
+"""
+
+from math import floor
+from typing import Any
+
+from attrs import evolve
+
+from domain.token import FIELDS, UPDATE_FIELDS, Group, Token
+from domain.values import UnixSeconds, Value
+
+SIGNIFICANT_DIGITS = 6  # of prices, volumes, SOL and per cent: what `real` keeps for certain
+SCORE_DECIMALS = 4  # 1e-4 of a half-life; scores are large and close together
+SMALLEST_NUMBER, GREATEST_NUMBER = 1e-37, 3.4e38  # beyond, `real` has fewer digits, or none
+
+_TIMES = frozenset(name for name in UPDATE_FIELDS if FIELDS[name].is_time)
+_SCORES = frozenset(name for name in UPDATE_FIELDS if FIELDS[name].group is Group.SCORE)
+
+
+def kept(name: str, value: Value) -> Value:
+    """The value of a field that changes, as it is kept; what is no finite number stays as it is."""
+    if type(value) is not float or value - value != 0:
+        return value
+    if name in _TIMES:
+        return kept_time(UnixSeconds(value))
+    if name in _SCORES:
+        return round(value, SCORE_DECIMALS)
+    if abs(value) < SMALLEST_NUMBER:
+        return 0.0
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def kept_time(moment: UnixSeconds) -> UnixSeconds:
+    """The second it fell in: nothing seems later than it was. Only births are kept exactly."""
+    return UnixSeconds(float(floor(moment)))
+
+
+def kept_token(token: Token) -> Token:
+    """A token whose values are as they are kept; identity and times of its birth stay exact."""
+    values = {name: getattr(token, name) for name in UPDATE_FIELDS}
+    changed: dict[str, Any] = {
+        name: rounded
+        for name, value in values.items()
+        if type(value) is float and (rounded := kept(name, value)) != value
+    }
+    return evolve(token, **changed) if changed else token

@@ -1,0 +1,57 @@
+"""The server's pulse: checkpoint counters, WAL, and how far the next checkpoint is.
+
+    pg_stat_bgwriter (to 16) or pg_stat_checkpointer (from 17), pg_stat_wal  ->  ServerPulse
+
+All of it is shared memory on the server: a pulse reads no table and writes nothing.
+"""
+
+from typing import Any
+
+from store import BackendWal, ServerPulse
+from store.postgres.session import Session
+
+CHECKPOINTER_SINCE = 17  # has a view of its own
+BACKEND_WAL_SINCE = 18  # tells what a single backend wrote
+COMPONENT_PREFIX = "token-discovery:"
+
+
+def read_pulse(session: Session) -> ServerPulse:
+    """Two or three small queries, outside any transaction."""
+    version = session.connection.info.server_version // 10_000
+    view = "checkpointer" if version >= CHECKPOINTER_SINCE else "bgwriter"
+    ((timed, requested, buffers),) = session.read(f"checkpoints_in_{view}")
+    ((may_tell_position, *wal),) = session.read("wal_counters")
+    position, since_checkpoint = _position(session) if may_tell_position else (None, None)
+    wal_bytes, full_page_images, timeout_seconds, max_wal_size, completion_target = wal
+    return ServerPulse(
+        checkpoints_timed=int(timed),
+        checkpoints_requested=int(requested),
+        checkpoint_buffers=int(buffers),
+        wal_bytes=int(wal_bytes),
+        full_page_images=int(full_page_images),
+        wal_position=position,
+        wal_since_checkpoint_bytes=since_checkpoint,
+        checkpoint_timeout_seconds=float(timeout_seconds),
+        # As the server does (CalculateCheckpointSegments): it must end before max_wal_size.
+        wal_before_requested_bytes=int(max_wal_size / (1 + completion_target)),
+        max_wal_size_bytes=int(max_wal_size),
+        own=_own(session) if version >= BACKEND_WAL_SINCE else (),
+    )
+
+
+def _position(session: Session) -> tuple[int, int]:
+    ((position, redo),) = session.read("wal_position_and_redo")
+    return int(position), int(position) - int(redo)
+
+
+def _own(session: Session) -> tuple[BackendWal, ...]:
+    rows: list[tuple[Any, ...]] = session.read("own_backends_wal")
+    return tuple(
+        BackendWal(
+            component=name.removeprefix(COMPONENT_PREFIX),
+            backend=process,
+            wal_bytes=int(wal_bytes),
+            full_page_images=int(images),
+        )
+        for name, process, wal_bytes, images in rows
+    )

@@ -1,0 +1,191 @@
+"""Storms on a real server, small ones: what they say is so, and nothing of them stays."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+import orjson
+import psycopg
+import pytest
+import trio
+
+from commands.embedded import EmbeddedPostgres
+from commands.main import main
+from commands.storm import service_settings
+from commands.storm.replay import Outcome, Plan, StrategyName, replay
+from commands.storm.server import StormServer, own_server
+from commands.storm.strategies import every_strategy
+from commands.storm.trace import JobRate, Rates, Trace
+
+SMALL = Rates(
+    creates_an_hour=100,
+    tokens_active=150,
+    jobs=(
+        JobRate("market-data", 300, 20, 40),
+        JobRate("hot-score", 900, 80, 60),
+        JobRate("holder-count", 600, 140, 10),
+    ),
+)
+PLAN = Plan(
+    trace=Trace(rates=SMALL, tokens=200, hours=0.5, seed=7),
+    checkpoint_seconds=300.0,
+    warm_up_seconds=600.0,
+)
+SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'token_discovery_storm%'"
+SESSIONS = """SELECT count(*) FROM pg_stat_activity
+WHERE application_name LIKE 'token-discovery%' AND datname = current_database()"""
+WAIT_SECONDS = 20.0
+
+
+def chosen() -> list[StrategyName]:
+    return every_strategy(service_settings())
+
+
+async def all_outcomes(server: StormServer) -> list[Outcome]:
+    return [await replay(PLAN, server, each, lambda _: None) for each in chosen()]
+
+
+def asked(url: str, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def outcomes(postgres_server: EmbeddedPostgres) -> Mapping[str, Outcome]:
+    """Every strategy, once, on the session's server: as on somebody's own."""
+    server = StormServer(url=postgres_server.url, version=postgres_server.version, is_own=False)
+    return {each.name: each for each in trio.run(all_outcomes, server)}
+
+
+def test_every_strategy_ends_with_the_values_of_the_trace(outcomes: Mapping[str, Outcome]) -> None:
+    assert dict.fromkeys(outcomes, 0) == {name: o.wrong_values for name, o in outcomes.items()}
+
+
+def test_batching_takes_the_statements_away(outcomes: Mapping[str, Outcome]) -> None:
+    statements = {name: outcome.statements for name, outcome in outcomes.items()}
+    assert statements["as-it-was"] == statements["no-index"] > 2 * statements["case"]
+    assert statements["case"] > statements["coalesced"]
+    assert statements["service"] <= statements["coalesced"]
+
+
+def test_no_strategy_is_cheaper_than_the_limit_nor_this_service_dearer_than_the_wide_table(
+    outcomes: Mapping[str, Outcome],
+) -> None:
+    wal_bytes = {name: outcome.cost.wal_bytes for name, outcome in outcomes.items()}
+    assert min(wal_bytes, key=wal_bytes.__getitem__) == "limit"
+    assert wal_bytes["no-index"] < wal_bytes["as-it-was"]
+    assert wal_bytes["service"] < wal_bytes["as-it-was"] / 2
+
+
+def test_without_an_index_on_what_changes_updates_are_hot(outcomes: Mapping[str, Outcome]) -> None:
+    assert (outcomes["no-index"].cost.hot_ratio or 0.0) > 0.9
+    assert (outcomes["as-it-was"].cost.hot_ratio or 0.0) < 0.5
+
+
+def test_only_the_simulated_checkpoints_happen(outcomes: Mapping[str, Outcome]) -> None:
+    expected = round((PLAN.trace.seconds - PLAN.warm_up_seconds) / PLAN.checkpoint_seconds)
+    assert {expected} == {outcome.cost.checkpoints for outcome in outcomes.values()}
+    assert {0} == {outcome.cost.foreign_checkpoints for outcome in outcomes.values()}
+
+
+def test_only_a_strategy_of_the_service_tells_what_a_new_token_costs(
+    outcomes: Mapping[str, Outcome],
+) -> None:
+    told = {name for name, outcome in outcomes.items() if outcome.wal_bytes_a_birth}
+    assert {"service", "service-logged", "limit"} == told
+
+
+def test_logging_the_rows_for_readers_costs_more(outcomes: Mapping[str, Outcome]) -> None:
+    logged, unlogged = outcomes["service-logged"], outcomes["service"]
+    assert logged.cost.wal_bytes > unlogged.cost.wal_bytes
+    assert logged.statements == unlogged.statements
+
+
+def test_full_pages_and_buffers_are_counted(outcomes: Mapping[str, Outcome]) -> None:
+    for outcome in outcomes.values():
+        assert outcome.cost.full_page_images > 0
+        assert outcome.cost.buffers_a_checkpoint > 0
+        assert 0 < outcome.cost.wal_distance_bytes <= outcome.cost.wal_bytes
+
+
+def test_a_storm_leaves_no_schema_and_no_session(
+    outcomes: Mapping[str, Outcome], postgres_server: EmbeddedPostgres
+) -> None:
+    assert outcomes
+    assert [] == asked(postgres_server.url, SCHEMAS)
+    assert [(0,)] == asked(postgres_server.url, SESSIONS)
+
+
+async def twice(server: StormServer, one: StrategyName) -> int:
+    return (await replay(PLAN, server, one, lambda _: None)).cost.wal_bytes
+
+
+@pytest.mark.parametrize("name", ["as-it-was", "service"])
+def test_wal_figures_repeat_exactly_on_servers_of_its_own(name: str) -> None:
+    one = next(each for each in chosen() if each.name == name)
+    measured = []
+    for _ in range(2):
+        with own_server(None, None) as server:
+            measured.append(trio.run(twice, server, one))
+    assert measured[0] == measured[1]
+
+
+def test_the_command_prints_a_table_and_writes_json_and_a_picture(
+    postgres_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["storm", "--database-url", postgres_url, "--tokens", "200", "--hours", "0.1"]
+    files = ["--json", str(tmp_path / "storm.json"), "--picture", str(tmp_path / "storm.svg")]
+    assert 0 == main([*arguments, *files, "--strategies", "limit,service"])
+    printed = capsys.readouterr().out
+    assert re.search(r"^this service +\d", printed, re.MULTILINE)
+    document = orjson.loads((tmp_path / "storm.json").read_bytes())
+    assert ["service", "limit"] == [each["name"] for each in document["strategies"]]
+    assert ElementTree.parse(tmp_path / "storm.svg").getroot().tag.endswith("svg")
+    assert [] == asked(postgres_url, SCHEMAS)
+
+
+def storm_process(*arguments: str) -> "subprocess.Popen[str]":
+    script = Path(sys.executable).with_name("token-discovery")
+    return subprocess.Popen(
+        [str(script), "storm", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_storm_removes_its_schema(postgres_url: str, number: int) -> None:
+    process = storm_process("--database-url", postgres_url, "--tokens", "3000")
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not asked(postgres_url, SCHEMAS) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    _, complaint = process.communicate(timeout=WAIT_SECONDS)
+    assert (130, "") == (process.returncode, re.sub(r" .*\n", "", complaint))
+    assert [] == asked(postgres_url, SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--database-url", "postgresql://nobody@127.0.0.1:1/none"), 69),
+        (("--database-url", "http://what"), 78),
+        (("--postgres-version", "9"), 69),
+        (("--json", "/nowhere/at/all.json"), 78),
+        (("--wal-compression", "zip"), 69),
+    ],
+)
+def test_an_error_is_one_line_with_its_exit_code(
+    arguments: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code == main(["storm", *arguments])
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("token-discovery: ")
+    assert 1 == len(complaint.splitlines())

@@ -1,0 +1,122 @@
+"""Who may change what the service does, over HTTP."""
+
+from collections.abc import Mapping
+
+import h11
+import orjson
+import pytest
+import trio
+
+from domain.errors import RequestRefused
+from domain.messages import GovernorSet
+from feed.control import parse_governor_set, require_operator
+from feed.http import Request
+from tests.integration.feed.clients import Answer, everything, get, raw_client, serving
+from tests.unit.feed.worlds import World
+
+PATH = "/api/ops/governor"
+
+
+async def post(world: World, body: object, headers: Mapping[str, str] | None = None) -> Answer:
+    content = orjson.dumps(body)
+    chosen = {"Host": "localhost", "Connection": "close", **(headers or {})}
+    client = h11.Connection(h11.CLIENT)
+    head = h11.Request(
+        method="POST",
+        target=PATH,
+        headers=[*chosen.items(), ("Content-Length", str(len(content)))],
+    )
+    async with raw_client(world) as stream:
+        await stream.send_all((client.send(head) or b"") + content)
+        raw = await everything(stream)
+    top, _, answer = raw.partition(b"\r\n\r\n")
+    return Answer(int(top[9:12]), {}, answer)
+
+
+async def test_the_operator_of_this_machine_sets_the_governor() -> None:
+    async with serving() as world:
+        answer = await post(world, {"walBytesPerSecond": 4000, "rowsPerHour": 1e5})
+        assert answer.status == 202
+        with trio.fail_after(2):
+            message = await world.governor.receive()
+        assert message == GovernorSet(wal_bytes_per_second=4000.0, rows_per_hour=100_000.0)
+
+
+async def test_everybody_may_look() -> None:
+    async with serving() as world:
+        assert (await get(world, PATH)).json == {"of": "governor"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://localhost:8080"}, {"X-Forwarded-For": "1.2.3.4"}, {"Via": "1.1 proxy"}],
+    ids=["browser", "forwarded", "proxy"],
+)
+async def test_browsers_and_proxies_are_refused_without_a_token(headers: dict[str, str]) -> None:
+    async with serving() as world:
+        answer = await post(world, {"reset": True}, headers)
+        assert (answer.status, answer.json["error"]["code"]) == (403, "forbidden")
+        assert world.governor.statistics().sent == 0
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [("", 403), ("Bearer wrong", 403), ("Bearer s3cret", 202)],
+    ids=["none", "wrong", "right"],
+)
+async def test_a_token_that_is_set_is_always_wanted(authorization: str, status: int) -> None:
+    async with serving(control_token="s3cret") as world:
+        headers = {"Authorization": authorization} if authorization else {}
+        answer = await post(world, {"reset": True}, headers | {"X-Forwarded-For": "1.2.3.4"})
+        assert answer.status == status
+
+
+async def test_no_other_path_takes_a_post() -> None:
+    async with serving() as world, raw_client(world) as stream:
+        await stream.send_all(b"POST /api/ops/writes HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 405 ")
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_heard"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("10.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("fe80::1%eth0", False),
+        ("", False),
+    ],
+)
+def test_only_loopback_is_this_machine(peer: str, is_heard: bool) -> None:
+    request = Request(method="POST", path=PATH, query="", headers={}, peer=peer)
+    if is_heard:
+        require_operator(request, "")
+    else:
+        with pytest.raises(RequestRefused, match="only from this machine"):
+            require_operator(request, "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"{",
+        b'{"walBytesPerSecond": 0}',
+        b'{"walBytesPerSecond": -5}',
+        b'{"walBytesPerSecond": 1e300}',
+        b'{"rowsPerHour": true}',
+        b'{"rowsPerHour": "5"}',
+        b'{"rowsPerHour": null}',
+        b'{"reset": 1}',
+        b'{"rows": 5}',
+    ],
+)
+def test_a_bad_request_is_refused(body: bytes) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        parse_governor_set(body)
+    assert caught.value.status == 400

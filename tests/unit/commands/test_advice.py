@@ -1,0 +1,113 @@
+"""Doctor's advice: what is found, and what it would save in numbers."""
+
+import attrs
+import pytest
+
+from commands.advice import Finding, Gravity, on_postgres
+from store import ServerPulse
+from store.postgres.facts import HotTable, PostgresFacts
+
+GIGABYTE = 1 << 30
+SETTINGS = {
+    "archive_mode": "off",
+    "archive_timeout": "0",
+    "autovacuum": "on",
+    "checkpoint_timeout": "1800",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "max_wal_size": "4096",
+    "server_version_num": "180001",
+    "shared_buffers": "16384",
+    "synchronous_commit": "on",
+    "wal_compression": "zstd",
+}
+PULSE = ServerPulse(
+    checkpoints_timed=100,
+    checkpoints_requested=0,
+    checkpoint_buffers=10_000,
+    wal_bytes=10 * GIGABYTE,
+    full_page_images=655_360,  # 5 GB
+    wal_position=0,
+    wal_since_checkpoint_bytes=0,
+    checkpoint_timeout_seconds=1800.0,
+    wal_before_requested_bytes=2 * GIGABYTE,
+    max_wal_size_bytes=4 * GIGABYTE,
+)
+
+
+def facts(
+    pulse: ServerPulse = PULSE, *, hot: HotTable | None = None, **changed: str
+) -> PostgresFacts:
+    return PostgresFacts(
+        settings={**SETTINGS, **changed},
+        units={"max_wal_size": "MB", "shared_buffers": "8kB"},
+        wal_compressions=("pglz", "lz4", "zstd", "on", "off"),
+        may_create=True,
+        pulse=pulse,
+        watched_seconds=10 * 3600.0,
+        hot_table=hot,
+    )
+
+
+def found(subject: str, facts: PostgresFacts) -> Finding:
+    [finding] = [each for each in on_postgres(facts) if each.subject == subject]
+    return finding
+
+
+def test_good_server_needs_nothing() -> None:
+    assert {finding.gravity for finding in on_postgres(facts())} == {Gravity.FINE}
+
+
+@pytest.mark.parametrize("name", ["full_page_writes", "fsync"])
+def test_what_corrupts_data_is_a_failure(name: str) -> None:
+    server = attrs.evolve(facts(), settings={**SETTINGS, name: "off"})
+    assert found(name, server).gravity is Gravity.FAILURE
+
+
+def test_short_checkpoints_cost_page_images_in_proportion() -> None:
+    finding = found("checkpoint_timeout", facts(checkpoint_timeout="300"))
+    # Of 512 MB of images an hour five sixths.
+    assert (finding.gravity, "saves up to 427 MB of 1 GB" in finding.says) == (
+        Gravity.ADVICE,
+        True,
+    )
+
+
+def test_forced_segments_cost_padding_and_come_first_among_the_costs() -> None:
+    asked = facts(archive_mode="on", archive_timeout="60", wal_compression="off")
+    advice = [each for each in on_postgres(asked) if each.gravity is Gravity.ADVICE]
+    assert [each.subject for each in advice] == ["archive_timeout", "wal_compression"]
+    assert "is 60 s: 60 segments of 16 MB an hour" in advice[0].says
+
+
+def test_early_checkpoints_ask_for_a_larger_max_wal_size() -> None:
+    pulse = attrs.evolve(PULSE, checkpoints_requested=100)
+    finding = found("max_wal_size", facts(pulse))
+    assert finding.gravity is Gravity.ADVICE
+    assert "100 of 200 checkpoints came before their time" in finding.says
+    assert "Set 8 GB: saves up to 256 MB WAL an hour" in finding.says
+
+
+@pytest.mark.parametrize(
+    ("built_with", "best", "saving"),
+    [(("lz4", "zstd"), "zstd", "230 MB"), (("lz4",), "lz4", "179 MB"), ((), "on", "128 MB")],
+)
+def test_compression_is_the_best_that_the_server_was_built_with(
+    built_with: tuple[str, ...], best: str, saving: str
+) -> None:
+    server = attrs.evolve(facts(wal_compression="off"), wal_compressions=built_with)
+    says = found("wal_compression", server).says
+    assert f"wal_compression = {best}," in says
+    assert f"saves about {saving} of 1 GB WAL" in says
+
+
+def test_bloated_hot_table_is_found_with_what_it_wastes() -> None:
+    hot = HotTable(
+        live_rows=10_000, dead_rows=30_000, updates=90_000, hot_updates=89_000, bytes=40 << 20
+    )
+    assert "saves about 30 MB of disk" in found("hot table", facts(hot=hot)).says
+
+
+def test_updates_that_touch_an_index_are_found() -> None:
+    hot = HotTable(live_rows=10_000, dead_rows=0, updates=90_000, hot_updates=9_000, bytes=1 << 20)
+    assert "10% of its updates touched no index" in found("hot table", facts(hot=hot)).says
