@@ -79,7 +79,11 @@ class Composition:
         return Ingest(
             events=self.mailboxes.events,
             outboxes=IngestOutboxes(sync=self.mailboxes.updates, trades=self.mailboxes.trades),
-            doors=IngestDoors(store=self.doors.ingest_store, buffer=self.doors.ingest_buffer),
+            doors=IngestDoors(
+                store=self.doors.ingest_store,
+                buffer=self.doors.ingest_buffer,
+                follow_trades=self.doors.follow_trades,
+            ),
             settings=self.settings.ingest,
             environment=environment,
         )

@@ -26,12 +26,23 @@ function tablesOf(name, answer) {
   return Object.keys(rest).length ? [[name, [rest]], ...tables] : tables;
 }
 
+/** Nested values as "name value" pairs; arrays as lists. */
+function textOf(value) {
+  if (typeof value === "number") return number.format(value);
+  if (value === null || value === "") return UNKNOWN;
+  if (Array.isArray(value)) return value.map((part) => (isObject(part) ? `(${textOf(part)})` : textOf(part))).join(", ");
+  if (!isObject(value)) return String(value);
+  return Object.entries(value)
+    .map(([name, part]) => `${words(name)} ${isObject(part) ? `(${textOf(part)})` : textOf(part)}`)
+    .join(" · ");
+}
+
 function cell(value) {
-  const td = document.createElement("td");
-  if (value === null || value === undefined || value === "") td.append(UNKNOWN), td.classList.add("none");
-  else if (typeof value === "number") td.append(number.format(value)), td.classList.add("number");
-  else if (typeof value === "object") td.append(JSON.stringify(value)), td.classList.add("nested");
-  else td.append(String(value));
+  const td = document.createElement("td"), text = textOf(value ?? null) || UNKNOWN;
+  td.append(text);
+  if (text === UNKNOWN) td.classList.add("none");
+  else if (typeof value === "number") td.classList.add("number");
+  else if (typeof value === "object") td.classList.add("nested");
   return td;
 }
 
@@ -43,6 +54,7 @@ function table(rows) {
     const th = document.createElement("th");
     th.scope = "col";
     th.append(words(column));
+    if (rows.some((row) => typeof row[column] === "number")) th.classList.add("number");
     head.append(th);
   }
   const body = element.createTBody();

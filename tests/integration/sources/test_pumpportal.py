@@ -272,7 +272,7 @@ async def test_with_a_key_the_trades_of_newborns_are_asked_for() -> None:
 async def test_after_a_reconnect_all_wanted_trades_are_asked_for_again() -> None:
     server = ScriptedServer([says_and_closes(create(0), create(1)), says(create(2))])
     async with streaming(server, api_key="key") as (stream, outbox, _):
-        stream.watch([Mint("4" * 44)])
+        stream.trades.seed([Mint("4" * 44)])
         await outbox.until(3)
         heard: set[str] = set()
         with trio.fail_after(5):

@@ -143,6 +143,15 @@ async def test_trades_in_one_millisecond_all_count(autojump_clock: MockClock) ->
     assert world.scores() == [pytest.approx(score_of(8.0, 1.0), abs=1e-4)]
 
 
+async def test_trade_too_small_to_be_seen_is_not_published(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.job()):
+        await world.publish(token(1, hot_score=round(score_of(1e6, 1.0), 4)))
+        await world.trade(1.0, sol=0.001)
+        await until(INTERVAL_SECONDS)
+    assert world.updates == []
+
+
 # Volume in place of a stream.
 
 
@@ -223,6 +232,19 @@ async def test_only_so_many_tokens_are_kept(autojump_clock: MockClock) -> None:
     assert len(job.streamed_at) <= 2 * 10 + 1
 
 
+async def test_trades_of_strangers_are_not_kept_for_ever_while_idle(
+    autojump_clock: MockClock,
+) -> None:
+    world = World(tokens_tracked=10)
+    job = world.job()
+    async with running(job):
+        await world.go_idle()
+        for number in range(1, 200):
+            await world.trade(number * 60.0, number)
+            assert len(job.scores) <= 2 * 10 + 1
+    assert list(job.scores)[-1] == mint(199)
+
+
 async def test_token_may_leave_while_scores_are_sent(autojump_clock: MockClock) -> None:
     world = World(tokens_tracked=3)
     job = world.job()
@@ -236,12 +258,12 @@ async def test_token_may_leave_while_scores_are_sent(autojump_clock: MockClock) 
             await world.publish(token(number))
             await world.trade(1.0, number, sol=4.0 - number)
         await until(2.0)
-        job._learn(token(2))
+        job._learn(token(1))
         job._learn(token(3))
         world.sent.on_send = forget_another
         await until(INTERVAL_SECONDS)
-    assert mint(1) not in job.tokens
-    assert world.updates[-1][1].mint == mint(3)
+    assert mint(2) not in job.tokens
+    assert [update.mint for _, update in world.updates] == [mint(1), mint(3)]
 
 
 async def test_idle_publishes_nothing_and_its_end_publishes_at_once(

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from domain.messages import RosterWanted, TokenPublished, TokensAdmitted
+from domain.messages import RosterWanted, TokenPublished, TokensAdmitted, TokenUpdated
 from domain.token import UPDATE_FIELDS, Status
 from tests.unit.actors.sync_world import SyncWorld
 from tests.unit.actors.world import at, mint, running, token, until
@@ -62,8 +62,12 @@ async def test_new_token_is_visible_while_the_buffer_is_away(autojump_clock: Moc
     async with running(world.sync()):
         await until(1.0)
         world.servers.buffer.fail_next(2)
-        await world.admit(token(1))
-        await world.update(1.0, holder_count=7)
+        stored = await world.servers.insert(token(1))
+        update = TokenUpdated(
+            mint=mint(1), observed_at=at(1.0), origin="ingest", values={"holder_count": 7}
+        )
+        world.messages.send_nowait(TokensAdmitted(tokens=tuple(stored)))  # in one batch
+        world.messages.send_nowait(update)
         await until(1.0)
         assert (world.shown().id, world.shown().holder_count) == (1, None)
         await until(2.0)
@@ -130,6 +134,19 @@ async def test_update_of_one_observer_does_not_age_that_of_another(
         await until(9.0)
         await until(301.0)
     assert world.shown().bonding_curve_progress == world.stored().bonding_curve_progress == 30.0
+
+
+async def test_token_may_be_forgotten_while_others_are_published(
+    autojump_clock: MockClock,
+) -> None:
+    world = SyncWorld()
+    sync = world.sync()
+    async with running(sync):
+        await until(1.0)
+        world.published.on_send = lambda _: sync.table.forget(at(1e6))
+        await world.admit(*(token(number) for number in range(1, 6)))
+        await until(2.0)
+    assert [message.token.mint for message in world.published.messages] == [mint(1)]
 
 
 # Status.
@@ -267,9 +284,11 @@ async def test_watchers_of_an_earlier_life_are_forgotten(autojump_clock: MockClo
 async def test_buffered_field_of_another_release_is_left_alone(autojump_clock: MockClock) -> None:
     world = SyncWorld()
     async with running(world.sync()):
+        await until(1.0)
         await world.admit(token(1))
         await world.update(1.0, holder_count=7)
         await until(1.0)
+    assert await world.servers.buffer.dirty_count() == 1
     fields = world.servers.buffer.data.tokens[mint(1)].by_name
     fields["of_a_newer_release"] = fields["holder_count"]
     async with running(world.sync()):

@@ -92,6 +92,18 @@ async def test_no_statement_takes_more_than_a_batch(autojump_clock: MockClock) -
     assert world.log.entries("flush complete")[0]["rows"] == 25
 
 
+async def test_flush_passes_those_that_are_parked(autojump_clock: MockClock) -> None:
+    world = SyncWorld(settings=attrs.evolve(SETTINGS.sync, batch_rows=2))
+    async with running(world.sync()):
+        await admit_tokens(world, 1)
+        for number in (11, 12, 13, 14, 15):  # nobody knows them
+            await world.update(1.0, number=number, holder_count=1)
+        await until(2.0)
+        await world.update(2.0, number=1, holder_count=1)
+        await until(301.0)
+    assert world.stored(1).holder_count == 1
+
+
 async def test_value_that_came_back_is_not_written(autojump_clock: MockClock) -> None:
     world = SyncWorld()
     async with running(world.sync()):
@@ -314,6 +326,19 @@ async def test_refused_row_is_quarantined_and_the_others_are_written(
         await world.update(302.0, number=3, website="good")
         await until(601.0)
     assert world.stored(3).website == "good"
+
+
+async def test_refused_value_does_not_count_as_stored(autojump_clock: MockClock) -> None:
+    world = SyncWorld()
+    async with running(world.sync()):
+        await until(1.0)
+        await world.admit(token(1, website="good"))
+        await world.update(1.0, website="NUL \x00")
+        await until(301.0)
+        await world.update(302.0, website="good")
+        await until(601.0)
+    assert world.rows_written == []  # Postgres has had it all the time
+    assert world.shown().website == world.stored().website == "good"
 
 
 # Idle.

@@ -74,6 +74,8 @@ def test_sign_of_life_ends_the_waiting_of_an_unknown_token() -> None:
     assert picked(asked, after=INTERVAL_SECONDS) == []
     asked.learn(token(1, status=Status.BONDED, status_changed_at=at(250)))
     assert [mint(1)] == picked(asked, after=250)
+    asked.asked([mint(1)], [], at(250), INTERVAL_SECONDS)  # it counts as the first time
+    assert [mint(1)] == picked(asked, after=250 + 2 * INTERVAL_SECONDS)
 
 
 def test_trade_is_a_sign_of_life_and_a_price_is_none() -> None:

@@ -253,6 +253,12 @@ def test_tokens_off_the_feed_count_before_the_oldest() -> None:
         status_changed_at=BIRTH,
     )
     expired = stored_token(2, first_seen_at=UnixSeconds(BIRTH - 49 * HOUR))
-    known = table(bonded, expired, stored_token(3), limit=2)
-    assert known.forget(BIRTH) == 1
-    assert {mint(1), mint(3)} == set(known.published)
+    known = table(bonded, expired, stored_token(3), limit=1)
+    assert known.forget(BIRTH) == 2
+    assert set(known.published) == {mint(3)}
+
+
+def test_a_bonded_token_takes_no_news_of_its_curve() -> None:
+    known = table(stored_token(status=Status.BONDED, bonding_curve_progress=100.0))
+    news = known.news([update(1.0, bonding_curve_progress=20.0, holder_count=7)])
+    assert {"holder_count"} == set(news[MINT])
