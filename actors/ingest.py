@@ -274,8 +274,8 @@ class Ingest:
                 wait_seconds = min(wait_seconds * 2, RETRY_LONGEST_SECONDS)
 
     async def _empty_spool(self) -> None:
-        with trio.move_on_after(self.settings.commit_timeout_seconds):
-            await self._insert_rows([])  # at the start there may be nothing else to open it
+        if not self.is_store_open:  # at a start there may be no birth that opens it
+            await self._open_store()
         while tokens := await self.doors.buffer.spooled(self.settings.commit_tokens):
             stored = await self._insert(tokens)
             await self.outboxes.sync.send(TokensAdmitted(tokens=tuple(stored)))

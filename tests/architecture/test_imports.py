@@ -25,7 +25,7 @@ def test_import_contracts_are_kept() -> None:
         "from importlinter.cli import lint_imports; exit(lint_imports())",
     ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert 0 == result.returncode, result.stdout + result.stderr
 
 
 def test_every_actor_is_one_module() -> None:
@@ -50,7 +50,7 @@ def test_driver_is_known_to_its_adapter_only(package: str, owner: str) -> None:
         for name in importers_of(package)
         if not any(within(allowed, {name}) for allowed in owners)
     }
-    assert strangers == set()
+    assert set() == strangers
 
 
 # Who else may, and why: streams speak WebSocket too; the demo's market is a server of its own;
@@ -63,29 +63,29 @@ EXCEPTIONS = {
 
 
 def test_only_ingest_and_sync_know_the_store() -> None:
-    assert within("actors", importers_of("store")) == {"actors.ingest", "actors.sync"}
+    assert {"actors.ingest", "actors.sync"} == within("actors", importers_of("store"))
 
 
 def test_only_ingest_and_sync_know_the_buffer() -> None:
-    assert within("actors", importers_of("buffer")) == {"actors.ingest", "actors.sync"}
+    assert {"actors.ingest", "actors.sync"} == within("actors", importers_of("buffer"))
 
 
 def test_actors_know_ports_and_no_adapter() -> None:
     adapters = ("store.postgres", "store.memory", "buffer.redis", "buffer.memory")
     streams = ("sources.pumpportal", "sources.solana_pubsub", "sources.dexscreener")
     for adapter in (*adapters, *streams, "sources.holders", "sources.http", "sources.scripted"):
-        assert within("actors", importers_of(adapter)) == set()
+        assert set() == within("actors", importers_of(adapter))
 
 
 def test_twins_are_not_part_of_the_running_service() -> None:
     for twin in ("store.memory", "buffer.memory", "sources.scripted"):
         known_to = importers_of(twin) - within("commands", importers_of(twin))
-        assert known_to == set()
+        assert set() == known_to
 
 
 def test_domain_imports_the_domain_alone_and_no_input_or_output() -> None:
     for package in ("trio", "structlog", "orjson", "time", "os", "socket", "datetime", "random"):
-        assert within("domain", importers_of(package)) == set(), package
+        assert set() == within("domain", importers_of(package)), package
 
 
 def test_wall_clock_is_read_in_the_composition_root_alone() -> None:
@@ -98,8 +98,8 @@ def test_wall_clock_is_read_in_the_composition_root_alone() -> None:
         for name, path in service_modules().items()
         if reading.search(path.read_text(encoding="utf-8"))
     }
-    assert readers - within("commands", readers) == {"supervisor"}
+    assert {"supervisor"} == readers - within("commands", readers)
 
 
 def test_actors_make_no_chance_of_their_own() -> None:
-    assert within("actors", importers_of("random")) == set()
+    assert set() == within("actors", importers_of("random"))

@@ -39,7 +39,7 @@ def test_no_file_is_too_long_to_be_read() -> None:
         for name, lines in lengths.items()
         if lines > (LINES_A_TEST_FILE if name.startswith("tests/") else LINES_A_FILE)
     }
-    assert too_long == {}
+    assert {} == too_long
 
 
 def test_every_module_says_what_it_is_for() -> None:
@@ -48,7 +48,7 @@ def test_every_module_says_what_it_is_for() -> None:
         for name, path in service_modules().items()
         if (text := path.read_text(encoding="utf-8").strip()) and not text.startswith('"""')
     ]
-    assert silent == []
+    assert [] == silent
 
 
 def test_no_file_names_a_path_of_a_machine() -> None:
@@ -61,7 +61,7 @@ def test_no_file_names_a_path_of_a_machine() -> None:
         text = path.read_text(encoding="utf-8", errors="replace")
         if path_of_a_machine.search(text):
             found.append(str(path.relative_to(ROOT)))
-    assert found == []
+    assert [] == found
 
 
 def test_locks_hold_hashes_and_no_address() -> None:
@@ -117,4 +117,4 @@ def test_unit_tests_do_not_sleep_for_real() -> None:
         for path in modules_of_tests()
         if path.is_relative_to(ROOT / "tests" / "unit") and "time.sleep" in imported_modules(path)
     ]
-    assert sleepers == []
+    assert [] == sleepers

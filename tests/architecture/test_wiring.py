@@ -90,15 +90,15 @@ def holders_of(*kinds: type[Any]) -> set[str]:
 
 
 def test_children_stand_in_flow_order() -> None:
-    assert [spec.name for spec in child_specs()] == IN_FLOW_ORDER
+    assert IN_FLOW_ORDER == [spec.name for spec in child_specs()]
 
 
 def test_among_all_children_only_ingest_and_sync_hold_a_store() -> None:
-    assert holders_of(MemoryStore, MemoryDatabase) == STORE_HOLDERS
+    assert STORE_HOLDERS == holders_of(MemoryStore, MemoryDatabase)
 
 
 def test_among_all_children_only_ingest_and_sync_hold_the_buffer() -> None:
-    assert holders_of(MemoryBuffer) == STORE_HOLDERS
+    assert STORE_HOLDERS == holders_of(MemoryBuffer)
 
 
 def test_search_for_a_store_would_find_one_in_a_closure() -> None:
@@ -125,7 +125,7 @@ def test_every_actor_can_be_built_again_and_again() -> None:
 
 
 def test_children_are_restarted_alone() -> None:
-    assert {spec.restart for spec in child_specs()} == {Restart.ALONE}
+    assert {Restart.ALONE} == {spec.restart for spec in child_specs()}
 
 
 def test_what_an_actor_was_told_outlives_its_restart() -> None:

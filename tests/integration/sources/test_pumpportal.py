@@ -363,7 +363,7 @@ async def test_an_encrypted_server_is_listened_to(monkeypatch: pytest.MonkeyPatc
 async def test_a_server_without_a_trusted_certificate_is_not_listened_to() -> None:
     async with streaming(encrypted()) as (stream, outbox, _):
         with trio.fail_after(5):
-            while stream.line.last_problem is None:  # noqa: ASYNC110
+            while stream.line.last_problem is None:
                 await trio.sleep(0.01)
         assert "certificate verify failed" in stream.line.last_problem
         assert outbox.events == []

@@ -31,6 +31,8 @@ from tests.unit.actors.world import (
     at,
     environment,
     mint,
+    token,
+    until,
 )
 from wiring.mailboxes import Mailboxes
 
@@ -109,3 +111,9 @@ class SyncWorld:
             (second, {change.mint: dict(change.values) for change in changes})
             for second, changes in self.store.writes
         ]
+
+
+async def admit_tokens(world: SyncWorld, count: int) -> None:
+    """After the flush at the start, so that the next one is at 300 seconds."""
+    await until(1.0)
+    await world.admit(*(token(number) for number in range(1, count + 1)))

@@ -23,8 +23,8 @@ async def test_lone_create_is_committed_and_announced_at_once(autojump_clock: Mo
         await until(1.0)
         await world.send(created(1, 1.0))
         await until(1.04)
-    assert world.admitted == [(1.0, [(1, mint(1))])]
-    assert [update.values["bonding_curve_progress"] for update in world.updates()] == [0.0]
+    assert [(1.0, [(1, mint(1))])] == world.admitted
+    assert [0.0] == [update.values["bonding_curve_progress"] for update in world.updates()]
 
 
 async def test_burst_shares_commits_a_commit_delay_apart(autojump_clock: MockClock) -> None:
@@ -35,8 +35,8 @@ async def test_burst_shares_commits_a_commit_delay_apart(autojump_clock: MockClo
             await world.send(created(number, number / 1000))
         await until(1.0)
     times = [second for second, _ in world.admitted]
-    assert times == pytest.approx([0.0, 0.05, 0.10])
-    assert [m for _, tokens in world.admitted for _, m in tokens] == [mint(n) for n in range(100)]
+    assert pytest.approx([0.0, 0.05, 0.10]) == times
+    assert [mint(n) for n in range(100)] == [m for _, tokens in world.admitted for _, m in tokens]
 
 
 async def test_commit_takes_no_more_than_its_share_of_tokens(autojump_clock: MockClock) -> None:
@@ -44,7 +44,7 @@ async def test_commit_takes_no_more_than_its_share_of_tokens(autojump_clock: Moc
     await world.send(*(created(number) for number in range(25)))
     async with running(world.ingest()):
         await until(1.0)
-    assert [len(tokens) for _, tokens in world.admitted] == [10, 10, 5]
+    assert [10, 10, 5] == [len(tokens) for _, tokens in world.admitted]
 
 
 async def test_trades_do_not_wait_for_a_commit_delay(autojump_clock: MockClock) -> None:
@@ -54,7 +54,7 @@ async def test_trades_do_not_wait_for_a_commit_delay(autojump_clock: MockClock) 
             await until(second)
             await world.send(traded(1, second))
         await until(0.02)
-    assert world.trades.times() == [0.0, 0.01, 0.02]
+    assert [0.0, 0.01, 0.02] == world.trades.times()
 
 
 async def test_ingest_is_ready_when_postgres_answers(autojump_clock: MockClock) -> None:
@@ -62,10 +62,10 @@ async def test_ingest_is_ready_when_postgres_answers(autojump_clock: MockClock) 
     world.store.go_down()
     async with running(world.ingest()):
         await until(5.0)
-        assert world.conditions.reasons == {}
+        assert {} == world.conditions.reasons
         world.store.come_up()
         await until(20.0)
-    assert world.conditions.reasons == {"ingest": None}
+    assert {"ingest": None} == world.conditions.reasons
 
 
 # Duplicates.
@@ -78,8 +78,8 @@ async def test_create_that_is_repeated_is_stored_once(autojump_clock: MockClock)
         await until(1.0)
         await world.send(created(1, 1.0))  # as after a reconnect
         await until(2.0)
-    assert world.admitted == [(0.0, [(1, mint(1)), (2, mint(2))])]
-    assert len(world.updates()) == 1
+    assert [(0.0, [(1, mint(1)), (2, mint(2))])] == world.admitted
+    assert 1 == len(world.updates())
 
 
 async def test_create_that_an_earlier_life_stored_says_nothing_new(
@@ -110,9 +110,9 @@ async def test_batch_that_is_offered_again_is_stored_once(autojump_clock: MockCl
     await until(10.0)
     async with running(world.ingest()):
         await until(20.0)
-    assert [tokens for _, tokens in world.admitted] == [[(1, mint(1))]] * 2
+    assert [[(1, mint(1))]] * 2 == [tokens for _, tokens in world.admitted]
     # The birth is told again, as old as it is: what came after it stands.
-    assert [update.observed_at for update in world.updates()] == [at(0.0), at(0.2)]
+    assert [at(0.0), at(0.2)] == [update.observed_at for update in world.updates()]
 
 
 async def test_only_the_newest_mints_are_remembered(autojump_clock: MockClock) -> None:
@@ -121,7 +121,7 @@ async def test_only_the_newest_mints_are_remembered(autojump_clock: MockClock) -
     async with running(ingest):
         await world.send(*(created(number) for number in range(30)))
         await until(1.0)
-    assert list(ingest.sights) == [mint(number) for number in range(20, 30)]
+    assert [mint(number) for number in range(20, 30)] == list(ingest.sights)
 
 
 # What goes on as an update.
@@ -135,8 +135,8 @@ async def test_trade_goes_to_sync_and_to_hot_score(autojump_clock: MockClock) ->
         await until(1.0)
     assert world.trades.messages == [trade]
     [update] = world.updates()
-    assert (update.observed_at, update.origin) == (at(0.5), "ingest")
-    assert update.values == {"last_trade_at": at(0.5), "silent": False}
+    assert (at(0.5), "ingest") == (update.observed_at, update.origin)
+    assert {"last_trade_at": at(0.5), "silent": False} == update.values
 
 
 async def test_trade_after_the_migration_leaves_the_progress_alone(
@@ -148,7 +148,7 @@ async def test_trade_after_the_migration_leaves_the_progress_alone(
     async with running(world.ingest()):
         await until(1.0)
     [_, migration, _, trade] = world.updates()
-    assert migration.values["bonding_curve_progress"] == 100.0
+    assert 100.0 == migration.values["bonding_curve_progress"]
     assert "bonding_curve_progress" not in trade.values
 
 
@@ -171,11 +171,11 @@ async def test_token_is_stored_however_its_migration_comes(
         for batch in batches:
             await world.send(*batch)
             await until(trio.current_time() + 1)
-    assert world.stored_mints == [mint(1)]
+    assert [mint(1)] == world.stored_mints
     merged: dict[str, Any] = {}
     for update in sorted(world.updates(), key=lambda each: each.observed_at):
         merged |= update.values
-    assert (merged["status"], merged["bonding_curve_progress"]) == (Status.BONDED, 100.0)
+    assert (Status.BONDED, 100.0) == (merged["status"], merged["bonding_curve_progress"])
 
 
 async def test_venue_of_a_migration_is_no_address(autojump_clock: MockClock) -> None:
@@ -185,7 +185,7 @@ async def test_venue_of_a_migration_is_no_address(autojump_clock: MockClock) -> 
     async with running(world.ingest()):
         await until(1.0)
     [update] = world.updates()
-    assert update.values["pool_type"] == "pumpswap"
+    assert "pumpswap" == update.values["pool_type"]
     assert "pool_address" not in update.values
 
 
@@ -194,9 +194,9 @@ async def test_pool_of_an_unknown_mint_creates_its_token(autojump_clock: MockClo
     await world.send(pool(1, 0.5, is_migration=True))
     async with running(world.ingest()):
         await until(1.0)
-    assert [tokens for _, tokens in world.admitted] == [[(1, mint(1))]]
+    assert [[(1, mint(1))]] == [tokens for _, tokens in world.admitted]
     [update] = world.updates()
-    assert (update.values["status"], update.values["pool_address"]) == (2, mint(10_001))
+    assert (2, mint(10_001)) == (update.values["status"], update.values["pool_address"])
 
 
 async def test_pool_of_a_known_mint_updates_it(autojump_clock: MockClock) -> None:
@@ -206,8 +206,8 @@ async def test_pool_of_a_known_mint_updates_it(autojump_clock: MockClock) -> Non
         await until(1.0)
         await world.send(pool(1, 1.0))
         await until(2.0)
-    assert len(world.admitted) == 1
-    assert world.updates()[-1].values["pool_address"] == mint(10_001)
+    assert 1 == len(world.admitted)
+    assert mint(10_001) == world.updates()[-1].values["pool_address"]
 
 
 async def test_zeros_go_on_as_zeros(autojump_clock: MockClock) -> None:
@@ -217,7 +217,7 @@ async def test_zeros_go_on_as_zeros(autojump_clock: MockClock) -> None:
     async with running(world.ingest()):
         await until(1.0)
     [update] = world.updates()
-    assert (update.values["sol_raised"], update.values["market_cap_sol"]) == (0.0, 0.0)
+    assert (0.0, 0.0) == (update.values["sol_raised"], update.values["market_cap_sol"])
 
 
 # The end.
@@ -228,4 +228,4 @@ async def test_ingest_admits_what_is_there_before_it_returns(autojump_clock: Moc
     await world.send(*(created(number) for number in range(3)))
     world.events.close()
     await world.ingest().run()
-    assert world.stored_mints == [mint(number) for number in range(3)]
+    assert [mint(number) for number in range(3)] == world.stored_mints

@@ -1,16 +1,28 @@
 """Ingest when a store is away, hangs or refuses: nothing is lost, nothing comes twice."""
 
+from collections.abc import Sequence
 from math import inf
 
 import trio
+from attrs import define
 from trio.testing import MockClock
 
 from domain.token import Token
+from domain.values import UnixSeconds
 from tests.unit.actors.events import created
 from tests.unit.actors.ingest_world import IngestWorld
-from tests.unit.actors.world import at, mint, running, until
+from tests.unit.actors.world import TimedStore, at, mint, running, until
 
 # Postgres, Redis or both away.
+
+
+@define(kw_only=True, eq=False)
+class SlowlyLoadedStore(TimedStore):
+    """A twin with much to read."""
+
+    async def load(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
+        await trio.sleep(20.0)
+        return await super().load(now, limit)
 
 
 async def test_tokens_are_spooled_in_order_while_postgres_is_down(
@@ -25,7 +37,7 @@ async def test_tokens_are_spooled_in_order_while_postgres_is_down(
         # They are on the feed meanwhile, without an id.
         assert world.admitted == [(float(n), [(None, mint(m))]) for n, m in enumerate((3, 1, 2))]
         spooled = await world.servers.buffer.spooled(10)
-        assert [token.mint for token in spooled] == [mint(3), mint(1), mint(2)]
+        assert [mint(3), mint(1), mint(2)] == [token.mint for token in spooled]
         await until(5.0)
         world.store.come_up()
         await until(6.0)
@@ -34,7 +46,7 @@ async def test_tokens_are_spooled_in_order_while_postgres_is_down(
     # Postgres was tried at 0, 0.25, 0.75, 1.75, 3.75 and is tried again at 7.75.
     in_order = [(1, mint(3)), (2, mint(1)), (3, mint(2)), (4, mint(4))]
     assert world.admitted[3:] == [(6.0, [(None, mint(4))]), (7.75, in_order)]
-    assert await world.servers.buffer.spooled(10) == []
+    assert [] == await world.servers.buffer.spooled(10)
 
 
 async def test_new_tokens_go_straight_to_postgres_after_the_spool_is_empty(
@@ -49,7 +61,7 @@ async def test_new_tokens_go_straight_to_postgres_after_the_spool_is_empty(
         await until(20.0)
         await world.send(created(2, 20.0))
         await until(20.04)
-    assert [each for each in world.admitted if each[0] > 10] == [(20.0, [(2, mint(2))])]
+    assert [(20.0, [(2, mint(2))])] == [each for each in world.admitted if each[0] > 10]
 
 
 async def test_spool_of_an_earlier_life_is_stored_at_the_start(autojump_clock: MockClock) -> None:
@@ -57,7 +69,7 @@ async def test_spool_of_an_earlier_life_is_stored_at_the_start(autojump_clock: M
     await world.servers.buffer.spool([Token(mint=mint(1), first_seen_at=at(-60))])
     async with running(world.ingest()):
         await until(0.0)
-    assert world.admitted == [(0.0, [(1, mint(1))])]
+    assert [(0.0, [(1, mint(1))])] == world.admitted
 
 
 async def test_token_put_back_into_the_spool_is_found_within_a_minute(
@@ -68,7 +80,7 @@ async def test_token_put_back_into_the_spool_is_found_within_a_minute(
         await until(1.0)
         await world.servers.buffer.spool([Token(mint=mint(1), first_seen_at=at(-60))])
         await until(61.0)
-    assert world.admitted == [(60.0, [(1, mint(1))])]
+    assert [(60.0, [(1, mint(1))])] == world.admitted
 
 
 async def test_new_tokens_wait_while_neither_store_answers(autojump_clock: MockClock) -> None:
@@ -82,7 +94,7 @@ async def test_new_tokens_wait_while_neither_store_answers(autojump_clock: MockC
         await world.send(created(2, 2.0))
         await until(4.0)
     # The spool was tried at 1, 1.25, 1.75 and 2.75 seconds.
-    assert world.admitted == [(2.75, [(None, mint(1))]), (2.8, [(None, mint(2))])]
+    assert [(2.75, [(None, mint(1))]), (2.8, [(None, mint(2))])] == world.admitted
 
 
 async def test_commit_that_hangs_is_given_up_for_the_spool(autojump_clock: MockClock) -> None:
@@ -92,10 +104,10 @@ async def test_commit_that_hangs_is_given_up_for_the_spool(autojump_clock: MockC
         world.store.delay_seconds = inf
         await world.send(created(1, 1.0))
         await until(7.0)
-        assert world.admitted == [(6.0, [(None, mint(1))])]
+        assert [(6.0, [(None, mint(1))])] == world.admitted
         world.store.delay_seconds = 0.0
         await until(60.0)
-    assert [tokens for _, tokens in world.admitted[1:]] == [[(1, mint(1))]]
+    assert [[(1, mint(1))]] == [tokens for _, tokens in world.admitted[1:]]
 
 
 async def test_commit_that_happened_although_it_failed_is_harmless(
@@ -107,8 +119,8 @@ async def test_commit_that_happened_although_it_failed_is_harmless(
         world.store.commit_then_fail_next()
         await world.send(created(1, 1.0))
         await until(10.0)
-    assert world.admitted == [(1.0, [(None, mint(1))]), (1.0, [(1, mint(1))])]
-    assert world.stored_mints == [mint(1)]
+    assert [(1.0, [(None, mint(1))]), (1.0, [(1, mint(1))])] == world.admitted
+    assert [mint(1)] == world.stored_mints
 
 
 # Rows that Postgres refuses.
@@ -125,9 +137,9 @@ async def test_refused_token_is_quarantined_and_the_others_are_stored(
     assert world.stored_mints == good
     assert [m for _, tokens in world.admitted for _, m in tokens] == good
     [refused] = await world.servers.buffer.quarantined()
-    assert (refused.mint, refused.refused_at) == (mint(3), at(0.0))
+    assert (mint(3), at(0.0)) == (refused.mint, refused.refused_at)
     assert "NUL" in refused.reason
-    assert world.updates(3) == []  # nothing is said of a token that is nowhere
+    assert [] == world.updates(3)  # nothing is said of a token that is nowhere
 
 
 async def test_refused_token_does_not_stop_the_spool(autojump_clock: MockClock) -> None:
@@ -136,4 +148,15 @@ async def test_refused_token_does_not_stop_the_spool(autojump_clock: MockClock) 
     await world.servers.buffer.spool([bad, Token(mint=mint(2), first_seen_at=at(0))])
     async with running(world.ingest()):
         await until(1.0)
-    assert (world.stored_mints, await world.servers.buffer.spooled(9)) == ([mint(2)], [])
+    assert ([mint(2)], []) == (world.stored_mints, await world.servers.buffer.spooled(9))
+
+
+async def test_slow_recall_at_a_start_is_not_cut_short(autojump_clock: MockClock) -> None:
+    """It takes longer than a commit may, and the service is not ready before it."""
+    store = SlowlyLoadedStore()
+    world = IngestWorld(store=store)
+    async with running(world.ingest()):
+        await until(19.0)
+        assert {} == world.conditions.reasons
+        await until(20.0)
+    assert {"ingest": None} == world.conditions.reasons

@@ -59,23 +59,23 @@ async def test_token_is_stored_and_shown_at_once_and_all_of_it_in_time(
     market_known(world, 1)
     async with world.serving():
         await until(5.0)
-        assert (world.stored(1).id, world.shown_token(1).bonding_curve_progress) == (1, 0.0)
-        assert world.shown[mint(1)][0] == 5.0
+        assert (1, 0.0) == (world.stored(1).id, world.shown_token(1).bonding_curve_progress)
+        assert 5.0 == world.shown[mint(1)][0]
         await until(6.0)
         assert world.shown_token(1).status is Status.GRADUATING
         await until(1000.0)
     seen = world.stored(1)
-    assert (seen.status, seen.previous_status, seen.status_changed_at) == (
+    assert (
         Status.BONDED,
         Status.GRADUATING,
         at(7.0),
-    )
-    assert (seen.bonding_curve_progress, seen.pool_type, seen.pool_address) == (
+    ) == (seen.status, seen.previous_status, seen.status_changed_at)
+    assert (
         100.0,
         "pumpswap",
         None,
-    )
-    assert (seen.volume_24h, seen.price_change_24h, seen.holder_count) == (1001.0, -1.5, 1)
+    ) == (seen.bonding_curve_progress, seen.pool_type, seen.pool_address)
+    assert (1001.0, -1.5, 1) == (seen.volume_24h, seen.price_change_24h, seen.holder_count)
     assert seen.hot_score is not None
     assert seen == world.shown_token(1)
 
@@ -98,7 +98,7 @@ async def test_fully_idle_for_an_hour_asks_nobody_and_writes_nothing(
         assert (len(world.upstream_calls), len(world.sync_store.written)) == (calls, writes)
         assert world.buffer.data.newest == appended
         skipped = {entry["job"] for entry in world.log.entries("skipping job: system idle")}
-        assert skipped == {"market-data", "holder-count", "hot-score", "flush"}
+        assert {"market-data", "holder-count", "hot-score", "flush"} == skipped
 
 
 async def test_market_goes_on_while_idle_without_an_upstream_call_or_an_update(
@@ -114,14 +114,14 @@ async def test_market_goes_on_while_idle_without_an_upstream_call_or_an_update(
         await until(IDLE_AFTER_SECONDS + 1 + HOUR)
         assert (len(world.upstream_calls), len(world.sync_store.written)) == (calls, writes)
         # New tokens are stored at once, and everything is shown and kept in the buffer.
-        assert len(world.servers.database.tokens) == 419
-        assert world.shown_token(419).last_trade_at == at(4191.0)
+        assert 419 == len(world.servers.database.tokens)
+        assert at(4191.0) == world.shown_token(419).last_trade_at
         # The first request after that: fresh data is asked for, and Postgres caught up, at once.
         await world.mailboxes.presences.send(FeedRequested())
         asked_at = trio.current_time()
         await until(asked_at + 1)
         assert asked_at in world.upstream_calls
-        assert world.stored(419).last_trade_at == at(4191.0)
+        assert at(4191.0) == world.stored(419).last_trade_at
         assert world.sync_store.write_times[-1] < asked_at + 1
 
 
@@ -134,12 +134,12 @@ async def test_job_that_crashes_while_idle_stays_idle(autojump_clock: MockClock)
         for box in world.mailboxes.publications.values():
             await box.send("poison")  # type: ignore[arg-type]
         await until(IDLE_AFTER_SECONDS + HOUR)
-        assert len(world.log.entries("actor failed")) == 9
+        assert 9 == len(world.log.entries("actor failed"))
         assert len(world.upstream_calls) == calls
         quarantined = [
             box.statistics().quarantined for box in world.mailboxes.publications.values()
         ]
-        assert quarantined == [1, 1, 1]
+        assert [1, 1, 1] == quarantined
 
 
 # What the world really sends.
@@ -239,8 +239,8 @@ async def test_drain_brings_everything_to_postgres(autojump_clock: MockClock) ->
     async with world.serving():
         await until(2.0)
     assert trio.current_time() <= 2.0 + SETTINGS.shutdown.deadline_seconds
-    assert {token.last_trade_at for token in world.servers.database.tokens.values()} == {at(2.0)}
-    assert await world.buffer.dirty_count() == 0
+    assert {at(2.0)} == {token.last_trade_at for token in world.servers.database.tokens.values()}
+    assert 0 == await world.buffer.dirty_count()
 
 
 # The books.
@@ -265,4 +265,4 @@ async def test_every_mailbox_accounts_for_every_message(autojump_clock: MockCloc
                         + books.quarantined
                         + books.depth
                     )
-                    assert books.dropped == 0
+                    assert 0 == books.dropped

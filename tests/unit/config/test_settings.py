@@ -58,18 +58,18 @@ def test_every_default_says_what_it_means() -> None:
 
 def test_defaults_are_those_of_the_contract() -> None:
     settings = load()
-    assert settings.ingest.url == "wss://pumpportal.fun/api/data"
-    assert (settings.ingest.commit_delay_seconds, settings.ingest.silence_seconds) == (0.05, 60)
-    assert (settings.market_data.interval_seconds, settings.market_data.tokens) == (300, 500)
+    assert "wss://pumpportal.fun/api/data" == settings.ingest.url
+    assert (0.05, 60) == (settings.ingest.commit_delay_seconds, settings.ingest.silence_seconds)
+    assert (300, 500) == (settings.market_data.interval_seconds, settings.market_data.tokens)
     holders = settings.holder_count
-    assert (holders.provider, holders.interval_seconds, holders.tokens) == ("jupiter", 600, 100)
+    assert ("jupiter", 600, 100) == (holders.provider, holders.interval_seconds, holders.tokens)
     score = settings.hot_score
-    assert (score.interval_seconds, score.tokens, score.half_life_seconds) == (900, 500, 1800)
+    assert (900, 500, 1800) == (score.interval_seconds, score.tokens, score.half_life_seconds)
     activity = settings.activity
-    assert (activity.idle_after_seconds, activity.watchers_interval_seconds) == (600, 300)
-    assert (settings.sync.interval_seconds, settings.sync.batch_rows) == (300, 1000)
-    assert (settings.gateway.host, settings.gateway.port) == ("127.0.0.1", 8080)
-    assert settings.shutdown.deadline_seconds == 8
+    assert (600, 300) == (activity.idle_after_seconds, activity.watchers_interval_seconds)
+    assert (300, 1000) == (settings.sync.interval_seconds, settings.sync.batch_rows)
+    assert ("127.0.0.1", 8080) == (settings.gateway.host, settings.gateway.port)
+    assert 8 == settings.shutdown.deadline_seconds
 
 
 # Layers.
@@ -79,9 +79,9 @@ def test_environment_lies_over_the_file_and_the_file_over_the_defaults(tmp_path:
     file = tmp_path / "settings.toml"
     file.write_text("[sync]\ninterval_seconds = 60\nbatch_rows = 10\n")
     settings = load(file, TOKEN_DISCOVERY__SYNC__BATCH_ROWS="20")
-    assert settings.sync.interval_seconds == 60.0
-    assert settings.sync.batch_rows == 20
-    assert settings.sync.append_updates == DEFAULTS["sync"]["append_updates"]
+    assert 60.0 == settings.sync.interval_seconds
+    assert 20 == settings.sync.batch_rows
+    assert DEFAULTS["sync"]["append_updates"] == settings.sync.append_updates
 
 
 def test_conventional_variables_yield_to_the_settings_own(tmp_path: Path) -> None:
@@ -90,12 +90,12 @@ def test_conventional_variables_yield_to_the_settings_own(tmp_path: Path) -> Non
     settings = load(
         file, HOST="0.0.0.0", PORT="9000", TOKEN_DISCOVERY__POSTGRES__URL="postgres://own"
     )
-    assert (settings.gateway.host, settings.gateway.port) == ("0.0.0.0", 9000)
-    assert (settings.postgres.url, settings.redis.url) == ("postgres://own", "redis://file")
+    assert ("0.0.0.0", 9000) == (settings.gateway.host, settings.gateway.port)
+    assert ("postgres://own", "redis://file") == (settings.postgres.url, settings.redis.url)
 
 
 def test_empty_conventional_variable_is_none() -> None:
-    assert load(PORT="").gateway.port == 8080
+    assert 8080 == load(PORT="").gateway.port
 
 
 def test_zero_is_a_value() -> None:
@@ -106,8 +106,8 @@ def test_zero_is_a_value() -> None:
         TOKEN_DISCOVERY__INGEST__COMMIT_DELAY_SECONDS="0",
     )
     ingest = settings.ingest
-    assert (settings.gateway.port, ingest.trade_subscriptions) == (0, 0)
-    assert ingest.commit_delay_seconds == 0.0
+    assert (0, 0) == (settings.gateway.port, ingest.trade_subscriptions)
+    assert 0.0 == ingest.commit_delay_seconds
 
 
 @given(st.floats(0.001, 1e6), st.integers(1, 100_000))
@@ -134,7 +134,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         TOKEN_DISCOVERY__SYNK__INTERVAL_SECONDS="1",
     )
     named = [problem.split(":")[0] for problem in found]
-    assert named == [
+    assert [
         "gateway.port",
         "hot_score.half_life_seconds",
         "logging.level",
@@ -144,7 +144,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         "sync.batch_rows",
         "sync.no_such_name",
         "synk.interval_seconds",
-    ]
+    ] == named
 
 
 @pytest.mark.parametrize(
@@ -171,10 +171,10 @@ def test_bad_value_is_a_problem_that_names_its_variable(variable: str, value: st
 def test_missing_servers_are_problems() -> None:
     with pytest.raises(SettingsInvalid) as error:
         load_settings(None, {})
-    assert error.value.problems == [
+    assert [
         "postgres.url: must be given (default.toml)",
         "redis.url: must be given (default.toml)",
-    ]
+    ] == error.value.problems
 
 
 @pytest.mark.parametrize("content", [None, b"[sync\n", b"\xff"], ids=["absent", "broken", "binary"])
@@ -229,9 +229,9 @@ def test_address_without_credentials_holds_none(password: str, query: str) -> No
 
 
 def test_path_of_a_provider_may_be_its_key() -> None:
-    assert without_credentials("https://rpc.example/v2/hush?x=y") == "https://rpc.example/…?…"
-    assert without_credentials("wss://rpc.example/") == "wss://rpc.example/"
-    assert without_credentials("postgresql://u:p@db/tokens") == "postgresql://…@db/tokens"
+    assert "https://rpc.example/…?…" == without_credentials("https://rpc.example/v2/hush?x=y")
+    assert "wss://rpc.example/" == without_credentials("wss://rpc.example/")
+    assert "postgresql://…@db/tokens" == without_credentials("postgresql://u:p@db/tokens")
 
 
 # Reloading.
@@ -240,5 +240,5 @@ def test_path_of_a_provider_may_be_its_key() -> None:
 def test_reload_tells_what_can_change_from_what_cannot() -> None:
     old = load()
     new = load(TOKEN_DISCOVERY__LOGGING__LEVEL="debug", TOKEN_DISCOVERY__GATEWAY__PORT="9")
-    assert changed_names(old, new) == (["logging.level"], ["gateway.port"])
-    assert changed_names(old, old) == ([], [])
+    assert (["logging.level"], ["gateway.port"]) == changed_names(old, new)
+    assert ([], []) == changed_names(old, old)

@@ -50,55 +50,55 @@ def flush(from_table: TokenTable, known: Mint = MINT) -> dict[str, Value]:
 
 def test_values_that_the_token_has_already_are_no_news() -> None:
     known = table(stored_token(holder_count=7))
-    assert known.news([update(1, holder_count=7)]) == {}
-    assert known.news([update(1, holder_count=7, buys_24h=0)]) == {
-        MINT: {"buys_24h": (0, BIRTH + 1)}
-    }
+    assert {} == known.news([update(1, holder_count=7)])
+    assert {MINT: {"buys_24h": (0, BIRTH + 1)}} == known.news(
+        [update(1, holder_count=7, buys_24h=0)]
+    )
 
 
 def test_value_that_returns_within_a_batch_is_no_news() -> None:
     known = table(stored_token(holder_count=7))
-    assert known.news([update(1, holder_count=8), update(2, holder_count=7)]) == {}
+    assert {} == known.news([update(1, holder_count=8), update(2, holder_count=7)])
 
 
 def test_news_of_two_observers_keep_their_times() -> None:
     news = table(stored_token()).news([update(6, hot_score=1.0), update(5, holder_count=3)])
-    assert news == {MINT: {"hot_score": (1.0, BIRTH + 6), "holder_count": (3, BIRTH + 5)}}
+    assert {MINT: {"hot_score": (1.0, BIRTH + 6), "holder_count": (3, BIRTH + 5)}} == news
 
 
 def test_status_that_grows_says_when_and_from_what() -> None:
     known = table(stored_token())
     take(known, update(5, status=1))
     graduating = known.published[MINT]
-    assert (
+    assert (Status.GRADUATING, Status.NEW, BIRTH + 5) == (
         graduating.status,
         graduating.previous_status,
         graduating.status_changed_at,
-    ) == (Status.GRADUATING, Status.NEW, BIRTH + 5)
+    )
 
 
 def test_status_skips_a_step_when_both_come_in_one_batch() -> None:
     known = table(stored_token())
     take(known, update(5, status=1), update(6, status=2), update(7, status=1))
     bonded = known.published[MINT]
-    assert (bonded.status, bonded.previous_status) == (Status.BONDED, Status.NEW)
-    assert bonded.status_changed_at == BIRTH + 6
+    assert (Status.BONDED, Status.NEW) == (bonded.status, bonded.previous_status)
+    assert BIRTH + 6 == bonded.status_changed_at
 
 
 def test_status_never_goes_back() -> None:
     known = table(stored_token(status=Status.BONDED, status_changed_at=UnixSeconds(BIRTH + 1)))
-    assert known.news([update(9, status=1), update(10, status=0)]) == {}
+    assert {} == known.news([update(9, status=1), update(10, status=0)])
 
 
 def test_status_of_an_unknown_token_changes_once() -> None:
     unknown = table()
     take(unknown, update(5, status=1))
     take(unknown, update(6, status=1, holder_count=3))
-    assert unknown.unflushed[MINT] == {
+    assert {
         "status": (1, BIRTH + 5),
         "status_changed_at": (BIRTH + 5, BIRTH + 5),
         "holder_count": (3, BIRTH + 6),
-    }
+    } == unknown.unflushed[MINT]
 
 
 # Admitting.
@@ -109,10 +109,10 @@ def test_update_that_came_before_its_token_applies_when_it_is_admitted() -> None
     early = table()
     take(early, update(-1, status=2, pool_type="pumpswap"))
     assert early.admit(stored_token())
-    assert (
+    assert (Status.BONDED, "pumpswap") == (
         early.published[MINT].status,
         early.published[MINT].pool_type,
-    ) == (Status.BONDED, "pumpswap")
+    )
     assert {"status", "status_changed_at", "pool_type"} == flush(early).keys()
 
 
@@ -125,7 +125,7 @@ def test_old_news_of_status_does_not_touch_a_token_that_is_further() -> None:
     assert early.published[MINT] == evolve(
         bonded, holder_count=3, last_updated_at=UnixSeconds(BIRTH + 50)
     )
-    assert flush(early) == {"holder_count": 3}
+    assert {"holder_count": 3} == flush(early)
 
 
 def test_token_is_admitted_once() -> None:
@@ -138,16 +138,16 @@ def test_spooled_token_gets_its_id_and_keeps_its_updates() -> None:
     spooled = table(token())
     take(spooled, update(3, holder_count=5))
     assert spooled.admit(stored_token())
-    assert (spooled.published[MINT].id, spooled.published[MINT].holder_count) == (1, 5)
+    assert (1, 5) == (spooled.published[MINT].id, spooled.published[MINT].holder_count)
 
 
 def test_spooled_token_that_postgres_had_known_all_along_is_shown_as_stored() -> None:
     spooled = table(token(first_seen_at=UnixSeconds(BIRTH + 9)))
     spooled.admit(stored_token(status=Status.BONDED))
-    assert (
+    assert (Status.BONDED, BIRTH) == (
         spooled.published[MINT].status,
         spooled.published[MINT].first_seen_at,
-    ) == (Status.BONDED, BIRTH)
+    )
 
 
 # Flushing.
@@ -157,14 +157,14 @@ def test_what_postgres_holds_is_not_written() -> None:
     known = table(stored_token(holder_count=7))
     take(known, update(1, holder_count=8))
     take(known, update(2, holder_count=7))
-    assert flush(known) == {}
+    assert {} == flush(known)
 
 
 def test_flushed_values_are_unflushed_no_more() -> None:
     known = table(stored_token())
     take(known, update(1, holder_count=8, price_usd=0.0))
-    assert flush(known) == {"holder_count": 8, "price_usd": 0.0}
-    assert known.unflushed == {}
+    assert {"holder_count": 8, "price_usd": 0.0} == flush(known)
+    assert {} == known.unflushed
     assert known.published == known.stored | {MINT: known.published[MINT]}
 
 
@@ -174,14 +174,14 @@ def test_update_that_comes_during_a_flush_stays_unflushed() -> None:
     take(known, update(1, holder_count=8, price_usd=1.0))
     take(known, update(2, holder_count=9))
     known.note_flushed(MINT, {"holder_count": 8, "price_usd": 1.0}, UnixSeconds(BIRTH + 1))
-    assert known.unflushed == {MINT: {"holder_count": (9, BIRTH + 2)}}
+    assert {MINT: {"holder_count": (9, BIRTH + 2)}} == known.unflushed
 
 
 def test_refused_values_are_neither_stored_nor_unflushed() -> None:
     known = table(stored_token())
     take(known, update(1, holder_count=8))
     known.note_left(MINT, {"holder_count": 8})
-    assert (known.unflushed, known.stored[MINT].holder_count) == ({}, None)
+    assert ({}, None) == (known.unflushed, known.stored[MINT].holder_count)
 
 
 names = st.sampled_from(["holder_count", "buys_24h", "hot_score"])
@@ -231,7 +231,7 @@ def test_fold_of_updates_is_the_last_value_of_each_field(sequence: list[tuple[st
 def test_tokens_off_the_feed_are_forgotten_when_they_are_flushed() -> None:
     known = table(stored_token(1), stored_token(2))
     take(known, update(1, number=2, holder_count=3))
-    assert known.forget(UnixSeconds(BIRTH + 48 * HOUR)) == 1
+    assert 1 == known.forget(UnixSeconds(BIRTH + 48 * HOUR))
     assert [mint(2)] == list(known.published)
 
 
@@ -241,7 +241,7 @@ def test_oldest_tokens_beyond_the_limit_are_forgotten() -> None:
     ]  # 7 is the oldest
     known = table(*tokens, limit=4)
     take(known, update(1, number=7, holder_count=3))
-    assert known.forget(BIRTH) == 3
+    assert 3 == known.forget(BIRTH)
     assert {mint(n) for n in (1, 2, 3, 7)} == set(known.published)
 
 
@@ -254,8 +254,8 @@ def test_tokens_off_the_feed_count_before_the_oldest() -> None:
     )
     expired = stored_token(2, first_seen_at=UnixSeconds(BIRTH - 49 * HOUR))
     known = table(bonded, expired, stored_token(3), limit=1)
-    assert known.forget(BIRTH) == 2
-    assert set(known.published) == {mint(3)}
+    assert 2 == known.forget(BIRTH)
+    assert {mint(3)} == set(known.published)
 
 
 def test_a_bonded_token_takes_no_news_of_its_curve() -> None:
