@@ -34,6 +34,7 @@ from domain.values import Mint, Value
 from store import TokenStore
 from store.bisection import write_around_refusals
 from supervision import Inbox, Outbox
+from supervision.batches import Batches
 from supervision.environment import Environment
 
 ORIGIN = "ingest"
@@ -100,11 +101,7 @@ class Ingest:
         }
 
     async def serve(self) -> None:
-        while True:
-            try:
-                events = await self.events.receive_batch(self.settings.commit_tokens)
-            except trio.EndOfChannel:
-                return
+        async for events in Batches(self.events, self.settings.commit_tokens):
             # The first birth of a burst is committed at once, those that follow share a commit.
             if await self.handle(events):
                 await trio.sleep(self.settings.commit_delay_seconds)
