@@ -16,12 +16,12 @@ import structlog
 import trio
 from attrs import asdict, define, evolve, field
 
-from actors.sync import SyncPace
 from config.logs import Threshold, configure_log
 from config.settings import Settings, changed_names, load_settings
 from domain.errors import BadConfiguration, ExitingError, SettingsInvalid, StoreNotReached
 from domain.values import UnixSeconds
 from feed import Operations
+from flush import SyncPace
 from sources.http import new_http_client
 from store.ledger import Ledger
 from supervision.children import SupervisionSettings

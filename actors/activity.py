@@ -29,6 +29,7 @@ from domain.messages import (
 )
 from domain.values import Mint
 from supervision import Inbox, Outbox
+from supervision.batches import Batches
 from supervision.environment import Environment
 
 ORIGIN = "activity"
@@ -78,11 +79,7 @@ class Activity:
         }
 
     async def follow(self) -> None:
-        while True:
-            try:
-                presences = await self.presences.receive_batch(PRESENCES_AT_ONCE)
-            except trio.EndOfChannel:
-                return
+        async for presences in Batches(self.presences, PRESENCES_AT_ONCE):
             for presence in presences:
                 self.take_note(presence)
             self.sign_seen.set()

@@ -16,6 +16,7 @@ from domain.messages import ActivityChange, RosterWanted, TokenPublished, TokenU
 from domain.roster import Roster, chunks
 from sources import HolderCounts, HolderStats
 from supervision import Inbox, Outbox
+from supervision.batches import Batches
 from supervision.environment import Environment
 from supervision.periodic import Activity, run_periodically
 
@@ -50,33 +51,28 @@ class HolderCount:
     async def run(self) -> None:
         """Serve until the publications are closed."""
         await self.updates.send(RosterWanted(subscriber=ORIGIN))
-        activity = self.inboxes.activity
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(activity.obey, self.inboxes.control)
-            nursery.start_soon(self.refresh_periodically, activity)
+            nursery.start_soon(self.inboxes.activity.obey, self.inboxes.control)
+            nursery.start_soon(self.refresh_periodically)
             await self.follow()
             nursery.cancel_scope.cancel()
 
     def summary(self) -> Mapping[str, object]:
         return {"tracked": len(self.roster.entries), **self.counts}
 
-    async def refresh_periodically(self, activity: Activity) -> None:
+    async def refresh_periodically(self) -> None:
         await self.has_heard.wait()  # a run before that would ask for nothing, and the next is far
         await trio.sleep(ROSTER_SECONDS)
         await run_periodically(
             self.refresh,
             interval_seconds=self.settings.interval_seconds,
-            activity=activity,
+            activity=self.inboxes.activity,
             log=self.environment.log,
             name=ORIGIN,
         )
 
     async def follow(self) -> None:
-        while True:
-            try:
-                published = await self.inboxes.publications.receive_batch(PUBLICATIONS_AT_ONCE)
-            except trio.EndOfChannel:
-                return
+        async for published in Batches(self.inboxes.publications, PUBLICATIONS_AT_ONCE):
             self.has_heard.set()
             for message in published:
                 self.roster.learn(message.token)

@@ -23,6 +23,7 @@ from domain.scoring import SMALLEST_TRADE_SOL, together, with_trade
 from domain.token import Token
 from domain.values import Mint, Sol, UnixSeconds, Value
 from supervision import Inbox, Outbox
+from supervision.batches import Batches
 from supervision.environment import Environment
 from supervision.periodic import Activity, run_periodically
 
@@ -60,10 +61,9 @@ class HotScore:
     async def run(self) -> None:
         """Serve until both inboxes are closed; then publish what changed since the last run."""
         await self.updates.send(RosterWanted(subscriber=ORIGIN))
-        activity = self.inboxes.activity
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(activity.obey, self.inboxes.control)
-            nursery.start_soon(self.publish_periodically, activity)
+            nursery.start_soon(self.inboxes.activity.obey, self.inboxes.control)
+            nursery.start_soon(self.publish_periodically)
             async with trio.open_nursery() as followers:
                 followers.start_soon(self.follow_trades)
                 followers.start_soon(self.follow_tokens)
@@ -73,11 +73,11 @@ class HotScore:
     def summary(self) -> Mapping[str, object]:
         return {"scores": len(self.scores), "changed": len(self.changed), **self.counts}
 
-    async def publish_periodically(self, activity: Activity) -> None:
+    async def publish_periodically(self) -> None:
         await run_periodically(
             self.publish,
             interval_seconds=self.settings.interval_seconds,
-            activity=activity,
+            activity=self.inboxes.activity,
             log=self.environment.log,
             name=ORIGIN,
         )
@@ -85,11 +85,7 @@ class HotScore:
     # Messages in.
 
     async def follow_trades(self) -> None:
-        while True:
-            try:
-                trades = await self.inboxes.trades.receive_batch(MESSAGES_AT_ONCE)
-            except trio.EndOfChannel:
-                return
+        async for trades in Batches(self.inboxes.trades, MESSAGES_AT_ONCE):
             for trade in trades:
                 self.streamed_at[trade.mint] = trade.seen_at
                 self._add(trade.mint, trade.sol or SMALLEST_TRADE_SOL, trade.seen_at)
@@ -97,11 +93,7 @@ class HotScore:
                 self._forget_strangers()
 
     async def follow_tokens(self) -> None:
-        while True:
-            try:
-                published = await self.inboxes.publications.receive_batch(MESSAGES_AT_ONCE)
-            except trio.EndOfChannel:
-                return
+        async for published in Batches(self.inboxes.publications, MESSAGES_AT_ONCE):
             for message in published:
                 self._learn(message.token)
 

@@ -9,7 +9,7 @@ the buffer's spool, durable and in order, and are on the feed meanwhile.
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 from attrs import Factory, define, field, frozen
@@ -29,11 +29,12 @@ from domain.messages import (
     TokenUpdated,
     TradeSeen,
 )
-from domain.token import IDENTITY_FIELDS, Token
+from domain.token import IDENTITY_FIELDS, Status, Token
 from domain.values import Mint, Value
 from store import TokenStore
 from store.bisection import write_around_refusals
 from supervision import Inbox, Outbox
+from supervision.batches import Batches
 from supervision.environment import Environment
 
 ORIGIN = "ingest"
@@ -50,10 +51,11 @@ class IngestOutboxes:
 
 @frozen(kw_only=True)
 class IngestDoors:
-    """The two stores that ingest writes to."""
+    """The two stores that ingest writes to, and whom it tells of older tokens at a start."""
 
     store: TokenStore
     buffer: UpdateBuffer
+    follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None
 
 
 @define
@@ -62,6 +64,7 @@ class Sight:
 
     is_admitted: bool = False  # else only its migration has been seen so far
     is_bonded: bool = False
+    total_supply: str | None = None
 
 
 @define(kw_only=True)
@@ -98,11 +101,7 @@ class Ingest:
         }
 
     async def serve(self) -> None:
-        while True:
-            try:
-                events = await self.events.receive_batch(self.settings.commit_tokens)
-            except trio.EndOfChannel:
-                return
+        async for events in Batches(self.events, self.settings.commit_tokens):
             # The first birth of a burst is committed at once, those that follow share a commit.
             if await self.handle(events):
                 await trio.sleep(self.settings.commit_delay_seconds)
@@ -135,8 +134,11 @@ class Ingest:
     async def _pass_on(self, event: TradeSeen | MigrationSeen | PoolCreated) -> None:
         match event:
             case TradeSeen():
-                on_curve = not self._is_bonded(event.mint)
-                await self._update(event, trade_values(event, on_curve=on_curve))
+                sight = self.sights.get(event.mint) or Sight()
+                values = trade_values(
+                    event, on_curve=not sight.is_bonded, total_supply=sight.total_supply
+                )
+                await self._update(event, values)
                 await self.outboxes.trades.send(event)
                 self.counts["trades"] += 1
             case MigrationSeen():
@@ -157,6 +159,12 @@ class Ingest:
     def _is_bonded(self, mint: Mint) -> bool:
         sight = self.sights.get(mint)
         return sight is not None and sight.is_bonded
+
+    def _recall(self, token: Token) -> None:
+        sight = self._sight(token.mint)
+        sight.is_admitted = True
+        sight.is_bonded |= token.status is Status.BONDED
+        sight.total_supply = token.total_supply
 
     def _sight(self, mint: Mint) -> Sight:
         """What is remembered of the mint; the mints seen longest ago are forgotten."""
@@ -187,6 +195,8 @@ class Ingest:
         await self.outboxes.sync.send(TokensAdmitted(tokens=tuple(stored)))
         for token in tokens:
             self._sight(token.mint).is_admitted = True
+        for token in stored:
+            self._recall(token)
         seen_at = {token.mint: token.first_seen_at for token in tokens}
         fresh = {
             t.mint for t in stored if abs(t.first_seen_at - seen_at[t.mint]) < SAME_SIGHT_SECONDS
@@ -219,10 +229,19 @@ class Ingest:
 
     async def _insert_rows(self, tokens: Sequence[Token]) -> Sequence[Token]:
         if not self.is_store_open:
-            await self.doors.store.open()
-            self.is_store_open = True
-            self.environment.readiness.set(ORIGIN, None)
+            await self._open_store()
         return await self.doors.store.insert(tokens)
+
+    async def _open_store(self) -> None:
+        """Open it, and take up what an earlier life knew: the newest tokens, and their trades."""
+        await self.doors.store.open()
+        now, most = self.environment.clock(), self.settings.recalled_tokens
+        newest_first = await self.doors.store.load(now, most)
+        for token in reversed(newest_first):
+            self._recall(token)
+        self.doors.follow_trades([token.mint for token in newest_first])
+        self.is_store_open = True
+        self.environment.readiness.set(ORIGIN, None)
 
     def _refusal(self, token: Token, reason: str) -> Refused:
         self.environment.log.warning("new token quarantined", mint=token.mint, reason=reason)
@@ -252,8 +271,8 @@ class Ingest:
                 wait_seconds = min(wait_seconds * 2, RETRY_LONGEST_SECONDS)
 
     async def _empty_spool(self) -> None:
-        with trio.move_on_after(self.settings.commit_timeout_seconds):
-            await self._insert_rows([])  # at the start there may be nothing else to open it
+        if not self.is_store_open:  # at a start there may be no birth that opens it
+            await self._open_store()
         while tokens := await self.doors.buffer.spooled(self.settings.commit_tokens):
             stored = await self._insert(tokens)
             await self.outboxes.sync.send(TokensAdmitted(tokens=tuple(stored)))

@@ -12,33 +12,25 @@ still comes, until somebody looks. Nor is the server asked how it is.
 
 from collections import Counter
 from collections.abc import (
-    AsyncGenerator,
     Awaitable,
     Callable,
-    Collection,
     Iterable,
     Mapping,
     Sequence,
 )
-from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
-from buffer import BufferedToken, UpdateBuffer
+from buffer import BufferedToken
 from config.settings import SyncSettings
-from domain.allowance import Written
-from domain.backlog import Backlog
 from domain.errors import BufferUnavailable, StoreUnavailable
-from domain.governor import Governor
-from domain.lifecycle import is_retained
 from domain.merging import Observations, as_updates
 from domain.messages import (
     ActivityChange,
     GovernorSet,
-    Refused,
     RosterWanted,
     SyncMessage,
     TokenPublished,
@@ -47,11 +39,8 @@ from domain.messages import (
 )
 from domain.roster import chunks
 from domain.table import TokenTable
-from domain.token import UPDATE_FIELDS
-from domain.values import Mint, Value, Version
-from store import TokenChange, TokenStore, WriteReceipt
-from store.bisection import write_around_refusals
-from store.checkpoints import CheckpointWatch
+from domain.values import Mint, Version
+from flush import Flusher, SyncDoors, SyncPace
 from supervision import Inbox, Outbox
 from supervision.environment import Environment
 from supervision.periodic import Activity, run_periodically
@@ -71,22 +60,6 @@ class SyncInboxes:
     activity: Activity = field(factory=Activity)  # as last told; one for all lives of the actor
 
 
-@frozen(kw_only=True)
-class SyncDoors:
-    """The two stores that sync writes to."""
-
-    store: TokenStore
-    buffer: UpdateBuffer
-
-
-@frozen(kw_only=True)
-class SyncPace:
-    """What sync has learnt of the server; it outlives a restart of sync."""
-
-    governor: Governor
-    watch: CheckpointWatch
-
-
 @define(kw_only=True)
 class Sync:
     """Owns the table of tokens; the only writer of updates."""
@@ -99,13 +72,22 @@ class Sync:
     pace: SyncPace
     settings: SyncSettings
     environment: Environment
-    backlog: Backlog = field(factory=Backlog, init=False)  # what a flush would take
+    flusher: Flusher = field(init=False)
     activations: int = field(default=0, init=False)  # of which a flush has been
     epoch: str | None = field(default=None, init=False)  # of the buffer's data
-    flushing: trio.Lock = field(factory=trio.Lock, init=False)
     counts: Counter[str] = field(factory=Counter, init=False)
     # Messages out, by subscriber.
     publications: Mapping[str, Outbox[TokenPublished]]
+
+    @flusher.default
+    def _new_flusher(self) -> Flusher:
+        return Flusher(
+            doors=self.doors,
+            table=self.table,
+            governor=self.pace.governor,
+            settings=self.settings,
+            environment=self.environment,
+        )
 
     async def run(self) -> None:
         """Restore, serve until the mailbox closes, then flush what is left."""
@@ -128,7 +110,7 @@ class Sync:
         return {
             "tokens": len(self.table.published),
             "unflushed": len(self.table.unflushed),
-            **self.counts,
+            **(self.counts + self.flusher.counts),
             "governor": self.pace.governor.as_json(trio.current_time()),
         }
 
@@ -187,7 +169,7 @@ class Sync:
         changed = []
         for update in appended.changed:
             accepted = {name: news[update.mint][name] for name in update.values}
-            self.backlog.note(update.mint, accepted, trio.current_time())
+            self.flusher.backlog.note(update.mint, accepted, trio.current_time())
             if self.table.apply(update.mint, accepted) is not None:
                 changed.append(update.mint)
         if self.epoch is None:
@@ -237,7 +219,7 @@ class Sync:
     async def take_pulse(self) -> None:
         """One pulse for the watch and the governor; without an answer, the next one tells."""
         governor = self.pace.governor
-        governor.note_ages(self.backlog.ages(trio.current_time()))
+        governor.note_ages(self.flusher.backlog.ages(trio.current_time()))
         try:
             pulse = await self.doors.store.pulse()
         except StoreUnavailable:
@@ -266,14 +248,14 @@ class Sync:
             self.table.admit(token)
         after = Version(0)
         waiting = []
-        while page := await self._dirty(after, self.settings.batch_rows):
+        while page := await self.flusher.dirty(after):
             after = page[-1].dirty_since
             for buffered in page:
                 self.table.apply(buffered.mint, _as_observations(buffered))
                 age_seconds = max(0.0, now - buffered.dirty_since / MICROSECONDS)
                 since = trio.current_time() - age_seconds
                 waiting.append((buffered.mint, buffered.values, since))
-        self.backlog.restore(waiting)
+        self.flusher.backlog.restore(waiting)
         await self._forget_watchers()
         await self.publish(list(self.table.published))
         tokens, unflushed = len(self.table.published), len(self.table.unflushed)
@@ -289,7 +271,7 @@ class Sync:
 
     async def flush_periodically(self, activity: Activity) -> None:
         await run_periodically(
-            lambda: self._patiently(partial(self.flush_as_allowed, activity)),
+            lambda: self._patiently(partial(self.flush_as_granted, activity)),
             interval_seconds=self.pace.governor.plan.tick_seconds,
             activity=activity,
             log=self.environment.log,
@@ -318,122 +300,25 @@ class Sync:
             now = self.environment.clock()
             await self._patiently(partial(self.doors.store.retain, now))
 
-    async def flush_as_allowed(self, activity: Activity) -> None:
-        """Flush what the governor grants: usually everything, under pressure what is due first."""
+    async def flush_as_granted(self, activity: Activity) -> None:
+        """A regular flush; the first one after an activation takes what idling has left."""
         if activity.activations != self.activations:
             self.activations = activity.activations
             self.pace.governor.resume()
-            self.backlog.resume(trio.current_time())
-        governor, now = self.pace.governor, trio.current_time()
-        governor.note_ages(self.backlog.ages(now))
-        due = self.backlog.due(now + governor.plan.tick_seconds, governor.plan.staleness_seconds)
-        grant = governor.grant(waiting=len(self.backlog), due=len(due), now=now)
-        await self.flush(None if grant.is_complete else self.backlog.pick(grant.rows, due))
-        governor.note_flushed(grant, now)
+            self.flusher.backlog.resume(trio.current_time())
+        await self._append({})  # notices a loss of data
+        await self.flusher.flush_as_granted()
+        await self._publish_found()
 
-    async def flush(self, chosen: Collection[Mint] | None = None) -> None:
-        """Bring these dirty tokens to Postgres, or all, a batch a commit; repeating is harmless."""
-        async with self.flushing:
-            started = trio.current_time()
-            await self._append({})  # notices a loss of data
-            receipts: list[WriteReceipt] = []
-            if chosen is None or chosen:
-                async with aclosing(self._batches(chosen)) as batches:
-                    async for batch in batches:
-                        receipts += await self._flush_page(batch)
-            if chosen is None:
-                self.backlog.drop_before(started)
-            if receipts:
-                self._log_flush(receipts, trio.current_time() - started)
+    async def flush(self) -> None:
+        """Bring every dirty token to Postgres, whatever the governor would say."""
+        await self._append({})  # notices a loss of data
+        await self.flusher.flush()
+        await self._publish_found()
 
-    async def _batches(
-        self, chosen: Collection[Mint] | None
-    ) -> AsyncGenerator[Sequence[BufferedToken], None]:
-        """The chosen dirty tokens, oldest first, as many at once as a statement takes."""
-        after = Version(0)
-        batch: list[BufferedToken] = []
-        # What becomes dirty during the flush is of the next one: else this might never end.
-        remaining = await self.doors.buffer.dirty_count()
-        while remaining > 0:
-            page = await self._dirty(after, min(remaining, self.settings.batch_rows))
-            if not page:
-                break
-            remaining -= len(page)
-            after = page[-1].dirty_since
-            batch += [token for token in page if chosen is None or token.mint in chosen]
-            if len(batch) >= self.settings.batch_rows:
-                yield batch[: self.settings.batch_rows]
-                del batch[: self.settings.batch_rows]
-        if batch:
-            yield batch
-
-    def _log_flush(self, receipts: Sequence[WriteReceipt], seconds: float) -> None:
-        self.environment.log.info(
-            "flush complete",
-            rows=sum(receipt.rows for receipt in receipts),
-            statements=sum(receipt.statements for receipt in receipts),
-            wal_bytes=sum(receipt.wal_bytes for receipt in receipts),
-            seconds=round(seconds, 4),
-            held_back=self.pace.governor.held_back,
-        )
-
-    async def _flush_page(self, page: Sequence[BufferedToken]) -> Sequence[WriteReceipt]:
-        moment = trio.current_time()
-        await self._find_unknown(token.mint for token in page)
-        settled = [token for token in page if self._id_of(token.mint) is not None]
-        overdue = [token for token in page if self._is_overdue(token)]
-        changes = [
-            _as_change(token_id, token)
-            for token in settled
-            if (token_id := self._id_of(token.mint)) is not None
-        ]
-        receipts, refused = await write_around_refusals(self.doors.store.write, changes)
-        self._note_written(receipts)
-        lost = [self._refusal(change.mint, why, change.values) for change, why in refused]
-        lost += [self._refusal(token.mint, "no such token", token.values) for token in overdue]
-        if lost:
-            await self.doors.buffer.quarantine(lost)
-        # The others are parked until their token is in Postgres.
-        await self.doors.buffer.clear({t.mint: t.version for t in [*settled, *overdue]})
-        for token in [*settled, *overdue]:
-            self.table.note_left(token.mint, token.values)
-        for token in page:  # a parked one waits anew, behind the others
-            self.backlog.settle(token.mint, self.table.unflushed.get(token.mint, ()), moment)
-        return receipts
-
-    def _note_written(self, receipts: Sequence[WriteReceipt]) -> None:
-        for receipt in receipts:
-            written = Written(
-                rows=receipt.rows, wal_bytes=receipt.wal_bytes, seconds=receipt.seconds
-            )
-            self.pace.governor.note_written(written, trio.current_time())
-
-    async def _dirty(self, after: Version, limit: int) -> Sequence[BufferedToken]:
-        page = await self.doors.buffer.dirty(after, limit)
-        return [evolve(token, values=_of_this_release(token.values)) for token in page]
-
-    def _id_of(self, mint: Mint) -> int | None:
-        known = self.table.published.get(mint)
-        return None if known is None else known.id
-
-    async def _find_unknown(self, mints: Iterable[Mint]) -> None:
-        """Tokens that left the table can still change: an old coin that graduates, say."""
-        unknown = [mint for mint in mints if self._id_of(mint) is None]
-        found = await self.doors.store.find(unknown) if unknown else {}
-        await self.publish([mint for mint, token in found.items() if self.table.admit(token)])
-
-    def _is_overdue(self, token: BufferedToken) -> bool:
-        """True for what waited too long for its token, or for one that Postgres refused."""
-        known, now = self.table.published.get(token.mint), self.environment.clock()
-        if known is None:
-            return now - token.dirty_since / MICROSECONDS > self.settings.park_seconds
-        return known.id is None and not is_retained(known, now)
-
-    def _refusal(self, mint: Mint, reason: str, values: Mapping[str, Value]) -> Refused:
-        self.environment.log.warning("update quarantined", mint=mint, reason=reason)
-        self.counts["quarantined"] += 1
-        now = self.environment.clock()
-        return Refused(mint=mint, reason=reason, refused_at=now, values=values)
+    async def _publish_found(self) -> None:
+        found, self.flusher.found = self.flusher.found, []
+        await self.publish(found)
 
     async def _patiently(self, action: Callable[[], Awaitable[Result]]) -> Result:
         """Repeat `action` until both stores answer. What waits meanwhile is bounded: the mailbox
@@ -449,20 +334,5 @@ class Sync:
                 wait_seconds = min(wait_seconds * 2, RETRY_LONGEST_SECONDS)
 
 
-def _of_this_release(values: Mapping[str, Value]) -> Mapping[str, Value]:
-    """The buffer may hold fields of another release of the service, which cannot be written."""
-    return {name: value for name, value in values.items() if name in UPDATE_FIELDS}
-
-
 def _as_observations(token: BufferedToken) -> Observations:
     return {name: (value, token.observed_at) for name, value in token.values.items()}
-
-
-def _as_change(token_id: int, token: BufferedToken) -> TokenChange:
-    return TokenChange(
-        token_id=token_id,
-        mint=token.mint,
-        version=token.version,
-        observed_at=token.observed_at,
-        values=token.values,
-    )

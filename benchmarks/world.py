@@ -17,13 +17,13 @@ from attrs import asdict, define, field, frozen
 
 from buffer.redis import RedisBuffer
 from commands.embedded import EmbeddedPostgres, EmbeddedRedis, RunDirectory
-from commands.storm.connection import with_options
 from commands.storm.server import OWN_SETTINGS
 from commands.storm.trace import STARTED_AT
 from config.settings import Settings, load_settings
 from domain.values import UnixSeconds
 from store.ledger import Ledger
 from store.postgres import PostgresSettings, PostgresStore
+from store.postgres.plain import with_options
 from supervision.environment import Environment
 from wiring.children import Composition
 from wiring.doors import Doors

@@ -132,7 +132,7 @@ async def _run(options: DemoOptions, screen: Screen) -> None:
     port = _page_port(options.port, screen)
     with _directory(options.keep) as directory:
         async with _servers(directory, screen) as (postgres, redis), _market(options) as market:
-            settings = _settings(postgres.url, redis.url, market.port, port)
+            settings = _settings(postgres.url, redis.url, market.port, port, directory)
             service = ServiceProcess(directory, port, settings)
             try:
                 await _present(service, market, options, screen)
@@ -250,8 +250,10 @@ def _now() -> UnixSeconds:
     return UnixSeconds(time.time())
 
 
-def _settings(postgres_url: str, redis_url: str, market_port: int, port: int) -> dict[str, str]:
-    """The service's settings, as environment variables."""
+def _settings(
+    postgres_url: str, redis_url: str, market_port: int, port: int, directory: Path
+) -> dict[str, str]:
+    """The service's settings, as environment variables; its dumps go where everything goes."""
     market = f"{HOST}:{market_port}"
     return PACE | {
         "DATABASE_URL": postgres_url,
@@ -265,4 +267,5 @@ def _settings(postgres_url: str, redis_url: str, market_port: int, port: int) ->
         "TOKEN_DISCOVERY__SOL_PRICE__URL": f"http://{market}",
         "TOKEN_DISCOVERY__GATEWAY__HOST": HOST,
         "TOKEN_DISCOVERY__GATEWAY__PORT": str(port),
+        "TOKEN_DISCOVERY__LOGGING__DUMP_DIRECTORY": str(directory),
     }

@@ -31,8 +31,16 @@ Raw = dict[tuple[str, str], tuple[object, str]]  # (section, name) -> value and 
 
 
 def without_credentials(url: str) -> str:
-    """The address without user, password and query, fit for a log."""
-    return re.sub(r"\?.*", "?…", re.sub(r"//[^/@]*@", "//…@", url))
+    """The address fit for a log: without user, password and query.
+
+    Providers of HTTP and WebSocket services put their keys into the path as well.
+    """
+    address, question, query = url.partition("?")
+    if "@" in query:  # or was it a password with a question mark in it?
+        return re.sub(r"(?s)//.*", "//…", address)
+    shown = re.sub(r"(?s)//.*@", "//…@", address)
+    shown = re.sub(r"(?s)^((?:http|ws)s?://[^/]*/).+", r"\1…", shown)
+    return shown + ("?…" if question else "")
 
 
 def _address(*schemes: str, required: bool = False) -> Any:
@@ -84,6 +92,7 @@ class IngestSettings:
     reconnect_longest_seconds: float = _seconds()
     trade_subscriptions: int = field(validator=[ge(0), le(100_000)])
     recent_mints: int = _count()
+    recalled_tokens: int = _count()
 
 
 @frozen(kw_only=True)
@@ -296,7 +305,8 @@ def _section(
             if setting.validator:
                 setting.validator(None, setting, checked)
         except (ValueError, TypeError) as error:
-            reason = _reason(error, without_credentials(str(value)))
+            shown = without_credentials(str(value)) if setting.repr else "…"
+            reason = _reason(error, shown)
             problems.append(f"{section}.{setting.name}: {reason} ({where})")
     return section_type(**converted) if len(problems) == before else None
 

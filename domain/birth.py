@@ -10,6 +10,7 @@ from domain.token import Status, Token
 from domain.values import Sol, Value
 
 COMPLETE_PERCENT = 100.0
+USUAL_SUPPLY = 1e9  # tokens of a pump.fun coin; mayhem coins have twice as many
 
 
 def born_token(event: TokenCreated | PoolCreated) -> Token:
@@ -48,10 +49,18 @@ def birth_values(event: TokenCreated, *, on_curve: bool) -> dict[str, Value]:
     return values
 
 
-def trade_values(event: TradeSeen, *, on_curve: bool) -> dict[str, Value]:
-    """What a trade says; a token that has left its curve takes no curve values any more."""
+def trade_values(
+    event: TradeSeen, *, on_curve: bool, total_supply: str | None = None
+) -> dict[str, Value]:
+    """What a trade says; a token that has left its curve takes no curve values any more.
+
+    A trade's market cap is stated for the usual supply, whatever the token's really is.
+    """
     curve_tokens, curve_sol = (event.curve_tokens, event.curve_sol) if on_curve else (None, None)
-    values = _curve_values(curve_tokens, curve_sol, event.market_cap_sol)
+    cap = event.market_cap_sol
+    if cap is not None and total_supply is not None:
+        cap = Sol(cap * float(total_supply) / USUAL_SUPPLY)
+    values = _curve_values(curve_tokens, curve_sol, cap)
     return values | {"last_trade_at": event.seen_at, "silent": False}
 
 

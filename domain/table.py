@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import Factory, define
 
-from domain.lifecycle import is_retained
+from domain.lifecycle import CURVE_FIELDS, is_retained
 from domain.merging import Observations, fold
 from domain.messages import TokenUpdated
 from domain.precision import kept, kept_token
@@ -62,6 +62,8 @@ class TokenTable:
             self._tell_of_status(mint, token, new)
         if token is None:
             return new
+        if token.status is Status.BONDED:  # what is said of its curve now is old news
+            new = {name: seen for name, seen in new.items() if name not in CURVE_FIELDS}
         return {name: seen for name, seen in new.items() if getattr(token, name) != seen[0]}
 
     def _tell_of_status(self, mint: Mint, token: Token | None, new: Observations) -> None:

@@ -8,7 +8,7 @@ tells what was missed while a socket was down: duplicates are dropped, gaps cann
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import orjson
@@ -18,7 +18,6 @@ from trio_websocket import WebSocketConnection
 
 from domain.errors import InputRefused
 from domain.messages import SourceEvent, TokenCreated, TradeSeen
-from domain.values import Mint
 from sources import EventOutbox, SourceEnvironment
 from sources.line import Line, LineSettings
 from sources.pumpportal_frames import ControlFrame, parse_frame
@@ -63,7 +62,7 @@ class PumpPortal:
     settings: PumpPortalSettings
     environment: SourceEnvironment
     line: Line = field(init=False)
-    trades: TradeSubscriptions = field(init=False)
+    trades: TradeSubscriptions = field()  # given, they outlive a restarted stream
     trades_refused: bool = field(default=False, init=False)  # on this connection
     recent: RecentKeys = field(factory=lambda: RecentKeys(limit=RECENT_EVENTS), init=False)
     received: Counter[str] = field(factory=Counter, init=False)  # by kind of event
@@ -80,10 +79,6 @@ class PumpPortal:
     async def run(self) -> None:
         """Send events for ever; returns only when cancelled."""
         await self.line.serve(self._talk)
-
-    def watch(self, mints: Iterable[Mint]) -> None:
-        """Stream the trades of these too, newest first, as far as the limit leaves room."""
-        self.trades.seed(mints)
 
     def summary(self) -> Mapping[str, object]:
         return {

@@ -125,7 +125,8 @@ def _trade(
         venue=None if where == UNKNOWN else where,
         curve_tokens=curve_tokens,
         curve_sol=curve_sol,
-        market_cap_sol=_market_cap(frame),
+        # As stated, for the usual supply: a trade does not say that its coin is a mayhem coin.
+        market_cap_sol=_sol(frame.get("marketCapSol")),
     )
 
 

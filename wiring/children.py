@@ -18,7 +18,7 @@ from actors.holder_count import HolderCount, HolderCountInboxes
 from actors.hot_score import HotScore, HotScoreInboxes
 from actors.ingest import Ingest, IngestDoors, IngestOutboxes
 from actors.market_data import MarketData, MarketDataInboxes, MarketDataPlan, MarketDataSources
-from actors.sync import Sync, SyncDoors, SyncInboxes, SyncPace
+from actors.sync import Sync, SyncInboxes
 from config.settings import Settings
 from domain.allowance import Budget, GovernorPlan
 from domain.backlog import WAITING_GROUPS
@@ -27,6 +27,7 @@ from domain.roster import Roster
 from domain.table import TokenTable
 from domain.values import Mint
 from feed import FeedSettings, Operations
+from flush import SyncDoors, SyncPace
 from store.checkpoints import CheckpointWatch
 from supervision import periodic
 from supervision.children import ChildSpec
@@ -88,7 +89,11 @@ class Composition:
         return Ingest(
             events=self.mailboxes.events,
             outboxes=IngestOutboxes(sync=self.mailboxes.updates, trades=self.mailboxes.trades),
-            doors=IngestDoors(store=self.doors.ingest_store, buffer=self.doors.ingest_buffer),
+            doors=IngestDoors(
+                store=self.doors.ingest_store,
+                buffer=self.doors.ingest_buffer,
+                follow_trades=self.doors.follow_trades,
+            ),
             settings=self.settings.ingest,
             environment=environment,
         )

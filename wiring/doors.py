@@ -3,12 +3,12 @@
 Tests and simulations put twins here; `real_doors` is production.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
 import httpx
-from attrs import asdict, define, frozen
+from attrs import asdict, define, field, frozen
 
 from buffer import UpdateBuffer
 from buffer.redis import RedisBuffer
@@ -20,6 +20,7 @@ from config.settings import (
     SolPriceSettings,
 )
 from domain.messages import SourceEvent
+from domain.values import Mint
 from sources import EventStream, HolderCounts, SolPrice
 from sources import MarketData as MarketDataSource
 from sources.dexscreener import DexScreener
@@ -29,6 +30,7 @@ from sources.pumpportal import PumpPortal, PumpPortalSettings
 from sources.rpc import JsonRpc
 from sources.sol_price import JupiterSolPrice
 from sources.solana_pubsub import SolanaPools, SolanaPoolsSettings
+from sources.trade_subscriptions import TradeSubscriptions
 from store import TokenStore
 from store.ledger import Ledger
 from store.postgres import PostgresSettings, PostgresStore
@@ -50,6 +52,7 @@ class Doors:
     ingest_buffer: UpdateBuffer
     sync_buffer: UpdateBuffer
     streams: Mapping[str, Callable[[], EventStream]]  # by child's name; built at every start
+    follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None  # of older tokens
     quotes: MarketDataSource | None = None
     sol_price: SolPrice | None = None
     holders: HolderCounts | None = None
@@ -68,6 +71,11 @@ class RealDoors:
     environment: Environment
     client: httpx.AsyncClient
     ledger: Ledger
+    trades: TradeSubscriptions = field(init=False)  # whose trades are streamed
+
+    @trades.default
+    def _new_trades(self) -> TradeSubscriptions:
+        return TradeSubscriptions(limit=self.settings.ingest.trade_subscriptions)
 
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
@@ -77,6 +85,7 @@ class RealDoors:
             ingest_buffer=self._buffer(),
             sync_buffer=self._buffer(),
             streams=self._streams(self.settings.ingest, events),
+            follow_trades=self.trades.seed,
             quotes=self._quotes(self.settings.market_data),
             sol_price=self._sol_price(self.settings.sol_price),
             holders=self._holders(self.settings.holder_count),
@@ -121,6 +130,7 @@ class RealDoors:
                 trade_subscriptions=settings.trade_subscriptions,
             ),
             environment=self.environment.for_actor("pumpportal"),
+            trades=self.trades,
         )
 
     def _solana_pools(self, settings: IngestSettings, events: Outbox[SourceEvent]) -> SolanaPools:

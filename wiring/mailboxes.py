@@ -19,7 +19,7 @@ from domain.messages import (
 from supervision.mailbox import BLOCK, DROP_OLDEST, Conflate, Mailbox
 
 EVENTS_WAITING = 10_000  # then the streams' sockets wait
-UPDATES_WAITING = 50_000  # tokens with an update on its way to the buffer
+UPDATES_WAITING = 50_000  # on their way to the buffer, one a token and origin
 TRADES_WAITING = 10_000  # then the oldest is dropped: a score may be a little low
 PRESENCES_WAITING = 10_000
 

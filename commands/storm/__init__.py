@@ -26,7 +26,6 @@ import trio
 from attrs import frozen
 
 from commands.screen import Screen
-from commands.storm.connection import PlainConnection, with_options
 from commands.storm.picture import drawn
 from commands.storm.replay import Outcome, Plan, StrategyName, replay
 from commands.storm.report import Report
@@ -35,6 +34,7 @@ from commands.storm.strategies import every_strategy
 from commands.storm.trace import RATES, Trace
 from config.settings import Settings, load_settings
 from domain.errors import BadConfiguration, TokenDiscoveryError
+from store.postgres.plain import PlainConnection, with_options
 
 WARM_UP_HOURS = 1
 NO_SERVER = {"DATABASE_URL": "postgresql://localhost", "REDIS_URL": "redis://localhost"}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from attrs import Factory, define, field, frozen
 
-from commands.storm.connection import PlainConnection
 from commands.storm.server import StormServer
 from commands.storm.strategy import QUERIES
+from store.postgres.plain import PlainConnection
 
 SETTLING_SECONDS = 5.0
 POLL_SECONDS = 0.01

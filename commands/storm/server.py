@@ -13,9 +13,9 @@ from pathlib import Path
 from attrs import field, frozen
 
 from commands.embedded import EmbeddedPostgres, RunDirectory
-from commands.storm.connection import PlainConnection, with_options
 from commands.storm.strategy import QUERIES
 from domain.errors import BadConfiguration, StoreNotReached, StoreUnavailable
+from store.postgres.plain import PlainConnection, with_options
 
 OLDEST_SERVER = 14
 

@@ -14,7 +14,6 @@ import attrs
 import trio
 from attrs import define, field
 
-from commands.storm.connection import PlainConnection
 from commands.storm.strategy import QUERIES, Counts, Pending, batches, dispatch
 from commands.storm.trace import CHANGED_FIELDS, STARTED_AT, Event, JobRan, Population
 from config.settings import Settings
@@ -23,6 +22,7 @@ from domain.values import Mint, UnixSeconds, Value, Version
 from store import TokenChange
 from store.ledger import Ledger
 from store.postgres import PostgresSettings, PostgresStore
+from store.postgres.plain import PlainConnection
 from supervision.offload import offload_to_threads
 
 POPULATION_BATCH_TOKENS = 1000

@@ -17,11 +17,11 @@ import orjson
 import trio
 from attrs import define, field
 
-from commands.storm.connection import PlainConnection
 from commands.storm.strategy import QUERIES, Counts, Pending, batches, dispatch
 from commands.storm.trace import CHANGED_FIELDS, Event, JobRan, Population, moment
 from domain.token import FIELDS, Status, Token
 from domain.values import Mint, Value
+from store.postgres.plain import PlainConnection
 
 BATCH_ROWS = 500
 STATES = tuple(status.name.lower() for status in Status)

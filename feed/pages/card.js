@@ -94,10 +94,11 @@ export class Card {
 
   showChange(percent) {
     const { change } = this.parts;
-    const known = percent !== null && percent !== undefined;
-    this.text("change", known ? `${percent > 0 ? "+" : ""}${percent >= 1000 ? compact.format(percent) : percent.toFixed(1)}%` : "");
-    change.classList.toggle("up", known && percent > 0);
-    change.classList.toggle("down", known && percent < 0);
+    const direction = percent === null || Math.abs(percent) < 0.05 ? 0 : Math.sign(percent);
+    const size = percent >= 1000 ? compact.format(percent) : percent?.toFixed(1).replace("-0.0", "0.0");
+    this.text("change", percent === null ? "" : `${direction > 0 ? "+" : ""}${size}%`);
+    change.classList.toggle("up", direction > 0);
+    change.classList.toggle("down", direction < 0);
   }
 
   showCurve(item) {

@@ -327,7 +327,7 @@ async def test_hostile_clients_harm_nobody() -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  the server has no event to tell a test by
+    while not condition():
         await trio.sleep(0.01)
 
 

@@ -272,7 +272,7 @@ async def test_with_a_key_the_trades_of_newborns_are_asked_for() -> None:
 async def test_after_a_reconnect_all_wanted_trades_are_asked_for_again() -> None:
     server = ScriptedServer([says_and_closes(create(0), create(1)), says(create(2))])
     async with streaming(server, api_key="key") as (stream, outbox, _):
-        stream.watch([Mint("4" * 44)])
+        stream.trades.seed([Mint("4" * 44)])
         await outbox.until(3)
         heard: set[str] = set()
         with trio.fail_after(5):
@@ -363,7 +363,7 @@ async def test_an_encrypted_server_is_listened_to(monkeypatch: pytest.MonkeyPatc
 async def test_a_server_without_a_trusted_certificate_is_not_listened_to() -> None:
     async with streaming(encrypted()) as (stream, outbox, _):
         with trio.fail_after(5):
-            while stream.line.last_problem is None:  # noqa: ASYNC110
+            while stream.line.last_problem is None:
                 await trio.sleep(0.01)
         assert "certificate verify failed" in stream.line.last_problem
         assert outbox.events == []

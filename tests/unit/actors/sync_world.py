@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 from attrs import Factory, define, field
 
-from actors.sync import Sync, SyncDoors, SyncInboxes, SyncPace
+from actors.sync import Sync, SyncInboxes
 from config.settings import StalenessSettings, SyncSettings
 from domain.governor import Governor
 from domain.messages import (
@@ -20,6 +20,7 @@ from domain.messages import (
 from domain.table import TokenTable
 from domain.token import Token
 from domain.values import Mint, Value
+from flush import SyncDoors, SyncPace
 from store.checkpoints import CheckpointWatch
 from supervision.mailbox import Mailbox
 from supervision.periodic import Activity
@@ -34,6 +35,8 @@ from tests.unit.actors.world import (
     clock,
     environment,
     mint,
+    token,
+    until,
 )
 from wiring.children import governor_plan
 from wiring.mailboxes import Mailboxes
@@ -121,3 +124,9 @@ class SyncWorld:
             (second, {change.mint: dict(change.values) for change in changes})
             for second, changes in self.store.writes
         ]
+
+
+async def admit_tokens(world: SyncWorld, count: int) -> None:
+    """After the flush at the start, so that the next one is at 300 seconds."""
+    await until(1.0)
+    await world.admit(*(token(number) for number in range(1, count + 1)))

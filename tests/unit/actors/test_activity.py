@@ -74,12 +74,12 @@ async def test_start_counts_as_a_sign_of_life(autojump_clock: MockClock) -> None
     world = World()
     async with running(world.activity()):
         await until(0.0)
-        assert world.census.messages == [CensusWanted()]
+        assert [CensusWanted()] == world.census.messages
         await until(2 * IDLE_AFTER_SECONDS)
-    assert world.changes == [(0.0, True), (600.0, False)]
+    assert [(0.0, True), (600.0, False)] == world.changes
     assert world.other_control.entries == world.control.entries
-    assert world.log.times("system going idle") == [600.0]
-    assert world.log.times("system activated") == [0.0]
+    assert [600.0] == world.log.times("system going idle")
+    assert [0.0] == world.log.times("system activated")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ async def test_system_is_idle_ten_minutes_after_the_last_sign(
         await world.send(599.0, sign)
         await world.send(800.5, sign)
         await until(3000.0)
-    assert world.changes == [(0.0, True), (1400.5, False)]
+    assert [(0.0, True), (1400.5, False)] == world.changes
 
 
 async def test_connected_client_keeps_the_system_active_however_quiet(
@@ -103,19 +103,19 @@ async def test_connected_client_keeps_the_system_active_however_quiet(
     async with running(world.activity()):
         await world.send(10.0, ClientConnected(client=1))
         await until(36_000.0)
-        assert world.changes == [(0.0, True)]
+        assert [(0.0, True)] == world.changes
         await world.send(36_000.0, ClientLeft(client=1))
         await until(40_000.0)
-    assert world.changes == [(0.0, True), (36_600.0, False)]
+    assert [(0.0, True), (36_600.0, False)] == world.changes
 
 
 async def test_first_sign_activates_at_once(autojump_clock: MockClock) -> None:
     world = World()
     async with running(world.activity()):
         await world.send(5000.25, FeedRequested())
-        assert world.changes == [(0.0, True), (600.0, False), (5000.25, True)]
+        assert [(0.0, True), (600.0, False), (5000.25, True)] == world.changes
         await until(9000.0)
-    assert world.changes[3:] == [(5600.25, False)]
+    assert [(5600.25, False)] == world.changes[3:]
 
 
 async def test_drop_and_return_of_a_client_does_not_flap(autojump_clock: MockClock) -> None:
@@ -126,7 +126,7 @@ async def test_drop_and_return_of_a_client_does_not_flap(autojump_clock: MockClo
             await world.send(number * 100.0, ClientLeft(client=number))
             await world.send(number * 100.0 + 50, ClientConnected(client=number + 1))
         await until(20_000.0)
-    assert world.changes == [(0.0, True)]
+    assert [(0.0, True)] == world.changes
 
 
 # Races.
@@ -146,7 +146,7 @@ async def test_request_at_the_last_moment_keeps_the_system_active(
         await until(1199.0)
         assert [active for _, active in world.changes] == states
         await until(1200.0)
-    assert world.changes[-1] == (1200.0, False)
+    assert (1200.0, False) == world.changes[-1]
 
 
 async def test_client_that_comes_while_idling_is_announced_is_seen_after_it(
@@ -161,12 +161,12 @@ async def test_client_that_comes_while_idling_is_announced_is_seen_after_it(
     world.control.on_send = come_just_now
     async with running(world.activity()):
         await until(2000.0)
-    assert world.changes == [(0.0, True), (600.0, False), (600.0, True)]
-    assert [type(each) for each in world.other_control.messages] == [
+    assert [(0.0, True), (600.0, False), (600.0, True)] == world.changes
+    assert [
         SystemActivated,
         SystemIdled,
         SystemActivated,
-    ]
+    ] == [type(each) for each in world.other_control.messages]
 
 
 # Watchers.
@@ -181,13 +181,13 @@ async def test_watchers_are_counted_each_interval(autojump_clock: MockClock) -> 
         await world.send(1.0, MintWatched(client=1, mint=mint(1)))  # twice is once
         await world.send(1.0, MintWatched(client=1, mint=mint(2)))
         await until(WATCHERS_SECONDS)
-        assert world.watcher_counts == [(300.0, mint(1), 2), (300.0, mint(2), 1)]
+        assert [(300.0, mint(1), 2), (300.0, mint(2), 1)] == world.watcher_counts
         await world.send(301.0, MintUnwatched(client=1, mint=mint(2)))
         await until(600.0)
-        assert world.watcher_counts[2:] == [(600.0, mint(1), 2), (600.0, mint(2), 0)]
+        assert [(600.0, mint(1), 2), (600.0, mint(2), 0)] == world.watcher_counts[2:]
         await world.send(601.0, ClientLeft(client=2))
         await until(900.0)
-        assert world.watcher_counts[4:] == [(900.0, mint(1), 1)]
+        assert [(900.0, mint(1), 1)] == world.watcher_counts[4:]
 
 
 async def test_leaving_client_watches_nothing_any_more(autojump_clock: MockClock) -> None:
@@ -198,14 +198,14 @@ async def test_leaving_client_watches_nothing_any_more(autojump_clock: MockClock
         await until(300.0)
         await world.send(301.0, ClientLeft(client=1))
         await until(2000.0)
-    assert world.watcher_counts == [(300.0, mint(1), 1), (600.0, mint(1), 0)]
+    assert [(300.0, mint(1), 1), (600.0, mint(1), 0)] == world.watcher_counts
 
 
 async def test_nobody_there_means_no_update(autojump_clock: MockClock) -> None:
     world = World()
     async with running(world.activity()):
         await until(10_000.0)
-    assert world.updates.messages == []
+    assert [] == world.updates.messages
 
 
 # Restarts and the end.
@@ -219,12 +219,12 @@ async def test_census_after_a_restart_counts_who_is_there(autojump_clock: MockCl
         await until(300.0)
     async with running(world.activity()):
         await until(310.0)
-        assert world.census.messages == [CensusWanted()] * 2
+        assert [CensusWanted()] * 2 == world.census.messages
         # The first client has left meanwhile; another watches something else.
         await world.send(310.0, CensusTaken(watched={7: frozenset({mint(2)})}))
         await until(5000.0)
-    assert world.watcher_counts[1:3] == [(600.0, mint(1), 0), (600.0, mint(2), 1)]
-    assert world.changes == [(0.0, True), (300.0, True)]  # client 7 keeps it active
+    assert [(600.0, mint(1), 0), (600.0, mint(2), 1)] == world.watcher_counts[1:3]
+    assert [(0.0, True), (300.0, True)] == world.changes  # client 7 keeps it active
 
 
 async def test_restart_during_idling_activates(autojump_clock: MockClock) -> None:
@@ -233,7 +233,7 @@ async def test_restart_during_idling_activates(autojump_clock: MockClock) -> Non
         await until(700.0)
     async with running(world.activity()):
         await until(800.0)
-    assert world.changes == [(0.0, True), (600.0, False), (700.0, True)]
+    assert [(0.0, True), (600.0, False), (700.0, True)] == world.changes
 
 
 async def test_last_counts_are_sent_before_the_end(autojump_clock: MockClock) -> None:
@@ -243,4 +243,4 @@ async def test_last_counts_are_sent_before_the_end(autojump_clock: MockClock) ->
         await world.send(1.0, ClientConnected(client=1))
         await world.send(1.0, MintWatched(client=1, mint=mint(1)))
         world.presences.close()
-    assert world.watcher_counts == [(1.0, mint(1), 1)]
+    assert [(1.0, mint(1), 1)] == world.watcher_counts

@@ -62,7 +62,7 @@ async def test_it_asks_for_the_roster_when_it_starts(autojump_clock: MockClock) 
     world = World()
     async with running(world.job()):
         await until(0.0)
-    assert world.sent.messages == [RosterWanted(subscriber="holder-count")]
+    assert [RosterWanted(subscriber="holder-count")] == world.sent.messages
 
 
 async def test_runs_are_an_interval_apart(autojump_clock: MockClock) -> None:
@@ -71,7 +71,7 @@ async def test_runs_are_an_interval_apart(autojump_clock: MockClock) -> None:
     async with running(world.job()):
         await started_with(world, token(1))
         await until(2000.0)
-    assert world.calls == [(second, [mint(1)]) for second in (10.0, 610.0, 1210.0, 1810.0)]
+    assert [(second, [mint(1)]) for second in (10.0, 610.0, 1210.0, 1810.0)] == world.calls
 
 
 async def test_requests_are_of_the_providers_size_and_the_run_of_ours(
@@ -82,8 +82,8 @@ async def test_requests_are_of_the_providers_size_and_the_run_of_ours(
     async with running(world.job()):
         await started_with(world, *(token(n, watcher_count=n) for n in range(1, 31)))
         await until(11.0)
-    assert [len(mints) for _, mints in world.calls] == [4, 4, 2]
-    assert [m for _, mints in world.calls for m in mints] == [mint(n) for n in range(30, 20, -1)]
+    assert [4, 4, 2] == [len(mints) for _, mints in world.calls]
+    assert [mint(n) for n in range(30, 20, -1)] == [m for _, mints in world.calls for m in mints]
 
 
 async def test_counts_become_updates_and_zero_is_a_count(autojump_clock: MockClock) -> None:
@@ -93,9 +93,9 @@ async def test_counts_become_updates_and_zero_is_a_count(autojump_clock: MockClo
     async with running(world.job()):
         await started_with(world, token(1))
         await until(11.0)
-    assert world.values() == [{"holder_count": 0, "unique_traders_24h": 0}]
+    assert [{"holder_count": 0, "unique_traders_24h": 0}] == world.values()
     [(second, update)] = world.updates
-    assert (second, update.observed_at, update.origin) == (10.0, at(10.0), "holder-count")
+    assert (10.0, at(10.0), "holder-count") == (second, update.observed_at, update.origin)
 
 
 async def test_unchanged_counts_are_not_sent(autojump_clock: MockClock) -> None:
@@ -107,8 +107,8 @@ async def test_unchanged_counts_are_not_sent(autojump_clock: MockClock) -> None:
         await until(700.0)
         world.know(stats(1, 8))
         await until(1300.0)
-    assert world.values() == [{"holder_count": 8}]
-    assert job.summary()["unchanged"] == 2
+    assert [{"holder_count": 8}] == world.values()
+    assert 2 == job.summary()["unchanged"]
 
 
 @pytest.mark.parametrize("error", [RateLimited(retry_after_seconds=9.0), SourceUnavailable()])
@@ -121,8 +121,8 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
     async with running(world.job()):
         await started_with(world, token(1, watcher_count=2), token(2, watcher_count=1))
         await until(611.0)
-    assert world.calls == [(10.0, [mint(1)]), (610.0, [mint(1)]), (610.0, [mint(2)])]
-    assert world.log.times("holder counts unavailable") == [10.0]
+    assert [(10.0, [mint(1)]), (610.0, [mint(1)]), (610.0, [mint(2)])] == world.calls
+    assert [10.0] == world.log.times("holder counts unavailable")
 
 
 async def test_unknown_token_is_asked_for_less_until_it_lives(autojump_clock: MockClock) -> None:
@@ -133,7 +133,7 @@ async def test_unknown_token_is_asked_for_less_until_it_lives(autojump_clock: Mo
         await until(3700.0)
         await world.publish(token(1, last_trade_at=at(3700)))
         await until(4300.0)
-    assert world.call_times == [10.0, 1210.0, 3610.0, 4210.0]
+    assert [10.0, 1210.0, 3610.0, 4210.0] == world.call_times
 
 
 async def test_idle_asks_nobody_says_so_and_ends_at_once(autojump_clock: MockClock) -> None:
@@ -143,11 +143,11 @@ async def test_idle_asks_nobody_says_so_and_ends_at_once(autojump_clock: MockClo
         await until(20.0)
         await world.go_idle()
         await until(HOUR + 20.0)
-        assert world.call_times == [10.0]
-        assert len(world.log.entries("skipping job: system idle")) == 6
+        assert [10.0] == world.call_times
+        assert 6 == len(world.log.entries("skipping job: system idle"))
         await world.activate()
         await until(HOUR + 20.0)
-    assert world.call_times == [10.0, HOUR + 20.0]
+    assert [10.0, HOUR + 20.0] == world.call_times
 
 
 async def test_switched_off_source_is_not_asked(autojump_clock: MockClock) -> None:
@@ -155,11 +155,11 @@ async def test_switched_off_source_is_not_asked(autojump_clock: MockClock) -> No
     async with running(world.job()):
         await started_with(world, token(1))
         await until(HOUR)
-    assert world.updates == []
+    assert [] == world.updates
 
 
 async def test_it_returns_when_sync_has_closed_the_mailbox(autojump_clock: MockClock) -> None:
     world = World()
     world.publications.close()
     await world.job().run()
-    assert world.updates == []
+    assert [] == world.updates

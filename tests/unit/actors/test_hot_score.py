@@ -56,7 +56,7 @@ async def test_it_asks_for_the_roster_when_it_starts(autojump_clock: MockClock) 
     world = World()
     async with running(world.job()):
         await until(0.0)
-    assert world.sent.messages == [RosterWanted(subscriber="hot-score")]
+    assert [RosterWanted(subscriber="hot-score")] == world.sent.messages
 
 
 async def test_trade_is_worth_its_size_and_halves_every_half_life(
@@ -69,9 +69,9 @@ async def test_trade_is_worth_its_size_and_halves_every_half_life(
         await until(INTERVAL_SECONDS)
     [(second, update)] = world.updates
     score = float(update.values["hot_score"])
-    assert (second, update.origin) == (INTERVAL_SECONDS, "hot-score")
+    assert (INTERVAL_SECONDS, "hot-score") == (second, update.origin)
     worth = [decayed_sol(score, at(100 + n * HALF_LIFE_SECONDS), HALF_LIFE_SECONDS) for n in (0, 1)]
-    assert worth == pytest.approx([8.0, 4.0], rel=1e-4)
+    assert pytest.approx([8.0, 4.0], rel=1e-4) == worth
 
 
 async def test_scores_are_published_an_interval_apart_and_only_when_they_change(
@@ -84,7 +84,7 @@ async def test_scores_are_published_an_interval_apart_and_only_when_they_change(
         await until(3000.0)
         await world.trade(3000.0)
         await until(4000.0)
-    assert [second for second, _ in world.updates] == [900.0, 3600.0]
+    assert [900.0, 3600.0] == [second for second, _ in world.updates]
     assert world.scores()[0] < world.scores()[1]
 
 
@@ -96,7 +96,7 @@ async def test_score_of_a_quiet_token_never_changes(autojump_clock: MockClock) -
         await until(1000.0)
         await world.publish_back()
         await until(3 * HOUR)
-    assert len(world.updates) == 1
+    assert 1 == len(world.updates)
 
 
 async def test_busy_coin_outranks_a_dead_ten_minute_old_one(autojump_clock: MockClock) -> None:
@@ -119,7 +119,7 @@ async def test_only_the_hottest_are_published_the_others_keep(autojump_clock: Mo
             await world.trade(1.0, number, sol=float(number))
         await until(2 * INTERVAL_SECONDS)
     sent = [(second, update.mint) for second, update in world.updates]
-    assert sent == [(900.0, mint(3)), (900.0, mint(2)), (1800.0, mint(1))]
+    assert [(900.0, mint(3)), (900.0, mint(2)), (1800.0, mint(1))] == sent
 
 
 async def test_trade_without_size_counts_a_little(autojump_clock: MockClock) -> None:
@@ -129,7 +129,7 @@ async def test_trade_without_size_counts_a_little(autojump_clock: MockClock) -> 
         await world.publish(token(1))
         await world.trade(1.0, sol=None)
         await until(INTERVAL_SECONDS)
-    assert world.scores() == [pytest.approx(score_of(0.001, 1.0), abs=1e-4)]
+    assert [pytest.approx(score_of(0.001, 1.0), abs=1e-4)] == world.scores()
 
 
 async def test_trades_in_one_millisecond_all_count(autojump_clock: MockClock) -> None:
@@ -140,7 +140,16 @@ async def test_trades_in_one_millisecond_all_count(autojump_clock: MockClock) ->
         for _ in range(4):
             await world.trade(1.0, sol=2.0)
         await until(INTERVAL_SECONDS)
-    assert world.scores() == [pytest.approx(score_of(8.0, 1.0), abs=1e-4)]
+    assert [pytest.approx(score_of(8.0, 1.0), abs=1e-4)] == world.scores()
+
+
+async def test_trade_too_small_to_be_seen_is_not_published(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.job()):
+        await world.publish(token(1, hot_score=round(score_of(1e6, 1.0), 4)))
+        await world.trade(1.0, sol=0.001)
+        await until(INTERVAL_SECONDS)
+    assert [] == world.updates
 
 
 # Volume in place of a stream.
@@ -158,7 +167,7 @@ async def test_growth_of_volume_stands_for_trades_that_are_not_heard(
         await until(3.0)
         await world.publish(token(1, volume_24h_sol=13.0, last_updated_at=at(3)))  # old ones left
         await until(INTERVAL_SECONDS)
-    assert world.scores() == [pytest.approx(score_of(4.0, 2.0), abs=1e-4)]
+    assert [pytest.approx(score_of(4.0, 2.0), abs=1e-4)] == world.scores()
 
 
 async def test_volume_is_not_counted_where_the_stream_tells_of_trades(
@@ -171,7 +180,7 @@ async def test_volume_is_not_counted_where_the_stream_tells_of_trades(
         await until(2.0)
         await world.publish(token(1, volume_24h_sol=14.0, last_updated_at=at(2)))
         await until(INTERVAL_SECONDS)
-    assert world.scores() == [pytest.approx(score_of(4.0, 1.0), abs=1e-4)]
+    assert [pytest.approx(score_of(4.0, 1.0), abs=1e-4)] == world.scores()
 
 
 # Restarts and idling.
@@ -184,7 +193,7 @@ async def test_restart_goes_on_from_the_published_score(autojump_clock: MockCloc
         await until(2.0)
         await world.publish(token(1, hot_score=score_of(7.0, 1.0)))
         await until(INTERVAL_SECONDS)
-    assert world.scores() == [pytest.approx(score_of(8.0, 1.0), abs=1e-4)]
+    assert [pytest.approx(score_of(8.0, 1.0), abs=1e-4)] == world.scores()
 
 
 async def test_score_never_falls_below_the_published_one(autojump_clock: MockClock) -> None:
@@ -196,7 +205,7 @@ async def test_score_never_falls_below_the_published_one(autojump_clock: MockClo
         await world.publish(token(1, hot_score=score_of(7.0, 1.0)))
         await world.trade(1.0, sol=1.0)
         await until(INTERVAL_SECONDS)
-    assert world.scores() == [pytest.approx(score_of(8.0, 1.0), abs=1e-4)]
+    assert [pytest.approx(score_of(8.0, 1.0), abs=1e-4)] == world.scores()
 
 
 async def test_token_that_sync_never_tells_of_is_forgotten(autojump_clock: MockClock) -> None:
@@ -205,7 +214,7 @@ async def test_token_that_sync_never_tells_of_is_forgotten(autojump_clock: MockC
     async with running(job):
         await world.trade(1.0, number=5)
         await until(1000.0)
-    assert (world.updates, job.scores, job.changed, job.streamed_at) == ([], {}, set(), {})
+    assert ([], {}, set(), {}) == (world.updates, job.scores, job.changed, job.streamed_at)
 
 
 async def test_only_so_many_tokens_are_kept(autojump_clock: MockClock) -> None:
@@ -218,9 +227,22 @@ async def test_only_so_many_tokens_are_kept(autojump_clock: MockClock) -> None:
             await world.trade(number * 60.0, number)
             await world.publish(token(number))
         await until(12_000.0)
-    assert list(job.tokens) == [mint(number) for number in range(190, 200)]
+    assert [mint(number) for number in range(190, 200)] == list(job.tokens)
     assert len(job.scores) <= 2 * 10 + 1
     assert len(job.streamed_at) <= 2 * 10 + 1
+
+
+async def test_trades_of_strangers_are_not_kept_for_ever_while_idle(
+    autojump_clock: MockClock,
+) -> None:
+    world = World(tokens_tracked=10)
+    job = world.job()
+    async with running(job):
+        await world.go_idle()
+        for number in range(1, 200):
+            await world.trade(number * 60.0, number)
+            assert len(job.scores) <= 2 * 10 + 1
+    assert mint(199) == list(job.scores)[-1]
 
 
 async def test_token_may_leave_while_scores_are_sent(autojump_clock: MockClock) -> None:
@@ -236,12 +258,12 @@ async def test_token_may_leave_while_scores_are_sent(autojump_clock: MockClock) 
             await world.publish(token(number))
             await world.trade(1.0, number, sol=4.0 - number)
         await until(2.0)
-        job._learn(token(2))
+        job._learn(token(1))
         job._learn(token(3))
         world.sent.on_send = forget_another
         await until(INTERVAL_SECONDS)
-    assert mint(1) not in job.tokens
-    assert world.updates[-1][1].mint == mint(3)
+    assert mint(2) not in job.tokens
+    assert [mint(1), mint(3)] == [update.mint for _, update in world.updates]
 
 
 async def test_idle_publishes_nothing_and_its_end_publishes_at_once(
@@ -254,11 +276,11 @@ async def test_idle_publishes_nothing_and_its_end_publishes_at_once(
         await world.go_idle()
         await world.trade(20.0)
         await until(HOUR)
-        assert world.updates == []
-        assert len(world.log.entries("skipping job: system idle")) == 4
+        assert [] == world.updates
+        assert 4 == len(world.log.entries("skipping job: system idle"))
         await world.activate()
         await until(HOUR)
-    assert [second for second, _ in world.updates] == [HOUR]
+    assert [HOUR] == [second for second, _ in world.updates]
 
 
 async def test_what_changed_is_published_before_the_end(autojump_clock: MockClock) -> None:
@@ -268,7 +290,7 @@ async def test_what_changed_is_published_before_the_end(autojump_clock: MockCloc
     world.trades.close()
     world.publications.close()
     await world.job().run()
-    assert len(world.scores()) == 1
+    assert 1 == len(world.scores())
 
 
 # Silence.
@@ -279,13 +301,13 @@ async def test_token_is_silent_after_four_hours_without_a_trade(autojump_clock: 
     async with running(world.job()):
         await world.publish(token(1), token(2, last_trade_at=at(3600)))
         await until(4 * HOUR - 0.5)
-        assert world.updates == []
+        assert [] == world.updates
         await until(4 * HOUR)
-        assert world.values(1) == [{"silent": True}]
+        assert [{"silent": True}] == world.values(1)
         await world.publish(token(1, silent=True))
         await until(4 * HOUR + 10)
-    assert world.values(1) == [{"silent": True}]
-    assert world.values(2) == []
+    assert [{"silent": True}] == world.values(1)
+    assert [] == world.values(2)
 
 
 async def test_token_whose_trade_was_just_heard_is_not_silent(autojump_clock: MockClock) -> None:

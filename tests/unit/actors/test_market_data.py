@@ -74,7 +74,7 @@ async def test_it_asks_for_the_roster_when_it_starts(autojump_clock: MockClock) 
     world = World()
     async with running(world.job()):
         await until(0.0)
-    assert world.sent.messages == [RosterWanted(subscriber="market-data")]
+    assert [RosterWanted(subscriber="market-data")] == world.sent.messages
 
 
 async def test_first_run_waits_until_sync_has_told_of_tokens(autojump_clock: MockClock) -> None:
@@ -84,7 +84,7 @@ async def test_first_run_waits_until_sync_has_told_of_tokens(autojump_clock: Moc
         await until(9.5)
         await world.publish(token(2))
         await until(11.0)
-    assert world.calls == [(10.0, [mint(1), mint(2)])]
+    assert [(10.0, [mint(1), mint(2)])] == world.calls
 
 
 async def test_runs_are_an_interval_apart(autojump_clock: MockClock) -> None:
@@ -93,7 +93,7 @@ async def test_runs_are_an_interval_apart(autojump_clock: MockClock) -> None:
     async with running(world.job()):
         await started_with(world, token(1))
         await until(1000.0)
-    assert world.calls == [(second, [mint(1)]) for second in (10.0, 310.0, 610.0, 910.0)]
+    assert [(second, [mint(1)]) for second in (10.0, 310.0, 610.0, 910.0)] == world.calls
 
 
 async def test_requests_take_the_most_interesting_first(autojump_clock: MockClock) -> None:
@@ -111,11 +111,11 @@ async def test_requests_take_the_most_interesting_first(autojump_clock: MockCloc
             token(7, silent=True, hot_score=1e6),
         )
         await until(11.0)
-    assert [mints for _, mints in world.calls] == [
+    assert [
         [mint(5), mint(3)],
         [mint(4), mint(2)],
         [mint(1)],
-    ]
+    ] == [mints for _, mints in world.calls]
 
 
 async def test_quotes_become_updates(autojump_clock: MockClock) -> None:
@@ -128,7 +128,7 @@ async def test_quotes_become_updates(autojump_clock: MockClock) -> None:
         await until(11.0)
     assert world.values() == [values]
     [(second, update)] = world.updates
-    assert (second, update.observed_at, update.origin) == (10.0, at(10.0), "market-data")
+    assert (10.0, at(10.0), "market-data") == (second, update.observed_at, update.origin)
 
 
 async def test_trade_of_late_wakes_a_silent_token(autojump_clock: MockClock) -> None:
@@ -137,7 +137,7 @@ async def test_trade_of_late_wakes_a_silent_token(autojump_clock: MockClock) -> 
     async with running(world.job()):
         await started_with(world, token(1, silent=True))
         await until(11.0)
-    assert world.values() == [{"last_trade_at": at(10.0), "silent": False}]
+    assert [{"last_trade_at": at(10.0), "silent": False}] == world.values()
 
 
 async def test_switched_off_source_is_not_asked(autojump_clock: MockClock) -> None:
@@ -145,7 +145,7 @@ async def test_switched_off_source_is_not_asked(autojump_clock: MockClock) -> No
     async with running(world.job()):
         await started_with(world, token(1))
         await until(1000.0)
-    assert world.updates == []
+    assert [] == world.updates
 
 
 # When it is refused.
@@ -162,12 +162,12 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
     async with running(world.job()):
         await started_with(world, hot_token(1, 30.0), hot_token(2, 20.0), hot_token(3, 10.0))
         await until(311.0)
-    assert world.calls == [
+    assert [
         (10.0, [mint(1)]),
         (10.0, [mint(2)]),
         *((310.0, [mint(number)]) for number in (1, 2, 3)),
-    ]
-    assert world.log.times("market data unavailable") == [10.0]
+    ] == world.calls
+    assert [10.0] == world.log.times("market data unavailable")
 
 
 async def test_unknown_token_is_asked_for_less_and_less(autojump_clock: MockClock) -> None:
@@ -175,7 +175,7 @@ async def test_unknown_token_is_asked_for_less_and_less(autojump_clock: MockCloc
     async with running(world.job()):
         await started_with(world, token(1))
         await until(3 * HOUR)
-    assert world.call_times == [10.0, 610.0, 1810.0, 4210.0, 7510.0]
+    assert [10.0, 610.0, 1810.0, 4210.0, 7510.0] == world.call_times
 
 
 async def test_sign_of_life_ends_the_back_off(autojump_clock: MockClock) -> None:
@@ -187,8 +187,8 @@ async def test_sign_of_life_ends_the_back_off(autojump_clock: MockClock) -> None
         world.know(quote(1))
         await world.publish(token(1, status=Status.BONDED, status_changed_at=at(2200)))
         await until(2500.0)
-    assert world.call_times == [10.0, 610.0, 1810.0, 2410.0]
-    assert len(world.values()) == 1
+    assert [10.0, 610.0, 1810.0, 2410.0] == world.call_times
+    assert 1 == len(world.values())
 
 
 # Idle.
@@ -203,14 +203,14 @@ async def test_idle_asks_nobody_says_so_and_ends_at_once(autojump_clock: MockClo
         await until(20.0)
         await world.go_idle()
         await until(20.0 + HOUR)
-        assert world.call_times == [10.0]
-        assert [call.at_seconds for call in world.sol_price.script.calls] == [10.0]
+        assert [10.0] == world.call_times
+        assert [10.0] == [call.at_seconds for call in world.sol_price.script.calls]
         skipped = world.log.entries("skipping job: system idle")
-        assert [entry["at"] for entry in skipped] == [10.0 + 300.0 * n for n in range(1, 13)]
-        assert {entry["job"] for entry in skipped} == {"market-data"}
+        assert [10.0 + 300.0 * n for n in range(1, 13)] == [entry["at"] for entry in skipped]
+        assert {"market-data"} == {entry["job"] for entry in skipped}
         await world.activate()
         await until(20.0 + HOUR)
-        assert world.call_times == [10.0, 20.0 + HOUR]
+        assert [10.0, 20.0 + HOUR] == world.call_times
 
 
 async def test_restart_while_idle_asks_nobody(autojump_clock: MockClock) -> None:
@@ -221,7 +221,7 @@ async def test_restart_while_idle_asks_nobody(autojump_clock: MockClock) -> None
     async with running(world.job()):
         await started_with(world, token(1))
         await until(HOUR)
-    assert world.calls == []
+    assert [] == world.calls
 
 
 # Dollars.
@@ -236,15 +236,15 @@ async def test_curve_cap_is_valued_as_soon_as_the_price_of_sol_is_known(
     async with running(world.job()):
         await started_with(world, token(1, market_cap_sol=30.0, total_supply="1000000000"))
         await until(309.0)
-        assert world.updates == []
+        assert [] == world.updates
         world.sol_price.script.is_down = False
         await until(310.0)
-        assert world.values() == [{"market_cap_usd": 4500.0, "price_usd": 4.5e-06}]
+        assert [{"market_cap_usd": 4500.0, "price_usd": 4.5e-06}] == world.values()
         await world.publish(token(1, market_cap_sol=40.0, total_supply="1000000000"))
         await world.publish(token(2, market_cap_sol=0.0))
         await until(311.0)
-    assert world.values()[1:] == [{"market_cap_usd": 6000.0, "price_usd": 6e-06}]
-    assert world.values(2) == [{"market_cap_usd": 0.0}]
+    assert [{"market_cap_usd": 6000.0, "price_usd": 6e-06}] == world.values()[1:]
+    assert [{"market_cap_usd": 0.0}] == world.values(2)
 
 
 async def test_price_of_sol_follows_the_pairs(autojump_clock: MockClock) -> None:
@@ -255,10 +255,10 @@ async def test_price_of_sol_follows_the_pairs(autojump_clock: MockClock) -> None
     async with running(job):
         await started_with(world, token(1), token(2), token(3))
         await until(11.0)
-        assert job.sol_usd == 100.0  # the median: one odd pair decides nothing
+        assert 100.0 == job.sol_usd  # the median: one odd pair decides nothing
         world.know(*(quote(number, sol_usd=Usd(120.0)) for number in (1, 2, 3)))
         await until(311.0)
-    assert job.sol_usd == 120.0
+    assert 120.0 == job.sol_usd
 
 
 async def test_price_of_sol_is_asked_for_only_where_no_pair_tells_it(
@@ -273,7 +273,7 @@ async def test_price_of_sol_is_asked_for_only_where_no_pair_tells_it(
     async with running(world.job()):
         await started_with(world, token(1))
         await until(301.0)
-    assert [call.at_seconds for call in world.sol_price.script.calls] == [10.0]
+    assert [10.0] == [call.at_seconds for call in world.sol_price.script.calls]
 
 
 async def test_supply_of_nothing_makes_no_price(autojump_clock: MockClock) -> None:
@@ -281,11 +281,11 @@ async def test_supply_of_nothing_makes_no_price(autojump_clock: MockClock) -> No
     async with running(world.job()):
         await started_with(world, token(1, market_cap_sol=30.0, total_supply="0"))
         await until(11.0)
-    assert world.values() == [{"market_cap_usd": 4500.0}]
+    assert [{"market_cap_usd": 4500.0}] == world.values()
 
 
 async def test_it_returns_when_sync_has_closed_the_mailbox(autojump_clock: MockClock) -> None:
     world = World()
     world.publications.close()
     await world.job().run()
-    assert world.updates == []
+    assert [] == world.updates

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from domain.messages import RosterWanted, TokenPublished, TokensAdmitted
+from domain.messages import RosterWanted, TokenPublished, TokensAdmitted, TokenUpdated
 from domain.token import UPDATE_FIELDS, Status
 from tests.unit.actors.sync_world import SyncWorld
 from tests.unit.actors.world import at, mint, running, token, until
@@ -33,8 +33,8 @@ async def test_update_is_visible_at_once(autojump_clock: MockClock) -> None:
         await until(2.0)
         await world.update(2.0, holder_count=7)
         await until(2.0)
-    assert world.published.times() == [1.0, 2.0]
-    assert (world.shown().id, world.shown().holder_count) == (1, 7)
+    assert [1.0, 2.0] == world.published.times()
+    assert (1, 7) == (world.shown().id, world.shown().holder_count)
     assert world.published.messages == world.market_data.messages
 
 
@@ -53,8 +53,8 @@ async def test_nothing_is_visible_that_the_buffer_does_not_hold(
         await until(1.7)
         assert world.shown().holder_count is None  # tried at 1 twice, and at 1.25
         await until(3.0)
-    assert (world.published.times()[-1], world.shown().holder_count) == (1.75, 7)
-    assert lies == []
+    assert (1.75, 7) == (world.published.times()[-1], world.shown().holder_count)
+    assert [] == lies
 
 
 async def test_new_token_is_visible_while_the_buffer_is_away(autojump_clock: MockClock) -> None:
@@ -62,12 +62,16 @@ async def test_new_token_is_visible_while_the_buffer_is_away(autojump_clock: Moc
     async with running(world.sync()):
         await until(1.0)
         world.servers.buffer.fail_next(2)
-        await world.admit(token(1))
-        await world.update(1.0, holder_count=7)
+        stored = await world.servers.insert(token(1))
+        update = TokenUpdated(
+            mint=mint(1), observed_at=at(1.0), origin="ingest", values={"holder_count": 7}
+        )
+        world.messages.send_nowait(TokensAdmitted(tokens=tuple(stored)))  # in one batch
+        world.messages.send_nowait(update)
         await until(1.0)
-        assert (world.shown().id, world.shown().holder_count) == (1, None)
+        assert (1, None) == (world.shown().id, world.shown().holder_count)
         await until(2.0)
-    assert world.shown().holder_count == 7
+    assert 7 == world.shown().holder_count
 
 
 async def test_unchanged_values_are_neither_buffered_nor_published(
@@ -83,7 +87,7 @@ async def test_unchanged_values_are_neither_buffered_nor_published(
         await until(2.0)
     assert len(world.published.messages) == publications
     [buffered] = world.servers.buffer.data.published
-    assert buffered.values == {"holder_count": 7}
+    assert {"holder_count": 7} == buffered.values
 
 
 async def test_zero_is_a_value(autojump_clock: MockClock) -> None:
@@ -95,8 +99,8 @@ async def test_zero_is_a_value(autojump_clock: MockClock) -> None:
         await until(1.0)
         await world.update(2.0, holder_count=0, price_usd=0.0)
         await until(301.0)
-    assert (world.stored().holder_count, world.stored().price_usd) == (0, 0.0)
-    assert (world.shown().holder_count, world.shown().price_usd) == (0, 0.0)
+    assert (0, 0.0) == (world.stored().holder_count, world.stored().price_usd)
+    assert (0, 0.0) == (world.shown().holder_count, world.shown().price_usd)
 
 
 async def test_older_observation_does_not_replace_a_newer_one(autojump_clock: MockClock) -> None:
@@ -107,7 +111,7 @@ async def test_older_observation_does_not_replace_a_newer_one(autojump_clock: Mo
         await until(5.0)
         await world.update(4.0, holder_count=8)
         await until(6.0)
-    assert world.shown().holder_count == 9
+    assert 9 == world.shown().holder_count
 
 
 async def test_update_of_one_observer_does_not_age_that_of_another(
@@ -123,13 +127,26 @@ async def test_update_of_one_observer_does_not_age_that_of_another(
         await until(7.0)
         await world.update(5.5, bonding_curve_progress=20.0)
         await until(8.0)
-        assert world.shown().bonding_curve_progress == 20.0
+        assert 20.0 == world.shown().bonding_curve_progress
         # Nor does it when the buffer has lost its data and gets it back.
         world.servers.buffer.lose_data()
         await world.update(5.75, bonding_curve_progress=30.0)
         await until(9.0)
         await until(301.0)
     assert world.shown().bonding_curve_progress == world.stored().bonding_curve_progress == 30.0
+
+
+async def test_token_may_be_forgotten_while_others_are_published(
+    autojump_clock: MockClock,
+) -> None:
+    world = SyncWorld()
+    sync = world.sync()
+    async with running(sync):
+        await until(1.0)
+        world.published.on_send = lambda _: sync.table.forget(at(1e6))
+        await world.admit(*(token(number) for number in range(1, 6)))
+        await until(2.0)
+    assert [mint(1)] == [message.token.mint for message in world.published.messages]
 
 
 # Status.
@@ -146,11 +163,11 @@ async def test_status_goes_forward_and_says_from_what_and_when(autojump_clock: M
         await world.update(3.0, status=1)
         await until(301.0)
     for seen in (world.shown(), world.stored()):
-        assert (seen.status, seen.previous_status, seen.status_changed_at) == (
+        assert (
             Status.BONDED,
             Status.GRADUATING,
             at(2.0),
-        )
+        ) == (seen.status, seen.previous_status, seen.status_changed_at)
 
 
 # Updates before their token.
@@ -164,14 +181,14 @@ async def test_update_before_its_token_is_parked_and_applies_when_it_is_admitted
     async with running(world.sync()):
         await world.update(0.0, status=2, pool_type="pumpswap")
         await until(10.0)
-        assert world.published.messages == []
+        assert [] == world.published.messages
         await world.admit(token(1, first_seen_at=at(10)))
         await until(10.0)
-        assert (world.shown().status, world.shown().pool_type) == (Status.BONDED, "pumpswap")
+        assert (Status.BONDED, "pumpswap") == (world.shown().status, world.shown().pool_type)
         await until(300.0)
     [(second, rows)] = world.rows_written
-    assert (second, rows[mint(1)]["status"]) == (300.0, 2)
-    assert (world.stored().status, world.stored().pool_type) == (Status.BONDED, "pumpswap")
+    assert (300.0, 2) == (second, rows[mint(1)]["status"])
+    assert (Status.BONDED, "pumpswap") == (world.stored().status, world.stored().pool_type)
 
 
 async def test_update_of_a_token_that_left_the_table_reaches_postgres(
@@ -194,13 +211,13 @@ async def test_update_whose_token_never_comes_is_quarantined(autojump_clock: Moc
         await until(1.0)
         await world.update(1.0, holder_count=7)
         await until(3600.0)
-        assert await world.servers.buffer.quarantined() == []
+        assert [] == await world.servers.buffer.quarantined()
         await until(3900.0)
         [row] = await world.servers.buffer.quarantined()
-    assert (row.mint, row.reason, row.values) == (mint(1), "no such token", {"holder_count": 7})
-    assert row.refused_at == at(3900.0)
-    assert await world.servers.buffer.dirty_count() == 0
-    assert world.sync().table.unflushed == {}
+    assert (mint(1), "no such token", {"holder_count": 7}) == (row.mint, row.reason, row.values)
+    assert at(3900.0) == row.refused_at
+    assert 0 == await world.servers.buffer.dirty_count()
+    assert {} == world.sync().table.unflushed
 
 
 async def test_update_of_a_spooled_token_is_parked_however_long_postgres_is_away(
@@ -211,13 +228,13 @@ async def test_update_of_a_spooled_token_is_parked_however_long_postgres_is_away
         await world.messages.send(TokensAdmitted(tokens=(token(1),)))
         await world.update(0.0, holder_count=7)
         await until(8000.0)
-        assert (world.shown().id, world.shown().holder_count) == (None, 7)
-        assert await world.servers.buffer.quarantined() == []
+        assert (None, 7) == (world.shown().id, world.shown().holder_count)
+        assert [] == await world.servers.buffer.quarantined()
         await world.admit(token(1))
         await until(8100.0)
-        assert world.shown().id == 1
+        assert 1 == world.shown().id
         await until(8500.0)
-    assert world.stored().holder_count == 7
+    assert 7 == world.stored().holder_count
 
 
 # Restarts.
@@ -240,7 +257,7 @@ async def test_restart_restores_what_is_stored_spooled_and_buffered(
         await until(3.0)
         assert world.shown_by_mint == before
         await until(302.0)
-    assert (world.stored(1).holder_count, world.stored(1).status) == (7, Status.GRADUATING)
+    assert (7, Status.GRADUATING) == (world.stored(1).holder_count, world.stored(1).status)
 
 
 async def test_restart_waits_until_both_stores_answer(autojump_clock: MockClock) -> None:
@@ -249,10 +266,10 @@ async def test_restart_waits_until_both_stores_answer(autojump_clock: MockClock)
     world.store.go_down()
     async with running(world.sync()):
         await until(3.0)
-        assert (world.published.messages, world.conditions.reasons) == ([], {})
+        assert ([], {}) == (world.published.messages, world.conditions.reasons)
         world.store.come_up()
         await until(4.0)  # tried at 0, 0.25, 0.75, 1.75 and 3.75
-    assert (world.published.times(), world.conditions.reasons) == ([3.75], {"sync": None})
+    assert ([3.75], {"sync": None}) == (world.published.times(), world.conditions.reasons)
 
 
 async def test_watchers_of_an_earlier_life_are_forgotten(autojump_clock: MockClock) -> None:
@@ -260,22 +277,24 @@ async def test_watchers_of_an_earlier_life_are_forgotten(autojump_clock: MockClo
     await world.servers.insert(token(1, watcher_count=3), token(2))
     async with running(world.sync()):
         await until(1.0)
-        assert [world.shown(number).watcher_count for number in (1, 2)] == [0, 0]
-    assert world.stored(1).watcher_count == 0
+        assert [0, 0] == [world.shown(number).watcher_count for number in (1, 2)]
+    assert 0 == world.stored(1).watcher_count
 
 
 async def test_buffered_field_of_another_release_is_left_alone(autojump_clock: MockClock) -> None:
     world = SyncWorld()
     async with running(world.sync()):
+        await until(1.0)
         await world.admit(token(1))
         await world.update(1.0, holder_count=7)
         await until(1.0)
+    assert 1 == await world.servers.buffer.dirty_count()
     fields = world.servers.buffer.data.tokens[mint(1)].by_name
     fields["of_a_newer_release"] = fields["holder_count"]
     async with running(world.sync()):
         await until(301.0)
-    assert world.stored().holder_count == 7
-    assert await world.servers.buffer.dirty_count() == 0
+    assert 7 == world.stored().holder_count
+    assert 0 == await world.servers.buffer.dirty_count()
 
 
 # The roster.
@@ -311,5 +330,5 @@ async def test_roster_is_told_while_tokens_come_and_go(autojump_clock: MockClock
         world.market_data.on_send = flush_meanwhile
         await world.messages.send(RosterWanted(subscriber="market-data"))
         await until(301.0)
-    assert world.stored(99).holder_count == 1
-    assert trio.current_time() == 301.0
+    assert 1 == world.stored(99).holder_count
+    assert 301.0 == trio.current_time()

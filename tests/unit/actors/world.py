@@ -88,7 +88,7 @@ class Sent(Generic[M]):
     """An outbox that keeps every message, with the second at which it was sent."""
 
     entries: list[tuple[float, M]] = Factory(list)
-    on_send: Callable[[M], None] | None = None  # may look, or raise
+    on_send: Callable[[M], object] | None = None  # may look, or raise
 
     async def send(self, message: M) -> None:
         await trio.lowlevel.checkpoint()

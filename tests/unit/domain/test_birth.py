@@ -42,28 +42,28 @@ def pool(**fields: Any) -> PoolCreated:
 
 def test_token_is_born_with_progress_zero() -> None:
     """Defect 1: 35 % at birth."""
-    assert born_token(created()).bonding_curve_progress == 0.0
-    assert birth_values(created(), on_curve=True)["bonding_curve_progress"] == 0.0
+    assert 0.0 == born_token(created()).bonding_curve_progress
+    assert 0.0 == birth_values(created(), on_curve=True)["bonding_curve_progress"]
 
 
 def test_birth_without_curve_figures_claims_none_but_progress_zero() -> None:
     """Defect 13: fields that no frame carries were expected."""
     bare = created(curve_tokens=None, curve_sol=None, market_cap_sol=None)
-    assert born_token(bare).bonding_curve_progress == 0.0
-    assert birth_values(bare, on_curve=True) == {}
+    assert 0.0 == born_token(bare).bonding_curve_progress
+    assert {} == birth_values(bare, on_curve=True)
 
 
 def test_zeros_are_kept() -> None:
     """Defect 5: falsy checks dropped zeros."""
     values = birth_values(created(market_cap_sol=Sol(0.0)), on_curve=True)
-    assert values["sol_raised"] == 0.0
-    assert values["market_cap_sol"] == 0.0
+    assert 0.0 == values["sol_raised"]
+    assert 0.0 == values["market_cap_sol"]
 
 
 def test_only_a_birth_with_a_buy_was_a_trade() -> None:
     assert "last_trade_at" not in birth_values(created(initial_buy_sol=Sol(0.0)), on_curve=True)
     bought = birth_values(created(initial_buy_sol=Sol(0.01)), on_curve=True)
-    assert bought["last_trade_at"] == BIRTH
+    assert BIRTH == bought["last_trade_at"]
 
 
 def test_birth_after_its_migration_says_nothing_of_the_curve() -> None:
@@ -74,12 +74,12 @@ def test_birth_after_its_migration_says_nothing_of_the_curve() -> None:
 
 def test_trade_moves_progress_and_status_but_never_to_bonded() -> None:
     values = trade_values(traded(curve_tokens=CURVE_TOKENS_AT_COMPLETION), on_curve=True)
-    assert (values["bonding_curve_progress"], values["status"]) == (100.0, Status.GRADUATING)
+    assert (100.0, Status.GRADUATING) == (values["bonding_curve_progress"], values["status"])
 
 
 def test_trade_after_the_migration_says_nothing_of_the_curve() -> None:
     values = trade_values(traded(curve_tokens=CURVE_TOKENS_AT_BIRTH), on_curve=False)
-    assert values == {"last_trade_at": BIRTH, "silent": False}
+    assert {"last_trade_at": BIRTH, "silent": False} == values
 
 
 def test_migration_bonds_and_knows_no_pool_address() -> None:
@@ -87,11 +87,11 @@ def test_migration_bonds_and_knows_no_pool_address() -> None:
     values = migration_values(
         MigrationSeen(mint=mint(1), seen_at=BIRTH, signature="s", venue="pumpswap")
     )
-    assert (
+    assert (Status.BONDED, "pumpswap", 100.0) == (
         values["status"],
         values["pool_type"],
         values["bonding_curve_progress"],
-    ) == (Status.BONDED, "pumpswap", 100.0)
+    )
     assert "pool_address" not in values
 
 

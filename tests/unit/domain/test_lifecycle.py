@@ -28,11 +28,11 @@ curve_tokens = st.floats(0, 2 * CURVE_TOKENS_AT_BIRTH)
 
 def test_progress_is_zero_at_birth() -> None:
     """Defect 1: the system before this one showed 35 % at birth."""
-    assert bonding_progress(CURVE_TOKENS_AT_BIRTH) == 0.0
+    assert 0.0 == bonding_progress(CURVE_TOKENS_AT_BIRTH)
 
 
 def test_progress_is_complete_when_all_is_sold() -> None:
-    assert bonding_progress(CURVE_TOKENS_AT_COMPLETION) == 100.0
+    assert 100.0 == bonding_progress(CURVE_TOKENS_AT_COMPLETION)
 
 
 @given(curve_tokens)
@@ -47,9 +47,9 @@ def test_progress_never_falls_when_tokens_are_sold(one: float, other: float) -> 
 
 
 def test_curve_takes_85_sol_from_birth_to_completion() -> None:
-    assert sol_raised(Sol(CURVE_SOL_AT_BIRTH)) == 0.0
-    assert sol_to_graduate(Sol(CURVE_SOL_AT_BIRTH)) == pytest.approx(85.005, abs=0.001)
-    assert sol_to_graduate(Sol(CURVE_SOL_AT_COMPLETION)) == 0.0
+    assert 0.0 == sol_raised(Sol(CURVE_SOL_AT_BIRTH))
+    assert pytest.approx(85.005, abs=0.001) == sol_to_graduate(Sol(CURVE_SOL_AT_BIRTH))
+    assert 0.0 == sol_to_graduate(Sol(CURVE_SOL_AT_COMPLETION))
 
 
 @given(st.floats(CURVE_SOL_AT_BIRTH, CURVE_SOL_AT_COMPLETION))
@@ -95,6 +95,6 @@ def test_bonded_token_is_retained_72_hours_from_bonding() -> None:
 
 def test_silent_token_is_shown_as_dead_unless_it_is_bonded() -> None:
     graduating = token(status=Status.GRADUATING)
-    assert shown_status(graduating) == "GRADUATING"
-    assert shown_status(evolve(graduating, silent=True)) == "DEAD"
-    assert shown_status(evolve(graduating, silent=True, status=Status.BONDED)) == "BONDED"
+    assert "GRADUATING" == shown_status(graduating)
+    assert "DEAD" == shown_status(evolve(graduating, silent=True))
+    assert "BONDED" == shown_status(evolve(graduating, silent=True, status=Status.BONDED))

@@ -42,27 +42,27 @@ def values_of(observations: Observations) -> dict[str, Value]:
 
 
 def test_later_observation_wins() -> None:
-    assert combined(update(1, price_usd=1.0), update(2, price_usd=3.0)).values == {"price_usd": 3.0}
-    assert combined(update(2, price_usd=3.0), update(1, price_usd=1.0)).values == {"price_usd": 3.0}
+    assert {"price_usd": 3.0} == combined(update(1, price_usd=1.0), update(2, price_usd=3.0)).values
+    assert {"price_usd": 3.0} == combined(update(2, price_usd=3.0), update(1, price_usd=1.0)).values
 
 
 def test_later_arrival_wins_among_observations_of_one_time() -> None:
-    assert combined(update(1, price_usd=1.0), update(1, price_usd=3.0)).values == {"price_usd": 3.0}
+    assert {"price_usd": 3.0} == combined(update(1, price_usd=1.0), update(1, price_usd=3.0)).values
     both = folded(update(1, price_usd=1.0), update(1, price_usd=3.0))
-    assert both == {"price_usd": (3.0, UnixSeconds(1))}
+    assert {"price_usd": (3.0, UnixSeconds(1))} == both
 
 
 def test_zero_replaces_a_value() -> None:
     """Defect 5: falsy checks dropped zeros."""
     later = update(2, holder_count=0, silent=False)
     earlier = update(1, holder_count=9, silent=True)
-    assert combined(earlier, later).values == {"holder_count": 0, "silent": False}
-    assert values_of(folded(earlier, later)) == {"holder_count": 0, "silent": False}
+    assert {"holder_count": 0, "silent": False} == combined(earlier, later).values
+    assert {"holder_count": 0, "silent": False} == values_of(folded(earlier, later))
 
 
 def test_status_only_grows_whenever_it_was_observed() -> None:
-    assert combined(update(1, status=2), update(2, status=1)).values == {"status": 2}
-    assert folded(update(1, status=2), update(2, status=1)) == {"status": (2, UnixSeconds(1))}
+    assert {"status": 2} == combined(update(1, status=2), update(2, status=1)).values
+    assert {"status": (2, UnixSeconds(1))} == folded(update(1, status=2), update(2, status=1))
     assert not supersedes("status", 2, 9, 2, 1)
 
 
@@ -112,4 +112,4 @@ def test_fold_keeps_the_time_of_each_field() -> None:
     """Of two origins the one's earlier value must not come to look as late as the other's."""
     early = folded(update(5, bonding_curve_progress=10.0), update(6, "hot-score", hot_score=1.0))
     fold(early, update(5.5, bonding_curve_progress=20.0))
-    assert early["bonding_curve_progress"] == (20.0, 5.5)
+    assert (20.0, 5.5) == early["bonding_curve_progress"]

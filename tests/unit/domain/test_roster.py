@@ -47,7 +47,7 @@ def test_silent_tokens_come_last_but_come() -> None:
 
 
 def test_tokens_off_the_feed_are_not_picked() -> None:
-    assert picked(roster(token(1)), after=48 * 3600) == []
+    assert [] == picked(roster(token(1)), after=48 * 3600)
 
 
 def test_known_token_is_due_again_at_the_next_run() -> None:
@@ -63,7 +63,7 @@ def test_unknown_token_is_asked_for_half_as_often_each_time_up_to_an_hour() -> N
         if picked(asked, after=after):
             runs.append(after)
             asked.asked([mint(1)], [], at(after), INTERVAL_SECONDS)
-    assert runs == [0, 600, 1800, 4200, 7500, 10800, 14100, 17400]
+    assert [0, 600, 1800, 4200, 7500, 10800, 14100, 17400] == runs
 
 
 def test_sign_of_life_ends_the_waiting_of_an_unknown_token() -> None:
@@ -71,9 +71,11 @@ def test_sign_of_life_ends_the_waiting_of_an_unknown_token() -> None:
     asked = roster(token(1))
     for _ in range(5):
         asked.asked([mint(1)], [], at(0), INTERVAL_SECONDS)
-    assert picked(asked, after=INTERVAL_SECONDS) == []
+    assert [] == picked(asked, after=INTERVAL_SECONDS)
     asked.learn(token(1, status=Status.BONDED, status_changed_at=at(250)))
     assert [mint(1)] == picked(asked, after=250)
+    asked.asked([mint(1)], [], at(250), INTERVAL_SECONDS)  # it counts as the first time
+    assert [mint(1)] == picked(asked, after=250 + 2 * INTERVAL_SECONDS)
 
 
 def test_trade_is_a_sign_of_life_and_a_price_is_none() -> None:
@@ -88,7 +90,7 @@ def test_sign_of_life_does_not_make_a_known_token_due_before_its_interval() -> N
     asked = roster(token(1))
     asked.asked([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
     asked.learn(token(1, last_trade_at=at(1)))
-    assert picked(asked, after=2) == []
+    assert [] == picked(asked, after=2)
 
 
 def test_token_heard_of_longest_ago_goes_first() -> None:

@@ -36,12 +36,12 @@ def worth(score: float, after: float) -> float:
 
 
 def test_score_is_worth_its_trade_at_once() -> None:
-    assert worth(scored([(0, 8)]), 0) == pytest.approx(8)
+    assert pytest.approx(8) == worth(scored([(0, 8)]), 0)
 
 
 def test_score_halves_every_half_life() -> None:
     score = scored([(0, 8)])
-    assert [worth(score, n * HALF_LIFE_SECONDS) for n in (1, 2, 3)] == pytest.approx([4, 2, 1])
+    assert pytest.approx([4, 2, 1]) == [worth(score, n * HALF_LIFE_SECONDS) for n in (1, 2, 3)]
 
 
 @given(trades, st.floats(0, 172_800))
@@ -94,4 +94,4 @@ def test_busy_coin_outranks_a_dead_ten_minute_old_one() -> None:
 
 
 def test_worth_of_an_absurd_score_is_finite() -> None:
-    assert decayed_sol(1e9, BIRTH, HALF_LIFE_SECONDS) == 2.0**1000
+    assert 2.0**1000 == decayed_sol(1e9, BIRTH, HALF_LIFE_SECONDS)

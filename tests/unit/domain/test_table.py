@@ -269,3 +269,9 @@ def test_tokens_off_the_feed_count_before_the_oldest() -> None:
     known = table(bonded, expired, stored_token(3), limit=2)
     assert known.forget(BIRTH) == 1
     assert {mint(1), mint(3)} == set(known.published)
+
+
+def test_a_bonded_token_takes_no_news_of_its_curve() -> None:
+    known = table(stored_token(status=Status.BONDED, bonding_curve_progress=100.0))
+    news = known.news([update(1.0, bonding_curve_progress=20.0, holder_count=7)])
+    assert {"holder_count"} == set(news[MINT])

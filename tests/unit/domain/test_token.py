@@ -23,7 +23,7 @@ def test_no_two_fields_share_a_wire_name() -> None:
 
 
 def test_only_status_is_merged_by_greatness() -> None:
-    assert [rule.name for rule in FIELDS.values() if rule.greatest_wins] == ["status"]
+    assert ["status"] == [rule.name for rule in FIELDS.values() if rule.greatest_wins]
 
 
 def test_figures_of_the_last_24_hours_are_market_fields() -> None:
@@ -35,16 +35,16 @@ def test_figures_of_the_last_24_hours_are_market_fields() -> None:
 def test_values_are_set_and_the_time_moves_forward_only() -> None:
     later = with_values(token(last_updated_at=BIRTH), {"holder_count": 0}, UnixSeconds(BIRTH + 5))
     earlier = with_values(later, {"buys_24h": 1}, UnixSeconds(BIRTH + 2))
-    assert (
+    assert (0, 1, BIRTH + 5) == (
         earlier.holder_count,
         earlier.buys_24h,
         earlier.last_updated_at,
-    ) == (0, 1, BIRTH + 5)
+    )
 
 
 def test_status_is_set_as_a_status_and_never_back() -> None:
     bonded = with_values(token(), {"status": 2, "previous_status": 0}, BIRTH)
-    assert (bonded.status, bonded.previous_status) == (Status.BONDED, Status.NEW)
+    assert (Status.BONDED, Status.NEW) == (bonded.status, bonded.previous_status)
     assert isinstance(bonded.previous_status, Status)
     assert Status.BONDED is with_values(bonded, {"status": 1}, BIRTH).status
 

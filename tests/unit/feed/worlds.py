@@ -78,7 +78,7 @@ class World:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what must soon be true. For tests on the real clock."""
     with trio.fail_after(5):
-        while not condition():  # noqa: ASYNC110  # nobody can say when a socket has done its part
+        while not condition():  # nobody can say when a socket has done its part
             await trio.sleep(0.002)
 
 

@@ -122,3 +122,20 @@ async def test_obeying_ends_when_the_mailbox_is_closed() -> None:
     control.close()
     await activity.obey(control)
     assert not activity.active
+
+
+async def test_waiting_for_idleness_ends_when_it_begins_and_at_once_within_it(
+    autojump_clock: MockClock,
+) -> None:
+    control = Mailbox[ActivityChange]("control", capacity=9)
+    activity = Activity()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(activity.obey, control)
+        with trio.move_on_after(10) as waiting:
+            await activity.wait_idled()
+        assert waiting.cancelled_caught
+        nursery.start_soon(control.send, IDLE)
+        await activity.wait_idled()
+        await activity.wait_idled()
+        assert 10 == trio.current_time()
+        nursery.cancel_scope.cancel()

@@ -1,7 +1,7 @@
-"""A plain connection for the strategies that do not use this service's store.
+"""A plain connection, for `token-discovery storm` to play what other programs send.
 
-They repeat what other programs send, statement by statement; the store's own session would
-prepare, plan and bound them in its way. Nothing else in `commands` touches psycopg.
+Statement by statement and unprepared, as they would; the store's own session would prepare,
+plan and bound them in its way. The service itself never opens one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

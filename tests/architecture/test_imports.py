@@ -1,0 +1,106 @@
+"""Who may import what: the contracts of pyproject.toml, and the same rules read from the source.
+
+Twice, because a contract that is edited away does not fail.
+"""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.repository import ROOT, importers_of, service_modules
+
+ACTORS = ("activity", "gateway", "holder_count", "hot_score", "ingest", "market_data", "sync")
+
+
+def within(package: str, names: set[str]) -> set[str]:
+    return {name for name in names if f"{name}.".startswith(f"{package}.")}
+
+
+def test_import_contracts_are_kept() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports; exit(lint_imports())",
+    ]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert 0 == result.returncode, result.stdout + result.stderr
+
+
+def test_every_actor_is_one_module() -> None:
+    modules = {f"actors.{name}" for name in ACTORS} | {"actors"}
+    assert within("actors", set(service_modules())) == modules
+
+
+@pytest.mark.parametrize(
+    ("package", "owner"),
+    [
+        ("psycopg", "store.postgres"),
+        ("redis", "buffer.redis"),
+        ("trio_websocket", "feed"),
+        ("h11", "feed"),
+        ("httpx", "sources"),
+    ],
+)
+def test_driver_is_known_to_its_adapter_only(package: str, owner: str) -> None:
+    owners = {owner, *EXCEPTIONS.get(package, ())}
+    strangers = {
+        name
+        for name in importers_of(package)
+        if not any(within(allowed, {name}) for allowed in owners)
+    }
+    assert set() == strangers
+
+
+# Who else may, and why: streams speak WebSocket too; the demo's market is a server of its own;
+# the composition root makes the one HTTP client.
+EXCEPTIONS = {
+    "trio_websocket": ("sources", "commands.market"),
+    "h11": ("commands.market",),
+    "httpx": ("wiring", "supervisor", "commands"),
+}
+
+
+def test_only_ingest_and_sync_know_the_store() -> None:
+    knowing = importers_of("store") | importers_of("flush")  # the flush is part of sync
+    assert {"actors.ingest", "actors.sync"} == within("actors", knowing)
+
+
+def test_only_ingest_and_sync_know_the_buffer() -> None:
+    assert {"actors.ingest", "actors.sync"} == within("actors", importers_of("buffer"))
+
+
+def test_actors_know_ports_and_no_adapter() -> None:
+    adapters = ("store.postgres", "store.memory", "buffer.redis", "buffer.memory")
+    streams = ("sources.pumpportal", "sources.solana_pubsub", "sources.dexscreener")
+    for adapter in (*adapters, *streams, "sources.holders", "sources.http", "sources.scripted"):
+        assert set() == within("actors", importers_of(adapter))
+
+
+def test_twins_are_not_part_of_the_running_service() -> None:
+    for twin in ("store.memory", "buffer.memory", "sources.scripted"):
+        known_to = importers_of(twin) - within("commands", importers_of(twin))
+        assert set() == known_to
+
+
+def test_domain_imports_the_domain_alone_and_no_input_or_output() -> None:
+    for package in ("trio", "structlog", "orjson", "time", "os", "socket", "datetime", "random"):
+        assert set() == within("domain", importers_of(package)), package
+
+
+def test_wall_clock_is_read_in_the_composition_root_alone() -> None:
+    """Everything else is given a clock, so that a test knows what time it is."""
+    reading = re.compile(
+        r"\btime\.time(_ns)?\(|\bdatetime\.(now|utcnow|today)\(|import time\b(?!\n)"
+    )
+    readers = {
+        name
+        for name, path in service_modules().items()
+        if reading.search(path.read_text(encoding="utf-8"))
+    }
+    assert {"supervisor"} == readers - within("commands", readers)
+
+
+def test_actors_make_no_chance_of_their_own() -> None:
+    assert set() == within("actors", importers_of("random"))

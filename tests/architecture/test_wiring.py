@@ -1,0 +1,168 @@
+"""What each child is really given: read from the actors as the service builds them."""
+
+from collections.abc import Iterator
+from functools import partial
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import pytest
+import trio
+
+from buffer.memory import MemoryBuffer
+from domain.messages import (
+    CensusWanted,
+    RosterWanted,
+    SystemActivated,
+    SystemIdled,
+    TokenPublished,
+)
+from store.memory import MemoryDatabase, MemoryStore
+from supervision import Actor
+from supervision.children import ChildSpec, Restart
+from supervision.mailbox import Mailbox
+from tests.unit.actors.service_world import ServiceWorld, operations
+from tests.unit.actors.world import token
+from wiring.children import Composition
+
+STORE_HOLDERS = {"ingest", "sync"}
+IN_FLOW_ORDER = [
+    "scripted",
+    "ingest",
+    "market-data",
+    "hot-score",
+    "holder-count",
+    "activity",
+    "sync",
+    "gateway",
+]
+
+
+def composition() -> Composition:
+    return ServiceWorld().composition()
+
+
+def child_specs() -> list[ChildSpec]:
+    return composition().child_specs(operations())
+
+
+def parts(thing: object) -> Iterator[object]:
+    """What an object holds directly: fields, items, bound arguments, variables closed over."""
+    match thing:
+        case dict():
+            yield from thing.keys()
+            yield from thing.values()
+        case list() | tuple() | set() | frozenset():
+            yield from thing
+        case partial():
+            yield from (thing.func, thing.args, thing.keywords)
+        case MethodType():
+            yield from (thing.__self__, thing.__func__)
+        case FunctionType():
+            yield from (cell.cell_contents for cell in thing.__closure__ or ())
+            yield from thing.__defaults__ or ()
+        case _:
+            yield getattr(thing, "__dict__", None)
+            for kind in type(thing).__mro__:
+                for slot in getattr(kind, "__slots__", ()):
+                    yield getattr(thing, slot, None)
+
+
+def reachable(start: object) -> Iterator[object]:
+    """Everything that can be reached from an object, but through classes and modules."""
+    seen: set[int] = set()
+    waiting = [start]
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, type | ModuleType | str | bytes | int | float):
+            continue
+        seen.add(id(thing))
+        yield thing
+        waiting.extend(parts(thing))
+
+
+def holders_of(*kinds: type[Any]) -> set[str]:
+    """The children whose actor can reach an object of these kinds."""
+    return {
+        spec.name
+        for spec in child_specs()
+        if any(isinstance(thing, kinds) for thing in reachable(spec.build()))
+    }
+
+
+def test_children_stand_in_flow_order() -> None:
+    assert IN_FLOW_ORDER == [spec.name for spec in child_specs()]
+
+
+def test_among_all_children_only_ingest_and_sync_hold_a_store() -> None:
+    assert STORE_HOLDERS == holders_of(MemoryStore, MemoryDatabase)
+
+
+def test_among_all_children_only_ingest_and_sync_hold_the_buffer() -> None:
+    assert STORE_HOLDERS == holders_of(MemoryBuffer)
+
+
+def test_search_for_a_store_would_find_one_in_a_closure() -> None:
+    """The searcher itself: a store hidden in a function is found."""
+    store = MemoryStore()
+    hidden = partial(lambda: store)
+    assert any(thing is store for thing in reachable([hidden]))
+
+
+def test_each_mailbox_has_one_reader_and_every_mailbox_is_read() -> None:
+    composed = composition()
+    read = [id(box) for spec in composed.child_specs(operations()) for box in spec.inboxes]
+    boxes = composed.mailboxes
+    every = [boxes.events, boxes.updates, boxes.trades, boxes.presences, boxes.gateway]
+    every += [*boxes.publications.values(), *boxes.control.values()]
+    assert sorted(read) == sorted(map(id, every))
+
+
+async def test_every_actor_can_be_built_again_and_again() -> None:
+    for spec in child_specs():
+        first, second = spec.build(), spec.build()
+        assert first is not second
+        assert isinstance(first.summary(), dict)
+
+
+def test_children_are_restarted_alone() -> None:
+    assert {Restart.ALONE} == {spec.restart for spec in child_specs()}
+
+
+def test_what_an_actor_was_told_outlives_its_restart() -> None:
+    for name in ("market-data", "hot-score", "holder-count", "sync"):
+        [spec] = [each for each in child_specs() if each.name == name]
+        assert told(spec.build()) is told(spec.build()), name
+
+
+def told(actor: Actor) -> object:
+    return getattr(actor, "inboxes").activity  # noqa: B009 - only the named actors have it
+
+
+# No circle of actors that wait for one another.
+
+
+def mailboxes_written_by_sync_and_activity() -> list[tuple[Mailbox[Any], object]]:
+    boxes = composition().mailboxes
+    told: list[tuple[Mailbox[Any], object]] = [
+        (box, TokenPublished(token=token(1))) for box in boxes.publications.values()
+    ]
+    told += [(boxes.gateway, TokenPublished(token=token(1))), (boxes.gateway, CensusWanted())]
+    told += [(box, SystemIdled()) for box in boxes.control.values()]
+    told += [(box, SystemActivated()) for box in boxes.control.values()]
+    return told
+
+
+async def test_what_sync_and_activity_tell_others_never_makes_them_wait() -> None:
+    """Others wait for sync; did sync wait for them, all would stand still."""
+    for box, message in mailboxes_written_by_sync_and_activity():
+        for _ in range(box.capacity + 10):
+            box.send_nowait(message)  # `trio.WouldBlock` where it would wait
+
+
+async def test_what_goes_to_sync_and_ingest_is_never_dropped() -> None:
+    boxes = composition().mailboxes
+    for box, message in ((boxes.events, object()), (boxes.updates, RosterWanted(subscriber="x"))):
+        for _ in range(box.capacity):
+            box.send_nowait(message)  # type: ignore[arg-type]
+        with pytest.raises(trio.WouldBlock):
+            box.send_nowait(message)  # type: ignore[arg-type]
