@@ -3,6 +3,7 @@
 settings -> doors, mailboxes, child specs (wiring/) -> Supervisor -> exit code
 """
 
+import argparse
 import os
 import sys
 import tempfile
@@ -84,6 +85,14 @@ class Service:
                 ),
                 environment,
                 on_drain=self._say_draining,
+                has_started=lambda: self.started,
+                # The streams' events are admitted and the updates appended to the buffer, which
+                # keeps for the next life what is not in Postgres yet.
+                is_durable=lambda: (
+                    not (
+                        mailboxes.events.statistics().depth or mailboxes.updates.statistics().depth
+                    )
+                ),
             )
             try:
                 await self._serve()
@@ -164,12 +173,32 @@ def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
     return 0
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How a service is told its settings, beside the environment."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file over the defaults")
+    parser.add_argument(
+        "--log-format", choices=("json", "console"), help="json (default), or console for people"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve with the settings of the environment and the arguments."""
+    environment = dict(os.environ)
+    if arguments.log_format:
+        environment["TOKEN_DISCOVERY__LOGGING__FORMAT"] = arguments.log_format
+
+    def load() -> Settings:
+        return load_settings(arguments.config, environment)
+
+    return serve(load(), reload=load)
+
+
 def main() -> int:
-    """Serve with the settings of the environment."""
+    """`python -m supervisor`: as `token-discovery run`, without the other commands."""
+    parser = argparse.ArgumentParser(prog="python -m supervisor", description="Serve.")
+    add_arguments(parser)
     try:
-        return serve(
-            load_settings(None, os.environ), reload=lambda: load_settings(None, os.environ)
-        )
+        return run(parser.parse_args())
     except SettingsInvalid as error:
         for problem in error.problems:
             print(f"token-discovery: {problem}", file=sys.stderr)

@@ -11,6 +11,7 @@ have been silent for four hours.
 from collections import Counter
 from collections.abc import Mapping
 from heapq import nlargest
+from itertools import chain, repeat
 from math import inf
 
 import trio
@@ -25,10 +26,14 @@ from domain.values import Mint, Sol, UnixSeconds, Value
 from supervision import Inbox, Outbox
 from supervision.batches import Batches
 from supervision.environment import Environment
-from supervision.periodic import Activity, run_periodically
+from supervision.periodic import Activity, run_at_intervals
 
 ORIGIN = "hot-score"
 MESSAGES_AT_ONCE = 1000
+# A fresh service fills its board within a minute: runs at 5, 30 and 60 s after the first trade or
+# score was heard, then at the interval.
+FIRST_SCORES_SECONDS = 5.0
+EARLY_INTERVALS_SECONDS = (25.0, 30.0)
 STREAM_TRUST_SECONDS = 600.0  # after a streamed trade, volume growth would count it twice
 
 
@@ -54,6 +59,7 @@ class HotScore:
     scores: dict[Mint, float] = Factory(dict)
     changed: set[Mint] = Factory(set)
     streamed_at: dict[Mint, UnixSeconds] = Factory(dict)  # last trade heard from the stream
+    has_scores: trio.Event = field(factory=trio.Event, init=False)
     counts: Counter[str] = field(factory=Counter, init=False)
     # Messages out.
     updates: Outbox[TokenUpdated | RosterWanted]
@@ -74,9 +80,14 @@ class HotScore:
         return {"scores": len(self.scores), "changed": len(self.changed), **self.counts}
 
     async def publish_periodically(self) -> None:
-        await run_periodically(
+        # A run before the first score would publish none, and the next is far. But silence is
+        # to be marked also where nothing is ever traded.
+        with trio.move_on_after(self.settings.interval_seconds):
+            await self.has_scores.wait()
+            await trio.sleep(FIRST_SCORES_SECONDS)
+        await run_at_intervals(
             self.publish,
-            interval_seconds=self.settings.interval_seconds,
+            chain(EARLY_INTERVALS_SECONDS, repeat(self.settings.interval_seconds)),
             activity=self.inboxes.activity,
             log=self.environment.log,
             name=ORIGIN,
@@ -109,6 +120,7 @@ class HotScore:
 
     def _take_up(self, mint: Mint, published: float, *, is_first: bool) -> None:
         """A restarted actor goes on from the scores that its earlier life has published."""
+        self.has_scores.set()
         own = self.scores.get(mint)
         if own is None:
             self.scores[mint] = published
@@ -130,6 +142,7 @@ class HotScore:
         half_life = self.settings.half_life_seconds
         self.scores[mint] = with_trade(self.scores.get(mint), sol, at, half_life)
         self.changed.add(mint)
+        self.has_scores.set()
 
     def _forget(self, mint: Mint) -> None:
         self.tokens.pop(mint, None)

@@ -16,7 +16,14 @@ from attrs import Factory, define, field, frozen
 
 from buffer import UpdateBuffer
 from config.settings import IngestSettings
-from domain.birth import birth_values, born_token, migration_values, pool_values, trade_values
+from domain.birth import (
+    USUAL_SUPPLY,
+    birth_values,
+    born_token,
+    migration_values,
+    pool_values,
+    trade_values,
+)
 from domain.errors import BufferUnavailable, StoreUnavailable
 from domain.messages import (
     MigrationSeen,
@@ -31,6 +38,7 @@ from domain.messages import (
 )
 from domain.token import IDENTITY_FIELDS, Status, Token
 from domain.values import Mint, Value
+from sources.venues import LAUNCHLAB
 from store import TokenStore
 from store.bisection import write_around_refusals
 from supervision import Inbox, Outbox
@@ -65,6 +73,11 @@ class Sight:
     is_admitted: bool = False  # else only its migration has been seen so far
     is_bonded: bool = False
     total_supply: str | None = None
+
+    def is_on_curve(self, trade: TradeSeen) -> bool:
+        """True when the trade's curve values are this token's: LaunchLab has curves of others."""
+        has_usual_curve = trade.venue != LAUNCHLAB or self.total_supply == str(USUAL_SUPPLY)
+        return has_usual_curve and not self.is_bonded
 
 
 @define(kw_only=True)
@@ -109,12 +122,16 @@ class Ingest:
     async def handle(self, events: Sequence[SourceEvent]) -> int:
         """Admit the births among `events`, send on the rest; the number of births."""
         births = self._births(events)
-        fresh = await self.admit([born_token(event) for event in births.values()])
+        fresh = await self.admit(
+            [born_token(e, on_curve=not self._is_bonded(e.mint)) for e in births.values()]
+        )
         for event in events:
             if isinstance(event, TokenCreated):
                 if births.get(event.mint) is event and event.mint in fresh:
                     on_curve = not self._is_bonded(event.mint)
-                    await self._update(event, birth_values(event, on_curve=on_curve))
+                    values = birth_values(event, on_curve=on_curve)
+                    if values:  # else the token's row says it all
+                        await self._update(event, values)
             else:
                 await self._pass_on(event)
         return len(births)
@@ -136,7 +153,7 @@ class Ingest:
             case TradeSeen():
                 sight = self.sights.get(event.mint) or Sight()
                 values = trade_values(
-                    event, on_curve=not sight.is_bonded, total_supply=sight.total_supply
+                    event, on_curve=sight.is_on_curve(event), total_supply=sight.total_supply
                 )
                 await self._update(event, values)
                 await self.outboxes.trades.send(event)

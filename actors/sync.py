@@ -91,7 +91,7 @@ class Sync:
 
     async def run(self) -> None:
         """Restore, serve until the mailbox closes, then flush what is left."""
-        await self._patiently(self.restore)
+        await self._patiently(self._restore_or_say_why)
         self.environment.readiness.set(ORIGIN, None)
         self.pace.governor.resume()
         activity = self.inboxes.activity
@@ -260,6 +260,13 @@ class Sync:
         await self.publish(list(self.table.published))
         tokens, unflushed = len(self.table.published), len(self.table.unflushed)
         self.environment.log.info("tokens restored", tokens=tokens, unflushed=unflushed)
+
+    async def _restore_or_say_why(self) -> None:
+        try:
+            await self.restore()
+        except (StoreUnavailable, BufferUnavailable) as error:
+            self.environment.readiness.set(ORIGIN, str(error))
+            raise
 
     async def _forget_watchers(self) -> None:
         """Clients of an earlier life are gone; those that are here are counted anew."""

@@ -6,12 +6,17 @@ summary holds the governor: what it allows, and why it holds back.
 """
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
 import httpx
 import orjson
 
-from domain.errors import TokenDiscoveryError
+from config.settings import load_gateway_settings
+from domain.errors import ServiceNotReached
+
+ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # asked here, not listened on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,22 +26,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_address_arguments(parser: argparse.ArgumentParser) -> None:
     """How to reach a running service; of every command that asks one."""
     parser.add_argument(
-        "--url",
-        default="http://127.0.0.1:8080",
-        help="the service's address (default: %(default)s)",
+        "--url", help="the service's address (default: gateway.host and .port of the settings)"
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the service's TOML file over the defaults"
     )
     parser.add_argument(
         "--timeout", type=float, default=10.0, metavar="SECONDS", help="default: %(default)s"
     )
 
 
+def address_of(arguments: argparse.Namespace) -> str:
+    """The running service's URL: the one given, or where the settings let it listen."""
+    if arguments.url:
+        return str(arguments.url).rstrip("/")
+    gateway = load_gateway_settings(arguments.config, os.environ)
+    host = ALL_ADDRESSES.get(gateway.host, gateway.host)
+    return f"http://[{host}]:{gateway.port}" if ":" in host else f"http://{host}:{gateway.port}"
+
+
 def run(arguments: argparse.Namespace) -> int:
-    address = f"{arguments.url.rstrip('/')}/api/ops/actors"
+    address = f"{address_of(arguments)}/api/ops/actors"
     try:
         answer = httpx.get(address, timeout=arguments.timeout)
         answer.raise_for_status()
         document = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise TokenDiscoveryError(f"no dump from {address}: {error}") from error
+        raise ServiceNotReached(f"no dump from {address}: {error}") from error
     sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
     return 0

@@ -14,8 +14,8 @@ import time
 import httpx
 import orjson
 
-from commands.dump import add_address_arguments
-from domain.errors import TokenDiscoveryError
+from commands.dump import add_address_arguments, address_of
+from domain.errors import BadConfiguration, ServiceNotReached
 
 TOKEN_VARIABLE = "TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN"  # noqa: S105  # a name, no secret
 POLL_SECONDS = 0.1
@@ -38,14 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
         "rowsPerHour": arguments.rows_per_hour,
     }
     figures = {name: value for name, value in wanted.items() if value is not None}
-    address = f"{arguments.url.rstrip('/')}/api/ops/governor"
+    address = f"{address_of(arguments)}/api/ops/governor"
     try:
         with httpx.Client(timeout=arguments.timeout, headers=_credentials()) as client:
             if figures or arguments.reset:
                 _change(client, address, {**figures, "reset": arguments.reset})
             state = _state_with(client, address, figures, arguments.timeout)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise TokenDiscoveryError(f"no answer from {address}: {error}") from error
+        raise ServiceNotReached(f"no answer from {address}: {error}") from error
     sys.stdout.buffer.write(orjson.dumps(state, option=orjson.OPT_INDENT_2) + b"\n")
     return 0
 
@@ -58,7 +58,7 @@ def _credentials() -> dict[str, str]:
 def _change(client: httpx.Client, address: str, change: dict[str, object]) -> None:
     answer = client.post(address, json=change)
     if answer.status_code in (400, 403):
-        raise TokenDiscoveryError(f"refused: {answer.json()['error']['message']}")
+        raise BadConfiguration(f"refused: {answer.json()['error']['message']}")
     answer.raise_for_status()
 
 
@@ -75,5 +75,5 @@ def _state_with(
         if isinstance(budget, dict) and figures.items() <= budget.items():
             return state
         if time.monotonic() > until:
-            raise TokenDiscoveryError("the service took the change, and has not acted on it yet")
+            raise ServiceNotReached("the service took the change, and has not acted on it yet")
         time.sleep(POLL_SECONDS)

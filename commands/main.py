@@ -1,7 +1,7 @@
 """`token-discovery COMMAND`: one module a command, each with `add_arguments` and `run`.
 
-An error is one line on stderr and an exit code of the contract: 69 a store could not be reached,
-70 restart intensity exceeded, 78 bad configuration.
+An error is one line on stderr and an exit code of the contract: 69 a store, or the service that
+a command asks, could not be reached, 70 restart intensity exceeded, 78 bad configuration.
 """
 
 import argparse

@@ -16,6 +16,7 @@ import attrs
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_, le, matches_re
 
+from config.postgres_url import libpq_url, unknown_parameters
 from domain.errors import SettingsInvalid
 
 DEFAULTS_FILE = Path(__file__).with_name("default.toml")
@@ -48,6 +49,18 @@ def _address(*schemes: str, required: bool = False) -> Any:
     return field(validator=matches_re(pattern), repr=without_credentials)
 
 
+def _postgres_address() -> Any:
+    def has_usable_parameters(_instance: object, _setting: object, url: str) -> None:
+        if unknown := unknown_parameters(url):
+            raise ValueError(f"unknown parameters in {without_credentials(url)!r}: {unknown}")
+
+    return field(
+        validator=[matches_re(r"(postgresql|postgres)://\S+"), has_usable_parameters],
+        converter=libpq_url,
+        repr=without_credentials,
+    )
+
+
 def _seconds() -> Any:
     return field(validator=[gt(0), le(10_000_000)])
 
@@ -58,7 +71,7 @@ def _count() -> Any:
 
 @frozen(kw_only=True)
 class PostgresSettings:
-    url: str = _address("postgresql", "postgres", required=True)
+    url: str = _postgres_address()
     connect_timeout_seconds: float = _seconds()
     statement_timeout_seconds: float = _seconds()
     stats_logged: bool = field()
@@ -239,6 +252,17 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
     if problems:
         raise SettingsInvalid(sorted(problems))
     return Settings(**sections)
+
+
+def load_gateway_settings(file: Path | None, environment: Mapping[str, str]) -> GatewaySettings:
+    """Where a service of these layers listens, for who wants to ask it and has no stores."""
+    problems: list[str] = []
+    raw = _layers(file, environment, problems)
+    values = {name: given for (section, name), given in raw.items() if section == "gateway"}
+    gateway = _section("gateway", GatewaySettings, values, problems)
+    if not isinstance(gateway, GatewaySettings) or problems:
+        raise SettingsInvalid(sorted(problems))
+    return gateway
 
 
 def changed_names(old: Settings, new: Settings) -> tuple[list[str], list[str]]:

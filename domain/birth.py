@@ -1,20 +1,24 @@
 """From what the world said to what is stored: a birth, a trade, a migration, a new pool.
 
-TokenCreated, PoolCreated -> Token (its identity)
+TokenCreated, PoolCreated -> Token (its first row)
 TokenCreated, TradeSeen, MigrationSeen, PoolCreated -> values of a TokenUpdated
 """
 
 from domain.lifecycle import bonding_progress, sol_raised, sol_to_graduate, status_from_progress
 from domain.messages import MigrationSeen, PoolCreated, TokenCreated, TradeSeen
+from domain.precision import kept_token
 from domain.token import Status, Token
 from domain.values import Sol, Value
 
 COMPLETE_PERCENT = 100.0
-USUAL_SUPPLY = 1e9  # tokens of a pump.fun coin; mayhem coins have twice as many
+USUAL_SUPPLY = 1_000_000_000  # tokens of a pump.fun coin; mayhem coins have twice as many
 
 
-def born_token(event: TokenCreated | PoolCreated) -> Token:
-    """The identity of a new token, as it is written once."""
+def born_token(event: TokenCreated | PoolCreated, *, on_curve: bool = True) -> Token:
+    """A new token: its identity, and what its birth says of the market, in one row.
+
+    A token whose migration was heard first takes no curve values from its birth.
+    """
     if isinstance(event, PoolCreated):
         return Token(
             mint=event.mint,
@@ -23,8 +27,8 @@ def born_token(event: TokenCreated | PoolCreated) -> Token:
             pool_type=event.venue,
             last_updated_at=event.seen_at,
         )
-    progress = 0.0 if event.curve_tokens is None else bonding_progress(event.curve_tokens)
-    return Token(
+    curve_tokens, curve_sol = (event.curve_tokens, event.curve_sol) if on_curve else (None, None)
+    token = Token(
         mint=event.mint,
         first_seen_at=event.seen_at,
         symbol=event.symbol,
@@ -35,15 +39,25 @@ def born_token(event: TokenCreated | PoolCreated) -> Token:
         decimals=event.decimals,
         total_supply=event.total_supply,
         pool_type=event.venue,
-        bonding_curve_progress=progress,
+        bonding_curve_progress=0.0 if curve_tokens is None else bonding_progress(curve_tokens),
+        sol_raised=None if curve_sol is None else sol_raised(curve_sol),
+        sol_to_graduate=None if curve_sol is None else sol_to_graduate(curve_sol),
+        market_cap_sol=event.market_cap_sol,
         last_updated_at=event.seen_at,
     )
+    return kept_token(token)
 
 
 def birth_values(event: TokenCreated, *, on_curve: bool) -> dict[str, Value]:
-    """What a birth says beyond the identity; a migration may have come before it."""
-    curve_tokens, curve_sol = (event.curve_tokens, event.curve_sol) if on_curve else (None, None)
-    values = _curve_values(curve_tokens, curve_sol, event.market_cap_sol)
+    """What a birth says beyond the token's first row; nothing, if nobody bought.
+
+    A token may also be born almost sold out; one whose migration was heard first is bonded already.
+    """
+    values: dict[str, Value] = {}
+    if on_curve and event.curve_tokens is not None:
+        status = status_from_progress(bonding_progress(event.curve_tokens))
+        if status > Status.NEW:
+            values["status"] = int(status)
     if event.initial_buy_sol:
         values["last_trade_at"] = event.seen_at
     return values

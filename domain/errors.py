@@ -108,6 +108,12 @@ class StoreNotReached(ExitingError):
     exit_code = 69
 
 
+class ServiceNotReached(ExitingError):
+    """The running service did not answer."""
+
+    exit_code = 69
+
+
 class RestartIntensityExceeded(ExitingError):
     """An actor failed more often than its restart intensity allows."""
 

@@ -96,11 +96,15 @@ class TokenTable:
 
         What came later is unflushed still, unless it is the same value again.
         """
-        held = self.unflushed.get(mint, {})
-        for name in [n for n, value in values.items() if n in held and held[n][0] == value]:
-            del held[name]
+        held = self.unflushed.get(mint)
+        if held is None:
+            return
+        for name, value in values.items():
+            seen = held.get(name)
+            if seen is not None and seen[0] == value:
+                del held[name]
         if not held:
-            self.unflushed.pop(mint, None)
+            del self.unflushed[mint]
 
     # Staying bounded.
 

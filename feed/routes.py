@@ -190,8 +190,6 @@ def common_headers(response: Response) -> Headers:
     headers = SECURITY_HEADERS
     if not response.has_header("Cache-Control"):
         headers += (("Cache-Control", "no-store"),)
-    if response.status == 405:
-        headers += (("Allow", "GET, HEAD"),)
     if response.status in (429, 503):
         headers += (("Retry-After", "1"),)
     return headers

@@ -2,8 +2,10 @@
 
     accept -> HttpConnection -> Routes, or (GET /ws with Upgrade) Hub
 
-No error of a connection leaves it. Beyond `clients` connections, a few more are taken, so that
-health checks still get through; to everything else they answer 503.
+No error of a connection leaves it. Beyond `clients` connections, a few more are taken in reserve,
+so that health checks still get through; to everything else they answer 503. Of these the newest
+are kept: a flood that fills the reserve pushes out its own earlier connections, and a health
+check, which asks at once, has its answer by then. A drain answers like a reserve, to the end.
 """
 
 from base64 import b64decode
@@ -18,9 +20,9 @@ from feed import FeedSettings, Surroundings
 from feed.http import HttpConnection, Request, Response, error_response, with_headers
 from feed.hub import Hub
 from feed.outgoing import Outgoing
-from feed.routes import HEALTH_PATHS, Routes, common_headers
+from feed.routes import HEALTH_PATHS, Routes, common_headers, methods_of
 
-RESERVED_CONNECTIONS = 64  # beyond `clients`, for health checks and for saying 503
+RESERVED_CONNECTIONS = 64  # beyond `clients`, for health checks and for saying 503; newest win
 BACKLOG_CONNECTIONS = 512  # not yet accepted
 DRAIN_SECONDS = 1.0  # for clients to answer the close, and for responses under way
 
@@ -36,6 +38,8 @@ class Server:
     connections: int = field(init=False, default=0)
     refused: int = field(init=False, default=0)  # connections beyond the limit
     failed: int = field(init=False, default=0)  # connections that ended with an error
+    is_draining: bool = field(init=False, default=False)
+    _reserve: dict[trio.CancelScope, None] = field(init=False, factory=dict)  # oldest first
     _answering: int = field(init=False, default=0)  # requests
     _accepting: trio.CancelScope = field(init=False, factory=trio.CancelScope)
     _something_ended: trio.lowlevel.ParkingLot = field(init=False, factory=trio.lowlevel.ParkingLot)
@@ -59,24 +63,29 @@ class Server:
                 )
 
     async def drain(self) -> None:
-        """Accept nobody more, close the WebSockets, and wait a little for what is under way."""
-        self._accepting.cancel()
+        """Close the WebSockets, wait a little for what is under way, and then close the port.
+
+        Until then health checks are told of the drain; nothing else is served any more.
+        """
+        self.is_draining = True
         self.hub.say_goodbye()
         with trio.move_on_after(DRAIN_SECONDS):
             while self.hub.sessions or self._answering:
                 await self._something_ended.park()
+        self._accepting.cancel()
 
     async def serve_connection(self, stream: trio.SocketStream) -> None:
         """One connection from accept to close; raises nothing but cancellation."""
-        if self.connections >= self.settings.clients + RESERVED_CONNECTIONS:
-            self.refused += 1
-            await trio.aclose_forcefully(stream)
-            return
+        is_reserve = self.connections - len(self._reserve) >= self.settings.clients
+        scope: trio.CancelScope | None = None
         self.connections += 1
         try:
             async with stream, trio.open_nursery() as nursery:
+                scope = nursery.cancel_scope
+                if is_reserve:
+                    self._take_in_reserve(scope)
                 outgoing = Outgoing(stream, nursery, self.settings.send_timeout_seconds)
-                await self._converse(stream, outgoing)
+                await self._converse(stream, outgoing, is_reserve)
                 nursery.cancel_scope.cancel()
         except* Exception as errors:
             # What hostile bytes do to a connection ends here, whatever it is.
@@ -84,9 +93,13 @@ class Server:
             self.surroundings.log.debug("connection failed", error=repr(errors.exceptions[0]))
         finally:
             self.connections -= 1
+            if scope is not None:
+                self._reserve.pop(scope, None)
             self._something_ended.unpark_all()
 
-    async def _converse(self, stream: trio.SocketStream, outgoing: Outgoing) -> None:
+    async def _converse(
+        self, stream: trio.SocketStream, outgoing: Outgoing, is_reserve: bool
+    ) -> None:
         connection = HttpConnection(stream, outgoing, self.settings.request_timeout_seconds)
         is_open = True
         while is_open:
@@ -94,43 +107,57 @@ class Server:
                 request = await connection.next_request()
                 if request is None:
                     return
-                if self._upgrades(request):
+                self._require_room(request, is_reserve)
+                if request.path == "/ws" and request.is_upgrade:
                     await self.hub.serve(outgoing, _handshake(request), connection.rest())
                     break
             except RequestRefused as refusal:
                 await connection.respond(self._finished(error_response(refusal)), then_close=True)
                 break
-            is_open = await self._respond(connection, request)
-        await connection.linger()
+            is_open = await self._respond(connection, request, is_reserve)
+        if not is_reserve:  # its time is for others, and what it asked has been read
+            await connection.linger()
 
-    async def _respond(self, connection: HttpConnection, request: Request) -> bool:
+    def _take_in_reserve(self, scope: trio.CancelScope) -> None:
+        if len(self._reserve) >= RESERVED_CONNECTIONS:
+            oldest = next(iter(self._reserve))
+            del self._reserve[oldest]
+            oldest.cancel()
+            self.refused += 1
+        self._reserve[scope] = None
+
+    def _require_room(self, request: Request, is_reserve: bool) -> None:
+        if request.path in HEALTH_PATHS:
+            return
+        if self.is_draining:
+            raise RequestRefused(503, "draining", "this process is on its way out")
+        if is_reserve:
+            self.refused += 1
+            raise RequestRefused(503, "too_many_clients", "no more clients can be served")
+
+    async def _respond(
+        self, connection: HttpConnection, request: Request, is_reserve: bool
+    ) -> bool:
         self._answering += 1
         try:
             response = self._finished(await self._answer(request))
-            return await connection.respond(response, then_close=self._is_full)
+            then_close = is_reserve or self.is_draining
+            return await connection.respond(response, then_close=then_close)
         finally:
             self._answering -= 1
             self._something_ended.unpark_all()
 
     async def _answer(self, request: Request) -> Response:
-        if self._is_full and request.path not in HEALTH_PATHS:
-            self.refused += 1
-            full = RequestRefused(503, "too_many_clients", "no more clients can be served")
-            return error_response(full)
         try:
             return await self.routes.answer(request)
         except RequestRefused as refusal:
-            return error_response(refusal)
+            response = error_response(refusal)
+            if refusal.status != 405:
+                return response
+            return with_headers(response, (("Allow", ", ".join(methods_of(request.path))),))
         except Exception:
             self.surroundings.log.exception("request failed", path=request.path[:200])
             return error_response(RequestRefused(500, "internal_error", "this is our fault"))
-
-    def _upgrades(self, request: Request) -> bool:
-        return request.path == "/ws" and request.is_upgrade and not self._is_full
-
-    @property
-    def _is_full(self) -> bool:
-        return self.connections > self.settings.clients
 
     def _finished(self, response: Response) -> Response:
         date = ("Date", formatdate(self.surroundings.clock(), usegmt=True))

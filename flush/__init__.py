@@ -70,7 +70,7 @@ class Flusher:
             if chosen is None or chosen:
                 async with aclosing(self._batches(chosen)) as batches:
                     async for batch in batches:
-                        receipts += await self._flush_batch(batch)
+                        receipts += await self._flush_batch(batch, is_partial=chosen is not None)
             if chosen is None:
                 self.backlog.drop_before(started)
             if receipts:
@@ -120,7 +120,9 @@ class Flusher:
         if batch:
             yield batch
 
-    async def _flush_batch(self, batch: Sequence[BufferedToken]) -> Sequence[WriteReceipt]:
+    async def _flush_batch(
+        self, batch: Sequence[BufferedToken], *, is_partial: bool
+    ) -> Sequence[WriteReceipt]:
         moment = trio.current_time()
         await self._find_unknown(batch)
         changes: list[TokenChange] = []
@@ -143,9 +145,20 @@ class Flusher:
         await self.doors.buffer.clear({token.mint: token.version for token in settled})
         for token in settled:
             self.table.note_left(token.mint, token.values)
-        for token in batch:  # a parked one waits anew, behind the others
-            self.backlog.settle(token.mint, self.table.unflushed.get(token.mint, ()), moment)
+        self._settle(batch, moment, is_partial=is_partial)
         return receipts
+
+    def _settle(self, batch: Iterable[BufferedToken], moment: float, *, is_partial: bool) -> None:
+        """What is left of a token waits anew, behind the others; so does a parked one.
+
+        Those of which nothing is left go all at once, at the end of a flush of everything.
+        """
+        for token in batch:
+            left = self.table.unflushed.get(token.mint)
+            if left is not None:
+                self.backlog.settle(token.mint, left, moment)
+            elif is_partial:
+                self.backlog.drop(token.mint)
 
     async def _find_unknown(self, batch: Iterable[BufferedToken]) -> None:
         """Tokens that left the table can still change: an old coin that graduates, say."""

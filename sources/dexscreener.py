@@ -26,6 +26,7 @@ from sources.fields import (
     mapping,
     number,
     signed_number,
+    sol_amount,
     written_number,
 )
 from sources.http import JsonHttp
@@ -150,7 +151,9 @@ def _market(pair: Pair, sol_usd: Usd | None) -> dict[str, Value | None]:
         "market_cap_usd": number(raw.get("fdv")) if cap is None else cap,
         "liquidity_usd": pair.liquidity_usd,
         "volume_24h": volume,
-        "volume_24h_sol": None if volume is None or sol_usd is None else volume / sol_usd,
+        "volume_24h_sol": None
+        if volume is None or sol_usd is None
+        else sol_amount(volume / sol_usd),
         "price_change_24h": signed_number(mapping(raw.get("priceChange")).get("h24")),
         "buys_24h": buys,
         "sells_24h": sells,

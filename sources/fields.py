@@ -13,9 +13,13 @@ from math import isfinite
 import base58
 import orjson
 
+from domain.values import Sol
+
 GREATEST_NUMBER = 1e30  # anything beyond is noise; Postgres' real ends at 3e38
 SMALLEST_NUMBER = 1e-30  # closer to zero Postgres' real would underflow
 GREATEST_COUNT = 2**31 - 1  # Postgres' integer
+GREATEST_SOL = 6e8  # about all SOL there is
+GREATEST_TOKENS = 1e15  # no launch-pad mints nearly as many of one coin
 LONGEST_ADDRESS = 512  # characters of a link; a longer one is dropped, half a link is useless
 ADDRESS_BYTES = 32
 
@@ -67,6 +71,18 @@ def number(value: object) -> float | None:
     """As `signed_number`, and not negative."""
     result = signed_number(value)
     return None if result is None or result < 0 else result
+
+
+def sol_amount(value: object) -> Sol | None:
+    """As `number`, and no more SOL than there is."""
+    result = number(value)
+    return None if result is None or result > GREATEST_SOL else Sol(result)
+
+
+def token_amount(value: object) -> float | None:
+    """As `number`, and no more tokens than a coin may have."""
+    result = number(value)
+    return None if result is None or result > GREATEST_TOKENS else result
 
 
 def written_number(value: object) -> float | None:

@@ -15,7 +15,9 @@ from sources.fields import decode_json, label
 
 LARGEST_BODY_BYTES = 16 * 2**20
 LONGEST_EXCERPT = 200
-LONGEST_PAUSE_SECONDS = 120.0  # however long an upstream asks us to stay away
+# However long an upstream asks us to stay away: one slip in its header must not silence it here
+# for years. An upstream that still means it says so again, for one request every five minutes.
+LONGEST_PAUSE_SECONDS = 300.0
 CONNECTIONS = 8
 
 
@@ -116,9 +118,11 @@ class JsonHttp:
 
 
 def _retry_after_seconds(response: httpx.Response) -> float | None:
-    """The header's seconds; its other form, a date, is read as none."""
+    """The header's seconds, within the bound; its other form, a date, is read as none."""
     text = response.headers.get("retry-after", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return min(float(text), LONGEST_PAUSE_SECONDS)  # float takes any number of digits
 
 
 def _host(url: str) -> str:

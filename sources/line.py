@@ -34,8 +34,10 @@ from domain.errors import SourceUnavailable
 from sources import SourceEnvironment
 
 RECEIVE_BUFFER_BYTES = 256 * 2**10
-MESSAGE_QUEUE_FRAMES = 1024  # read ahead while the mailbox is full; then the server has to wait
-LARGEST_MESSAGE_CHARACTERS = 2**20  # a longer one ends the connection
+MESSAGE_QUEUE_FRAMES = 256  # read ahead while the mailbox is full; then the server has to wait
+# A longer message ends the connection, and with it all that comes before the next one. So this
+# bounds memory only; whoever reads the messages refuses those that are too long to mean anything.
+LARGEST_MESSAGE_CHARACTERS = 4 * 2**20
 SEND_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 STATUS_STAY_AWAY = frozenset({403, 429})  # asked too often: take the longest wait at once

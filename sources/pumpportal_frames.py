@@ -20,9 +20,17 @@ from domain.errors import FrameRefused
 from domain.lifecycle import CURVE_SOL_AT_BIRTH, CURVE_TOKENS_AT_BIRTH
 from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
 from domain.values import Mint, Sol, UnixSeconds, parse_mint
-from sources.fields import account, decode_json, label, metadata_link, number
+from sources.fields import (
+    account,
+    decode_json,
+    label,
+    metadata_link,
+    sol_amount,
+    token_amount,
+)
 from sources.venues import LAUNCHLAB, PUMPFUN, UNKNOWN, venue
 
+LONGEST_FRAME = 64 * 2**10  # characters or bytes; real ones have some hundreds
 LONGEST_NAME = 128
 LONGEST_SYMBOL = 64
 LONGEST_SIGNATURE = 128
@@ -48,6 +56,8 @@ class ControlFrame:
 
 def parse_frame(text: str | bytes, seen_at: UnixSeconds) -> SourceEvent | ControlFrame:
     """What a frame says; `FrameRefused` or `MintRefused`, with the reason, if it is junk."""
+    if len(text) > LONGEST_FRAME:
+        raise FrameRefused(text[:LONGEST_NOTICE], reason="too_large")
     try:
         frame = decode_json(text)
     except ValueError as error:
@@ -81,7 +91,10 @@ def _refuses_trades(notice: str) -> bool:
 
 def _create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
     where = _venue(frame)
-    curve_tokens, curve_sol = _curve(frame, where)
+    total_supply = _supply(frame, where)
+    # Another supply than LaunchLab's usual one has another curve.
+    has_known_curve = where != LAUNCHLAB or total_supply is not None
+    curve_tokens, curve_sol = _curve(frame, where) if has_known_curve else (None, None)
     return TokenCreated(
         mint=mint,
         seen_at=seen_at,
@@ -93,8 +106,8 @@ def _create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
         creator_wallet=account(frame.get("traderPublicKey")),
         bonding_curve_key=account(frame.get("bondingCurveKey")),
         decimals=PUMPFUN_DECIMALS if where == PUMPFUN else None,
-        total_supply=_supply(frame, where),
-        initial_buy_sol=_sol(frame.get("solAmount")),
+        total_supply=total_supply,
+        initial_buy_sol=sol_amount(frame.get("solAmount")),
         curve_tokens=curve_tokens,
         curve_sol=curve_sol,
         market_cap_sol=_market_cap(frame),
@@ -119,14 +132,15 @@ def _trade(
         seen_at=seen_at,
         signature=_signature(frame),
         side=side,
-        sol=_sol(frame.get("solAmount")),
-        tokens=number(frame.get("tokenAmount")),
+        sol=sol_amount(frame.get("solAmount")),
+        tokens=token_amount(frame.get("tokenAmount")),
         trader=account(frame.get("traderPublicKey")),
         venue=None if where == UNKNOWN else where,
+        # For the usual supply, of which a LaunchLab trade says nothing: ingest knows the coin's.
         curve_tokens=curve_tokens,
         curve_sol=curve_sol,
         # As stated, for the usual supply: a trade does not say that its coin is a mayhem coin.
-        market_cap_sol=_sol(frame.get("marketCapSol")),
+        market_cap_sol=sol_amount(frame.get("marketCapSol")),
     )
 
 
@@ -161,11 +175,11 @@ def _venue(frame: Frame) -> str:
 def _curve(frame: Frame, where: str) -> tuple[float | None, Sol | None]:
     """Virtual tokens and SOL left in the bonding curve; a graduated pool's reserves are not it."""
     if where == PUMPFUN:
-        tokens = number(frame.get("vTokensInBondingCurve"))
-        return tokens, _sol(frame.get("vSolInBondingCurve"))
+        tokens = token_amount(frame.get("vTokensInBondingCurve"))
+        return tokens, sol_amount(frame.get("vSolInBondingCurve"))
     if where != LAUNCHLAB:
         return None, None
-    tokens, sol = number(frame.get("tokensInPool")), number(frame.get("solInPool"))
+    tokens, sol = token_amount(frame.get("tokensInPool")), sol_amount(frame.get("solInPool"))
     if tokens is None or tokens > SUPPLY + SUPPLY_TOLERANCE:
         return None, None  # another supply than LaunchLab's usual one: another curve
     curve_sol = None if sol is None else Sol(sol + CURVE_SOL_AT_BIRTH)
@@ -181,7 +195,7 @@ def _supply(frame: Frame, where: str) -> str | None:
     """
     if where == PUMPFUN:
         return str(MAYHEM_SUPPLY if _is_mayhem(frame) else SUPPLY)
-    pool, bought = number(frame.get("tokensInPool")), number(frame.get("initialBuy"))
+    pool, bought = token_amount(frame.get("tokensInPool")), token_amount(frame.get("initialBuy"))
     if where == LAUNCHLAB and pool is not None and bought is not None:
         return str(SUPPLY) if abs(pool + bought - SUPPLY) <= SUPPLY_TOLERANCE else None
     return None
@@ -189,16 +203,11 @@ def _supply(frame: Frame, where: str) -> str | None:
 
 def _market_cap(frame: Frame) -> Sol | None:
     """PumpPortal multiplies the price by 1e9 tokens; a mayhem coin has twice as many."""
-    cap = _sol(frame.get("marketCapSol"))
+    cap = sol_amount(frame.get("marketCapSol"))
     if cap is None or not _is_mayhem(frame):
         return cap
-    return Sol(cap * MAYHEM_SUPPLY / SUPPLY)
+    return sol_amount(cap * MAYHEM_SUPPLY / SUPPLY)
 
 
 def _is_mayhem(frame: Frame) -> bool:
     return frame.get("is_mayhem_mode") is True
-
-
-def _sol(value: object) -> Sol | None:
-    amount = number(value)
-    return None if amount is None else Sol(amount)

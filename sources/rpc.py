@@ -1,9 +1,11 @@
 """Solana's JSON-RPC over HTTP: one call, and what its error bodies mean.
 
 Errors come with HTTP 200: `{"error": {"code": -32603, ...}}`. Source of the codes: the JSON-RPC
-2.0 specification, section 5.1, and recordings (-32603 internal, -32600 too many accounts,
+2.0 specification, sections 5 and 5.1, and recordings (-32603 internal, -32600 too many accounts,
 -32602 bad parameter).
 """
+
+from collections.abc import Mapping
 
 from attrs import define
 
@@ -11,6 +13,7 @@ from domain.errors import RateLimited, SourceRefused, SourceUnavailable
 from sources.fields import label, mapping
 from sources.http import JsonHttp
 
+REQUEST_ID = 1  # of every call: each is alone in its HTTP request
 INVALID_REQUEST = -32600
 INVALID_PARAMETERS = -32602
 TOO_MANY_REQUESTS = frozenset({429, -32429})
@@ -26,13 +29,26 @@ class JsonRpc:
 
     async def call(self, method: str, parameters: list[object]) -> object:
         """The result of one call; `SourceRefused` has the code of an error body."""
-        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+        request = {"jsonrpc": "2.0", "id": REQUEST_ID, "method": method, "params": parameters}
         answer = mapping(await self.http.post(self.url, request))
+        _check_identity(method, answer)
         if answer.get("error") is not None:
             raise _refusal(method, mapping(answer["error"]))
         if "result" not in answer:
             raise SourceUnavailable(f"{method}: neither a result nor an error")
         return answer["result"]
+
+
+def _check_identity(method: str, answer: Mapping[str, object]) -> None:
+    """Refuse the answer to another call, as a confused proxy gives it.
+
+    A server that could not read the call's id answers with an error and no id.
+    """
+    identity = answer.get("id")
+    is_unread = identity is None and answer.get("error") is not None
+    if not is_unread and (isinstance(identity, bool) or identity != REQUEST_ID):
+        said = label(repr(identity), LONGEST_MESSAGE)
+        raise SourceUnavailable(f"{method}: the answer to another call, {said}")
 
 
 def _refusal(method: str, error: object) -> SourceUnavailable:

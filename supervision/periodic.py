@@ -3,7 +3,8 @@
 SystemActivated, SystemIdled  ->  Activity  ->  run_periodically  ->  the actor's job
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import repeat
 from math import inf
 from typing import Any
 
@@ -67,8 +68,20 @@ async def run_periodically(
     While idle the job is skipped, and each tick says so. A job that takes longer than the
     interval runs again as soon as it has finished. Errors of the job end this.
     """
+    await run_at_intervals(job, repeat(interval_seconds), activity=activity, log=log, name=name)
+
+
+async def run_at_intervals(
+    job: Callable[[], Awaitable[None]],
+    intervals_seconds: Iterable[float],
+    *,
+    activity: Activity,
+    log: Any,
+    name: str,
+) -> None:
+    """As `run_periodically`, with intervals that may differ; it ends when they do."""
     last_run_at = -inf
-    while True:
+    for interval_seconds in intervals_seconds:
         tick_at = trio.current_time()
         activations = activity.activations
         if activity.active:

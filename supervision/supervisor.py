@@ -15,7 +15,12 @@ from typing import Any
 import trio
 from attrs import asdict, define, field
 
-from domain.errors import ActorReturned, ExitingError, RestartIntensityExceeded
+from domain.errors import (
+    ActorReturned,
+    ExitingError,
+    RestartIntensityExceeded,
+    StoreNotReached,
+)
 from supervision.child import Child, State
 from supervision.children import ChildSpec, Restart, SupervisionSettings
 from supervision.dump import dump_document
@@ -25,7 +30,8 @@ from supervision.mailbox import Mailbox
 from supervision.redaction import described
 
 DRAIN_RESERVE = 0.25  # share of the deadline kept back from early children for the later ones
-EXIT_OVERRUN = 1  # an actor ignored its cancellation until the deadline
+LEAVING_SECONDS = 0.3  # kept back to leave inside the deadline, at most a twentieth of it
+UNSTARTED_DRAIN_SECONDS = 1.0  # of a service that was never ready: nobody was promised anything
 
 
 @define(eq=False)
@@ -37,8 +43,11 @@ class Supervisor:
     environment: Environment
     on_drain: Callable[[], object] = lambda: None  # told once, whatever began the drain
     leave_at_once: Callable[[int], object] = os._exit  # for an actor that cannot be ended
+    has_started: Callable[[], bool] = lambda: True  # the service has been ready once
+    is_durable: Callable[[], bool] = lambda: False  # leaving at once would lose nothing
     children: list[Child] = field(init=False)
     _draining: trio.Event = field(init=False, factory=trio.Event)
+    _drain_seconds: float = field(init=False, default=0.0)
     _deadline: float = field(init=False, default=0.0)  # of the drain, on trio's clock
     _fatal: ExitingError | None = field(init=False, default=None)
     _started_at: float = field(init=False, default=0.0)
@@ -65,9 +74,12 @@ class Supervisor:
         """Begin to drain, inside the shutdown deadline; harmless when already begun."""
         if self.is_draining:
             return
-        self._deadline = trio.current_time() + self.settings.shutdown_deadline_seconds
+        self._drain_seconds = self.settings.shutdown_deadline_seconds
+        if not self.has_started():
+            self._drain_seconds = min(self._drain_seconds, UNSTARTED_DRAIN_SECONDS)
+        self._deadline = trio.current_time() + self._drain_seconds
         self._draining.set()
-        self._log.info("draining", deadline_seconds=self.settings.shutdown_deadline_seconds)
+        self._log.info("draining", deadline_seconds=self._drain_seconds)
         self.on_drain()
 
     @property
@@ -185,13 +197,11 @@ class Supervisor:
     # The drain.
 
     async def _drain_children(self) -> None:
-        reserve_seconds = (
-            DRAIN_RESERVE * self.settings.shutdown_deadline_seconds / max(len(self.children), 1)
-        )
+        reserve_seconds = DRAIN_RESERVE * self._drain_seconds / max(len(self.children), 1)
         for child in self.children:
             reserved = reserve_seconds * (len(self._later(child)) + 1)
             await self._drain_child(child, self._deadline - reserved, reserve_seconds)
-        with trio.move_on_at(self._deadline):
+        with trio.move_on_at(self._deadline - min(LEAVING_SECONDS, self._drain_seconds / 20)):
             for child in self.children:
                 await child.ended.wait()
         self._leave_if_stuck()
@@ -208,14 +218,27 @@ class Supervisor:
                 "actor did not finish in time", actor=child.spec.name, left=child.messages_left()
             )
         child.stop()  # a source holds nothing and needs no time
-        with trio.move_on_after(reserve_seconds):
+        # Half of its reserve: one that is stuck must not take the time of those after it.
+        with trio.move_on_after(reserve_seconds / 2):
             await child.ended.wait()
 
     def _leave_if_stuck(self) -> None:
         stuck = [child.spec.name for child in self.children if not child.ended.is_set()]
-        if stuck:
-            self._log.critical("leaving with actors that ignore their cancellation", actors=stuck)
-            self.leave_at_once(EXIT_OVERRUN)
+        if not stuck:
+            return
+        # What ignores a cancellation is a thread that waits for a store which does not answer.
+        is_durable = self.is_durable() or not self.has_started()
+        exit_code = 0 if is_durable else StoreNotReached.exit_code
+        if self._fatal is not None:
+            exit_code = self._fatal.exit_code
+        self._log.critical(
+            "leaving with actors that ignore their cancellation",
+            actors=stuck,
+            left=self._messages_left(),
+            is_durable=is_durable,
+            exit_code=exit_code,
+        )
+        self.leave_at_once(exit_code)
 
     def _messages_left(self) -> dict[str, int]:
         depths = chain.from_iterable(child.messages_left().items() for child in self.children)

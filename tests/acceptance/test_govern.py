@@ -33,7 +33,7 @@ async def test_budget_is_changed_while_the_service_runs_and_shown_everywhere(
         assert "token_discovery_governor_budget_rows_per_hour 1234.0" in metrics
         assert (await service.get("/api/ops/checkpoints")).json()["observed"]
         assert configured == await govern(service, capsys, "--reset")
-        assert await govern(service, capsys, "--rows-per-hour", "-1") == 1
+        assert await govern(service, capsys, "--rows-per-hour", "-1") == 78
         assert "rowsPerHour is a number from 1" in capsys.readouterr().err
 
 
@@ -46,7 +46,7 @@ async def test_service_with_a_control_token_hears_nobody_without_it(
 ) -> None:
     chosen = settings(postgres_url, redis_url, GATEWAY__CONTROL_TOKEN="s3cret")
     async with running_service(tmp_path, chosen) as service:
-        assert await govern(service, capsys, "--rows-per-hour", "99") == 1
+        assert await govern(service, capsys, "--rows-per-hour", "99") == 78
         assert "this wants the control token" in capsys.readouterr().err
         monkeypatch.setenv("TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN", "s3cret")
         budget = await govern(service, capsys, "--rows-per-hour", "99")

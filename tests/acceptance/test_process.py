@@ -5,19 +5,28 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import orjson
+import psycopg
 import pytest
 import trio
 
+from commands.embedded import EmbeddedPostgres, EmbeddedRedis, free_port
 from tests.acceptance.service import ROOT, running_service, settings
+from tests.acceptance.test_outages import admitted, creates, migration, until_bonded_on_feed
+from tests.acceptance.world import running_peer
+from tests.conftest import PostgresFactory, RedisFactory
 
 
-def ended(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def ended(
+    environment: dict[str, str], *arguments: str, module: str = "commands.main"
+) -> subprocess.CompletedProcess[str]:
     """`token-discovery run` that is expected to end by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "commands.main", *(arguments or ("run",))],
+        [sys.executable, "-m", module, *(arguments or ("run",))],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
@@ -42,8 +51,33 @@ def test_a_store_out_of_reach_at_the_start_ends_it_with_69(redis_url: str) -> No
         )
     )
     assert 69 == process.returncode
-    expected = "token-discovery: not ready in time: ingest: not yet, sync: not yet"
-    assert expected == process.stderr.splitlines()[-1]
+    last = process.stderr.splitlines()[-1]
+    assert last.startswith("token-discovery: not ready in time: ")
+    assert "Connection refused" in last
+
+
+def test_start_that_waits_in_vain_says_what_postgres_objects_to(
+    postgres_url: str, redis_url: str
+) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute('CREATE TABLE "TokenDiscovery" (mint text)')
+    process = ended(
+        settings(postgres_url, redis_url, START__DEADLINE_SECONDS="1", GATEWAY__PORT="0")
+    )
+    assert 69 == process.returncode
+    assert '"TokenDiscovery"' in process.stderr.splitlines()[-1]
+
+
+def test_module_takes_the_arguments_of_run_and_no_others(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[sync]\nnope = 1\n")
+    stores = {"DATABASE_URL": "postgresql://x", "REDIS_URL": "redis://x"}
+    process = ended(stores, "--config", str(file), module="supervisor")
+    assert 78 == process.returncode
+    assert [f"token-discovery: sync.nope: no such setting ({file})"] == process.stderr.splitlines()
+    process = ended(stores, "--confg", str(file), module="supervisor")
+    assert 2 == process.returncode
+    assert "unrecognized arguments: --confg" in process.stderr
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(postgres_url: str, redis_url: str) -> None:
@@ -64,6 +98,66 @@ async def test_a_drain_says_so_and_ends_with_0(
     async with running_service(tmp_path, settings(postgres_url, redis_url)) as service:
         assert 0 == await service.stop(signal.SIGINT)
         assert '"event": "drained"' in service.log()
+
+
+@contextmanager
+def paused(server: EmbeddedPostgres | EmbeddedRedis) -> Iterator[None]:
+    """The server and its children stopped: connections stay open, and nobody answers."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    family = [server.pid, *map(int, children)]
+    for process in family:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in reversed(family):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("hanging", ["postgres", "redis"])
+async def test_drain_ends_inside_its_deadline_with_0_although_a_store_hangs(
+    hanging: str, tmp_path: Path, new_postgres: PostgresFactory, new_redis: RedisFactory
+) -> None:
+    postgres, redis = new_postgres(), new_redis()
+    server = postgres if hanging == "postgres" else redis
+    frames = creates(1)
+    more = {"SYNC__INTERVAL_SECONDS": "300", "SHUTDOWN__DEADLINE_SECONDS": "3"}
+    async with running_peer() as peer:
+        environment = settings(postgres.url, redis.url, INGEST__URL=peer.url, **more)
+        async with running_service(tmp_path, environment) as service:
+            mints = await admitted(peer, postgres, frames)
+            peer.say(migration(frames[0]))
+            await until_bonded_on_feed(service, mints[0])  # and is in the buffer alone
+            with paused(server):
+                started_at = trio.current_time()
+                assert 0 == await service.stop()
+                assert trio.current_time() - started_at < 3
+        async with running_service(tmp_path, environment) as service:
+            await until_bonded_on_feed(service, mints[0])
+
+
+async def test_drain_before_it_was_ever_ready_does_not_wait_for_the_stores(
+    tmp_path: Path, new_postgres: PostgresFactory, redis_url: str
+) -> None:
+    postgres = new_postgres()
+    with paused(postgres):
+        log_path = tmp_path / "service.log"
+        with log_path.open("wb") as log:
+            process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", "supervisor"],
+                cwd=ROOT,
+                env={**os.environ, **settings(postgres.url, redis_url, GATEWAY__PORT="0")},
+                stderr=log,
+            )
+        with trio.fail_after(20):
+            while "gateway listens" not in log_path.read_text():
+                await trio.sleep(0.05)
+        started_at = trio.current_time()
+        process.send_signal(signal.SIGTERM)
+        with trio.fail_after(15):
+            assert 0 == await process.wait()
+        assert trio.current_time() - started_at < 2
 
 
 async def test_sigusr1_writes_every_actor_and_mailbox(
@@ -123,7 +217,19 @@ async def test_dump_prints_what_the_running_service_does(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:
     async with running_service(tmp_path, settings(postgres_url, redis_url)) as service:
+        where = {"HOST": "0.0.0.0", "PORT": str(service.port)}  # as in a container
+        process = await trio.to_thread.run_sync(lambda: ended(where, "dump"))
         url = f"http://127.0.0.1:{service.port}"
-        process = await trio.to_thread.run_sync(lambda: ended({}, "dump", "--url", url))
-    assert 0 == process.returncode
+        same = await trio.to_thread.run_sync(lambda: ended({}, "dump", "--url", url))
+    assert (0, 0) == (process.returncode, same.returncode)
     assert {"actors", "mailboxes", "process"} <= orjson.loads(process.stdout).keys()
+
+
+@pytest.mark.parametrize("command", ["dump", "govern"])
+def test_asking_a_service_that_does_not_run_ends_with_69(command: str) -> None:
+    port = free_port()
+    process = ended({"TOKEN_DISCOVERY__GATEWAY__PORT": str(port)}, command)
+    assert 69 == process.returncode
+    [line] = process.stderr.splitlines()
+    assert line.startswith("token-discovery: no ")
+    assert f"http://127.0.0.1:{port}/" in line

@@ -11,7 +11,7 @@ from domain.errors import RequestRefused
 from domain.messages import GovernorSet
 from feed.control import parse_governor_set, require_operator
 from feed.http import Request
-from tests.integration.feed.clients import Answer, everything, get, raw_client, serving
+from tests.integration.feed.clients import Answer, everything, get, http_client, raw_client, serving
 from tests.unit.feed.worlds import World
 
 PATH = "/api/ops/governor"
@@ -69,6 +69,15 @@ async def test_a_token_that_is_set_is_always_wanted(authorization: str, status: 
         headers = {"Authorization": authorization} if authorization else {}
         answer = await post(world, {"reset": True}, headers | {"X-Forwarded-For": "1.2.3.4"})
         assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"), [(PATH, "GET, HEAD, POST"), ("/api/ops/writes", "GET, HEAD")]
+)
+async def test_405_allows_what_the_path_answers(path: str, methods: str) -> None:
+    async with serving() as world, http_client(world) as client:
+        answer = await client.request(path, method="DELETE")
+        assert (405, methods) == (answer.status, answer.headers["allow"])
 
 
 async def test_no_other_path_takes_a_post() -> None:

@@ -167,7 +167,21 @@ async def test_connections_far_beyond_the_limit_are_closed_at_once() -> None:
             await flood.enter_async_context(raw_client(world))
         server = world.gateway.server
         await until(lambda: server.refused >= 150 + 1 - (2 + 64))
-        assert server.connections <= 2 + 64
+        await until(lambda: server.connections == 2 + 64)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["mute", "asks"])
+async def test_health_checks_are_answered_while_connections_far_beyond_the_limit_stay(
+    sent: bytes,
+) -> None:
+    changes = {"clients": 2, "request_timeout_seconds": 5.0}
+    async with a_bystander(**changes) as world, AsyncExitStack() as flood:
+        for _ in range(200):
+            stream = await flood.enter_async_context(raw_client(world))
+            await stream.send_all(sent)
+        assert world.gateway.server.refused > 0
+        assert (await get(world, "/livez")).status == 200
+        assert (await get(world, "/readyz")).status == 200
 
 
 async def read_until_current(client: trio.SocketStream, world: World) -> list[Frame]:

@@ -194,6 +194,25 @@ async def test_a_drain_closes_every_client_with_1001_after_the_last_delta() -> N
         assert code_of(closed.value) == 1001
 
 
+async def test_health_checks_are_told_of_a_drain_until_the_port_closes() -> None:
+    async with serving() as world, raw_client(world) as stream:
+        await stream.send_all(HANDSHAKE)
+        await stream.receive_some()  # and never answers the close
+        world.conditions.is_ready = False
+        world.inbox.close()
+        await until(lambda: world.gateway.server.is_draining)
+        assert (await get(world, "/readyz")).status == 503
+        assert (await get(world, "/livez")).status == 200
+        refused = await get(world, "/api/warp-pipes/feed")
+        assert (503, "draining") == (refused.status, refused.json["error"]["code"])
+        async with raw_client(world) as late:
+            await late.send_all(HANDSHAKE)
+            assert (await late.receive_some()).startswith(b"HTTP/1.1 503 ")
+        await until(lambda: world.conditions.said[-1][1] == "not listening")
+        with pytest.raises(OSError, match="connect"):
+            await get(world, "/readyz")
+
+
 async def test_a_drain_does_not_wait_for_a_client_that_ignores_the_close() -> None:
     async with serving() as world, raw_client(world) as stream:
         await stream.send_all(HANDSHAKE)

@@ -12,7 +12,7 @@ from trio_websocket import WebSocketConnection
 
 from domain.messages import MigrationSeen, TokenCreated, TradeSeen
 from domain.values import Mint
-from sources.line import MESSAGE_QUEUE_FRAMES, STATUS_STAY_AWAY
+from sources.line import LARGEST_MESSAGE_CHARACTERS, MESSAGE_QUEUE_FRAMES, STATUS_STAY_AWAY
 from sources.pumpportal import PumpPortal, PumpPortalSettings
 from tests.integration.sources.servers import (
     ScriptedServer,
@@ -205,10 +205,18 @@ async def test_broken_websocket_frames_end_the_connection_not_the_actor() -> Non
 
 
 async def test_an_endless_message_ends_the_connection_not_the_actor() -> None:
-    server = ScriptedServer([says("x" * (2**20 + 1)), says(create(0))])
+    server = ScriptedServer([says("x" * (LARGEST_MESSAGE_CHARACTERS + 1)), says(create(0))])
     async with streaming(server) as (_, outbox, _):
         await outbox.until(1)
         assert server.connections == 2
+
+
+async def test_a_message_too_large_to_be_a_frame_costs_only_itself() -> None:
+    server = ScriptedServer([says("x" * (2**20 + 1), create(0))])
+    async with streaming(server) as (stream, outbox, _):
+        await outbox.until(1)
+        assert stream.refused == {"too_large": 1}
+        assert server.connections == 1
 
 
 async def test_a_ping_while_closing_does_not_end_the_actor() -> None:

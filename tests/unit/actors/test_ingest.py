@@ -1,5 +1,6 @@
 """Ingest: births are in Postgres at once, in groups; the rest goes on as updates."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from domain.lifecycle import CURVE_FIELDS
 from domain.messages import SourceEvent, TokensAdmitted, TokenUpdated
 from domain.token import Status, Token
+from sources.pumpportal_frames import ControlFrame, parse_frame
 from tests.unit.actors.events import created, migrated, pool, traded
 from tests.unit.actors.ingest_world import IngestWorld
 from tests.unit.actors.world import SETTINGS, at, mint, running, until
@@ -24,7 +27,13 @@ async def test_lone_create_is_committed_and_announced_at_once(autojump_clock: Mo
         await world.send(created(1, 1.0))
         await until(1.04)
     assert [(1.0, [(1, mint(1))])] == world.admitted
-    assert [0.0] == [update.values["bonding_curve_progress"] for update in world.updates()]
+    [message] = world.sync.messages  # the row says it all
+    [born] = message.tokens
+    assert (0.0, 0.0, 85.0054) == (
+        born.bonding_curve_progress,
+        born.sol_raised,
+        born.sol_to_graduate,
+    )
 
 
 async def test_burst_shares_commits_a_commit_delay_apart(autojump_clock: MockClock) -> None:
@@ -79,7 +88,7 @@ async def test_create_that_is_repeated_is_stored_once(autojump_clock: MockClock)
         await world.send(created(1, 1.0))  # as after a reconnect
         await until(2.0)
     assert [(0.0, [(1, mint(1)), (2, mint(2))])] == world.admitted
-    assert 1 == len(world.updates())
+    assert [] == world.updates()
 
 
 async def test_create_that_an_earlier_life_stored_says_nothing_new(
@@ -102,7 +111,7 @@ async def test_batch_that_is_offered_again_is_stored_once(autojump_clock: MockCl
             raise BrokenPipeError("the first life ends between the commit and the update")
 
     world.sync.on_send = crash
-    await world.send(created(1, 0.0), traded(1, 0.2))
+    await world.send(created(1, 0.0, initial_buy_sol=0.1), traded(1, 0.2))
     with pytest.RaisesGroup(BrokenPipeError, flatten_subgroups=True):
         await world.ingest().run()
     world.events.reoffer(crashes_before_quarantine=3)
@@ -147,7 +156,7 @@ async def test_trade_after_the_migration_leaves_the_progress_alone(
     await world.send(created(1), migrated(1, 1.0), pool(1, 1.5), late)
     async with running(world.ingest()):
         await until(1.0)
-    [_, migration, _, trade] = world.updates()
+    [migration, _, trade] = world.updates()
     assert 100.0 == migration.values["bonding_curve_progress"]
     assert "bonding_curve_progress" not in trade.values
 
@@ -216,8 +225,53 @@ async def test_zeros_go_on_as_zeros(autojump_clock: MockClock) -> None:
     await world.send(created(1, market_cap_sol=0.0))
     async with running(world.ingest()):
         await until(1.0)
+    [message] = world.sync.messages
+    [born] = message.tokens
+    assert (0.0, 0.0) == (born.sol_raised, born.market_cap_sol)
+
+
+# Curves.
+
+
+@pytest.mark.parametrize(
+    ("venue", "total_supply", "progress"),
+    [
+        ("launchlab", "1000000000", 18.03),
+        ("launchlab", "10000000", None),
+        ("launchlab", None, None),
+        ("pumpfun", "1000000000", 18.03),
+        ("pumpfun", "2000000000", 18.03),
+        ("pumpfun", None, 18.03),
+    ],
+)
+async def test_launchlab_trade_tells_of_the_curve_only_where_the_supply_is_the_usual_one(
+    autojump_clock: MockClock, venue: str, total_supply: str | None, progress: float | None
+) -> None:
+    world = IngestWorld()
+    trade = traded(1, 0.5, venue=venue, curve_tokens=9.3e8, curve_sol=34.0)
+    await world.send(created(1, venue=venue, total_supply=total_supply, curve_tokens=None), trade)
+    async with running(world.ingest()):
+        await until(1.0)
     [update] = world.updates()
-    assert (0.0, 0.0) == (update.values["sol_raised"], update.values["market_cap_sol"])
+    assert progress == update.values.get("bonding_curve_progress")
+    assert (progress is not None) == ("sol_raised" in update.values)
+
+
+async def test_small_launchlab_coin_stays_new_at_zero_per_cent(autojump_clock: MockClock) -> None:
+    said = {"mint": mint(1), "signature": "s", "pool": "bonk", "solInPool": 1}
+    birth = {"txType": "create", "tokensInPool": 9658060.95, "initialBuy": 341939.05}
+    buy = {"txType": "buy", "tokensInPool": 9600000.0, "solAmount": 0.1}
+    world = IngestWorld()
+    for number, frame in enumerate((birth, buy)):
+        event = parse_frame(json.dumps(said | frame), at(number))
+        assert not isinstance(event, ControlFrame)
+        await world.send(event)
+    async with running(world.ingest()):
+        await until(2.0)
+    [born] = world.sync.of(TokensAdmitted)[0].tokens
+    assert (Status.NEW, 0.0) == (born.status, born.bonding_curve_progress)
+    for update in world.updates():
+        assert not update.values.keys() & {"status", *CURVE_FIELDS}
 
 
 # The end.

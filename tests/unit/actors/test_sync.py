@@ -266,7 +266,8 @@ async def test_restart_waits_until_both_stores_answer(autojump_clock: MockClock)
     world.store.go_down()
     async with running(world.sync()):
         await until(3.0)
-        assert ([], {}) == (world.published.messages, world.conditions.reasons)
+        assert [] == world.published.messages
+        assert {"sync": "the database is down"} == world.conditions.reasons
         world.store.come_up()
         await until(4.0)  # tried at 0, 0.25, 0.75, 1.75 and 3.75
     assert ([3.75], {"sync": None}) == (world.published.times(), world.conditions.reasons)

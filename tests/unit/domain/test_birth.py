@@ -43,7 +43,6 @@ def pool(**fields: Any) -> PoolCreated:
 def test_token_is_born_with_progress_zero() -> None:
     """Defect 1: 35 % at birth."""
     assert 0.0 == born_token(created()).bonding_curve_progress
-    assert 0.0 == birth_values(created(), on_curve=True)["bonding_curve_progress"]
 
 
 def test_birth_without_curve_figures_claims_none_but_progress_zero() -> None:
@@ -55,9 +54,32 @@ def test_birth_without_curve_figures_claims_none_but_progress_zero() -> None:
 
 def test_zeros_are_kept() -> None:
     """Defect 5: falsy checks dropped zeros."""
-    values = birth_values(created(market_cap_sol=Sol(0.0)), on_curve=True)
-    assert 0.0 == values["sol_raised"]
-    assert 0.0 == values["market_cap_sol"]
+    born = born_token(created(market_cap_sol=Sol(0.0)))
+    assert (0.0, 0.0) == (born.sol_raised, born.market_cap_sol)
+
+
+def test_first_row_has_what_the_birth_says_as_it_is_kept() -> None:
+    born = born_token(
+        created(
+            curve_tokens=1_045_465_116.339853,
+            curve_sol=Sol(30.79012344999),
+            market_cap_sol=Sol(29.451124646602683),
+        )
+    )
+    assert (3.47, 0.790123, 84.2152, 29.4511) == (
+        born.bonding_curve_progress,
+        born.sol_raised,
+        born.sol_to_graduate,
+        born.market_cap_sol,
+    )
+
+
+def test_birth_says_nothing_beyond_its_first_row_unless_it_was_bought_or_is_nearly_sold_out() -> (
+    None
+):
+    assert {} == birth_values(created(), on_curve=True)
+    nearly = birth_values(created(curve_tokens=CURVE_TOKENS_AT_COMPLETION), on_curve=True)
+    assert {"status": Status.GRADUATING} == nearly
 
 
 def test_only_a_birth_with_a_buy_was_a_trade() -> None:
@@ -68,8 +90,15 @@ def test_only_a_birth_with_a_buy_was_a_trade() -> None:
 
 def test_birth_after_its_migration_says_nothing_of_the_curve() -> None:
     """Defect 7: some coins migrate before their create is heard."""
-    values = birth_values(created(), on_curve=False)
-    assert {"market_cap_sol"} == values.keys()
+    late = created(curve_tokens=CURVE_TOKENS_AT_COMPLETION)
+    assert {} == birth_values(late, on_curve=False)
+    born = born_token(late, on_curve=False)
+    assert (0.0, None, None, 27.96) == (
+        born.bonding_curve_progress,
+        born.sol_raised,
+        born.sol_to_graduate,
+        born.market_cap_sol,
+    )
 
 
 def test_trade_moves_progress_and_status_but_never_to_bonded() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf, nan
 
@@ -14,6 +15,8 @@ from sources.fields import (
     metadata_link,
     number,
     signed_number,
+    sol_amount,
+    token_amount,
     written_number,
 )
 
@@ -25,6 +28,15 @@ def test_what_is_no_usable_number_is_absent(value: object) -> None:
     assert number(value) is None
     assert signed_number(value) is None
     assert count(value) is None
+    assert sol_amount(value) is None
+    assert token_amount(value) is None
+
+
+@pytest.mark.parametrize(("read", "greatest"), [(sol_amount, 6e8), (token_amount, 1e15)])
+def test_an_amount_is_no_greater_than_it_can_be(
+    read: Callable[[object], float | None], greatest: float
+) -> None:
+    assert [0.0, greatest, None, None] == [read(n) for n in (0, greatest, greatest * 1.001, -1)]
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 5, 5.5])

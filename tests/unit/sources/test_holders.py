@@ -178,12 +178,32 @@ async def test_a_token_that_cannot_be_counted_is_left_out_and_counted_as_such(
         ok({"jsonrpc": "2.0", "id": 1}),
         ok([]),
         ok({"error": "plain text"}),
+        ok({"jsonrpc": "2.0", "id": 2, "result": []}),
+        ok({"jsonrpc": "2.0", "id": "1", "result": []}),
+        ok({"jsonrpc": "2.0", "id": True, "result": []}),
+        ok({"jsonrpc": "2.0", "id": None, "result": []}),
+        ok({"jsonrpc": "2.0", "result": []}),
     ],
 )
 async def test_error_bodies_with_http_200_are_unavailable(answer: httpx.Response) -> None:
     with pytest.raises(SourceUnavailable) as error:
         await over(Upstream([answer])).counts([CORGI])
     assert not isinstance(error.value, RateLimited)
+
+
+async def test_an_error_of_another_call_is_not_taken_for_ours() -> None:
+    answer = ok({"id": 2, "error": {"code": -32600, "message": "Too many accounts requested"}})
+    provider = over(Upstream([answer]))
+    with pytest.raises(SourceUnavailable, match="the answer to another call, 2"):
+        await provider.counts([CORGI])
+    assert provider.uncountable == {}
+
+
+async def test_an_error_without_an_id_is_ours_which_the_server_could_not_read() -> None:
+    rpc = over(Upstream([ok({"id": None, "error": {"code": -32700, "message": "x"}})])).rpc
+    with pytest.raises(SourceRefused) as error:
+        await rpc.call("getSlot", [])
+    assert error.value.code == -32700
 
 
 async def test_an_error_body_keeps_its_code() -> None:

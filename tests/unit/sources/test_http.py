@@ -35,7 +35,9 @@ async def test_a_payload_is_posted_as_json() -> None:
         ({}, None),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
         ({"retry-after": "-1"}, None),
-        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "300"}, 300.0),
+        ({"retry-after": "999999999"}, 300.0),  # 31 years
+        ({"retry-after": "9" * 400}, 300.0),
     ],
 )
 async def test_429_is_rate_limited_and_says_for_how_long(

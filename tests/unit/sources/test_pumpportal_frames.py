@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.errors import FrameRefused, InputRefused, MintRefused
 from domain.lifecycle import bonding_progress
 from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
-from sources.pumpportal_frames import ControlFrame, parse_frame
+from sources.pumpportal_frames import LONGEST_FRAME, ControlFrame, parse_frame
 from tests.unit.sources.doubles import NOW
 from tests.unit.sources.recordings import DATA, frames
 
@@ -52,7 +52,7 @@ def created(**changes: object) -> TokenCreated:
 
 
 def traded(**changes: object) -> TradeSeen:
-    event = parse(txType="buy", tokenAmount=5.0, **changes)
+    event = parse(**{"txType": "buy", "tokenAmount": 5.0} | changes)
     assert isinstance(event, TradeSeen)
     return event
 
@@ -204,6 +204,18 @@ def test_a_bonk_create_of_another_supply_claims_no_supply_decimals_or_curve() ->
     assert event.curve_tokens is None
 
 
+def test_a_bonk_create_of_a_smaller_supply_is_not_born_sold_out() -> None:
+    event = created(
+        pool="bonk",
+        vTokensInBondingCurve=...,
+        vSolInBondingCurve=...,
+        tokensInPool=9_658_060.95,
+        solInPool=1,
+        initialBuy=341_939.05,
+    )
+    assert (event.total_supply, event.curve_tokens, event.curve_sol) == (None, None, None)
+
+
 def test_decimals_are_claimed_only_where_the_program_fixes_them() -> None:
     assert created().decimals == 6
     assert created(pool="bonk").decimals is None
@@ -282,6 +294,19 @@ def test_a_create_with_an_unusable_number_keeps_the_token(value: object) -> None
     assert event.market_cap_sol is None
 
 
+def test_more_sol_or_tokens_than_there_can_be_are_absent() -> None:
+    event = created(solAmount=6.1e8, vTokensInBondingCurve=1.1e15, vSolInBondingCurve=1e25)
+    assert (event.initial_buy_sol, event.curve_tokens, event.curve_sol) == (None, None, None)
+    trade = traded(solAmount=1e25, tokenAmount=1e28, marketCapSol=1e28)
+    assert (trade.sol, trade.tokens, trade.market_cap_sol) == (None, None, None)
+    assert traded(solAmount=6e8, marketCapSol=6e8).sol == 6e8
+
+
+def test_a_cap_is_bounded_also_when_it_is_doubled() -> None:
+    assert created(is_mayhem_mode=True, marketCapSol=5e8).market_cap_sol is None
+    assert created(is_mayhem_mode=True, marketCapSol=3e8).market_cap_sol == 6e8
+
+
 @pytest.mark.parametrize("value", [None, 5, ["x"], {"a": 1}, " ", "\x00"])
 def test_a_create_with_unusable_texts_keeps_the_token(value: object) -> None:
     event = created(name=value, symbol=value, uri=value, traderPublicKey=value)
@@ -319,9 +344,21 @@ def test_junk_is_refused_with_its_reason(changes: dict[str, object], expected: s
     assert expected == reason(json.dumps(frame))
 
 
-@pytest.mark.parametrize("text", ["", "{", "<html>502</html>", b"\xff\xfe", "{" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", "<html>502</html>", b"\xff\xfe", "{" * 60_000])
 def test_what_is_no_json_is_refused_as_that(text: str | bytes) -> None:
     assert reason(text) == "not_json"
+
+
+@pytest.mark.parametrize("length", [LONGEST_FRAME + 1, 2**20 + 1])
+def test_a_frame_too_large_is_refused_unread(length: int) -> None:
+    padding = " " * (length - len(json.dumps(CREATE)))
+    assert reason(json.dumps(CREATE) + padding) == "too_large"
+    assert reason((json.dumps(CREATE) + padding).encode()) == "too_large"
+
+
+def test_a_frame_as_large_as_can_be_is_read() -> None:
+    text = json.dumps(CREATE)
+    assert parse_frame(text + " " * (LONGEST_FRAME - len(text)), NOW) == created()
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "5", '"create"', "NaN"])

@@ -11,7 +11,7 @@ from domain.errors import RestartIntensityExceeded, StoreNotReached
 from supervision.child import State
 from supervision.children import Restart
 from supervision.mailbox import Mailbox
-from supervision.supervisor import EXIT_OVERRUN
+from supervision.supervisor import LEAVING_SECONDS, UNSTARTED_DRAIN_SECONDS
 from tests.unit.supervision.harness import (
     SETTINGS,
     Log,
@@ -274,10 +274,11 @@ async def test_child_held_by_a_restart_is_drained_too(autojump_clock: MockClock)
     assert 1 == trio.current_time()
 
 
-async def test_actor_that_ignores_its_cancellation_cannot_hold_the_process_past_the_deadline(
-    autojump_clock: MockClock,
-) -> None:
-    left_at: list[tuple[float, int]] = []
+async def left_with_a_stuck_actor(
+    *, is_durable: bool = False, has_started: bool = True
+) -> list[tuple[float, int]]:
+    """When, and with which code, a process leaves whose drain at second 1 meets a stuck actor."""
+    left: list[tuple[float, int]] = []
     end_of_shield = trio.Event()
 
     async def stubborn() -> None:
@@ -285,16 +286,62 @@ async def test_actor_that_ignores_its_cancellation_cannot_hold_the_process_past_
             await end_of_shield.wait()
 
     def leave(exit_code: int) -> None:
-        left_at.append((trio.current_time(), exit_code))
+        left.append((round(trio.current_time(), 6), exit_code))
         end_of_shield.set()  # a real one would not come back
 
     log = Log()
     supervised = supervisor(child("stubborn", stubborn), log=log)
     supervised.leave_at_once = leave
+    supervised.is_durable = lambda: is_durable
+    supervised.has_started = lambda: has_started
     await run_for(1, supervised)
-    assert [(9, EXIT_OVERRUN)] == left_at
-    critical = log.entries("leaving with actors that ignore their cancellation")
-    assert [["stubborn"]] == [entry["actors"] for entry in critical]
+    [critical] = log.entries("leaving with actors that ignore their cancellation")
+    assert ["stubborn"] == critical["actors"]
+    return left
+
+
+async def test_stuck_actor_cannot_hold_the_process_up_to_the_deadline(
+    autojump_clock: MockClock,
+) -> None:
+    left = await left_with_a_stuck_actor(is_durable=True)
+    assert [(9 - LEAVING_SECONDS, 0)] == left
+
+
+async def test_leaving_with_a_stuck_actor_says_69_when_something_may_be_lost(
+    autojump_clock: MockClock,
+) -> None:
+    left = await left_with_a_stuck_actor(is_durable=False)
+    assert [(9 - LEAVING_SECONDS, StoreNotReached.exit_code)] == left
+
+
+async def test_those_after_a_stuck_actor_have_time_to_finish(autojump_clock: MockClock) -> None:
+    inbox = box("inbox", full_of=1)
+    ended_at: list[float] = []
+    stuck = box("stuck", full_of=1)
+    end_of_shield = trio.Event()
+
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await end_of_shield.wait()
+
+    supervised = supervisor(
+        child("stubborn", stubborn, inboxes=(stuck,)),
+        child("later", forwarder(inbox, None, seconds=0.4, ended_at=ended_at), inboxes=(inbox,)),
+    )
+    supervised.leave_at_once = lambda _code: end_of_shield.set()
+    await run_for(0, supervised)
+    # Of the two seconds kept back, one for each, the stuck one takes half of its own.
+    assert [6.5] == ended_at
+    assert State.DRAINED is supervised.children[1].state
+
+
+async def test_drain_of_a_service_that_was_never_ready_ends_soon_and_with_0(
+    autojump_clock: MockClock,
+) -> None:
+    left = await left_with_a_stuck_actor(has_started=False)
+    [(left_at, exit_code)] = left
+    assert 0 == exit_code
+    assert 1 < left_at < 1 + UNSTARTED_DRAIN_SECONDS
 
 
 async def test_second_drain_changes_nothing(autojump_clock: MockClock) -> None:

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from domain.messages import ActivityChange, SystemActivated, SystemIdled
 from supervision.mailbox import Mailbox
-from supervision.periodic import Activity, run_periodically
+from supervision.periodic import Activity, run_at_intervals, run_periodically
 from tests.unit.supervision.harness import Log
 
 ACTIVATE, IDLE = SystemActivated(), SystemIdled()
@@ -57,6 +57,14 @@ async def run_times(
 
 async def test_job_runs_at_once_and_then_each_interval(autojump_clock: MockClock) -> None:
     assert [0, 300, 600] == await run_times(until=900)
+
+
+async def test_intervals_may_differ_and_the_job_ends_with_them(autojump_clock: MockClock) -> None:
+    job = Job()
+    await run_at_intervals(
+        job, [25.0, 30.0, 900.0], activity=Activity(), log=Log().logger, name="job"
+    )
+    assert ([0, 25, 55], 955) == (job.started_at, trio.current_time())
 
 
 async def test_long_job_keeps_the_schedule_of_its_starts(autojump_clock: MockClock) -> None:
