@@ -168,7 +168,11 @@ def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
     service = Service(settings=settings, reload=reload, threshold=threshold, log=log)
     try:
         trio.run(service.run)
-    except* ExitingError as group:
+    except ExceptionGroup as group:
+        # Not `except*`: what that raises is wrapped in a group again, before Python 3.11.4.
+        _, others = group.split(ExitingError)
+        if others is not None:
+            raise
         raise root_cause(group) from None
     return 0
 
