@@ -8,28 +8,21 @@ from collections import Counter
 from collections.abc import Mapping
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from config.settings import HolderCountSettings
 from domain.errors import SourceUnavailable
-from domain.messages import ActivityChange, RosterWanted, TokenPublished, TokenUpdated
+from domain.messages import RosterWanted, TokenUpdated
 from domain.roster import Roster, chunks
 from sources import HolderCounts, HolderStats
-from supervision import Inbox, Outbox
+from supervision import Outbox
 from supervision.batches import Batches
 from supervision.environment import Environment
-from supervision.periodic import Activity, run_periodically
+from supervision.periodic import JobInboxes, run_periodically
 
 ORIGIN = "holder-count"
 PUBLICATIONS_AT_ONCE = 1000
 ROSTER_SECONDS = 1.0  # from the first publication until a start has told of (nearly) all tokens
-
-
-@frozen(kw_only=True)
-class HolderCountInboxes:
-    publications: Inbox[TokenPublished]
-    control: Inbox[ActivityChange]
-    activity: Activity = field(factory=Activity)  # as last told; one for all lives of the actor
 
 
 @define(kw_only=True)
@@ -37,7 +30,7 @@ class HolderCount:
     """Counts owners of the most interesting tokens; sends only counts that changed."""
 
     # Messages in.
-    inboxes: HolderCountInboxes
+    inboxes: JobInboxes
     # State.
     roster: Roster
     source: HolderCounts | None  # None: switched off

@@ -16,27 +16,20 @@ from attrs import define, field, frozen
 
 from config.settings import MarketDataSettings, SolPriceSettings
 from domain.errors import SourceUnavailable
-from domain.messages import ActivityChange, RosterWanted, TokenPublished, TokenUpdated
+from domain.messages import RosterWanted, TokenUpdated
 from domain.roster import Roster, chunks
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Usd, Value
 from sources import MarketData as MarketDataSource
 from sources import MarketQuote, SolPrice
-from supervision import Inbox, Outbox
+from supervision import Outbox
 from supervision.batches import Batches
 from supervision.environment import Environment
-from supervision.periodic import Activity, run_periodically
+from supervision.periodic import JobInboxes, run_periodically
 
 ORIGIN = "market-data"
 PUBLICATIONS_AT_ONCE = 1000
 ROSTER_SECONDS = 1.0  # from the first publication until a start has told of (nearly) all tokens
-
-
-@frozen(kw_only=True)
-class MarketDataInboxes:
-    publications: Inbox[TokenPublished]
-    control: Inbox[ActivityChange]
-    activity: Activity = field(factory=Activity)  # as last told; one for all lives of the actor
 
 
 @frozen(kw_only=True)
@@ -60,7 +53,7 @@ class MarketData:
     """Refreshes tokens by interest; translates curve caps into US dollars."""
 
     # Messages in.
-    inboxes: MarketDataInboxes
+    inboxes: JobInboxes
     # State.
     roster: Roster
     sources: MarketDataSources

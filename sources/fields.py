@@ -37,7 +37,11 @@ def decode_json(text: str | bytes) -> object:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        pass  # the slower decoder has the last word
+        return _decode_leniently(text)
+
+
+def _decode_leniently(text: str | bytes) -> object:
+    """The slower decoder has the last word."""
     try:
         return json.loads(text, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:

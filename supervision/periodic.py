@@ -9,9 +9,9 @@ from math import inf
 from typing import Any
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
-from domain.messages import ActivityChange, SystemActivated
+from domain.messages import ActivityChange, SystemActivated, TokenPublished
 from supervision import Inbox
 
 FRESH_SECONDS = 1.0  # an activation does not repeat a job that started so lately
@@ -53,6 +53,15 @@ class Activity:
         """
         while self.activations <= after:
             await self._activated.wait()
+
+
+@frozen(kw_only=True)
+class JobInboxes:
+    """What a job hears: tokens from sync, and from activity whether to ask the world at all."""
+
+    publications: Inbox[TokenPublished]
+    control: Inbox[ActivityChange]
+    activity: Activity = field(factory=Activity)  # as last told; one for all lives of the actor
 
 
 async def run_periodically(

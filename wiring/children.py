@@ -14,10 +14,10 @@ from attrs import asdict, define, field
 
 from actors.activity import Activity, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes
-from actors.holder_count import HolderCount, HolderCountInboxes
+from actors.holder_count import HolderCount
 from actors.hot_score import HotScore, HotScoreInboxes
 from actors.ingest import Ingest, IngestDoors, IngestOutboxes
-from actors.market_data import MarketData, MarketDataInboxes, MarketDataPlan, MarketDataSources
+from actors.market_data import MarketData, MarketDataPlan, MarketDataSources
 from actors.sync import Sync, SyncInboxes
 from config.settings import Settings
 from domain.allowance import Budget, GovernorPlan
@@ -122,7 +122,7 @@ class Composition:
     def _market_data(self, environment: Environment) -> MarketData:
         boxes = self.mailboxes
         return MarketData(
-            inboxes=MarketDataInboxes(
+            inboxes=periodic.JobInboxes(
                 publications=boxes.publications["market-data"],
                 control=boxes.control["market-data"],
                 activity=self.activities["market-data"],
@@ -139,7 +139,7 @@ class Composition:
     def _holder_count(self, environment: Environment) -> HolderCount:
         boxes = self.mailboxes
         return HolderCount(
-            inboxes=HolderCountInboxes(
+            inboxes=periodic.JobInboxes(
                 publications=boxes.publications["holder-count"],
                 control=boxes.control["holder-count"],
                 activity=self.activities["holder-count"],

@@ -7,7 +7,7 @@ import pytest
 from attrs import Factory, define
 from trio.testing import MockClock
 
-from actors.holder_count import HolderCount, HolderCountInboxes
+from actors.holder_count import HolderCount
 from config.settings import HolderCountSettings
 from domain.errors import RateLimited, SourceUnavailable
 from domain.messages import RosterWanted
@@ -15,6 +15,7 @@ from domain.token import Token
 from domain.values import Mint
 from sources import HolderStats
 from sources.scripted import ScriptedHolderCounts
+from supervision.periodic import JobInboxes
 from tests.unit.actors.job_world import JobWorld
 from tests.unit.actors.world import HOUR, SETTINGS, at, environment, mint, running, token, until
 
@@ -30,7 +31,7 @@ class World(JobWorld):
 
     def job(self) -> HolderCount:
         return HolderCount(
-            inboxes=HolderCountInboxes(**self.inboxes),
+            inboxes=JobInboxes(**self.inboxes),
             roster=self.roster(),
             source=self.source,
             settings=self.settings,

@@ -7,7 +7,7 @@ import pytest
 from attrs import Factory, define
 from trio.testing import MockClock
 
-from actors.market_data import MarketData, MarketDataInboxes, MarketDataPlan, MarketDataSources
+from actors.market_data import MarketData, MarketDataPlan, MarketDataSources
 from config.settings import MarketDataSettings
 from domain.errors import RateLimited, SourceUnavailable
 from domain.messages import RosterWanted
@@ -16,6 +16,7 @@ from domain.token import Status, Token
 from domain.values import Mint, Sol, Usd, Value
 from sources import MarketQuote
 from sources.scripted import ScriptedMarketData, ScriptedSolPrice
+from supervision.periodic import JobInboxes
 from tests.unit.actors.job_world import JobWorld
 from tests.unit.actors.world import HOUR, SETTINGS, at, environment, mint, running, token, until
 
@@ -38,7 +39,7 @@ class World(JobWorld):
 
     def job(self) -> MarketData:
         return MarketData(
-            inboxes=MarketDataInboxes(**self.inboxes),
+            inboxes=JobInboxes(**self.inboxes),
             roster=self.roster(),
             sources=MarketDataSources(quotes=self.source, sol_price=self.sol_price),
             plan=MarketDataPlan(market_data=self.settings, sol_price=SETTINGS.sol_price),
