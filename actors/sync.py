@@ -40,8 +40,9 @@ from domain.messages import (
 from domain.roster import chunks
 from domain.table import TokenTable
 from domain.values import Mint, Version
-from flush import Flusher, SyncDoors, SyncPace
+from flush import MICROSECONDS, Flusher, SyncDoors, SyncPace
 from supervision import Inbox, Outbox
+from supervision.batches import Batches
 from supervision.environment import Environment
 from supervision.periodic import Activity, run_periodically
 
@@ -50,7 +51,6 @@ Result = TypeVar("Result")
 RETRY_SECONDS, RETRY_LONGEST_SECONDS = 0.25, 10.0
 RETAIN_EVERY_SECONDS = 600.0  # nearly always it finds nothing to do, which costs nothing
 WATCH_SECONDS = 30.0  # between two pulses of the server
-MICROSECONDS = 1_000_000  # a version is at least the wall clock's microseconds
 
 
 @frozen(kw_only=True)
@@ -117,11 +117,7 @@ class Sync:
     # Taking updates.
 
     async def serve(self) -> None:
-        while True:
-            try:
-                batch = await self.inboxes.messages.receive_batch(self.settings.append_updates)
-            except trio.EndOfChannel:
-                return
+        async for batch in Batches(self.inboxes.messages, self.settings.append_updates):
             await self.take(batch)
 
     async def take(self, batch: Sequence[SyncMessage]) -> None:
