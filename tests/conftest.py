@@ -23,6 +23,8 @@ from commands.embedded import (
 
 VERSIONS = [install.version for install in available_postgres() if install.version != 16]
 DATABASE_NUMBERS = count(1)
+# Tests that count WAL bytes or take short locks must not meet a vacuum that nobody asked for.
+SESSION_SETTINGS: dict[str, str | int | float] = {"autovacuum": "off"}
 
 
 class PostgresFactory(Protocol):
@@ -56,7 +58,9 @@ def postgres_of_version(session_directory: Path) -> Iterator[Callable[[int], Emb
     def server(version: int) -> EmbeddedPostgres:
         if version not in servers:
             directory = session_directory / f"postgres-{version}"
-            servers[version] = EmbeddedPostgres(directory, version=version)
+            servers[version] = EmbeddedPostgres(
+                directory, version=version, settings=SESSION_SETTINGS
+            )
             servers[version].start()
         return servers[version]
 
