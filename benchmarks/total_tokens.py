@@ -12,11 +12,15 @@ from commands.storm.replay import Outcome, Plan, StrategyName, replay
 from commands.storm.server import StormServer, own_server
 from commands.storm.strategies import every_strategy
 from commands.storm.trace import HOUR_SECONDS, RATES, Trace
+from store.columns import PERIOD_SECONDS
 
 SIZES = (10_000, 100_000, 1_000_000)
 QUICK_SIZES = (1000, 10_000)
 LARGEST_PEER = 100_000
 MEASURED_HOURS, WARM_UP_SECONDS = 0.5, 300.0
+# What exists is older than the period that tokens are born into. Within it, a birth costs by the
+# number of births before it: that is the rate of births, not the total.
+YOUNGEST_SECONDS = float(PERIOD_SECONDS)
 
 
 def run(is_quick: bool) -> Result:
@@ -68,7 +72,12 @@ async def _replayed(server: StormServer, tokens: int, chosen: StrategyName) -> O
     plan = Plan(
         # Most tokens are never looked at again, which also loads a million of them faster.
         trace=Trace(
-            rates=RATES["real"], tokens=tokens, hours=hours, seed=7, population_is_known=False
+            rates=RATES["real"],
+            tokens=tokens,
+            hours=hours,
+            seed=7,
+            population_is_known=False,
+            youngest_seconds=YOUNGEST_SECONDS,
         ),
         checkpoint_seconds=300.0,
         warm_up_seconds=WARM_UP_SECONDS,

@@ -115,13 +115,15 @@ class Population:
     seed: int
     tokens: int
     is_known: bool = True  # False: no job has looked at a token yet
+    youngest_seconds: float = 0.0  # none of them was born later before the start
 
     def __iter__(self) -> Iterator[Token]:
         return (self.token(number) for number in range(self.tokens))
 
     def token(self, number: int) -> Token:
         """A token that the jobs have looked at before, so that every value is known."""
-        age = POPULATION_SECONDS * (self.tokens - number) / self.tokens
+        span = POPULATION_SECONDS - self.youngest_seconds
+        age = self.youngest_seconds + span * (self.tokens - number) / self.tokens
         values = _values(Random(f"{self.seed}/{number}")) if self.is_known else {}
         return _token(self.seed, number, moment(-age), values)
 
@@ -208,10 +210,13 @@ class Trace:
     hours: float
     seed: int
     population_is_known: bool = True
+    youngest_seconds: float = 0.0
     population: Population = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.population = Population(self.seed, self.tokens, self.population_is_known)
+        self.population = Population(
+            self.seed, self.tokens, self.population_is_known, self.youngest_seconds
+        )
 
     @property
     def seconds(self) -> float:

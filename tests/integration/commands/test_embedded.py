@@ -95,8 +95,9 @@ def test_redis_keeps_data_over_a_kill_only_if_appendonly(
 
 
 PARENT = """
-    import time
+    import signal, time
     from commands.embedded import EmbeddedPostgres, EmbeddedRedis, RunDirectory
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     directory = RunDirectory()
     servers = [EmbeddedPostgres(directory.path), EmbeddedRedis(directory.path)]
     for server in servers:
