@@ -6,6 +6,8 @@
 That HTTP 200 may carry an error is each provider's own affair, and handled in its adapter.
 """
 
+from math import inf
+
 import httpx
 import trio
 from attrs import define, field
@@ -32,28 +34,21 @@ def new_http_client() -> httpx.AsyncClient:
 
 @define(kw_only=True)
 class RateLimiter:
-    """Lets `burst` calls through at once, and one every 60 / `per_minute` seconds beyond.
-
-    Source of the algorithm: the virtual scheduling form of GCRA, ITU-T I.371, annex A.
-    """
+    """Lets one call through every 60 / `per_minute` seconds."""
 
     per_minute: float
-    burst: int = 1
-    paid_until: float = field(default=-float("inf"), init=False)  # trio time
+    next_turn_at: float = field(default=-inf, init=False)  # trio time
 
     async def wait(self) -> None:
         """Wait for this call's turn; calls are served in the order in which they came."""
-        interval = 60 / self.per_minute
-        now = trio.current_time()
-        turn_at = max(now, self.paid_until - (self.burst - 1) * interval)
-        self.paid_until = max(now, self.paid_until) + interval
+        turn_at = max(trio.current_time(), self.next_turn_at)
+        self.next_turn_at = turn_at + 60 / self.per_minute
         await trio.sleep_until(turn_at)
 
     def pause(self, seconds: float) -> None:
         """Let nothing through for `seconds`, at most `LONGEST_PAUSE_SECONDS`."""
         ends_at = trio.current_time() + min(seconds, LONGEST_PAUSE_SECONDS)
-        allowance = (self.burst - 1) * 60 / self.per_minute
-        self.paid_until = max(self.paid_until, ends_at + allowance)
+        self.next_turn_at = max(self.next_turn_at, ends_at)
 
 
 @define(kw_only=True)

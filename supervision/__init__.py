@@ -39,14 +39,12 @@ class Outbox(Protocol[Sent_contra]):
 class Inbox(Protocol[Received_co]):
     """The receiving side of a mailbox."""
 
-    async def receive(self) -> Received_co:
-        """The next message; `trio.EndOfChannel` once closed and empty.
+    async def receive_batch(self, limit: int) -> Sequence[Received_co]:
+        """Wait for a message, then take up to `limit` that are there.
 
-        The message is in hand until the next receive: a crash of the actor offers it again.
+        `trio.EndOfChannel` once closed and empty. The batch is in hand until the actor comes for
+        more: a crash offers it again.
         """
 
-    async def receive_batch(self, limit: int) -> Sequence[Received_co]:
-        """Wait for a message, then take up to `limit` that are there; ends as `receive` does."""
-
     def __aiter__(self) -> AsyncIterator[Received_co]:
-        """Every message until the mailbox is closed and empty."""
+        """Every message until the mailbox is closed and empty; each in hand until the next."""

@@ -22,30 +22,8 @@ from outcome import capture
 
 from domain.errors import MailboxFull
 from supervision.books import Books, MailboxStatistics
-from supervision.policies import (
-    BLOCK,
-    DROP_OLDEST,
-    REJECT,
-    Block,
-    Conflate,
-    DropOldest,
-    Policy,
-    Reject,
-)
+from supervision.policies import BLOCK, Conflate, Policy
 from supervision.redaction import described
-
-__all__ = [
-    "BLOCK",
-    "DROP_OLDEST",
-    "REJECT",
-    "Block",
-    "Conflate",
-    "DropOldest",
-    "Mailbox",
-    "MailboxStatistics",
-    "Policy",
-    "Reject",
-]
 
 M = TypeVar("M")
 
@@ -137,18 +115,11 @@ class Mailbox(Generic[M]):
 
     # Receiving.
 
-    async def receive(self) -> M:
-        """The next message; `trio.EndOfChannel` once closed and empty.
-
-        It is in hand until the next receive: a crash of the reader offers it again.
-        """
-        await self._wait_for_message()
-        return self._take_oldest()
-
     async def receive_batch(self, limit: int) -> list[M]:
-        """Wait for a message, then take up to `limit` that are there; ends as `receive` does.
+        """Wait for a message, then take up to `limit` that are there.
 
-        Nothing is in hand before this returns, so that cancelling it loses nothing.
+        `trio.EndOfChannel` once closed and empty. Nothing is in hand before this returns, so
+        that cancelling it loses nothing; afterwards, a crash of the reader offers it again.
         """
         if limit < 1:
             raise ValueError("a batch has at least one message")

@@ -49,10 +49,6 @@ class Notifier:
         self._send("READY=1\nSTATUS=serving")
         self._write_readiness()
 
-    def status(self, text: str) -> None:
-        """One line for `systemctl status`."""
-        self._send("STATUS=" + " ".join(text.split()))
-
     def stopping(self) -> None:
         """The drain has begun."""
         self._send("STOPPING=1\nSTATUS=draining")

@@ -16,7 +16,8 @@ from domain.messages import (
     TokenUpdated,
     TradeSeen,
 )
-from supervision.mailbox import BLOCK, DROP_OLDEST, Conflate, Mailbox
+from supervision.mailbox import Mailbox
+from supervision.policies import BLOCK, DROP_OLDEST, Conflate
 
 EVENTS_WAITING = 10_000  # then the streams' sockets wait
 UPDATES_WAITING = 50_000  # on their way to the buffer, one a token and origin

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from math import inf
 from typing import Any
 
 import orjson
@@ -65,7 +66,7 @@ async def served(
         settings=settings or ServerSettings(traps=NO_TRAPS),
     )
     server.market.advance(clock.now())
-    limiter = RateLimiter(per_minute=60_000, burst=1000)
+    limiter = RateLimiter(per_minute=inf)
     with trio.fail_after(SECONDS):
         async with new_http_client() as client, trio.open_nursery() as nursery:
             await nursery.start(server.serve)

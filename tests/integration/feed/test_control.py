@@ -38,7 +38,7 @@ async def test_the_operator_of_this_machine_sets_the_governor() -> None:
         answer = await post(world, {"walBytesPerSecond": 4000, "rowsPerHour": 1e5})
         assert answer.status == 202
         with trio.fail_after(2):
-            message = await world.governor.receive()
+            message = await anext(world.governor)
         assert message == GovernorSet(wal_bytes_per_second=4000.0, rows_per_hour=100_000.0)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from math import inf
 
 import h11
 import orjson
@@ -89,6 +90,6 @@ async def reaching(
         yield JsonHttp(
             client=client,
             timeout_seconds=timeout_seconds,
-            limiter=RateLimiter(per_minute=60_000, burst=1000),
+            limiter=RateLimiter(per_minute=inf),
             largest_body_bytes=largest_body_bytes,
         )

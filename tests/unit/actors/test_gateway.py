@@ -77,16 +77,16 @@ async def test_a_start_asks_for_the_roster_and_says_that_nobody_is_here(
     world = make_world()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.gateway.run)
-        assert RosterWanted(subscriber="gateway") == await world.roster.receive()
-        assert CensusTaken(watched={}) == await world.presences.receive()
+        assert RosterWanted(subscriber="gateway") == await anext(world.roster)
+        assert CensusTaken(watched={}) == await anext(world.presences)
         world.inbox.close()
 
 
 async def test_a_census_is_taken_whenever_activity_wants_one(autojump_clock: MockClock) -> None:
     async with running() as world:
-        await world.presences.receive()
+        await anext(world.presences)
         await world.inbox.send(CensusWanted())
-        assert CensusTaken(watched={}) == await world.presences.receive()
+        assert CensusTaken(watched={}) == await anext(world.presences)
 
 
 async def test_what_the_mailbox_still_holds_when_it_closes_is_published(
@@ -95,7 +95,7 @@ async def test_what_the_mailbox_still_holds_when_it_closes_is_published(
     world = make_world()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.gateway.run)
-        await world.roster.receive()
+        await anext(world.roster)
         await world.publish(*(make_token(number) for number in range(3)))
         world.inbox.close()
     assert world.gateway.boards.sizes()["new"] == 3
@@ -129,7 +129,7 @@ async def test_a_restarted_gateway_listens_on_the_same_port_again() -> None:
         world = make_world(port=port)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.gateway.run)
-            await world.roster.receive()
+            await anext(world.roster)
             stream = await trio.open_tcp_stream("127.0.0.1", port)
             await stream.send_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")

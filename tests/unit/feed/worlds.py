@@ -127,6 +127,6 @@ async def running(**changes: Any) -> AsyncIterator[World]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.gateway.run)
         with trio.fail_after(10):
-            await world.roster.receive()
+            await anext(world.roster)
         yield world
         world.inbox.close()

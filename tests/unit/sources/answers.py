@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import httpx
@@ -41,7 +42,7 @@ class Upstream:
 
     def json_http(self, **more: Any) -> JsonHttp:
         """A `JsonHttp` that reaches this upstream and nothing else."""
-        limiter = more.pop("limiter", RateLimiter(per_minute=60_000, burst=1000))
+        limiter = more.pop("limiter", RateLimiter(per_minute=inf))
         return http_over(self.handle, limiter=limiter, **more)
 
     def payload(self, number: int) -> Any:
@@ -53,6 +54,6 @@ def http_over(handle: Callable[[httpx.Request], Any], **more: Any) -> JsonHttp:
     client = httpx.AsyncClient(transport=httpx.MockTransport(handle), timeout=None)
     settings: dict[str, Any] = {
         "timeout_seconds": 10.0,
-        "limiter": RateLimiter(per_minute=60_000, burst=1000),
+        "limiter": RateLimiter(per_minute=inf),
     }
     return JsonHttp(client=client, **(settings | more))

@@ -10,7 +10,8 @@ from attrs import frozen
 from trio.testing import MockClock
 
 from supervision.children import ChildSpec
-from supervision.mailbox import DROP_OLDEST, Mailbox
+from supervision.mailbox import Mailbox
+from supervision.policies import DROP_OLDEST
 from tests.unit.supervision.harness import (
     WALL_CLOCK_AT_ZERO,
     ScriptedActor,
@@ -75,7 +76,7 @@ async def test_dump_shows_the_books_and_a_sample_of_every_mailbox(
     notes = Mailbox[Note]("notes", capacity=9, policy=DROP_OLDEST)
 
     async def busy() -> None:
-        await notes.receive()
+        await anext(notes)
         await trio.sleep(20)
         async for _ in notes:
             pass

@@ -7,7 +7,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from domain.errors import MailboxFull
-from supervision.mailbox import DROP_OLDEST, REJECT, Conflate, Mailbox
+from supervision.mailbox import Mailbox
+from supervision.policies import DROP_OLDEST, REJECT, Conflate
 
 M = TypeVar("M")
 Keyed = tuple[str, int]
@@ -38,7 +39,7 @@ async def test_blocking_sender_waits_for_room_and_keeps_its_turn() -> None:
             nursery.start_soon(mailbox.send, number)
             await wait_all_tasks_blocked()
         assert 2 == mailbox.statistics().senders_waiting
-        assert [1, 2, 3] == [await mailbox.receive() for _ in range(3)]
+        assert [1, 2, 3] == [await anext(mailbox) for _ in range(3)]
 
 
 async def test_drop_oldest_keeps_the_newest() -> None:
@@ -83,9 +84,9 @@ async def test_message_without_key_is_never_conflated() -> None:
 async def test_message_in_hand_is_not_conflated_with() -> None:
     mailbox = Mailbox[Keyed]("values", capacity=9, policy=Conflate(key=keyed))
     await mailbox.send(("a", 1))
-    assert ("a", 1) == await mailbox.receive()
+    assert ("a", 1) == await anext(mailbox)
     await mailbox.send(("a", 2))
-    assert ("a", 2) == await mailbox.receive()
+    assert ("a", 2) == await anext(mailbox)
 
 
 async def test_full_conflating_mailbox_still_takes_what_it_can_conflate() -> None:
@@ -114,10 +115,10 @@ async def test_newer_message_never_overtakes_a_waiting_sender_of_its_key() -> No
         for message in (("a", 1), ("b", 1), ("a", 2)):
             nursery.start_soon(mailbox.send, message)
             await wait_all_tasks_blocked()
-        assert ("x", 0) == await mailbox.receive()  # lets ("a", 1) in
+        assert ("x", 0) == await anext(mailbox)  # lets ("a", 1) in
         nursery.start_soon(mailbox.send, ("a", 3))
         await wait_all_tasks_blocked()
-        received = [await mailbox.receive() for _ in range(3)]
+        received = [await anext(mailbox) for _ in range(3)]
     assert [("a", 1), ("b", 1), ("a", 3)] == received
 
 
@@ -139,7 +140,7 @@ async def test_error_of_combining_reaches_the_waiting_sender_and_not_the_reader(
         for message in (("a", 1), ("a", 2)):
             nursery.start_soon(send, message)
             await wait_all_tasks_blocked()
-        assert [("x", 0), ("a", 1)] == [await mailbox.receive() for _ in range(2)]
+        assert [("x", 0), ("a", 1)] == [await anext(mailbox) for _ in range(2)]
     assert [(("a", 2),)] == [error.args for error in refused]
 
 
@@ -160,7 +161,7 @@ async def test_receive_acknowledges_what_was_in_hand() -> None:
         await mailbox.send(number)
     await mailbox.receive_batch(2)
     assert (0, 2) == (mailbox.statistics().handled, mailbox.statistics().in_hand)
-    await mailbox.receive()
+    await anext(mailbox)
     assert (2, 1) == (mailbox.statistics().handled, mailbox.statistics().in_hand)
     mailbox.done()
     assert (3, 0) == (mailbox.statistics().handled, mailbox.statistics().in_hand)
@@ -171,7 +172,7 @@ async def test_send_and_receive_are_checkpoints() -> None:
     with trio.testing.assert_checkpoints():
         await mailbox.send(1)
     with trio.testing.assert_checkpoints():
-        await mailbox.receive()
+        await anext(mailbox)
 
 
 async def test_cancelled_send_leaves_nothing_behind() -> None:
@@ -190,7 +191,7 @@ async def test_cancelled_send_leaves_nothing_behind() -> None:
 async def test_cancelled_receive_loses_nothing(autojump_clock: MockClock) -> None:
     mailbox = Mailbox[int]("numbers", capacity=9)
     with trio.move_on_after(1):
-        await mailbox.receive()
+        await anext(mailbox)
     assert 0 == mailbox.statistics().receivers_waiting
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -198,7 +199,7 @@ async def test_cancelled_receive_loses_nothing(autojump_clock: MockClock) -> Non
     await mailbox.send(2)
     with trio.CancelScope() as scope:
         scope.cancel()
-        await mailbox.receive()
+        await anext(mailbox)
     assert [2] == await taken(mailbox)
 
 
@@ -208,7 +209,7 @@ async def test_reader_woken_in_the_tick_of_its_cancellation_loses_nothing() -> N
 
     async def read(scope: trio.CancelScope) -> None:
         with scope:
-            received.append(await mailbox.receive())
+            received.append(await anext(mailbox))
 
     async with trio.open_nursery() as nursery:
         scope = trio.CancelScope()
@@ -222,10 +223,10 @@ async def test_reader_woken_in_the_tick_of_its_cancellation_loses_nothing() -> N
 async def test_second_reader_is_refused() -> None:
     mailbox = Mailbox[int]("numbers", capacity=9)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(mailbox.receive)
+        nursery.start_soon(mailbox.__anext__)
         await wait_all_tasks_blocked()
         with pytest.raises(trio.BusyResourceError):
-            await mailbox.receive()
+            await anext(mailbox)
         await mailbox.send(1)
 
 
@@ -233,9 +234,9 @@ async def test_closed_mailbox_ends_its_reader_once_empty() -> None:
     mailbox = Mailbox[int]("numbers", capacity=9)
     await mailbox.send(1)
     mailbox.close()
-    assert 1 == await mailbox.receive()
+    assert 1 == await anext(mailbox)
     with pytest.raises(trio.EndOfChannel):
-        await mailbox.receive()
+        await mailbox.receive_batch(1)
 
 
 async def test_close_wakes_the_waiting_reader() -> None:
@@ -272,7 +273,7 @@ async def test_age_is_that_of_the_oldest_message_in_hand_or_waiting(
     await mailbox.send(("a", 2))
     await mailbox.send(("b", 1))
     assert 2.0 == mailbox.statistics().oldest_age_seconds
-    await mailbox.receive()
+    await anext(mailbox)
     await trio.sleep(3)
     assert 5.0 == mailbox.statistics().oldest_age_seconds
     mailbox.done()
@@ -307,7 +308,7 @@ async def test_crash_offers_the_batch_again_one_by_one_and_in_order() -> None:
 async def test_batch_is_whole_again_after_the_suspects_are_handled() -> None:
     mailbox = Mailbox[int]("numbers", capacity=9)
     await mailbox.send(0)
-    await mailbox.receive()
+    await anext(mailbox)
     crash(mailbox)
     for number in (1, 2):
         await mailbox.send(number)
@@ -341,7 +342,7 @@ async def test_stopped_reader_costs_its_messages_no_crash() -> None:
     mailbox = Mailbox[int]("numbers", capacity=9)
     await mailbox.send(1)
     for _ in range(5):
-        assert 1 == await mailbox.receive()
+        assert 1 == await anext(mailbox)
         mailbox.put_back()
     assert [1] == await taken(mailbox)
 
@@ -359,7 +360,7 @@ async def test_quarantine_keeps_the_newest_hundred_and_counts_all() -> None:
 async def test_reoffered_message_is_not_conflated_with_a_newer_one() -> None:
     mailbox = Mailbox[Keyed]("values", capacity=9, policy=Conflate(key=keyed))
     await mailbox.send(("a", 1))
-    await mailbox.receive()
+    await anext(mailbox)
     await mailbox.send(("a", 2))
     mailbox.reoffer(crashes_before_quarantine=3)
     assert [("a", 1), ("a", 2)] == await taken(mailbox)

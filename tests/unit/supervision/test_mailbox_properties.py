@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from domain.errors import MailboxFull
-from supervision.mailbox import BLOCK, DROP_OLDEST, REJECT, Conflate, Mailbox, Policy
+from supervision.mailbox import Mailbox
+from supervision.policies import BLOCK, DROP_OLDEST, REJECT, Conflate, Policy
 
 CAPACITY = 2
 CRASHES_BEFORE_QUARANTINE = 3
@@ -122,7 +123,7 @@ class Machine:
         self.acknowledge()
         with trio.CancelScope() as scope:
             scope.cancel()
-            await self.mailbox.receive()
+            await anext(self.mailbox)
 
     def acknowledge(self) -> None:
         self.handled += self.in_hand
