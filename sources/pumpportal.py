@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import orjson
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field
 from trio_websocket import WebSocketConnection
 
 from domain.errors import InputRefused
@@ -31,27 +31,6 @@ SUBSCRIPTIONS = (
 )
 
 
-@frozen(kw_only=True)
-class PumpPortalSettings:
-    url: str
-    api_key: str = field(default="", repr=False)  # empty: no trade streams
-    silence_seconds: float
-    reconnect_seconds: float
-    reconnect_longest_seconds: float
-    trade_subscriptions: int  # most tokens whose trades are streamed
-
-    @property
-    def line(self) -> LineSettings:
-        separator = "&" if "?" in self.url else "?"
-        query = f"{separator}api-key={quote(self.api_key, safe='')}" if self.api_key else ""
-        return LineSettings(
-            url=self.url + query,
-            silence_seconds=self.silence_seconds,
-            reconnect_seconds=self.reconnect_seconds,
-            reconnect_longest_seconds=self.reconnect_longest_seconds,
-        )
-
-
 @define(kw_only=True)
 class PumpPortal:
     """An `EventStream`: frames in, events out, junk counted."""
@@ -59,10 +38,11 @@ class PumpPortal:
     # Messages out.
     events: EventOutbox
     # State.
-    settings: PumpPortalSettings
+    settings: LineSettings
+    api_key: str = field(default="", repr=False)  # empty: no trade streams
     environment: SourceEnvironment
     line: Line = field(init=False)
-    trades: TradeSubscriptions = field()  # given, they outlive a restarted stream
+    trades: TradeSubscriptions  # they outlive a restarted stream
     trades_refused: bool = field(default=False, init=False)  # on this connection
     recent: RecentKeys = field(factory=lambda: RecentKeys(limit=RECENT_EVENTS), init=False)
     received: Counter[str] = field(factory=Counter, init=False)  # by kind of event
@@ -70,11 +50,8 @@ class PumpPortal:
 
     @line.default
     def _new_line(self) -> Line:
-        return Line(settings=self.settings.line, environment=self.environment)
-
-    @trades.default
-    def _new_trades(self) -> TradeSubscriptions:
-        return TradeSubscriptions(limit=self.settings.trade_subscriptions)
+        settings = evolve(self.settings, url=with_key(self.settings.url, self.api_key))
+        return Line(settings=settings, environment=self.environment)
 
     async def run(self) -> None:
         """Send events for ever; returns only when cancelled."""
@@ -89,7 +66,7 @@ class PumpPortal:
         }
 
     def _streams_trades(self) -> bool:
-        return bool(self.settings.api_key) and not self.trades_refused
+        return bool(self.api_key) and not self.trades_refused
 
     # One connection.
 
@@ -148,6 +125,12 @@ class PumpPortal:
         is_first = self.refused[refusal.reason] == 1
         log = self.environment.log.info if is_first else self.environment.log.debug
         log("frame refused", reason=refusal.reason, sample=refusal.sample)
+
+
+def with_key(url: str, api_key: str) -> str:
+    """The address with the key in its query, where there is one."""
+    separator = "&" if "?" in url else "?"
+    return f"{url}{separator}api-key={quote(api_key, safe='')}" if api_key else url
 
 
 def identity(event: SourceEvent) -> tuple[str, str, str]:

@@ -92,23 +92,6 @@ def _may_matter(text: str | bytes) -> bool:
     return "initialize2" in text or '"logsNotification"' not in text
 
 
-@frozen(kw_only=True)
-class SolanaPoolsSettings:
-    url: str = field(repr=False)  # ws(s)://; its query may hold a key
-    silence_seconds: float
-    reconnect_seconds: float
-    reconnect_longest_seconds: float
-
-    @property
-    def line(self) -> LineSettings:
-        return LineSettings(
-            url=self.url,
-            silence_seconds=self.silence_seconds,
-            reconnect_seconds=self.reconnect_seconds,
-            reconnect_longest_seconds=self.reconnect_longest_seconds,
-        )
-
-
 @define(kw_only=True)
 class SolanaPools:
     """An `EventStream` of `PoolCreated`."""
@@ -116,7 +99,7 @@ class SolanaPools:
     # Messages out.
     events: EventOutbox
     # State.
-    settings: SolanaPoolsSettings
+    settings: LineSettings
     rpc: JsonRpc
     environment: SourceEnvironment
     line: Line = field(init=False)
@@ -126,7 +109,7 @@ class SolanaPools:
 
     @line.default
     def _new_line(self) -> Line:
-        return Line(settings=self.settings.line, environment=self.environment)
+        return Line(settings=self.settings, environment=self.environment)
 
     async def run(self) -> None:
         """Send events for ever; returns only when cancelled."""

@@ -26,10 +26,11 @@ from sources import MarketData as MarketDataSource
 from sources.dexscreener import DexScreener
 from sources.holders import JupiterHolders, RpcHolders
 from sources.http import JsonHttp, RateLimiter
-from sources.pumpportal import PumpPortal, PumpPortalSettings
+from sources.line import LineSettings
+from sources.pumpportal import PumpPortal
 from sources.rpc import JsonRpc
 from sources.sol_price import JupiterSolPrice
-from sources.solana_pubsub import SolanaPools, SolanaPoolsSettings
+from sources.solana_pubsub import SolanaPools
 from sources.trade_subscriptions import TradeSubscriptions
 from store import TokenStore
 from store.ledger import Ledger
@@ -121,14 +122,8 @@ class RealDoors:
     def _pumpportal(self, settings: IngestSettings, events: Outbox[SourceEvent]) -> PumpPortal:
         return PumpPortal(
             events=events,
-            settings=PumpPortalSettings(
-                url=settings.url,
-                api_key=settings.api_key,
-                silence_seconds=settings.silence_seconds,
-                reconnect_seconds=settings.reconnect_seconds,
-                reconnect_longest_seconds=settings.reconnect_longest_seconds,
-                trade_subscriptions=settings.trade_subscriptions,
-            ),
+            settings=_line(settings, settings.url),
+            api_key=settings.api_key,
             environment=self.environment.for_actor("pumpportal"),
             trades=self.trades,
         )
@@ -138,12 +133,7 @@ class RealDoors:
         http = self._http(settings.pools_timeout_seconds, POOL_REQUESTS_PER_MINUTE)
         return SolanaPools(
             events=events,
-            settings=SolanaPoolsSettings(
-                url=settings.pools_url,
-                silence_seconds=settings.silence_seconds,
-                reconnect_seconds=settings.reconnect_seconds,
-                reconnect_longest_seconds=settings.reconnect_longest_seconds,
-            ),
+            settings=_line(settings, settings.pools_url),
             rpc=JsonRpc(url=rpc_url, http=http),
             environment=self.environment.for_actor("solana-pools"),
         )
@@ -173,3 +163,12 @@ class RealDoors:
     def _http(self, timeout_seconds: float, requests_per_minute: float) -> JsonHttp:
         limiter = RateLimiter(per_minute=requests_per_minute)
         return JsonHttp(client=self.client, timeout_seconds=timeout_seconds, limiter=limiter)
+
+
+def _line(settings: IngestSettings, url: str) -> LineSettings:
+    return LineSettings(
+        url=url,
+        silence_seconds=settings.silence_seconds,
+        reconnect_seconds=settings.reconnect_seconds,
+        reconnect_longest_seconds=settings.reconnect_longest_seconds,
+    )

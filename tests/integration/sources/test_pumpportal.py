@@ -5,15 +5,20 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import attrs
 import pytest
 import trio
 from trio_websocket import WebSocketConnection
 
 from domain.messages import MigrationSeen, TokenCreated, TradeSeen
 from domain.values import Mint
-from sources.line import LARGEST_MESSAGE_CHARACTERS, MESSAGE_QUEUE_FRAMES, STATUS_STAY_AWAY
-from sources.pumpportal import PumpPortal, PumpPortalSettings
+from sources.line import (
+    LARGEST_MESSAGE_CHARACTERS,
+    MESSAGE_QUEUE_FRAMES,
+    STATUS_STAY_AWAY,
+    LineSettings,
+)
+from sources.pumpportal import PumpPortal, with_key
+from sources.trade_subscriptions import TradeSubscriptions
 from tests.integration.sources.servers import (
     ScriptedServer,
     answers_http,
@@ -47,6 +52,15 @@ def buy(signature: str, number: int = 0) -> str:
     return json.dumps(frame | {"solAmount": 0.5})
 
 
+def line_settings(url: str, silence_seconds: float = 5.0) -> LineSettings:
+    return LineSettings(
+        url=url,
+        silence_seconds=silence_seconds,
+        reconnect_seconds=0.01,
+        reconnect_longest_seconds=0.05,
+    )
+
+
 @asynccontextmanager
 async def streaming(
     server: ScriptedServer,
@@ -59,15 +73,10 @@ async def streaming(
     async with server.running(), trio.open_nursery() as nursery:
         stream = PumpPortal(
             events=outbox,
-            settings=PumpPortalSettings(
-                url=server.url,
-                api_key=api_key,
-                silence_seconds=silence_seconds,
-                reconnect_seconds=0.01,
-                reconnect_longest_seconds=0.05,
-                trade_subscriptions=trade_subscriptions,
-            ),
+            settings=line_settings(server.url, silence_seconds),
+            api_key=api_key,
             environment=surroundings,
+            trades=TradeSubscriptions(limit=trade_subscriptions),
         )
         nursery.start_soon(stream.run)
         yield stream, outbox, surroundings
@@ -151,14 +160,12 @@ async def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
     async with server.running():
         pass  # now its port is known, and closed
     outbox = KeepingOutbox()
-    settings = PumpPortalSettings(
-        url=server.url,
-        silence_seconds=5,
-        reconnect_seconds=0.01,
-        reconnect_longest_seconds=0.05,
-        trade_subscriptions=0,
+    stream = PumpPortal(
+        events=outbox,
+        settings=line_settings(server.url),
+        environment=Surroundings(),
+        trades=TradeSubscriptions(limit=0),
     )
-    stream = PumpPortal(events=outbox, settings=settings, environment=Surroundings())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stream.run)
         await trio.sleep(0.1)
@@ -378,15 +385,13 @@ async def test_a_server_without_a_trusted_certificate_is_not_listened_to() -> No
 
 
 def test_a_key_shows_in_no_repr() -> None:
-    settings = PumpPortalSettings(
-        url="wss://pumpportal.fun/api/data",
+    stream = PumpPortal(
+        events=KeepingOutbox(),
+        settings=line_settings("wss://pumpportal.fun/api/data"),
         api_key="secret",
-        silence_seconds=60,
-        reconnect_seconds=1,
-        reconnect_longest_seconds=60,
-        trade_subscriptions=10,
+        environment=Surroundings(),
+        trades=TradeSubscriptions(limit=10),
     )
-    assert "secret" not in repr(settings) + repr(settings.line)
-    assert settings.line.url == "wss://pumpportal.fun/api/data?api-key=secret"
-    with_query = attrs.evolve(settings, url="wss://example.org/?a=1")
-    assert with_query.line.url == "wss://example.org/?a=1&api-key=secret"
+    assert "secret" not in repr(stream)
+    assert stream.line.settings.url == "wss://pumpportal.fun/api/data?api-key=secret"
+    assert with_key("wss://example.org/?a=1", "secret") == "wss://example.org/?a=1&api-key=secret"

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from sources.line import LineSettings
 from sources.raydium_logs import RAYDIUM_AMM_V4
 from sources.rpc import JsonRpc
-from sources.solana_pubsub import SolanaPools, SolanaPoolsSettings
+from sources.solana_pubsub import SolanaPools
 from tests.integration.sources.http_server import Answer, AnsweringServer, answers, reaching
 from tests.integration.sources.servers import Conversation, ScriptedServer, says, says_and_closes
 from tests.unit.sources.doubles import KeepingOutbox, Surroundings
@@ -35,7 +36,7 @@ async def streaming(
     async with server.running(), reaching(http_server) as http, trio.open_nursery() as nursery:
         stream = SolanaPools(
             events=outbox,
-            settings=SolanaPoolsSettings(
+            settings=LineSettings(
                 url=server.url,
                 silence_seconds=5,
                 reconnect_seconds=0.01,

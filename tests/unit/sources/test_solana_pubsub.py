@@ -9,12 +9,12 @@ import trio
 from trio.testing import MockClock
 
 from domain.errors import FrameRefused, SourceUnavailable
+from sources.line import LineSettings
 from sources.rpc import JsonRpc
 from sources.solana_pubsub import (
     GIVE_UP_SECONDS,
     OpenedPool,
     SolanaPools,
-    SolanaPoolsSettings,
     parse_notification,
 )
 from tests.unit.sources.answers import Answer, Upstream, rpc_error, rpc_result
@@ -38,7 +38,7 @@ def pools(*answers: Answer) -> tuple[SolanaPools, KeepingOutbox, Upstream]:
     upstream, outbox = Upstream(list(answers)), KeepingOutbox()
     stream = SolanaPools(
         events=outbox,
-        settings=SolanaPoolsSettings(
+        settings=LineSettings(
             url="ws://127.0.0.1:1",
             silence_seconds=60,
             reconnect_seconds=1,
@@ -177,10 +177,10 @@ async def test_duplicates_and_what_the_queue_cannot_hold_are_counted() -> None:
 
 
 def test_an_address_with_a_key_shows_in_no_repr() -> None:
-    settings = SolanaPoolsSettings(
+    settings = LineSettings(
         url="wss://rpc.example/?api-key=secret",
         silence_seconds=60,
         reconnect_seconds=1,
         reconnect_longest_seconds=60,
     )
-    assert "secret" not in repr(settings) + repr(settings.line)
+    assert "secret" not in repr(settings)
