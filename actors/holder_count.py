@@ -6,69 +6,46 @@ SystemActivated, SystemIdled (from activity) decide whether it asks the world at
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import repeat
 
-import trio
 from attrs import define, field
 
 from config.settings import HolderCountSettings
 from domain.errors import SourceUnavailable
-from domain.messages import RosterWanted, TokenUpdated
 from domain.roster import Roster, chunks
+from domain.token import Token
 from sources import HolderCounts, HolderStats
-from supervision import Outbox
-from supervision.batches import Batches
 from supervision.environment import Environment
-from supervision.periodic import JobInboxes, run_periodically
-
-ORIGIN = "holder-count"
-PUBLICATIONS_AT_ONCE = 1000
-ROSTER_SECONDS = 1.0  # from the first publication until a start has told of (nearly) all tokens
+from supervision.periodic import JobMail
 
 
 @define(kw_only=True)
 class HolderCount:
     """Counts owners of the most interesting tokens; sends only counts that changed."""
 
-    # Messages in.
-    inboxes: JobInboxes
+    # Messages in and out.
+    mail: JobMail
     # State.
     roster: Roster
     source: HolderCounts | None  # None: switched off
     settings: HolderCountSettings
     environment: Environment
-    has_heard: trio.Event = field(factory=trio.Event, init=False)  # of a token
     counts: Counter[str] = field(factory=Counter, init=False)
-    # Messages out.
-    updates: Outbox[TokenUpdated | RosterWanted]
 
     async def run(self) -> None:
         """Serve until the publications are closed."""
-        await self.updates.send(RosterWanted(subscriber=ORIGIN))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.inboxes.activity.obey, self.inboxes.control)
-            nursery.start_soon(self.refresh_periodically)
-            await self.follow()
-            nursery.cancel_scope.cancel()
+        await self.mail.serve(
+            self.refresh,
+            learn=self.learn,
+            intervals_seconds=repeat(self.settings.interval_seconds),
+            log=self.environment.log,
+        )
 
     def summary(self) -> Mapping[str, object]:
         return {"tracked": len(self.roster.entries), **self.counts}
 
-    async def refresh_periodically(self) -> None:
-        await self.has_heard.wait()  # a run before that would ask for nothing, and the next is far
-        await trio.sleep(ROSTER_SECONDS)
-        await run_periodically(
-            self.refresh,
-            interval_seconds=self.settings.interval_seconds,
-            activity=self.inboxes.activity,
-            log=self.environment.log,
-            name=ORIGIN,
-        )
-
-    async def follow(self) -> None:
-        async for published in Batches(self.inboxes.publications, PUBLICATIONS_AT_ONCE):
-            self.has_heard.set()
-            for message in published:
-                self.roster.learn(message.token)
+    async def learn(self, token: Token) -> None:
+        self.roster.learn(token)
 
     async def refresh(self) -> None:
         """One run: the most interesting tokens that are due, a request at a time."""
@@ -96,13 +73,6 @@ class HolderCount:
         if entry and all(getattr(entry.token, name) == value for name, value in values.items()):
             self.counts["unchanged"] += 1
             return False
-        await self.updates.send(
-            TokenUpdated(
-                mint=stats.mint,
-                observed_at=self.environment.clock(),
-                origin=ORIGIN,
-                values=values,
-            )
-        )
+        await self.mail.update(stats.mint, values)
         self.counts["updated"] += 1
         return True

@@ -15,21 +15,20 @@ from itertools import chain, repeat
 from math import inf
 
 import trio
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, field
 
 from config.settings import HotScoreSettings
 from domain.lifecycle import SILENT_AFTER_SECONDS, is_retained, is_silent
-from domain.messages import ActivityChange, RosterWanted, TokenPublished, TokenUpdated, TradeSeen
+from domain.messages import TradeSeen
 from domain.scoring import SMALLEST_TRADE_SOL, together, with_trade
 from domain.token import Token
-from domain.values import Mint, Sol, UnixSeconds, Value
-from supervision import Inbox, Outbox
+from domain.values import Mint, Sol, UnixSeconds
+from supervision import Inbox
 from supervision.batches import Batches
 from supervision.environment import Environment
-from supervision.periodic import Activity, run_at_intervals
+from supervision.periodic import JobMail
 
-ORIGIN = "hot-score"
-MESSAGES_AT_ONCE = 1000
+TRADES_AT_ONCE = 1000
 # A fresh service fills its board within a minute: runs at 5, 30 and 60 s after the first trade or
 # score was heard, then at the interval.
 FIRST_SCORES_SECONDS = 5.0
@@ -37,20 +36,13 @@ EARLY_INTERVALS_SECONDS = (25.0, 30.0)
 STREAM_TRUST_SECONDS = 600.0  # after a streamed trade, volume growth would count it twice
 
 
-@frozen(kw_only=True)
-class HotScoreInboxes:
-    trades: Inbox[TradeSeen]
-    publications: Inbox[TokenPublished]
-    control: Inbox[ActivityChange]
-    activity: Activity = field(factory=Activity)  # as last told; one for all lives of the actor
-
-
 @define(kw_only=True)
 class HotScore:
     """Keeps one score a token; publishes those that changed, the hottest first."""
 
-    # Messages in.
-    inboxes: HotScoreInboxes
+    # Messages in and out.
+    trades: Inbox[TradeSeen]
+    mail: JobMail
     # State.
     tokens_tracked: int
     settings: HotScoreSettings
@@ -61,52 +53,43 @@ class HotScore:
     streamed_at: dict[Mint, UnixSeconds] = Factory(dict)  # last trade heard from the stream
     has_scores: trio.Event = field(factory=trio.Event, init=False)
     counts: Counter[str] = field(factory=Counter, init=False)
-    # Messages out.
-    updates: Outbox[TokenUpdated | RosterWanted]
 
     async def run(self) -> None:
         """Serve until both inboxes are closed; then publish what changed since the last run."""
-        await self.updates.send(RosterWanted(subscriber=ORIGIN))
+        interval_seconds = self.settings.interval_seconds
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.inboxes.activity.obey, self.inboxes.control)
-            nursery.start_soon(self.publish_periodically)
-            async with trio.open_nursery() as followers:
-                followers.start_soon(self.follow_trades)
-                followers.start_soon(self.follow_tokens)
-            nursery.cancel_scope.cancel()
+            nursery.start_soon(self.follow_trades)
+            await self.mail.serve(
+                self.publish,
+                learn=self.learn,
+                intervals_seconds=chain(EARLY_INTERVALS_SECONDS, repeat(interval_seconds)),
+                first_run=self.wait_for_scores,
+                log=self.environment.log,
+            )
         await self.publish()
 
     def summary(self) -> Mapping[str, object]:
         return {"scores": len(self.scores), "changed": len(self.changed), **self.counts}
 
-    async def publish_periodically(self) -> None:
+    async def wait_for_scores(self) -> None:
         # A run before the first score would publish none, and the next is far. But silence is
         # to be marked also where nothing is ever traded.
         with trio.move_on_after(self.settings.interval_seconds):
             await self.has_scores.wait()
             await trio.sleep(FIRST_SCORES_SECONDS)
-        await run_at_intervals(
-            self.publish,
-            chain(EARLY_INTERVALS_SECONDS, repeat(self.settings.interval_seconds)),
-            activity=self.inboxes.activity,
-            log=self.environment.log,
-            name=ORIGIN,
-        )
 
     # Messages in.
 
     async def follow_trades(self) -> None:
-        async for trades in Batches(self.inboxes.trades, MESSAGES_AT_ONCE):
+        async for trades in Batches(self.trades, TRADES_AT_ONCE):
             for trade in trades:
                 self.streamed_at[trade.mint] = trade.seen_at
                 self._add(trade.mint, trade.sol or SMALLEST_TRADE_SOL, trade.seen_at)
             if len(self.scores) > 2 * self.tokens_tracked:  # no run does so while idle
                 self._forget_strangers()
 
-    async def follow_tokens(self) -> None:
-        async for published in Batches(self.inboxes.publications, MESSAGES_AT_ONCE):
-            for message in published:
-                self._learn(message.token)
+    async def learn(self, token: Token) -> None:
+        self._learn(token)
 
     def _learn(self, token: Token) -> None:
         before = self.tokens.pop(token.mint, None)
@@ -184,7 +167,7 @@ class HotScore:
         if known.hot_score == score:
             self.counts["unchanged"] += 1
             return False
-        await self._update(mint, {"hot_score": score})
+        await self.mail.update(mint, {"hot_score": score})
         self.counts["updated"] += 1
         return True
 
@@ -196,16 +179,9 @@ class HotScore:
             elif (
                 not token.silent and is_silent(token, now) and not self._was_just_heard(token, now)
             ):
-                await self._update(token.mint, {"silent": True})
+                await self.mail.update(token.mint, {"silent": True})
                 self.counts["silenced"] += 1
 
     def _was_just_heard(self, token: Token, now: UnixSeconds) -> bool:
         """True when a trade is known here that sync has not told of yet."""
         return now - self.streamed_at.get(token.mint, -inf) < SILENT_AFTER_SECONDS
-
-    async def _update(self, mint: Mint, values: Mapping[str, Value]) -> None:
-        await self.updates.send(
-            TokenUpdated(
-                mint=mint, observed_at=self.environment.clock(), origin=ORIGIN, values=values
-            )
-        )

@@ -9,6 +9,7 @@ market cap in SOL is worth US dollars as soon as SOL's price is known.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from statistics import median
 
 import trio
@@ -16,20 +17,13 @@ from attrs import define, field, frozen
 
 from config.settings import MarketDataSettings, SolPriceSettings
 from domain.errors import SourceUnavailable
-from domain.messages import RosterWanted, TokenUpdated
 from domain.roster import Roster, chunks
 from domain.token import Token
-from domain.values import Mint, UnixSeconds, Usd, Value
+from domain.values import Mint, Usd, Value
 from sources import MarketData as MarketDataSource
 from sources import MarketQuote, SolPrice
-from supervision import Outbox
-from supervision.batches import Batches
 from supervision.environment import Environment
-from supervision.periodic import JobInboxes, run_periodically
-
-ORIGIN = "market-data"
-PUBLICATIONS_AT_ONCE = 1000
-ROSTER_SECONDS = 1.0  # from the first publication until a start has told of (nearly) all tokens
+from supervision.periodic import JobMail
 
 
 @frozen(kw_only=True)
@@ -52,8 +46,8 @@ class MarketDataPlan:
 class MarketData:
     """Refreshes tokens by interest; translates curve caps into US dollars."""
 
-    # Messages in.
-    inboxes: JobInboxes
+    # Messages in and out.
+    mail: JobMail
     # State.
     roster: Roster
     sources: MarketDataSources
@@ -61,44 +55,26 @@ class MarketData:
     environment: Environment
     sol_usd: Usd | None = field(default=None, init=False)
     sol_usd_at: float = field(default=-float("inf"), init=False)  # trio.current_time
-    has_heard: trio.Event = field(factory=trio.Event, init=False)  # of a token
     counts: Counter[str] = field(factory=Counter, init=False)
-    # Messages out.
-    updates: Outbox[TokenUpdated | RosterWanted]
 
     async def run(self) -> None:
         """Serve until the publications are closed."""
-        await self.updates.send(RosterWanted(subscriber=ORIGIN))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.inboxes.activity.obey, self.inboxes.control)
-            nursery.start_soon(self.refresh_periodically)
-            await self.follow()
-            nursery.cancel_scope.cancel()
+        await self.mail.serve(
+            self.refresh,
+            learn=self.learn,
+            intervals_seconds=repeat(self.plan.market_data.interval_seconds),
+            log=self.environment.log,
+        )
 
     def summary(self) -> Mapping[str, object]:
         return {"tracked": len(self.roster.entries), "sol_usd": self.sol_usd, **self.counts}
 
-    async def refresh_periodically(self) -> None:
-        await self.has_heard.wait()  # a run before that would ask for nothing, and the next is far
-        await trio.sleep(ROSTER_SECONDS)
-        await run_periodically(
-            self.refresh,
-            interval_seconds=self.plan.market_data.interval_seconds,
-            activity=self.inboxes.activity,
-            log=self.environment.log,
-            name=ORIGIN,
-        )
-
     # What sync tells.
 
-    async def follow(self) -> None:
-        async for published in Batches(self.inboxes.publications, PUBLICATIONS_AT_ONCE):
-            self.has_heard.set()
-            for message in published:
-                before = self.roster.learn(message.token)
-                cap_before = before.market_cap_sol if before else None
-                if message.token.market_cap_sol != cap_before:
-                    await self._value_in_dollars(message.token)
+    async def learn(self, token: Token) -> None:
+        before = self.roster.learn(token)
+        if token.market_cap_sol != (before.market_cap_sol if before else None):
+            await self._value_in_dollars(token)
 
     async def _value_in_dollars(self, token: Token) -> None:
         if self.sol_usd is None or token.market_cap_sol is None:
@@ -162,7 +138,5 @@ class MarketData:
                     await self._value_in_dollars(entry.token)
 
     async def _update(self, mint: Mint, values: Mapping[str, Value]) -> None:
-        observed_at: UnixSeconds = self.environment.clock()
-        update = TokenUpdated(mint=mint, observed_at=observed_at, origin=ORIGIN, values=values)
         self.counts["updates"] += 1
-        await self.updates.send(update)
+        await self.mail.update(mint, values)

@@ -1,9 +1,10 @@
 """Jobs that run at intervals while somebody is looking: what the job actors share.
 
 SystemActivated, SystemIdled  ->  Activity  ->  run_periodically  ->  the actor's job
+TokenPublished  ->  JobMail  ->  what the actor learns, and TokenUpdated of what it finds out
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import repeat
 from math import inf
 from typing import Any
@@ -11,10 +12,21 @@ from typing import Any
 import trio
 from attrs import define, field, frozen
 
-from domain.messages import ActivityChange, SystemActivated, TokenPublished
-from supervision import Inbox
+from domain.messages import (
+    ActivityChange,
+    RosterWanted,
+    SystemActivated,
+    TokenPublished,
+    TokenUpdated,
+)
+from domain.token import Token
+from domain.values import Mint, Value
+from supervision import Inbox, Outbox, WallClock
+from supervision.batches import Batches
 
 FRESH_SECONDS = 1.0  # an activation does not repeat a job that started so lately
+PUBLICATIONS_AT_ONCE = 1000
+ROSTER_SECONDS = 1.0  # from the first publication until a start has told of (nearly) all tokens
 
 
 @define(kw_only=True, eq=False)
@@ -56,12 +68,60 @@ class Activity:
 
 
 @frozen(kw_only=True)
-class JobInboxes:
-    """What a job hears: tokens from sync, and from activity whether to ask the world at all."""
+class JobMail:
+    """What a job hears and says; one for all lives of the actor.
 
+    Sync tells it of tokens, activity whether to work at all; sync takes what it finds out.
+    """
+
+    name: str  # origin of its updates, subscriber of its publications
     publications: Inbox[TokenPublished]
     control: Inbox[ActivityChange]
-    activity: Activity = field(factory=Activity)  # as last told; one for all lives of the actor
+    activity: Activity = field(factory=Activity, init=False)  # as last told
+    updates: Outbox[TokenUpdated | RosterWanted]
+    clock: WallClock
+
+    async def serve(
+        self,
+        job: Callable[[], Awaitable[None]],
+        *,
+        learn: Callable[[Token], Awaitable[None]],
+        intervals_seconds: Iterable[float],
+        first_run: Callable[[], Awaitable[None]] | None = None,
+        log: Any,
+    ) -> None:
+        """Learn of every token, and run `job` at intervals, until sync closes the publications.
+
+        The first run is when `first_run` returns; without one, when there are tokens: before, it
+        would ask for nothing, and the next is far.
+        """
+        has_heard = trio.Event()
+
+        async def roster_told() -> None:
+            await has_heard.wait()
+            await trio.sleep(ROSTER_SECONDS)
+
+        async def run() -> None:
+            await (first_run or roster_told)()
+            await run_at_intervals(
+                job, intervals_seconds, activity=self.activity, log=log, name=self.name
+            )
+
+        await self.updates.send(RosterWanted(subscriber=self.name))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.activity.obey, self.control)
+            nursery.start_soon(run)
+            async for published in Batches(self.publications, PUBLICATIONS_AT_ONCE):
+                has_heard.set()
+                for message in published:
+                    await learn(message.token)
+            nursery.cancel_scope.cancel()
+
+    async def update(self, mint: Mint, values: Mapping[str, Value]) -> None:
+        """Tell sync what is seen of a token now."""
+        await self.updates.send(
+            TokenUpdated(mint=mint, observed_at=self.clock(), origin=self.name, values=values)
+        )
 
 
 async def run_periodically(

@@ -15,7 +15,7 @@ from attrs import asdict, define, field
 from actors.activity import Activity, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes
 from actors.holder_count import HolderCount
-from actors.hot_score import HotScore, HotScoreInboxes
+from actors.hot_score import HotScore
 from actors.ingest import Ingest, IngestDoors, IngestOutboxes
 from actors.market_data import MarketData, MarketDataPlan, MarketDataSources
 from actors.sync import Sync, SyncInboxes
@@ -29,10 +29,10 @@ from domain.values import Mint
 from feed import FeedSettings, Operations
 from flush import SyncDoors, SyncPace
 from store.checkpoints import CheckpointWatch
-from supervision import periodic
 from supervision.children import ChildSpec
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
+from supervision.periodic import JobMail
 from wiring.doors import Doors
 from wiring.mailboxes import Mailboxes
 
@@ -46,12 +46,24 @@ class Composition:
     environment: Environment
     mailboxes: Mailboxes
     # What an actor was told, and has told others, outlives a restart of it.
-    activities: dict[str, periodic.Activity] = field(init=False)
+    mails: dict[str, JobMail] = field(init=False)
+    sync_inboxes: SyncInboxes = field(init=False)
     watcher_counts_sent: Counter[Mint] = field(init=False, factory=Counter)
     pace: SyncPace = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.activities = {name: periodic.Activity() for name in self.mailboxes.control}
+        boxes = self.mailboxes
+        self.mails = {
+            job: JobMail(
+                name=job,
+                publications=publications,
+                control=boxes.control[job],
+                updates=boxes.updates,
+                clock=self.environment.clock,
+            )
+            for job, publications in boxes.publications.items()
+        }
+        self.sync_inboxes = SyncInboxes(messages=boxes.updates, control=boxes.control["sync"])
         self.pace = SyncPace(
             governor=Governor(governor_plan(self.settings)),
             watch=CheckpointWatch(self.environment.clock),
@@ -101,11 +113,7 @@ class Composition:
     def _sync(self, environment: Environment) -> Sync:
         boxes = self.mailboxes
         return Sync(
-            inboxes=SyncInboxes(
-                messages=boxes.updates,
-                control=boxes.control["sync"],
-                activity=self.activities["sync"],
-            ),
+            inboxes=self.sync_inboxes,
             doors=SyncDoors(store=self.doors.sync_store, buffer=self.doors.sync_buffer),
             table=TokenTable(self.settings.tracking.tokens),
             pace=self.pace,
@@ -120,50 +128,32 @@ class Composition:
         return Roster(self.settings.tracking.tokens, self.settings.hot_score.half_life_seconds)
 
     def _market_data(self, environment: Environment) -> MarketData:
-        boxes = self.mailboxes
         return MarketData(
-            inboxes=periodic.JobInboxes(
-                publications=boxes.publications["market-data"],
-                control=boxes.control["market-data"],
-                activity=self.activities["market-data"],
-            ),
+            mail=self.mails["market-data"],
             roster=self._roster(),
             sources=MarketDataSources(quotes=self.doors.quotes, sol_price=self.doors.sol_price),
             plan=MarketDataPlan(
                 market_data=self.settings.market_data, sol_price=self.settings.sol_price
             ),
             environment=environment,
-            updates=boxes.updates,
         )
 
     def _holder_count(self, environment: Environment) -> HolderCount:
-        boxes = self.mailboxes
         return HolderCount(
-            inboxes=periodic.JobInboxes(
-                publications=boxes.publications["holder-count"],
-                control=boxes.control["holder-count"],
-                activity=self.activities["holder-count"],
-            ),
+            mail=self.mails["holder-count"],
             roster=self._roster(),
             source=self.doors.holders,
             settings=self.settings.holder_count,
             environment=environment,
-            updates=boxes.updates,
         )
 
     def _hot_score(self, environment: Environment) -> HotScore:
-        boxes = self.mailboxes
         return HotScore(
-            inboxes=HotScoreInboxes(
-                trades=boxes.trades,
-                publications=boxes.publications["hot-score"],
-                control=boxes.control["hot-score"],
-                activity=self.activities["hot-score"],
-            ),
+            trades=self.mailboxes.trades,
+            mail=self.mails["hot-score"],
             tokens_tracked=self.settings.tracking.tokens,
             settings=self.settings.hot_score,
             environment=environment,
-            updates=boxes.updates,
         )
 
     def _activity(self, environment: Environment) -> Activity:

@@ -20,6 +20,7 @@ from store.memory import MemoryDatabase, MemoryStore
 from supervision import Actor
 from supervision.children import ChildSpec, Restart
 from supervision.mailbox import Mailbox
+from supervision.periodic import Activity
 from tests.unit.actors.service_world import ServiceWorld, operations
 from tests.unit.actors.world import token
 from wiring.children import Composition
@@ -134,8 +135,9 @@ def test_what_an_actor_was_told_outlives_its_restart() -> None:
         assert told(spec.build()) is told(spec.build()), name
 
 
-def told(actor: Actor) -> object:
-    return getattr(actor, "inboxes").activity  # noqa: B009 - only the named actors have it
+def told(actor: Actor) -> Activity:
+    [activity] = [thing for thing in reachable(actor) if isinstance(thing, Activity)]
+    return activity
 
 
 # No circle of actors that wait for one another.

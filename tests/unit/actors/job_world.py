@@ -1,8 +1,8 @@
 """What stands around a job: its mailboxes, and the updates that it sends."""
 
-from typing import Any
+from typing import ClassVar
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from domain.messages import (
     ActivityChange,
@@ -17,28 +17,32 @@ from domain.roster import Roster
 from domain.token import Token
 from domain.values import Value
 from supervision.mailbox import Mailbox
-from supervision.periodic import Activity
-from tests.unit.actors.world import SETTINGS, Log, Sent, mint
+from supervision.periodic import JobMail
+from tests.unit.actors.world import SETTINGS, Log, Sent, clock, mint
 
 
 @define
 class JobWorld:
     """Outlives the job, as in the service."""
 
+    name: ClassVar[str]  # of the job
+
     publications: Mailbox[TokenPublished] = Factory(lambda: Mailbox("tokens", capacity=10_000))
     trades: Mailbox[TradeSeen] = Factory(lambda: Mailbox("trades", capacity=10_000))
     control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
-    activity: Activity = Factory(Activity)
     sent: Sent[TokenUpdated | RosterWanted] = Factory(Sent)
     log: Log = Factory(Log)
+    mail: JobMail = field(init=False)
 
-    @property
-    def inboxes(self) -> dict[str, Any]:
-        return {
-            "publications": self.publications,
-            "control": self.control,
-            "activity": self.activity,
-        }
+    @mail.default
+    def _new_mail(self) -> JobMail:
+        return JobMail(
+            name=self.name,
+            publications=self.publications,
+            control=self.control,
+            updates=self.sent,
+            clock=clock,
+        )
 
     def roster(self) -> Roster:
         return Roster(1000, SETTINGS.hot_score.half_life_seconds)

@@ -15,7 +15,6 @@ from domain.token import Token
 from domain.values import Mint
 from sources import HolderStats
 from sources.scripted import ScriptedHolderCounts
-from supervision.periodic import JobInboxes
 from tests.unit.actors.job_world import JobWorld
 from tests.unit.actors.world import HOUR, SETTINGS, at, environment, mint, running, token, until
 
@@ -26,17 +25,17 @@ def stats(number: int, count: int, **more: Any) -> HolderStats:
 
 @define
 class World(JobWorld):
+    name = "holder-count"
     source: ScriptedHolderCounts | None = Factory(ScriptedHolderCounts)
     settings: HolderCountSettings = SETTINGS.holder_count
 
     def job(self) -> HolderCount:
         return HolderCount(
-            inboxes=JobInboxes(**self.inboxes),
+            mail=self.mail,
             roster=self.roster(),
             source=self.source,
             settings=self.settings,
             environment=environment(self.log),
-            updates=self.sent,
         )
 
     def know(self, *counts: HolderStats) -> None:

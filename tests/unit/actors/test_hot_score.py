@@ -5,7 +5,7 @@ import pytest
 from attrs import define
 from trio.testing import MockClock
 
-from actors.hot_score import FIRST_SCORES_SECONDS, HotScore, HotScoreInboxes
+from actors.hot_score import FIRST_SCORES_SECONDS, HotScore
 from config.settings import HotScoreSettings
 from domain.messages import RosterWanted
 from domain.scoring import decayed_sol, with_trade
@@ -24,16 +24,17 @@ def score_of(sol: float, second: float) -> float:
 
 @define
 class World(JobWorld):
+    name = "hot-score"
     settings: HotScoreSettings = SETTINGS.hot_score
     tokens_tracked: int = 1000
 
     def job(self) -> HotScore:
         return HotScore(
-            inboxes=HotScoreInboxes(trades=self.trades, **self.inboxes),
+            trades=self.trades,
+            mail=self.mail,
             tokens_tracked=self.tokens_tracked,
             settings=self.settings,
             environment=environment(self.log),
-            updates=self.sent,
         )
 
     async def trade(self, second: float, number: int = 1, sol: float | None = 1.0) -> None:

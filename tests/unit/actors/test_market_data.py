@@ -16,7 +16,6 @@ from domain.token import Status, Token
 from domain.values import Mint, Sol, Usd, Value
 from sources import MarketQuote
 from sources.scripted import ScriptedMarketData, ScriptedSolPrice
-from supervision.periodic import JobInboxes
 from tests.unit.actors.job_world import JobWorld
 from tests.unit.actors.world import HOUR, SETTINGS, at, environment, mint, running, token, until
 
@@ -33,18 +32,18 @@ def hot_token(number: int, sol: float) -> Token:
 
 @define
 class World(JobWorld):
+    name = "market-data"
     source: ScriptedMarketData | None = Factory(ScriptedMarketData)
     sol_price: ScriptedSolPrice | None = None
     settings: MarketDataSettings = SETTINGS.market_data
 
     def job(self) -> MarketData:
         return MarketData(
-            inboxes=JobInboxes(**self.inboxes),
+            mail=self.mail,
             roster=self.roster(),
             sources=MarketDataSources(quotes=self.source, sol_price=self.sol_price),
             plan=MarketDataPlan(market_data=self.settings, sol_price=SETTINGS.sol_price),
             environment=environment(self.log),
-            updates=self.sent,
         )
 
     def know(self, *quotes: MarketQuote) -> None:
