@@ -15,10 +15,11 @@ from domain.messages import (
 )
 from domain.roster import Roster
 from domain.token import Token
-from domain.values import Value
+from domain.values import Mint, Value
+from sources.scripted import ScriptedHolderCounts, ScriptedMarketData
 from supervision.mailbox import Mailbox
 from supervision.periodic import JobMail
-from tests.unit.actors.world import SETTINGS, Log, Sent, clock, mint
+from tests.unit.actors.world import SETTINGS, Log, Sent, clock, mint, until
 
 
 @define
@@ -65,3 +66,25 @@ class JobWorld:
     def values(self, number: int = 1) -> list[dict[str, Value]]:
         """What was said of a token, in order."""
         return [dict(update.values) for _, update in self.updates if update.mint == mint(number)]
+
+
+@define
+class AskingWorld(JobWorld):
+    """Of a job that asks a source about tokens."""
+
+    source: ScriptedMarketData | ScriptedHolderCounts | None = None
+
+    async def start_with(self, *tokens: Token) -> None:
+        """Tell of the tokens, a second before 10: the first run is at 10."""
+        await until(9.0)
+        await self.publish(*tokens)
+
+    @property
+    def calls(self) -> list[tuple[float, list[Mint]]]:
+        """(second, mints) of each request."""
+        assert self.source is not None
+        return [(call.at_seconds, list(call.mints)) for call in self.source.script.calls]
+
+    @property
+    def call_times(self) -> list[float]:
+        return [second for second, _ in self.calls]

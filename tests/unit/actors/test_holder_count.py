@@ -11,11 +11,9 @@ from actors.holder_count import HolderCount
 from config.settings import HolderCountSettings
 from domain.errors import RateLimited, SourceUnavailable
 from domain.messages import RosterWanted
-from domain.token import Token
-from domain.values import Mint
 from sources import HolderStats
 from sources.scripted import ScriptedHolderCounts
-from tests.unit.actors.job_world import JobWorld
+from tests.unit.actors.job_world import AskingWorld
 from tests.unit.actors.world import HOUR, SETTINGS, at, environment, mint, running, token, until
 
 
@@ -24,7 +22,7 @@ def stats(number: int, count: int, **more: Any) -> HolderStats:
 
 
 @define
-class World(JobWorld):
+class World(AskingWorld):
     name = "holder-count"
     source: ScriptedHolderCounts | None = Factory(ScriptedHolderCounts)
     settings: HolderCountSettings = SETTINGS.holder_count
@@ -42,21 +40,6 @@ class World(JobWorld):
         assert self.source is not None
         self.source.known |= {each.mint: each for each in counts}
 
-    @property
-    def calls(self) -> list[tuple[float, list[Mint]]]:
-        assert self.source is not None
-        return [(call.at_seconds, list(call.mints)) for call in self.source.script.calls]
-
-    @property
-    def call_times(self) -> list[float]:
-        return [second for second, _ in self.calls]
-
-
-async def started_with(world: World, *tokens: Token) -> None:
-    """Tell of the tokens, a second before 10: runs are at 10, 610, 1210 ..."""
-    await until(9.0)
-    await world.publish(*tokens)
-
 
 async def test_it_asks_for_the_roster_when_it_starts(autojump_clock: MockClock) -> None:
     world = World()
@@ -69,7 +52,7 @@ async def test_runs_are_an_interval_apart(autojump_clock: MockClock) -> None:
     world = World()
     world.know(stats(1, 5))
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(2000.0)
     assert [(second, [mint(1)]) for second in (10.0, 610.0, 1210.0, 1810.0)] == world.calls
 
@@ -80,7 +63,7 @@ async def test_requests_are_of_the_providers_size_and_the_run_of_ours(
     source = ScriptedHolderCounts(mints_per_request=4)
     world = World(source=source, settings=attrs.evolve(SETTINGS.holder_count, tokens=10))
     async with running(world.job()):
-        await started_with(world, *(token(n, watcher_count=n) for n in range(1, 31)))
+        await world.start_with(*(token(n, watcher_count=n) for n in range(1, 31)))
         await until(11.0)
     assert [4, 4, 2] == [len(mints) for _, mints in world.calls]
     assert [mint(n) for n in range(30, 20, -1)] == [m for _, mints in world.calls for m in mints]
@@ -91,7 +74,7 @@ async def test_counts_become_updates_and_zero_is_a_count(autojump_clock: MockClo
     world = World()
     world.know(stats(1, 0, unique_traders_24h=0))
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(11.0)
     assert [{"holder_count": 0, "unique_traders_24h": 0}] == world.values()
     [(second, update)] = world.updates
@@ -103,7 +86,7 @@ async def test_unchanged_counts_are_not_sent(autojump_clock: MockClock) -> None:
     world.know(stats(1, 7))
     job = world.job()
     async with running(job):
-        await started_with(world, token(1, holder_count=7))
+        await world.start_with(token(1, holder_count=7))
         await until(700.0)
         world.know(stats(1, 8))
         await until(1300.0)
@@ -119,7 +102,7 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
     world = World(source=source)
     source.script.failures = {1: error}
     async with running(world.job()):
-        await started_with(world, token(1, watcher_count=2), token(2, watcher_count=1))
+        await world.start_with(token(1, watcher_count=2), token(2, watcher_count=1))
         await until(611.0)
     assert [(10.0, [mint(1)]), (610.0, [mint(1)]), (610.0, [mint(2)])] == world.calls
     assert [10.0] == world.log.times("holder counts unavailable")
@@ -129,7 +112,7 @@ async def test_unknown_token_is_asked_for_less_until_it_lives(autojump_clock: Mo
     """Defect 14: a negative answer hid a coin that graduated meanwhile."""
     world = World()
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(3700.0)
         await world.publish(token(1, last_trade_at=at(3700)))
         await until(4300.0)
@@ -139,7 +122,7 @@ async def test_unknown_token_is_asked_for_less_until_it_lives(autojump_clock: Mo
 async def test_idle_asks_nobody_says_so_and_ends_at_once(autojump_clock: MockClock) -> None:
     world = World()
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(20.0)
         await world.go_idle()
         await until(HOUR + 20.0)
@@ -153,7 +136,7 @@ async def test_idle_asks_nobody_says_so_and_ends_at_once(autojump_clock: MockClo
 async def test_switched_off_source_is_not_asked(autojump_clock: MockClock) -> None:
     world = World(source=None)
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(HOUR)
     assert [] == world.updates
 

@@ -13,10 +13,10 @@ from domain.errors import RateLimited, SourceUnavailable
 from domain.messages import RosterWanted
 from domain.scoring import with_trade
 from domain.token import Status, Token
-from domain.values import Mint, Sol, Usd, Value
+from domain.values import Sol, Usd, Value
 from sources import MarketQuote
 from sources.scripted import ScriptedMarketData, ScriptedSolPrice
-from tests.unit.actors.job_world import JobWorld
+from tests.unit.actors.job_world import AskingWorld
 from tests.unit.actors.world import HOUR, SETTINGS, at, environment, mint, running, token, until
 
 
@@ -31,7 +31,7 @@ def hot_token(number: int, sol: float) -> Token:
 
 
 @define
-class World(JobWorld):
+class World(AskingWorld):
     name = "market-data"
     source: ScriptedMarketData | None = Factory(ScriptedMarketData)
     sol_price: ScriptedSolPrice | None = None
@@ -50,22 +50,6 @@ class World(JobWorld):
         assert self.source is not None
         self.source.known |= {each.mint: each for each in quotes}
 
-    @property
-    def calls(self) -> list[tuple[float, list[Mint]]]:
-        """(second, mints) of each request."""
-        assert self.source is not None
-        return [(call.at_seconds, list(call.mints)) for call in self.source.script.calls]
-
-    @property
-    def call_times(self) -> list[float]:
-        return [second for second, _ in self.calls]
-
-
-async def started_with(world: World, *tokens: Token) -> None:
-    """Tell of the tokens, a second before 10: runs are at 10, 310, 610 ..."""
-    await until(9.0)
-    await world.publish(*tokens)
-
 
 # When it asks, and for whom.
 
@@ -80,7 +64,7 @@ async def test_it_asks_for_the_roster_when_it_starts(autojump_clock: MockClock) 
 async def test_first_run_waits_until_sync_has_told_of_tokens(autojump_clock: MockClock) -> None:
     world = World()
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(9.5)
         await world.publish(token(2))
         await until(11.0)
@@ -91,7 +75,7 @@ async def test_runs_are_an_interval_apart(autojump_clock: MockClock) -> None:
     world = World()
     world.know(quote(1))
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(1000.0)
     assert [(second, [mint(1)]) for second in (10.0, 310.0, 610.0, 910.0)] == world.calls
 
@@ -100,8 +84,7 @@ async def test_requests_take_the_most_interesting_first(autojump_clock: MockCloc
     source = ScriptedMarketData(mints_per_request=2)
     world = World(source=source, settings=attrs.evolve(SETTINGS.market_data, tokens=5))
     async with running(world.job()):
-        await started_with(
-            world,
+        await world.start_with(
             token(1),
             token(2, first_seen_at=at(1)),
             hot_token(3, 50.0),
@@ -124,7 +107,7 @@ async def test_quotes_become_updates(autojump_clock: MockClock) -> None:
     values: dict[str, Value] = {"volume_24h": 0.0, "price_change_24h": -3.5, "tx_count_24h": 0}
     world.know(quote(1, values=values))
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(11.0)
     assert world.values() == [values]
     [(second, update)] = world.updates
@@ -135,7 +118,7 @@ async def test_trade_of_late_wakes_a_silent_token(autojump_clock: MockClock) -> 
     world = World()
     world.know(quote(1, values={}, traded_lately=True))
     async with running(world.job()):
-        await started_with(world, token(1, silent=True))
+        await world.start_with(token(1, silent=True))
         await until(11.0)
     assert [{"last_trade_at": at(10.0), "silent": False}] == world.values()
 
@@ -143,7 +126,7 @@ async def test_trade_of_late_wakes_a_silent_token(autojump_clock: MockClock) -> 
 async def test_switched_off_source_is_not_asked(autojump_clock: MockClock) -> None:
     world = World(source=None)
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(1000.0)
     assert [] == world.updates
 
@@ -160,7 +143,7 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
     assert world.source is not None
     world.source.script.failures = {2: error}
     async with running(world.job()):
-        await started_with(world, hot_token(1, 30.0), hot_token(2, 20.0), hot_token(3, 10.0))
+        await world.start_with(hot_token(1, 30.0), hot_token(2, 20.0), hot_token(3, 10.0))
         await until(311.0)
     assert [
         (10.0, [mint(1)]),
@@ -173,7 +156,7 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
 async def test_unknown_token_is_asked_for_less_and_less(autojump_clock: MockClock) -> None:
     world = World()
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(3 * HOUR)
     assert [10.0, 610.0, 1810.0, 4210.0, 7510.0] == world.call_times
 
@@ -182,7 +165,7 @@ async def test_sign_of_life_ends_the_back_off(autojump_clock: MockClock) -> None
     """Defect 14: a negative answer hid a coin that graduated meanwhile."""
     world = World()
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(2200.0)
         world.know(quote(1))
         await world.publish(token(1, status=Status.BONDED, status_changed_at=at(2200)))
@@ -199,7 +182,7 @@ async def test_idle_asks_nobody_says_so_and_ends_at_once(autojump_clock: MockClo
     world.know(quote(1))
     assert world.sol_price is not None
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(20.0)
         await world.go_idle()
         await until(20.0 + HOUR)
@@ -219,7 +202,7 @@ async def test_restart_while_idle_asks_nobody(autojump_clock: MockClock) -> None
         await world.go_idle()
         await until(1.0)
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(HOUR)
     assert [] == world.calls
 
@@ -234,7 +217,7 @@ async def test_curve_cap_is_valued_as_soon_as_the_price_of_sol_is_known(
     assert world.sol_price is not None
     world.sol_price.script.is_down = True
     async with running(world.job()):
-        await started_with(world, token(1, market_cap_sol=30.0, total_supply="1000000000"))
+        await world.start_with(token(1, market_cap_sol=30.0, total_supply="1000000000"))
         await until(309.0)
         assert [] == world.updates
         world.sol_price.script.is_down = False
@@ -253,7 +236,7 @@ async def test_price_of_sol_follows_the_pairs(autojump_clock: MockClock) -> None
     world.know(quote(1, sol_usd=Usd(100.0)), quote(2, sol_usd=Usd(101.0)), quote(3, sol_usd=Usd(9)))
     job = world.job()
     async with running(job):
-        await started_with(world, token(1), token(2), token(3))
+        await world.start_with(token(1), token(2), token(3))
         await until(11.0)
         assert 100.0 == job.sol_usd  # the median: one odd pair decides nothing
         world.know(*(quote(number, sol_usd=Usd(120.0)) for number in (1, 2, 3)))
@@ -271,7 +254,7 @@ async def test_price_of_sol_is_asked_for_only_where_no_pair_tells_it(
     world.know(quote(1, sol_usd=Usd(100.0)))
     assert world.sol_price is not None
     async with running(world.job()):
-        await started_with(world, token(1))
+        await world.start_with(token(1))
         await until(301.0)
     assert [10.0] == [call.at_seconds for call in world.sol_price.script.calls]
 
@@ -279,7 +262,7 @@ async def test_price_of_sol_is_asked_for_only_where_no_pair_tells_it(
 async def test_supply_of_nothing_makes_no_price(autojump_clock: MockClock) -> None:
     world = World(source=None, sol_price=ScriptedSolPrice(price=Usd(150.0)))
     async with running(world.job()):
-        await started_with(world, token(1, market_cap_sol=30.0, total_supply="0"))
+        await world.start_with(token(1, market_cap_sol=30.0, total_supply="0"))
         await until(11.0)
     assert [{"market_cap_usd": 4500.0}] == world.values()
 
