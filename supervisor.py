@@ -19,7 +19,7 @@ from attrs import asdict, define, evolve, field
 
 from config.logs import Threshold, configure_log
 from config.settings import Settings, changed_names, load_settings
-from domain.errors import BadConfiguration, ExitingError, SettingsInvalid, StoreNotReached
+from domain.errors import ExitingError, StoreNotReached
 from domain.values import UnixSeconds
 from feed import Operations
 from flush import SyncPace
@@ -203,12 +203,9 @@ def main() -> int:
     add_arguments(parser)
     try:
         return run(parser.parse_args())
-    except SettingsInvalid as error:
-        for problem in error.problems:
-            print(f"token-discovery: {problem}", file=sys.stderr)
-        return BadConfiguration.exit_code
     except ExitingError as error:
-        print(f"token-discovery: {error}", file=sys.stderr)
+        for line in error.lines():
+            print(f"token-discovery: {line}", file=sys.stderr)
         return error.exit_code
 
 

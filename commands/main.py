@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from domain.errors import ExitingError, SettingsInvalid, TokenDiscoveryError
+from domain.errors import ExitingError, TokenDiscoveryError
 
 COMMANDS = {
     "run": "serve, with the settings of the environment and --config",
@@ -27,12 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser(given[0] if given else "").parse_args(given)
     try:
         return int(parsed.run(parsed))
-    except SettingsInvalid as error:
-        for problem in error.problems:
-            print(f"token-discovery: {problem}", file=sys.stderr)
-        return 78
     except ExitingError as error:
-        print(f"token-discovery: {error}", file=sys.stderr)
+        for line in error.lines():
+            print(f"token-discovery: {line}", file=sys.stderr)
         return error.exit_code
     except TokenDiscoveryError as error:
         print(f"token-discovery: {error}", file=sys.stderr)

@@ -80,14 +80,6 @@ class BufferUnavailable(TokenDiscoveryError):
     """Redis cannot be reached, or not in time; a call may or may not have happened."""
 
 
-class SettingsInvalid(TokenDiscoveryError):
-    """The settings are not usable."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(problems))
-
-
 class MailboxFull(TokenDiscoveryError):
     """A mailbox that rejects when full is full."""
 
@@ -100,6 +92,10 @@ class ExitingError(TokenDiscoveryError):
     """The process must end with an exit code of its own."""
 
     exit_code: ClassVar[int] = 1
+
+    def lines(self) -> list[str]:
+        """What people are told."""
+        return [str(self)]
 
 
 class StoreNotReached(ExitingError):
@@ -124,3 +120,14 @@ class BadConfiguration(ExitingError):
     """The configuration is not usable."""
 
     exit_code = 78
+
+
+class SettingsInvalid(BadConfiguration):
+    """The settings are not usable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+    def lines(self) -> list[str]:
+        return self.problems
