@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 import trio
-from attrs import asdict, define, evolve, field
+from attrs import define, evolve, field
 
 from config.logs import Threshold, configure_log
 from config.settings import Settings, changed_names, load_settings
@@ -25,7 +25,6 @@ from feed import Operations
 from flush import SyncPace
 from sources.http import new_http_client
 from store.ledger import Ledger
-from supervision.children import SupervisionSettings
 from supervision.environment import Environment
 from supervision.failures import root_cause
 from supervision.metrics import exposition
@@ -33,7 +32,7 @@ from supervision.notify import Notifier
 from supervision.readiness import Readiness
 from supervision.signals import Signals
 from supervision.supervisor import Supervisor
-from wiring.children import Composition
+from wiring.children import Composition, supervision_settings
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
 
@@ -79,10 +78,7 @@ class Service:
             composition = Composition(self.settings, doors, environment, mailboxes)
             self.supervisor = Supervisor(
                 composition.child_specs(self._operations(composition.pace)),
-                SupervisionSettings(
-                    **asdict(self.settings.supervision),
-                    shutdown_deadline_seconds=self.settings.shutdown.deadline_seconds,
-                ),
+                supervision_settings(self.settings),
                 environment,
                 on_drain=self._say_draining,
                 has_started=lambda: self.started,

@@ -29,7 +29,7 @@ from domain.values import Mint
 from feed import FeedSettings, Operations
 from flush import SyncDoors, SyncPace
 from store.checkpoints import CheckpointWatch
-from supervision.children import ChildSpec
+from supervision.children import ChildSpec, SupervisionSettings
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from supervision.periodic import JobMail
@@ -183,6 +183,14 @@ class Composition:
                 roster=boxes.updates, presences=boxes.presences, governor=boxes.updates
             ),
         )
+
+
+def supervision_settings(settings: Settings) -> SupervisionSettings:
+    """What the settings want of the supervisor."""
+    return SupervisionSettings(
+        **asdict(settings.supervision),
+        shutdown_deadline_seconds=settings.shutdown.deadline_seconds,
+    )
 
 
 def governor_plan(settings: Settings) -> GovernorPlan:

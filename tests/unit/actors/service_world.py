@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
-from attrs import Factory, asdict, define, field
+from attrs import Factory, define, field
 
 from buffer.memory import MemoryBuffer
 from config.settings import Settings
@@ -23,11 +23,11 @@ from domain.values import Mint
 from feed import Operations
 from sources.scripted import ScriptedHolderCounts, ScriptedMarketData, ScriptedStream
 from supervision import Inbox, Outbox
-from supervision.children import ChildSpec, SupervisionSettings
+from supervision.children import ChildSpec
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
 from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, environment, mint
-from wiring.children import Composition
+from wiring.children import Composition, supervision_settings
 from wiring.doors import Doors
 from wiring.mailboxes import Mailboxes
 
@@ -106,11 +106,7 @@ class ServiceWorld:
             shown=self.shown,
         )
         specs.append(ChildSpec(name="gateway", build=onlooker, inboxes=(boxes.gateway,)))
-        settings = SupervisionSettings(
-            **asdict(self.settings.supervision),
-            shutdown_deadline_seconds=self.settings.shutdown.deadline_seconds,
-        )
-        return Supervisor(specs, settings, environment(self.log))
+        return Supervisor(specs, supervision_settings(self.settings), environment(self.log))
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Supervisor]:
