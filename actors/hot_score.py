@@ -20,6 +20,7 @@ from attrs import Factory, define, field
 from config.settings import HotScoreSettings
 from domain.lifecycle import SILENT_AFTER_SECONDS, is_retained, is_silent
 from domain.messages import TradeSeen
+from domain.precision import SCORE_DECIMALS
 from domain.scoring import SMALLEST_TRADE_SOL, together, with_trade
 from domain.token import Token
 from domain.values import Mint, Sol, UnixSeconds
@@ -163,7 +164,7 @@ class HotScore:
         if known is None:  # forgotten while others were sent
             return False
         self.changed.discard(mint)
-        score = round(self.scores[mint], 4)
+        score = round(self.scores[mint], SCORE_DECIMALS)
         if known.hot_score == score:
             self.counts["unchanged"] += 1
             return False
