@@ -5,7 +5,7 @@ know is asked for less and less often, up to an hour; any sign of life (a trade,
 makes it due at once, so that no negative answer hides a coin that graduates meanwhile.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import nlargest
 from itertools import islice
 from typing import TypeVar
@@ -95,7 +95,7 @@ def _is_sign_of_life(before: Token, now: Token) -> bool:
     return before.status != now.status or before.last_trade_at != now.last_trade_at
 
 
-def chunks(items: Iterable[Item], size: int) -> list[list[Item]]:
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """`items` in their order, `size` a request."""
     remaining = iter(items)
-    return list(iter(lambda: list(islice(remaining, size)), []))
+    return iter(lambda: list(islice(remaining, size)), [])

@@ -116,7 +116,7 @@ def test_roster_is_bounded_and_picks_what_is_due_once(
 
 @given(st.lists(st.integers()), st.integers(1, 7))
 def test_chunks_keep_order_and_size(items: list[int], size: int) -> None:
-    parts = chunks(items, size)
+    parts = list(chunks(items, size))
     assert items == [item for part in parts for item in part]
     assert all(len(part) == size for part in parts[:-1])
     assert all(0 < len(part) <= size for part in parts)
