@@ -13,7 +13,7 @@ The hand-over from waiting senders follows trio's own memory channel (trio/_chan
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Generic, Self, TypeVar
 
 import trio
@@ -48,7 +48,6 @@ class Mailbox(Generic[M]):
     name: str
     capacity: int = field(kw_only=True)
     policy: Policy[M] = field(default=BLOCK, kw_only=True)
-    on_quarantine: Callable[[M], None] | None = field(default=None, kw_only=True)
     quarantine: deque[M] = field(init=False, factory=lambda: deque(maxlen=QUARANTINE_KEPT))
 
     # Messages, oldest first: in hand, then returned by a crash, then waiting.
@@ -149,8 +148,7 @@ class Mailbox(Generic[M]):
         """The reader crashed: put what it had in hand back in front, to be had one by one.
 
         Returns the messages that have now been in hand at so many crashes: they go to
-        quarantine instead, where the newest 100 are kept, and the supervisor tells
-        `on_quarantine` of each.
+        quarantine instead, where the newest 100 are kept.
         """
         for entry in self._in_hand:
             entry.crashes += 1

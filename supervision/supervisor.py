@@ -26,7 +26,6 @@ from supervision.children import ChildSpec, Restart, SupervisionSettings
 from supervision.dump import dump_document
 from supervision.environment import Environment
 from supervision.failures import failure_of
-from supervision.mailbox import Mailbox
 from supervision.redaction import described
 
 DRAIN_RESERVE = 0.25  # share of the deadline kept back from early children for the later ones
@@ -169,16 +168,6 @@ class Supervisor:
             for message in mailbox.reoffer(crashes_before_quarantine=limit):
                 shown = described(message)
                 self._log.error("message quarantined", mailbox=mailbox.name, message=shown)
-                self._hand_over(mailbox, message)
-
-    def _hand_over(self, mailbox: Mailbox[Any], message: object) -> None:
-        if mailbox.on_quarantine is None:
-            return
-        try:
-            mailbox.on_quarantine(message)
-        except Exception as error:  # it is kept in the mailbox; restarting is what matters now
-            failure = asdict(failure_of(error, self.environment.clock()))
-            self._log.error("quarantine not handed over", mailbox=mailbox.name, **failure)
 
     # Rest-for-one.
 

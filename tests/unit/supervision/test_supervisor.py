@@ -271,8 +271,7 @@ async def test_message_in_hand_is_offered_again_after_a_crash(autojump_clock: Mo
 async def test_poison_message_is_quarantined_after_three_crashes_and_its_batch_handled(
     autojump_clock: MockClock,
 ) -> None:
-    told: list[int] = []
-    numbers = Mailbox[int]("numbers", capacity=9, on_quarantine=told.append)
+    numbers = Mailbox[int]("numbers", capacity=9)
     handled: list[int] = []
     batches: list[tuple[float, list[int]]] = []
 
@@ -290,33 +289,8 @@ async def test_poison_message_is_quarantined_after_three_crashes_and_its_batch_h
     with trio.move_on_after(5):
         await supervisor(child("reader", reader, inboxes=(numbers,)), log=log).run()
     assert [(0, [1, 2, 3]), (0.1, [1]), (0.1, [2]), (0.3, [2]), (0.7, [3])] == batches
-    assert ([1, 3], [2]) == (handled, told)
+    assert ([1, 3], [2]) == (handled, list(numbers.quarantine))
     assert [2] == [entry["message"] for entry in log.entries("message quarantined")]
-
-
-async def test_failing_hand_over_of_a_quarantined_message_is_only_logged(
-    autojump_clock: MockClock,
-) -> None:
-    def refuse(_number: int) -> None:
-        raise OSError("disk full")
-
-    numbers = Mailbox[int]("numbers", capacity=9, on_quarantine=refuse)
-    received: list[int] = []
-
-    async def reader() -> None:
-        async for number in numbers:
-            if number == 1:
-                raise ValueError
-            received.append(number)
-
-    for number in (1, 2):
-        await numbers.send(number)
-    log = Log()
-    await run_for(5, supervisor(child("reader", reader, inboxes=(numbers,)), log=log))
-    assert [2] == received
-    assert ["disk full"] == [
-        entry["message"] for entry in log.entries("quarantine not handed over")
-    ]
 
 
 # Rest-for-one.
