@@ -50,11 +50,11 @@ PACE = {
 class DemoOptions:
     """What the command line says."""
 
-    speed: float = 1.0
-    port: int | None = None  # of the page; None: the usual one, or any
-    keep: Path | None = None
-    seed: int = 7
-    duration_seconds: float | None = None  # None: until a signal
+    speed: float
+    port: int | None  # of the page; None: the usual one, or any
+    keep: Path | None
+    seed: int
+    duration_seconds: float | None  # None: until a signal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -38,6 +38,7 @@ MESSAGE_QUEUE_FRAMES = 256  # read ahead while the mailbox is full; then the ser
 # A longer message ends the connection, and with it all that comes before the next one. So this
 # bounds memory only; whoever reads the messages refuses those that are too long to mean anything.
 LARGEST_MESSAGE_CHARACTERS = 4 * 2**20
+CONNECT_SECONDS = 10.0  # to connect with TLS; and as long again for the upgrade
 SEND_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 STATUS_STAY_AWAY = frozenset({403, 429})  # asked too often: take the longest wait at once
@@ -65,7 +66,6 @@ class LineSettings:
     silence_seconds: float
     reconnect_seconds: float
     reconnect_longest_seconds: float
-    connect_timeout_seconds: float = 10.0  # to connect, TLS and the upgrade together
 
 
 @define(kw_only=True)
@@ -167,10 +167,10 @@ class Line:
 
     async def _connect_and_talk(self, nursery: trio.Nursery, talk: Talk) -> None:
         address = urlsplit(self.settings.url)
-        with trio.fail_after(self.settings.connect_timeout_seconds):
+        with trio.fail_after(CONNECT_SECONDS):
             stream = await dial(address)
         try:
-            with trio.fail_after(self.settings.connect_timeout_seconds):
+            with trio.fail_after(CONNECT_SECONDS):
                 connection = await self._shake_hands(nursery, stream, address)
             self.is_connected = True
             self.connections += 1

@@ -33,32 +33,32 @@ _HIDDEN_ASSIGNMENT = re.compile(
 _AUTHORIZATION = re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]+", re.IGNORECASE)
 
 
-def redacted_text(text: str, longest: int = LONGEST_TEXT) -> str:
-    """`text` without URL credentials and values of secret names, cut to `longest` characters."""
+def redacted_text(text: str) -> str:
+    """`text` without URL credentials and values of secret names, cut to `LONGEST_TEXT`."""
     # Cut before searching, with room for what hiding shortens: a text may have megabytes.
-    cut = text[: 4 * longest]
+    cut = text[: 4 * LONGEST_TEXT]
     cut = _URL_CREDENTIALS.sub(HIDDEN + "@", cut)
     cut = _AUTHORIZATION.sub(rf"\g<1>{HIDDEN}", cut)
     cut = _HIDDEN_ASSIGNMENT.sub(rf"\g<1>{HIDDEN}", cut)
-    if len(cut) <= longest and len(text) <= 4 * longest:
+    if len(cut) <= LONGEST_TEXT and len(text) <= 4 * LONGEST_TEXT:
         return cut
-    return cut[:longest] + CUT
+    return cut[:LONGEST_TEXT] + CUT
 
 
-def described(value: object, leaves: int = LEAVES) -> object:
+def described(value: object) -> object:
     """`value` as JSON values: its shape, bounded and without secrets.
 
     An attrs object becomes its known fields under its class's name; what JSON cannot say
     becomes its redacted `repr`.
     """
-    return _Description(leaves_left=leaves).of(value, depth=0)
+    return _Description().of(value, depth=0)
 
 
 @define(kw_only=True)
 class _Description:
     """One tree in the making."""
 
-    leaves_left: int
+    leaves_left: int = LEAVES
 
     def of(self, value: object, depth: int) -> object:
         self.leaves_left -= 1

@@ -28,6 +28,8 @@ from commands.market.solana import SolanaNode
 from commands.market.traps import Traps, TrapShares
 from domain.values import Mint
 
+HOST = "127.0.0.1"
+TICK_SECONDS = 0.02
 PUMPPORTAL_PATH = "/api/data"
 WINDOW_SECONDS = 60.0
 LONGEST_STEP_SECONDS = 30.0  # of the market's time at once, so that a time-lapse stays smooth
@@ -39,9 +41,6 @@ TOO_MANY = Answer(status=429, body={"code": 429, "message": "Too many requests"}
 class ServerSettings:
     """How the server behaves; rates are those of the real providers."""
 
-    host: str = "127.0.0.1"
-    port: int = 0  # 0: any free one
-    tick_seconds: float = 0.02
     requests_per_minute: int = 300  # to DexScreener; more get 429
     client_frames: int = 20_000  # unsent frames a client may have before it is dropped
     traps: TrapShares = Factory(TrapShares)
@@ -90,8 +89,8 @@ class MarketServer:
         self.node = SolanaNode(market=self.market, clock=self.clock, random=self.random)
 
     async def serve(self, task_status: "trio.TaskStatus[int]" = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled; OSError if the port is taken."""
-        listeners = await trio.open_tcp_listeners(self.settings.port, host=self.settings.host)
+        """Serve on any free port until cancelled."""
+        listeners = await trio.open_tcp_listeners(0, host=HOST)
         self.port = listeners[0].socket.getsockname()[1]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._drive)
@@ -115,7 +114,7 @@ class MarketServer:
 
     async def _drive(self) -> None:
         while True:
-            await trio.sleep(self.settings.tick_seconds)
+            await trio.sleep(TICK_SECONDS)
             until = self.clock.now()
             for event in self.market.advance(min(until, self.market.now + LONGEST_STEP_SECONDS)):
                 self._publish(event)

@@ -8,7 +8,7 @@ from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervision.redaction import DEEPEST, HIDDEN, LEAVES, described, redacted_text
+from supervision.redaction import DEEPEST, HIDDEN, LEAVES, LONGEST_TEXT, described, redacted_text
 
 
 @frozen
@@ -43,7 +43,7 @@ def test_secrets_in_text_are_hidden(text: str, expected: str) -> None:
 
 
 def test_long_text_is_cut() -> None:
-    assert "x" * 10 + "..." == redacted_text("x" * 10_000_000, longest=10)
+    assert "x" * LONGEST_TEXT + "..." == redacted_text("x" * 10_000_000)
 
 
 def test_secret_that_a_cut_would_halve_is_hidden() -> None:
