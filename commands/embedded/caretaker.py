@@ -44,15 +44,20 @@ def attend() -> tuple[dict[int, int], list[str]]:
     return guarded, directories
 
 
-def is_running(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether a process still does anything: one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return not Path("/proc/self").exists() and _answers_signals(process)
+
+
+def _answers_signals(process: int) -> bool:
     try:
         os.kill(process, 0)
-        # Ended, but nobody has asked for its exit code yet: that may take for ever.
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    except FileNotFoundError:  # ended just now, or a system without /proc
-        return not Path("/proc/self").exists()
+    return True
 
 
 def signal_group(process: int, number: int) -> None:
@@ -66,7 +71,7 @@ def end(guarded: dict[int, int]) -> None:
     for process, first_signal in reversed(guarded.items()):
         signal_group(process, first_signal)
         deadline = time.monotonic() + GRACE_SECONDS
-        while is_running(process) and time.monotonic() < deadline:
+        while is_alive(process) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         signal_group(process, signal.SIGKILL)
 

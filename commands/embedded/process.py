@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from commands.embedded.care import caretaker
+from commands.embedded.caretaker import is_alive
 from domain.errors import ExitingError
 
 START_SECONDS = 30.0
@@ -31,22 +32,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def is_alive(process: int) -> bool:
-    """Whether a process still does anything: one that only waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return not Path("/proc/self").exists() and _answers_signals(process)
-
-
-def _answers_signals(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def wait_until(done: Callable[[], bool], seconds: float) -> bool:

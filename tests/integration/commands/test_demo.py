@@ -17,7 +17,8 @@ import pytest
 from attrs import frozen
 
 from commands.embedded import RunDirectory, free_port
-from commands.embedded.process import descendants, is_alive, wait_until
+from commands.embedded.caretaker import is_alive
+from commands.embedded.process import descendants, wait_until
 
 COMMAND = [sys.executable, "-m", "commands.main", "demo"]
 READY_SECONDS = 60.0  # what the issue allows; mostly it is two

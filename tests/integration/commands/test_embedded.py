@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from commands.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServerFailed, RunDirectory
-from commands.embedded.process import descendants, is_alive, wait_until
+from commands.embedded.caretaker import is_alive
+from commands.embedded.process import descendants, wait_until
 from tests.conftest import VERSIONS, PostgresFactory, RedisFactory
 
 
