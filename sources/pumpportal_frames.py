@@ -12,6 +12,7 @@ so 73,000,000 tokens and 30 SOL are added and one progress formula fits both.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 from attrs import frozen
@@ -114,14 +115,6 @@ def _create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
     )
 
 
-def _buy(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TradeSeen:
-    return _trade(frame, mint, seen_at, "buy")
-
-
-def _sell(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TradeSeen:
-    return _trade(frame, mint, seen_at, "sell")
-
-
 def _trade(
     frame: Frame, mint: Mint, seen_at: UnixSeconds, side: Literal["buy", "sell"]
 ) -> TradeSeen:
@@ -152,8 +145,8 @@ def _migrate(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> MigrationSeen:
 
 PARSERS: Mapping[str, Callable[[Frame, Mint, UnixSeconds], SourceEvent]] = {
     "create": _create,
-    "buy": _buy,
-    "sell": _sell,
+    "buy": partial(_trade, side="buy"),
+    "sell": partial(_trade, side="sell"),
     "migrate": _migrate,
 }
 
