@@ -1,8 +1,8 @@
 """HTTP/1.1 on one connection: requests in, responses out, one after the other.
 
 h11 does the protocol; this module bounds it. A request head may have 16 KiB (431), its target
-8 KiB (414), a body 64 KiB (413), and it must be complete within the
-request time-out (408). Pipelined requests are answered in order, one at a time.
+8 KiB (414), a body 64 KiB (413), and it must be complete within the request time-out (408).
+Pipelined requests are answered in order, one at a time.
 """
 
 from collections.abc import Mapping
