@@ -1,7 +1,7 @@
 """This service's real store, through its port, and the limit that it is held against.
 
 service        new tokens at once, changes with each flush, in batches of `sync.batch_rows`
-service-logged the same, with the rows for readers logged as well (`postgres.stats_logged`)
+service-logged the same, where replicas are read, too (`postgres.stats_logged`)
 limit          the same new tokens; the same changes packed into bare WAL messages: their
                bytes must be in the WAL in some form, and no table can do with less
 """
@@ -14,6 +14,8 @@ import attrs
 import trio
 from attrs import define, field
 
+from actors.sync import RETAIN_EVERY_SECONDS
+from commands.storm.replay import FLUSH_SECONDS
 from commands.storm.strategy import QUERIES, Counts, Pending, batches, dispatch
 from commands.storm.trace import CHANGED_FIELDS, STARTED_AT, Event, JobRan, Population
 from config.settings import Settings
@@ -26,6 +28,7 @@ from store.postgres.plain import PlainConnection
 from supervision.offload import offload_to_threads
 
 POPULATION_BATCH_TOKENS = 1000
+RETAIN_FLUSHES = round(RETAIN_EVERY_SECONDS / FLUSH_SECONDS)
 EMIT = "SELECT pg_logical_emit_message(true, 'storm', $1::bytea)"
 
 # A change in as many bytes as the precision that is kept takes (struct's letters): scores double,
@@ -48,6 +51,7 @@ class Service:
     counts: Counts = field(init=False, factory=Counts)
     pending: Pending = field(init=False, factory=Pending)
     now: UnixSeconds = field(init=False, default=STARTED_AT)
+    flushes: int = field(init=False, default=0)
     ids: dict[Mint, int] = field(init=False, factory=dict)
     versions: int = field(init=False, default=0)
     watcher: PlainConnection = field(init=False)
@@ -104,6 +108,10 @@ class Service:
         changes = [self._change(*entry) for entry in self.pending.take().items()]
         for part in batches(changes, self.settings.sync.batch_rows):
             await self.sync.write(part)
+        self.flushes += 1
+        if self.flushes % RETAIN_FLUSHES == 0:
+            # As of the start: no other strategy drops what is off the feed.
+            await self.sync.retain(STARTED_AT)
         self._count_since(before)
 
     def _change(self, mint: Mint, values: Mapping[str, Value]) -> TokenChange:

@@ -166,18 +166,17 @@ ON CONFLICT (token_id) DO UPDATE SET
     {assignments};
 
 -- name: rebuild_stats
--- Exact: whatever is in the rows of readers is in the journal.
+-- Exact: whatever is in the rows of readers is in the journal or, before it began, in the base.
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL work_mem = '64MB';
 DELETE FROM token_stats;
 INSERT INTO token_stats (token_id, version, observed_at, {stats_fields})
-SELECT token_id, version, observed_at, {stats_fields} FROM token_stats_folded ORDER BY token_id;
+SELECT token_id, greatest(folded.version, base.version),
+    greatest(folded.observed_at, base.observed_at), {stats_fields_overlaid}
+FROM token_stats_base AS base FULL JOIN token_stats_folded AS folded USING (token_id)
+ORDER BY token_id;
 INSERT INTO token_stats_mark VALUES (true);
-
--- name: persistence
-SELECT relname, relpersistence = 'p' FROM pg_class
-WHERE oid IN (to_regclass('token_stats'), to_regclass('token_stats_mark'));
 
 -- name: overdue_partitions
 -- Partitions whose every token is off the feed, or has been cold for long enough, oldest first.
@@ -213,12 +212,13 @@ DELETE FROM token_profile USING token
 WHERE token.id = token_id AND token.period = ANY ($1::integer[])
     AND NOT EXISTS (SELECT FROM token_stats AS stats WHERE stats.token_id = token.id AND status = 2);
 
--- name: journal_sizes
-SELECT side, snapshot_bytes, pg_relation_size('token_journal_a'), pg_relation_size('token_journal_b')
+-- name: journal_state
+SELECT side, has_base, snapshot_bytes,
+    pg_relation_size('token_journal_a'), pg_relation_size('token_journal_b')
 FROM token_journal_state;
 
 -- name: forget_orphans
--- Values of tokens that are gone: no snapshot carries them on.
+-- Values of tokens that are gone: neither snapshot nor base carries them on.
 DELETE FROM token_stats WHERE token_id NOT IN (SELECT id FROM token);
 
 -- name: write_snapshot
@@ -231,6 +231,30 @@ FROM (
     FROM token_stats
 ) AS news
 GROUP BY era, pack;
+
+-- name: forget_base
+DELETE FROM token_stats_base WHERE token_id NOT IN (SELECT token_id FROM token_stats);
+
+-- name: update_base
+-- Apart from the insertion: a conflict clause would log a lock for each row that it updates.
+UPDATE token_stats_base AS base SET (version, observed_at, {stats_fields})
+    = (stats.version, stats.observed_at, {stats_fields_of_stats})
+FROM token_stats AS stats
+WHERE base.token_id = stats.token_id AND base.version < stats.version;
+
+-- name: extend_base
+INSERT INTO token_stats_base
+SELECT * FROM token_stats WHERE token_id NOT IN (SELECT token_id FROM token_stats_base)
+ORDER BY token_id;
+
+-- name: begin_base
+UPDATE token_journal_state SET has_base = true;
+CREATE OR REPLACE VIEW token_shown AS SELECT * FROM token_now_logged;
+
+-- name: end_base
+TRUNCATE token_stats_base;
+UPDATE token_journal_state SET has_base = false;
+CREATE OR REPLACE VIEW token_shown AS SELECT * FROM token_now;
 
 -- name: switch_journal
 UPDATE token_journal_state

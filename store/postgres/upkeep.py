@@ -2,12 +2,14 @@
 
 Rows for readers are rebuilt from the journal when the mark is missing (`whole_side`); what is
 off the feed leaves by whole partitions (`retain`); and a journal that has grown long begins
-anew on its other side with a snapshot. See docs/decisions/0007-storage-layout.md.
+anew on its other side: with a snapshot, or with nothing where its values went to the base, as
+`postgres.stats_logged` has it (`make_whole`). See docs/decisions/0007-storage-layout.md.
 """
 
 from collections.abc import Callable
 from functools import partial
 
+from attrs import frozen
 from psycopg import errors
 
 from domain.lifecycle import RETAIN_NEW_SECONDS
@@ -22,7 +24,8 @@ PARTITIONS_A_CALL = 12  # dropped by one call of `retain`, at most; a day's wort
 # and to rebuild the rows for readers takes about a second.
 JOURNAL_GROWTH_BYTES = 16 << 20
 JOURNAL_GROWTH_FACTOR = 2
-OTHER_SIDE = {"a": "b", "b": "a"}
+# Over a base each reader's query folds what the journal has, about 60 ms of it.
+JOURNAL_OVER_BASE_BYTES = 1 << 20
 
 
 # -- Whole rows for readers ----------------------------------------------------------------
@@ -41,13 +44,16 @@ def whole_side(transaction: Transaction) -> str:
 
 
 def make_whole(session: Session, *, stats_logged: bool) -> None:
-    """At start: rows for readers as the journal has them, logged or not as it is set."""
+    """At start: whole rows for readers, and with a base or without as it is set."""
     with session.transaction("begin_write") as transaction:
-        whole_side(transaction)
-        wanted = "LOGGED" if stats_logged else "UNLOGGED"
-        for table, is_logged in session.read("persistence"):
-            if is_logged != stats_logged:
-                session.script(f"ALTER TABLE {table} SET {wanted}")
+        side = whole_side(transaction)
+        has_base = _journal(session).has_base
+        if stats_logged and not has_base:
+            _merge_into_base(transaction)
+            session.script(session.queries["begin_base"])
+        elif has_base and not stats_logged:
+            transaction.write(f"write_snapshot_{side}")  # also of what only the base has
+            session.script(session.queries["end_base"])
 
 
 # -- Retention -----------------------------------------------------------------------------
@@ -57,13 +63,13 @@ def retain(session: Session, now: UnixSeconds, cold_days: int) -> WriteReceipt:
     """Drop what is off the feed, and begin the journal anew when it is long; what it cost.
 
     Steps of their own, each a transaction; one that would have to wait for a reader is left to
-    the next call, when it will have no more to do than now.
+    the next call, when it will have no more to do than now. So is the emptying of what has just
+    been superseded: to a reader whose snapshot of the database is older it is not superseded.
     """
     steps: list[Callable[[Transaction], None]] = [
         partial(_drop_overdue, now=now, cold_days=cold_days),
         _empty_stale_journal,
         _begin_journal_anew,
-        _empty_stale_journal,
     ]
     receipts: list[WriteReceipt] = []
     for step in steps:
@@ -118,30 +124,63 @@ def make_partition(transaction: Transaction, name: str, period: int) -> None:
 # -- The journal ---------------------------------------------------------------------------
 
 
+@frozen
+class Journal:
+    """How the journal stands."""
+
+    side: str  # that is written to
+    has_base: bool
+    snapshot_bytes: int  # with which that side began
+    bytes_a: int
+    bytes_b: int
+
+    @property
+    def other_side(self) -> str:
+        return "b" if self.side == "a" else "a"
+
+    @property
+    def stale_bytes(self) -> int:
+        """Of the other side."""
+        return self.bytes_b if self.side == "a" else self.bytes_a
+
+    @property
+    def is_long(self) -> bool:
+        longest = JOURNAL_GROWTH_BYTES + self.snapshot_bytes * JOURNAL_GROWTH_FACTOR
+        if self.has_base:
+            longest = JOURNAL_OVER_BASE_BYTES
+        return self.bytes_a + self.bytes_b - self.stale_bytes > longest
+
+
+def _journal(session: Session) -> Journal:
+    (state,) = session.read("journal_state")
+    return Journal(*state)
+
+
 def _begin_journal_anew(transaction: Transaction) -> None:
-    """When the journal is long: all values of all tokens on its other side, which is empty.
+    """When the journal is long: its other side, which is empty, and all values of all tokens there
+    or in the base.
 
     From then on nothing needs the older side, but while it is there it changes nothing either.
     """
-    session = transaction.session
-    side, snapshot_bytes, sizes = _journal_sizes(session)
-    longest = snapshot_bytes * JOURNAL_GROWTH_FACTOR + JOURNAL_GROWTH_BYTES
-    other = OTHER_SIDE[side]
-    if sizes[side] <= longest or sizes[other] > 0:
+    journal = _journal(transaction.session)
+    if not journal.is_long or journal.stale_bytes > 0:
         return
     transaction.write("forget_orphans")
-    transaction.write(f"write_snapshot_{other}")
-    transaction.write(f"switch_journal_{other}")
+    if journal.has_base:
+        _merge_into_base(transaction)
+    else:
+        transaction.write(f"write_snapshot_{journal.other_side}")
+    transaction.write(f"switch_journal_{journal.other_side}")
+
+
+def _merge_into_base(transaction: Transaction) -> None:
+    """Make the base equal to the rows for readers, and write no more than where it is not."""
+    for step in ("forget_base", "update_base", "extend_base"):
+        transaction.write(step)
 
 
 def _empty_stale_journal(transaction: Transaction) -> None:
-    """Give back what a snapshot has made superfluous."""
-    side, _, sizes = _journal_sizes(transaction.session)
-    if sizes[OTHER_SIDE[side]] > 0:
-        transaction.write(f"empty_journal_{OTHER_SIDE[side]}")
-
-
-def _journal_sizes(session: Session) -> tuple[str, int, dict[str, int]]:
-    """The side written to, the bytes it began with, and the bytes of each side."""
-    ((side, snapshot_bytes, bytes_a, bytes_b),) = session.read("journal_sizes")
-    return side, snapshot_bytes, {"a": bytes_a, "b": bytes_b}
+    """Give back what the last beginning has made superfluous."""
+    journal = _journal(transaction.session)
+    if journal.stale_bytes > 0:
+        transaction.write(f"empty_journal_{journal.other_side}")

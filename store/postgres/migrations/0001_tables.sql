@@ -104,9 +104,10 @@ WITH (fillfactor = 10, autovacuum_enabled = off);
 
 CREATE TABLE token_journal_state (
     side text NOT NULL CHECK (side IN ('a', 'b')),  -- that is written to
-    snapshot_bytes bigint NOT NULL            -- with which it began
+    snapshot_bytes bigint NOT NULL,           -- with which it began
+    has_base boolean NOT NULL                 -- token_stats_base takes the place of snapshots
 );
-INSERT INTO token_journal_state VALUES ('a', 0);
+INSERT INTO token_journal_state VALUES ('a', 0, false);
 
 -- The newest hot values, a row a token, for readers. Not logged: a crash, a failover or a restore
 -- empties it, and with it the mark, until the store has rebuilt both from the journal. No row
@@ -142,6 +143,10 @@ CREATE UNLOGGED TABLE token_stats (
 
 CREATE UNLOGGED TABLE token_stats_mark (whole boolean PRIMARY KEY CHECK (whole));
 INSERT INTO token_stats_mark VALUES (true);
+
+-- Where replicas are read (`postgres.stats_logged`): the rows as they were when the journal last
+-- began anew. Logged, and so written then alone: rarely, and all changes of a page together.
+CREATE TABLE token_stats_base (LIKE token_stats INCLUDING ALL) WITH (fillfactor = 90);
 
 -- Cold: what changes about once in a token's life, and all text.
 CREATE TABLE token_profile (

@@ -50,9 +50,16 @@ FROM (
 ) AS change
 GROUP BY token_id;
 
--- Every field of a token under its name and in its unit in the domain. `folded` costs nothing
--- while the mark is there, which the executor looks up once, before it would read the journal.
-CREATE VIEW token_now AS
+-- Every field of a token under its name and in its unit in the domain, by two ways to the same
+-- values. token_now has the newest rows, and folds the journal while their mark is missing. While
+-- the mark is there that costs nothing: the executor looks it up once, before it would read the
+-- journal, as long as OFFSET keeps the planner from making it a condition of the join.
+-- token_now_logged reads nothing that is unlogged, and so works on a replica, too: the journal
+-- laid over the base. What the base has of a column is never newer than what the journal has.
+DO $views$
+DECLARE
+    definition text := $definition$
+CREATE VIEW %I AS
 SELECT
     token.period,
     token.mint,
@@ -67,32 +74,32 @@ SELECT
     token.total_supply,
     token.freeze_revoked,
     token.mint_renounced,
-    coalesce(stats.status, folded.status, 0::smallint) AS status,
-    coalesce(stats.previous_status, folded.previous_status) AS previous_status,
-    coalesce(stats.status_changed_at, folded.status_changed_at) + 1577836800::double precision AS status_changed_at,
-    coalesce(stats.silent, folded.silent, false) AS silent,
+    coalesce(folded.status, stats.status, 0::smallint) AS status,
+    coalesce(folded.previous_status, stats.previous_status) AS previous_status,
+    coalesce(folded.status_changed_at, stats.status_changed_at) + 1577836800::double precision AS status_changed_at,
+    coalesce(folded.silent, stats.silent, false) AS silent,
     profile.pool_address,
     coalesce(profile.pool_type, token.pool_type) AS pool_type,
     profile.pool_created_at,
-    coalesce(stats.bonding_curve_progress, folded.bonding_curve_progress, token.bonding_curve_progress) AS bonding_curve_progress,
-    coalesce(stats.sol_raised, folded.sol_raised, token.sol_raised) AS sol_raised,
-    coalesce(stats.sol_to_graduate, folded.sol_to_graduate, token.sol_to_graduate) AS sol_to_graduate,
-    coalesce(stats.market_cap_sol, folded.market_cap_sol, token.market_cap_sol) AS market_cap_sol,
-    coalesce(stats.market_cap_usd, folded.market_cap_usd) AS market_cap_usd,
-    coalesce(stats.price_usd, folded.price_usd) AS price_usd,
-    coalesce(stats.price_change_24h, folded.price_change_24h) AS price_change_24h,
-    coalesce(stats.liquidity_usd, folded.liquidity_usd) AS liquidity_usd,
-    coalesce(stats.volume_24h, folded.volume_24h) AS volume_24h,
-    coalesce(stats.volume_change_24h, folded.volume_change_24h) AS volume_change_24h,
-    coalesce(stats.volume_24h_sol, folded.volume_24h_sol) AS volume_24h_sol,
-    coalesce(stats.tx_count_24h, folded.tx_count_24h) AS tx_count_24h,
-    coalesce(stats.buys_24h, folded.buys_24h) AS buys_24h,
-    coalesce(stats.sells_24h, folded.sells_24h) AS sells_24h,
-    coalesce(stats.unique_traders_24h, folded.unique_traders_24h) AS unique_traders_24h,
-    coalesce(stats.last_trade_at, folded.last_trade_at) + 1577836800::double precision AS last_trade_at,
-    coalesce(stats.holder_count, folded.holder_count) AS holder_count,
-    coalesce(stats.hot_score, folded.hot_score) AS hot_score,
-    coalesce(stats.watcher_count, folded.watcher_count, 0) AS watcher_count,
+    coalesce(folded.bonding_curve_progress, stats.bonding_curve_progress, token.bonding_curve_progress) AS bonding_curve_progress,
+    coalesce(folded.sol_raised, stats.sol_raised, token.sol_raised) AS sol_raised,
+    coalesce(folded.sol_to_graduate, stats.sol_to_graduate, token.sol_to_graduate) AS sol_to_graduate,
+    coalesce(folded.market_cap_sol, stats.market_cap_sol, token.market_cap_sol) AS market_cap_sol,
+    coalesce(folded.market_cap_usd, stats.market_cap_usd) AS market_cap_usd,
+    coalesce(folded.price_usd, stats.price_usd) AS price_usd,
+    coalesce(folded.price_change_24h, stats.price_change_24h) AS price_change_24h,
+    coalesce(folded.liquidity_usd, stats.liquidity_usd) AS liquidity_usd,
+    coalesce(folded.volume_24h, stats.volume_24h) AS volume_24h,
+    coalesce(folded.volume_change_24h, stats.volume_change_24h) AS volume_change_24h,
+    coalesce(folded.volume_24h_sol, stats.volume_24h_sol) AS volume_24h_sol,
+    coalesce(folded.tx_count_24h, stats.tx_count_24h) AS tx_count_24h,
+    coalesce(folded.buys_24h, stats.buys_24h) AS buys_24h,
+    coalesce(folded.sells_24h, stats.sells_24h) AS sells_24h,
+    coalesce(folded.unique_traders_24h, stats.unique_traders_24h) AS unique_traders_24h,
+    coalesce(folded.last_trade_at, stats.last_trade_at) + 1577836800::double precision AS last_trade_at,
+    coalesce(folded.holder_count, stats.holder_count) AS holder_count,
+    coalesce(folded.hot_score, stats.hot_score) AS hot_score,
+    coalesce(folded.watcher_count, stats.watcher_count, 0) AS watcher_count,
     profile.image_url,
     profile.logo_uri,
     profile.description,
@@ -101,15 +108,26 @@ SELECT
     profile.website,
     greatest(
         token.first_seen_at,
-        coalesce(stats.observed_at, folded.observed_at) + 1577836800::double precision,
+        folded.observed_at + 1577836800::double precision,
+        stats.observed_at + 1577836800::double precision,
         profile.observed_at
     ) AS last_updated_at
 FROM token
-LEFT JOIN token_stats AS stats ON stats.token_id = token.id
-LEFT JOIN (
-    SELECT * FROM token_stats_folded WHERE NOT EXISTS (SELECT FROM token_stats_mark)
-) AS folded ON folded.token_id = token.id
-LEFT JOIN token_profile AS profile ON profile.token_id = token.id;
+LEFT JOIN %s AS stats ON stats.token_id = token.id
+LEFT JOIN %s AS folded ON folded.token_id = token.id
+LEFT JOIN token_profile AS profile ON profile.token_id = token.id
+$definition$;
+BEGIN
+    EXECUTE format(
+        definition, 'token_now', 'token_stats',
+        '(SELECT * FROM token_stats_folded WHERE NOT EXISTS (SELECT FROM token_stats_mark) OFFSET 0)'
+    );
+    EXECUTE format(definition, 'token_now_logged', 'token_stats_base', 'token_stats_folded');
+END
+$views$;
+
+-- The way of those who read: token_now_logged where there is a base.
+CREATE VIEW token_shown AS SELECT * FROM token_now;
 
 -- One row a token under the names of the Prisma model TokenDiscovery, for its existing readers.
 CREATE VIEW "TokenDiscovery" AS
@@ -159,7 +177,7 @@ SELECT
     -- Beyond the Prisma model.
     now.metadata_uri AS "metadataUri",
     now.market_cap_sol AS "marketCapSol"
-FROM token_now AS now
+FROM token_shown AS now
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN now.silent AND now.status IS DISTINCT FROM 2 THEN 'DEAD'
