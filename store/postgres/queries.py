@@ -62,9 +62,6 @@ def _reading_lists() -> dict[str, str]:
         "token_definitions": columns.definitions(columns.TOKEN_FIELDS),
         "stats_fields": columns.listed(columns.STATS_FIELDS),
         "stats_fields_of_stats": columns.listed(columns.STATS_FIELDS, of="stats"),
-        "stats_fields_overlaid": ", ".join(
-            f"coalesce(folded.{name}, base.{name})" for name in columns.STATS_FIELDS
-        ),
     }
 
 

@@ -166,16 +166,13 @@ ON CONFLICT (token_id) DO UPDATE SET
     {assignments};
 
 -- name: rebuild_stats
--- Exact: whatever is in the rows of readers is in the journal or, before it began, in the base.
+-- Exact: whatever is in the rows for readers is in the journal or, before it began, in the base.
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL work_mem = '64MB';
 DELETE FROM token_stats;
 INSERT INTO token_stats (token_id, version, observed_at, {stats_fields})
-SELECT token_id, greatest(folded.version, base.version),
-    greatest(folded.observed_at, base.observed_at), {stats_fields_overlaid}
-FROM token_stats_base AS base FULL JOIN token_stats_folded AS folded USING (token_id)
-ORDER BY token_id;
+SELECT token_id, version, observed_at, {stats_fields} FROM token_stats_logged ORDER BY token_id;
 INSERT INTO token_stats_mark VALUES (true);
 
 -- name: overdue_partitions

@@ -9,7 +9,8 @@ from commands.embedded import EmbeddedPostgres
 from tests.conftest import VERSIONS
 from tests.contract.store_world import StoreWorld, fresh_schema, memory_world, postgres_world
 
-ADAPTERS = ["memory", *(f"postgres{version}" for version in VERSIONS)]
+SERVERS = [f"postgres{version}" for version in VERSIONS]
+ADAPTERS = ["memory", *SERVERS, f"{SERVERS[0]}-logged"]
 
 
 @pytest.fixture(params=ADAPTERS)
@@ -21,8 +22,10 @@ async def world(
         if request.param == "memory":
             world = memory_world()
         else:
-            server = postgres_of_version(int(request.param.removeprefix("postgres")))
-            world = postgres_world(afterwards.enter_context(fresh_schema(server.url)))
+            version, *logged = request.param.removeprefix("postgres").split("-")
+            server = postgres_of_version(int(version))
+            url = afterwards.enter_context(fresh_schema(server.url))
+            world = postgres_world(url, stats_logged=bool(logged))
         yield world
         await world.close()
 

@@ -1,5 +1,6 @@
 """What others see of `PostgresStore` in a real server: tables, the view, sessions, WAL."""
 
+import re
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -189,6 +190,33 @@ async def test_readers_see_the_newest_values(newest_server_world: StoreWorld) ->
     assert await asked(url_of(newest_server_world), query) == [
         (80.5, "raydium", "1000000000000000")
     ]
+
+
+async def plan_of_a_look_up(world: StoreWorld) -> str:
+    """As it was executed, by whoever reads a token."""
+    store, (token,) = await world.stored(a_token(1))
+    await store.write([a_change(token, 1, price_usd=1.0)])
+    query = 'EXPLAIN ANALYZE SELECT * FROM "TokenDiscovery" WHERE mint = %s'
+    lines = await asked(url_of(world), query, token.mint)
+    return "\n".join(line for (line,) in lines)
+
+
+async def test_a_look_up_reads_no_journal_while_the_rows_are_whole(
+    server_world: StoreWorld,
+) -> None:
+    plan = await plan_of_a_look_up(server_world)
+    journal = [line for line in plan.splitlines() if " on token_journal_" in line]
+    assert len(journal) == 2
+    assert all("(never executed)" in line for line in journal)
+
+
+async def test_a_look_up_over_a_base_reads_nothing_unlogged(server_world: StoreWorld) -> None:
+    world = postgres_world(url_of(server_world), stats_logged=True)
+    plan = await plan_of_a_look_up(world)
+    tables = set(re.findall(r" on (token_(?:stats|journal)\w*)", plan))
+    assert tables == {"token_stats_base", "token_journal_a", "token_journal_b"}
+    assert "never executed" not in plan
+    await world.close()
 
 
 # -- What an operator sees -----------------------------------------------------------------

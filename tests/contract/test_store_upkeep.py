@@ -117,19 +117,51 @@ async def test_a_long_journal_begins_anew_with_everything_in_it(
     server_world: StoreWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "JOURNAL_GROWTH_BYTES", 100_000)
-    store, tokens = await server_world.stored(*(a_token(number) for number in range(200)))
-    sizes = "SELECT pg_relation_size('token_journal_a'), pg_relation_size('token_journal_b')"
+    assert await longest_journal(server_world) < 400_000
+
+
+async def test_over_a_base_the_journal_begins_anew_with_nothing_in_it(
+    server_world: StoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "JOURNAL_OVER_BASE_BYTES", 50_000)
+    world = postgres_world(url_of(server_world), stats_logged=True)
+    assert await longest_journal(world) < 250_000
+    await world.close()
+
+
+async def longest_journal(world: StoreWorld) -> int:
+    """Many flushes, in the end of which all values are still known; the most bytes meanwhile."""
+    store, tokens = await world.stored(*(a_token(number) for number in range(200)))
+    sizes = "SELECT pg_relation_size('token_journal_a') + pg_relation_size('token_journal_b')"
     longest = 0
     for version in range(1, 120):
         await store.write([a_change(t, version, price_usd=version / 8) for t in tokens[version:]])
         await store.retain(NOW)
-        ((bytes_a, bytes_b),) = await asked(url_of(server_world), sizes)
-        longest = max(longest, bytes_a + bytes_b)
-    assert longest < 300_000
+        ((both_sides,),) = await asked(url_of(world), sizes)
+        longest = max(longest, both_sides)
     before = await store.find([token.mint for token in tokens])
-    await asked(url_of(server_world), "TRUNCATE token_stats, token_stats_mark")
+    await asked(url_of(world), "TRUNCATE token_stats, token_stats_mark")
     assert before == await store.find([token.mint for token in tokens])
     assert before[tokens[50].mint].price_usd == 50 / 8
+    return longest
+
+
+async def test_what_is_off_the_feed_leaves_the_base_when_the_journal_begins_anew(
+    server_world: StoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = postgres_world(url_of(server_world), stats_logged=True)
+    store, (old, bonded) = await world.stored(a_token(1), a_token(2, status=Status.BONDED))
+    await store.write([a_change(old, 1, price_usd=1.0), a_change(bonded, 2, price_usd=2.0)])
+    monkeypatch.setattr(upkeep, "JOURNAL_OVER_BASE_BYTES", 0)
+    base = "SELECT token_id, price_usd FROM token_stats_base ORDER BY token_id"
+    await store.retain(NOW)
+    assert await asked(url_of(world), base) == [(old.id, 1.0), (bonded.id, 2.0)]
+    await retained_often(store, OFF_THE_FEED)
+    await store.write([a_change(bonded, 3, price_usd=3.0)])
+    await store.retain(OFF_THE_FEED)
+    assert await asked(url_of(world), base) == [(bonded.id, 3.0)]
+    assert (await found(store, bonded.mint)).price_usd == 3.0
+    await world.close()
 
 
 async def test_a_journal_row_fits_its_page_and_each_has_its_own(server_world: StoreWorld) -> None:

@@ -50,12 +50,31 @@ FROM (
 ) AS change
 GROUP BY token_id;
 
+-- The hot values as the logged tables tell them: the journal laid over the base. What the base
+-- has of a column is never newer than what the journal has.
+DO $view$
+BEGIN
+    EXECUTE (
+        SELECT format(
+            'CREATE VIEW token_stats_logged AS SELECT token_id, %s FROM token_stats_base AS base '
+            'FULL JOIN token_stats_folded AS folded USING (token_id)',
+            string_agg(format(
+                '%1$s(folded.%2$I, base.%2$I) AS %2$I',
+                CASE WHEN attnotnull THEN 'greatest' ELSE 'coalesce' END, attname
+            ), ', ')
+        )
+        FROM pg_attribute
+        WHERE attrelid = 'token_stats_base'::regclass AND attnum > 0 AND attname <> 'token_id'
+    );
+END
+$view$;
+
 -- Every field of a token under its name and in its unit in the domain, by two ways to the same
--- values. token_now has the newest rows, and folds the journal while their mark is missing. While
+-- values. token_now has the newest rows, and what is logged while their mark is missing. While
 -- the mark is there that costs nothing: the executor looks it up once, before it would read the
 -- journal, as long as OFFSET keeps the planner from making it a condition of the join.
--- token_now_logged reads nothing that is unlogged, and so works on a replica, too: the journal
--- laid over the base. What the base has of a column is never newer than what the journal has.
+-- token_now_logged reads nothing that is unlogged, and so works on a replica, too; it has base
+-- and journal side by side, so that the base is looked up by its key.
 DO $views$
 DECLARE
     definition text := $definition$
@@ -120,7 +139,7 @@ $definition$;
 BEGIN
     EXECUTE format(
         definition, 'token_now', 'token_stats',
-        '(SELECT * FROM token_stats_folded WHERE NOT EXISTS (SELECT FROM token_stats_mark) OFFSET 0)'
+        '(SELECT * FROM token_stats_logged WHERE NOT EXISTS (SELECT FROM token_stats_mark) OFFSET 0)'
     );
     EXECUTE format(definition, 'token_now_logged', 'token_stats_base', 'token_stats_folded');
 END
