@@ -216,7 +216,7 @@ FROM token_journal_state;
 
 -- name: forget_orphans
 -- Values of tokens that are gone: neither snapshot nor base carries them on.
-DELETE FROM token_stats WHERE token_id NOT IN (SELECT id FROM token);
+DELETE FROM token_stats WHERE NOT EXISTS (SELECT FROM token WHERE id = token_id);
 
 -- name: write_snapshot
 INSERT INTO token_journal_{side} (era, token_ids, versions, observed_at, {fields})
@@ -230,7 +230,8 @@ FROM (
 GROUP BY era, pack;
 
 -- name: forget_base
-DELETE FROM token_stats_base WHERE token_id NOT IN (SELECT token_id FROM token_stats);
+DELETE FROM token_stats_base AS base
+WHERE NOT EXISTS (SELECT FROM token_stats WHERE token_id = base.token_id);
 
 -- name: update_base
 -- Apart from the insertion: a conflict clause would log a lock for each row that it updates.
@@ -241,7 +242,8 @@ WHERE base.token_id = stats.token_id AND base.version < stats.version;
 
 -- name: extend_base
 INSERT INTO token_stats_base
-SELECT * FROM token_stats WHERE token_id NOT IN (SELECT token_id FROM token_stats_base)
+SELECT * FROM token_stats AS stats
+WHERE NOT EXISTS (SELECT FROM token_stats_base WHERE token_id = stats.token_id)
 ORDER BY token_id;
 
 -- name: begin_base

@@ -21,6 +21,7 @@ from commands.storm.replay import Outcome, Plan, StrategyName, replay
 from commands.storm.server import StormServer, own_server
 from commands.storm.strategies import every_strategy
 from commands.storm.trace import JobRate, Rates, Trace
+from store.postgres import upkeep
 
 SMALL = Rates(
     creates_an_hour=100,
@@ -106,10 +107,16 @@ def test_only_a_strategy_of_the_service_tells_what_a_new_token_costs(
     assert {"service", "service-logged", "limit"} == told
 
 
-def test_logging_the_rows_for_readers_costs_more(outcomes: Mapping[str, Outcome]) -> None:
-    logged, unlogged = outcomes["service-logged"], outcomes["service"]
-    assert logged.cost.wal_bytes > unlogged.cost.wal_bytes
-    assert logged.statements == unlogged.statements
+def test_what_keeps_the_journal_short_is_part_of_the_cost(
+    outcomes: Mapping[str, Outcome], storm_server: StormServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rarely = outcomes["service-logged"]
+    monkeypatch.setattr(upkeep, "JOURNAL_OVER_BASE_BYTES", 0)
+    one = next(each for each in chosen() if each.name == "service-logged")
+    often = trio.run(replay, PLAN, storm_server, one, lambda _: None)
+    assert often.statements > rarely.statements == outcomes["service"].statements
+    assert often.cost.wal_bytes > rarely.cost.wal_bytes
+    assert often.wrong_values == 0
 
 
 def test_full_pages_and_buffers_are_counted(outcomes: Mapping[str, Outcome]) -> None:
