@@ -50,7 +50,7 @@ class PostgresSettings:
     url: str = field(repr=False)  # may hold a password
     connect_timeout_seconds: float
     statement_timeout_seconds: float
-    stats_logged: bool = False  # else rows for readers are unlogged, and rebuilt after a crash
+    stats_logged: bool = False  # readers get what is logged alone, as replicas have it
     dead_band_percent: float = 0.0  # a number that changed by no more is not written
     cold_days: int = 30  # how long bonded tokens are kept beyond the feed
 

@@ -210,9 +210,10 @@ WHERE token.id = token_id AND token.period = ANY ($1::integer[])
     AND NOT EXISTS (SELECT FROM token_stats AS stats WHERE stats.token_id = token.id AND status = 2);
 
 -- name: journal_state
-SELECT side, has_base, snapshot_bytes,
-    pg_relation_size('token_journal_a'), pg_relation_size('token_journal_b')
-FROM token_journal_state;
+SELECT side, other_side, has_base, snapshot_bytes,
+    pg_relation_size(('token_journal_' || side)::regclass),
+    pg_relation_size(('token_journal_' || other_side)::regclass)
+FROM token_journal_state, translate(side, 'ab', 'ba') AS other_side;
 
 -- name: forget_orphans
 -- Values of tokens that are gone: neither snapshot nor base carries them on.

@@ -129,26 +129,17 @@ class Journal:
     """How the journal stands."""
 
     side: str  # that is written to
+    other_side: str
     has_base: bool
-    snapshot_bytes: int  # with which that side began
-    bytes_a: int
-    bytes_b: int
-
-    @property
-    def other_side(self) -> str:
-        return "b" if self.side == "a" else "a"
-
-    @property
-    def stale_bytes(self) -> int:
-        """Of the other side."""
-        return self.bytes_b if self.side == "a" else self.bytes_a
+    snapshot_bytes: int  # with which the side began
+    bytes: int
+    stale_bytes: int  # of the other side
 
     @property
     def is_long(self) -> bool:
-        longest = JOURNAL_GROWTH_BYTES + self.snapshot_bytes * JOURNAL_GROWTH_FACTOR
         if self.has_base:
-            longest = JOURNAL_OVER_BASE_BYTES
-        return self.bytes_a + self.bytes_b - self.stale_bytes > longest
+            return self.bytes > JOURNAL_OVER_BASE_BYTES
+        return self.bytes > JOURNAL_GROWTH_BYTES + self.snapshot_bytes * JOURNAL_GROWTH_FACTOR
 
 
 def _journal(session: Session) -> Journal:
@@ -157,8 +148,7 @@ def _journal(session: Session) -> Journal:
 
 
 def _begin_journal_anew(transaction: Transaction) -> None:
-    """When the journal is long: its other side, which is empty, and all values of all tokens there
-    or in the base.
+    """When the journal is long: continue on its empty side, with all values there or in the base.
 
     From then on nothing needs the older side, but while it is there it changes nothing either.
     """
