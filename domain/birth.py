@@ -43,24 +43,21 @@ def born_token(event: TokenCreated | PoolCreated, *, on_curve: bool = True) -> T
         sol_raised=None if curve_sol is None else sol_raised(curve_sol),
         sol_to_graduate=None if curve_sol is None else sol_to_graduate(curve_sol),
         market_cap_sol=event.market_cap_sol,
+        last_trade_at=event.seen_at if event.initial_buy_sol else None,
         last_updated_at=event.seen_at,
     )
     return kept_token(token)
 
 
 def birth_values(event: TokenCreated, *, on_curve: bool) -> dict[str, Value]:
-    """What a birth says beyond the token's first row; nothing, if nobody bought.
+    """What a birth says beyond the token's first row: nothing, unless it is born nearly sold out.
 
-    A token may also be born almost sold out; one whose migration was heard first is bonded already.
+    One whose migration was heard first is bonded already.
     """
-    values: dict[str, Value] = {}
-    if on_curve and event.curve_tokens is not None:
-        status = status_from_progress(bonding_progress(event.curve_tokens))
-        if status > Status.NEW:
-            values["status"] = int(status)
-    if event.initial_buy_sol:
-        values["last_trade_at"] = event.seen_at
-    return values
+    if not on_curve or event.curve_tokens is None:
+        return {}
+    status = status_from_progress(bonding_progress(event.curve_tokens))
+    return {"status": int(status)} if status > Status.NEW else {}
 
 
 def trade_values(

@@ -41,6 +41,7 @@ BIRTH_FIELDS = (
     "sol_raised",
     "sol_to_graduate",
     "market_cap_sol",
+    "last_trade_at",
     "pool_type",
 )
 # Text, and what changes about once in a token's life, would only fatten the hot rows.
@@ -253,6 +254,11 @@ def definitions(names: Iterable[str]) -> str:
 def listed(names: Iterable[str], of: str | None = None) -> str:
     """`of.name, ...`, or `name, ...`."""
     return ", ".join(f"{of}.{name}" if of else name for name in names)
+
+
+def encoded(names: Iterable[str]) -> str:
+    """Sent values, each as its column keeps it."""
+    return ", ".join(_encoded(name, name) for name in names)
 
 
 def difference(name: str, new: str, old: str, dead_band: float) -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 import psycopg
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from commands.embedded import (
     EmbeddedPostgres,
@@ -25,6 +26,12 @@ VERSIONS = [install.version for install in available_postgres() if install.versi
 DATABASE_NUMBERS = count(1)
 # Tests that count WAL bytes or take short locks must not meet a vacuum that nobody asked for.
 SESSION_SETTINGS: dict[str, str | int | float] = {"autovacuum": "off"}
+
+# A gate says the same twice: the same examples each time, on a machine of any speed.
+settings.register_profile(
+    "repeatable", derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 class PostgresFactory(Protocol):

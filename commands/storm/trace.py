@@ -150,6 +150,7 @@ def _token(seed: int, number: int, born_at: UnixSeconds, values: Mapping[str, Va
         sol_raised=Sol(0.5),
         sol_to_graduate=Sol(84.5),
         market_cap_sol=Sol(28.9),
+        last_trade_at=UnixSeconds(math.floor(born_at)),  # its creator bought
         **known,  # type: ignore[arg-type]  # a mapping of field names to their values
     )
 

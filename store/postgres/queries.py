@@ -59,6 +59,7 @@ def _reading_lists() -> dict[str, str]:
         "reading_list": columns.listed(FIELDS),
         "token_fields": columns.listed(columns.TOKEN_FIELDS),
         "token_fields_of_token": columns.listed(columns.TOKEN_FIELDS, of="token"),
+        "token_values": columns.encoded(columns.TOKEN_FIELDS),
         "token_definitions": columns.definitions(columns.TOKEN_FIELDS),
         "stats_fields": columns.listed(columns.STATS_FIELDS),
         "stats_fields_of_stats": columns.listed(columns.STATS_FIELDS, of="stats"),

@@ -113,7 +113,7 @@ SELECT {reading_list} FROM token_now WHERE mint = ANY ($1::text[]) ORDER BY firs
 -- name: insert_tokens
 -- Returns what was inserted; a row that was there already is NOT returned.
 INSERT INTO token (period, {token_fields})
-SELECT period, {token_fields}
+SELECT period, {token_values}
 FROM json_to_recordset($1::json) AS offered (period integer, {token_definitions})
 ON CONFLICT DO NOTHING
 RETURNING mint, id;

@@ -14,10 +14,11 @@ CREATE TABLE token (
     first_seen_at double precision NOT NULL,  -- seconds since 1970, exact to the bit
     id integer NOT NULL DEFAULT nextval('token_id'),
     period integer NOT NULL,
-    bonding_curve_progress real,              -- from here to market_cap_sol: as at birth
+    bonding_curve_progress real,              -- from here to last_trade_at: as at birth
     sol_raised real,
     sol_to_graduate real,
     market_cap_sol real,
+    last_trade_at integer,                    -- seconds since 2020
     decimals integer,
     freeze_revoked boolean,
     mint_renounced boolean,

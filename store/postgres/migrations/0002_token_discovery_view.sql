@@ -115,7 +115,7 @@ SELECT
     coalesce(folded.buys_24h, stats.buys_24h) AS buys_24h,
     coalesce(folded.sells_24h, stats.sells_24h) AS sells_24h,
     coalesce(folded.unique_traders_24h, stats.unique_traders_24h) AS unique_traders_24h,
-    coalesce(folded.last_trade_at, stats.last_trade_at) + 1577836800::double precision AS last_trade_at,
+    coalesce(folded.last_trade_at, stats.last_trade_at, token.last_trade_at) + 1577836800::double precision AS last_trade_at,
     coalesce(folded.holder_count, stats.holder_count) AS holder_count,
     coalesce(folded.hot_score, stats.hot_score) AS hot_score,
     coalesce(folded.watcher_count, stats.watcher_count, 0) AS watcher_count,

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from domain.lifecycle import CURVE_FIELDS
+from domain.lifecycle import CURVE_FIELDS, CURVE_TOKENS_AT_COMPLETION
 from domain.messages import SourceEvent, TokensAdmitted, TokenUpdated
 from domain.token import Status, Token
 from sources.pumpportal_frames import ControlFrame, parse_frame
@@ -111,7 +111,8 @@ async def test_batch_that_is_offered_again_is_stored_once(autojump_clock: MockCl
             raise BrokenPipeError("the first life ends between the commit and the update")
 
     world.sync.on_send = crash
-    await world.send(created(1, 0.0, initial_buy_sol=0.1), traded(1, 0.2))
+    nearly_sold_out = created(1, 0.0, curve_tokens=CURVE_TOKENS_AT_COMPLETION)
+    await world.send(nearly_sold_out, traded(1, 0.2))
     with pytest.RaisesGroup(BrokenPipeError, flatten_subgroups=True):
         await world.ingest().run()
     world.events.reoffer(crashes_before_quarantine=3)

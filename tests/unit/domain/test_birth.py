@@ -74,18 +74,15 @@ def test_first_row_has_what_the_birth_says_as_it_is_kept() -> None:
     )
 
 
-def test_birth_says_nothing_beyond_its_first_row_unless_it_was_bought_or_is_nearly_sold_out() -> (
-    None
-):
-    assert {} == birth_values(created(), on_curve=True)
+def test_birth_says_nothing_beyond_its_first_row_unless_it_is_nearly_sold_out() -> None:
+    assert {} == birth_values(created(initial_buy_sol=Sol(0.01)), on_curve=True)
     nearly = birth_values(created(curve_tokens=CURVE_TOKENS_AT_COMPLETION), on_curve=True)
     assert {"status": Status.GRADUATING} == nearly
 
 
 def test_only_a_birth_with_a_buy_was_a_trade() -> None:
-    assert "last_trade_at" not in birth_values(created(initial_buy_sol=Sol(0.0)), on_curve=True)
-    bought = birth_values(created(initial_buy_sol=Sol(0.01)), on_curve=True)
-    assert BIRTH == bought["last_trade_at"]
+    assert born_token(created(initial_buy_sol=Sol(0.0))).last_trade_at is None
+    assert BIRTH == born_token(created(initial_buy_sol=Sol(0.01))).last_trade_at
 
 
 def test_birth_after_its_migration_says_nothing_of_the_curve() -> None:

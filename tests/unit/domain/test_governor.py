@@ -203,7 +203,7 @@ def test_share_grows_by_the_same_step_until_it_is_whole() -> None:
     assert shares == pytest.approx([0.5, 0.5 + step, 0.5 + 2 * step, 1.0, 1.0, 1.0, 1.0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows_a_second=st.floats(0.1, 100.0),
     bytes_a_row=st.floats(1.0, 2000.0),
@@ -230,7 +230,7 @@ def test_settles_after_a_rival_has_come_and_gone(
         assert set(plant.shares[-10:]) == {1.0}  # and rests there
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows_a_second=st.floats(20.0, 1000.0), bytes_a_row=st.floats(50.0, 5000.0))
 def test_demand_over_the_budget_does_not_make_it_swing(
     rows_a_second: float, bytes_a_row: float
@@ -244,7 +244,7 @@ def test_demand_over_the_budget_does_not_make_it_swing(
     assert min(settled) >= mean / 2.5
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(

@@ -154,7 +154,7 @@ class Machine:
             await self.take(("done",))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(policy=st.sampled_from(POLICIES), program=programs)
 def test_books_balance_and_nothing_is_lost_twice_or_overtaken(
     policy: Policy[Note], program: list[Step]
