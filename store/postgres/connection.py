@@ -26,7 +26,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from domain.errors import BadConfiguration, StoreUnavailable
 from store.postgres.errors import session_survives, translated
-from store.postgres.session import Session, open_session
+from store.postgres.session import Session
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -121,7 +121,7 @@ class Connection:
         self._is_stopping = True
         session = self._session
         if session is None:
-            return  # still connecting, which is bounded; `_attempt` then goes no further
+            return  # still connecting, which is bounded; `_open` then goes no further
         await trio.to_thread.run_sync(
             partial(_request_cancel, session.connection), limiter=self._watcher_limiter
         )
@@ -135,8 +135,7 @@ class Connection:
     def _attempt(self, work: Callable[[Session], Result]) -> Result:
         try:
             session = self._opened()
-            if self._is_stopping:
-                raise StoreUnavailable("stopped before anything was sent")
+            self._heed_stop()
             return work(session)
         except psycopg.Error as error:
             if not session_survives(error):
@@ -148,16 +147,29 @@ class Connection:
     def _opened(self) -> Session:
         if self._session is not None and self._session.connection.closed:
             self._drop()
-        if self._session is None:
-            self._session = open_session(
-                _connection_parameters(self.settings, self.application_name),
-                self.settings.statement_timeout_seconds,
-                self.settings.dead_band_percent / 100,
-            )
+        session = self._session or self._open()
         if self._lost is not None:
-            self._session.execute("end_session", *self._lost)
+            session.execute("end_session", *self._lost)
             self._lost = None
-        return self._session
+        return session
+
+    def _open(self) -> Session:
+        """Connect and prepare; between the two a server may fall silent, and `_stop` cuts it."""
+        session = Session.connected(_connection_parameters(self.settings, self.application_name))
+        self._session = session
+        try:
+            self._heed_stop()
+            session.prepare(
+                self.settings.statement_timeout_seconds, self.settings.dead_band_percent / 100
+            )
+        except BaseException:
+            self._disconnect()
+            raise
+        return session
+
+    def _heed_stop(self) -> None:
+        if self._is_stopping:
+            raise StoreUnavailable("stopped before anything was sent")
 
     def _leave_transaction(self) -> None:
         """Roll back whatever the call left open."""

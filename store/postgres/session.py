@@ -27,10 +27,36 @@ class Session:
     """A connected session in autocommit mode: a transaction is what `transaction` opens."""
 
     connection: psycopg.Connection[Record]
-    queries: Mapping[str, str]
-    backend: tuple[int, datetime]  # process id and start: names the session on its server
     wire: socket.socket  # a second handle on the connection's socket, see `cut`
     partitions: set[int] = Factory(set)  # periods whose partition this session has seen
+    # Known once it is prepared.
+    queries: Mapping[str, str] = field(init=False)
+    backend: tuple[int, datetime] = field(init=False)  # how its server knows it: process id, start
+
+    @classmethod
+    def connected(cls, connect_with: Mapping[str, Any]) -> "Session":
+        """A session that is still to be prepared: until then nothing bounds its statements."""
+        connection = psycopg.connect(
+            autocommit=True, cursor_factory=psycopg.RawCursor, **connect_with
+        )
+        try:
+            return cls(
+                connection=connection, wire=socket.socket(fileno=os.dup(connection.fileno()))
+            )
+        except BaseException:
+            connection.close()
+            raise
+
+    def prepare(self, statement_timeout_seconds: float, dead_band: float) -> None:
+        """Set the bounds, and learn about the server; a lock is waited for half as long."""
+        query = session_queries(reads_wal_position=True)["prepare_session"]
+        limits = [f"{seconds * 1000:.0f}ms" for seconds in _limits(statement_timeout_seconds)]
+        ((version, process, started_at, reads_wal_position, *_),) = self.connection.execute(
+            query, limits
+        )
+        _check_version(version)
+        self.queries = session_queries(reads_wal_position=reads_wal_position, dead_band=dead_band)
+        self.backend = (process, started_at)
 
     def read(self, name: str, *parameters: object) -> list[Record]:
         """Every record of one query."""
@@ -111,29 +137,6 @@ class Transaction:
             wal_bytes=self.wal_bytes,
             seconds=self.seconds,
         )
-
-
-def open_session(
-    connect_with: Mapping[str, Any], statement_timeout_seconds: float, dead_band: float
-) -> Session:
-    """Connect and set the session's bounds; a lock is waited for half as long as a statement."""
-    connection = psycopg.connect(autocommit=True, cursor_factory=psycopg.RawCursor, **connect_with)
-    try:
-        queries = session_queries(reads_wal_position=True)
-        limits = [f"{seconds * 1000:.0f}ms" for seconds in _limits(statement_timeout_seconds)]
-        ((version, process, started_at, reads_wal_position, *_),) = connection.execute(
-            queries["prepare_session"], limits
-        )
-        _check_version(version)
-        return Session(
-            connection=connection,
-            queries=session_queries(reads_wal_position=reads_wal_position, dead_band=dead_band),
-            backend=(process, started_at),
-            wire=socket.socket(fileno=os.dup(connection.fileno())),
-        )
-    except BaseException:
-        connection.close()
-        raise
 
 
 def _limits(statement_timeout_seconds: float) -> tuple[float, float]:
