@@ -205,7 +205,7 @@ class Ingest:
             try:
                 stored = await self._store_or_spool(tokens)
                 break
-            except BufferUnavailable as error:
+            except (StoreUnavailable, BufferUnavailable) as error:
                 self.environment.log.error("new tokens wait: no store at all", error=str(error))
                 await trio.sleep(wait_seconds)
                 wait_seconds = min(wait_seconds * 2, RETRY_LONGEST_SECONDS)
@@ -222,12 +222,18 @@ class Ingest:
         return fresh
 
     async def _store_or_spool(self, tokens: Sequence[Token]) -> Sequence[Token]:
+        """In Postgres; behind those that wait for it in the spool, as long as Redis is there."""
         if not self.is_spooling:
             try:
                 return await self._insert(tokens)
             except StoreUnavailable as error:
                 self.environment.log.warning("new tokens go to the spool", error=str(error))
-        await self.doors.buffer.spool(tokens)
+        try:
+            await self.doors.buffer.spool(tokens)
+        except BufferUnavailable:
+            if not self.is_spooling:
+                raise  # Postgres has just been tried
+            return await self._insert(tokens)  # nothing orders tokens by when they were stored
         self.counts["spooled"] += len(tokens)
         self.is_spooling = True
         self.spool_wanted.set()

@@ -97,6 +97,36 @@ async def test_new_tokens_wait_while_neither_store_answers(autojump_clock: MockC
     assert [(2.75, [(None, mint(1))]), (2.8, [(None, mint(2))])] == world.admitted
 
 
+async def test_new_tokens_go_to_postgres_when_redis_goes_away_with_the_spool(
+    autojump_clock: MockClock,
+) -> None:
+    """What is in the spool is older, and comes when Redis comes back: late, but whole."""
+    world = IngestWorld()
+    async with running(world.ingest()):
+        await until(1.0)
+        world.store.go_down()
+        await world.send(created(1, 1.0))
+        await until(2.0)
+        world.servers.buffer.fail_next(10**9)
+        await world.send(created(2, 2.0))
+        await until(3.0)
+        assert [(1.0, [(None, mint(1))])] == world.admitted  # neither store answers
+        world.store.come_up()
+        await until(10.0)
+        await world.send(created(3, 10.0), created(1, 10.0))
+        await until(20.0)
+        # The stores were tried at 2, 2.25, 2.75 and 3.75 seconds.
+        assert [(3.75, [(1, mint(2))]), (10.0, [(2, mint(3))])] == world.admitted[1:]
+        world.servers.buffer.fail_next(0)
+        await until(40.0)
+        await world.send(created(4, 40.0))
+        await until(40.04)
+    assert [[(3, mint(1))], [(4, mint(4))]] == [tokens for _, tokens in world.admitted[3:]]
+    assert [at(1.0), at(2.0), at(10.0), at(40.0)] == sorted(
+        token.first_seen_at for token in world.servers.database.tokens.values()
+    )
+
+
 async def test_commit_that_hangs_is_given_up_for_the_spool(autojump_clock: MockClock) -> None:
     world = IngestWorld()
     async with running(world.ingest()):
