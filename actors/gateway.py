@@ -57,7 +57,7 @@ def _new_boards(gateway: "Gateway") -> Boards:
 def _new_server(gateway: "Gateway") -> Server:
     surroundings = Surroundings(
         clock=gateway.environment.clock,
-        announce=gateway.outboxes.presences.send,
+        announce=gateway.outboxes.presences.send_nowait,
         govern=gateway.outboxes.governor.send,
         log=gateway.environment.log,
     )
@@ -160,7 +160,8 @@ class Gateway:
         """Give the clients what changed since the last time, and activity its census."""
         if self.census_wanted:
             self.census_wanted = False
-            await self.outboxes.presences.send(self.server.hub.census())
+            # At once, so that whoever comes or goes is told of after it, or is counted in it.
+            self.outboxes.presences.send_nowait(self.server.hub.census())
         self.pruned += self.boards.catalogue.prune(self.environment.clock())
         publication = self.boards.collect()
         if publication is not None:

@@ -16,7 +16,7 @@ from domain.messages import GovernorSet, Presence
 from domain.values import UnixSeconds
 
 Clock = Callable[[], UnixSeconds]
-Announce = Callable[[Presence], Awaitable[None]]  # tells the activity actor
+Announce = Callable[[Presence], object]  # tells the activity actor, and never waits
 
 
 @frozen(kw_only=True)

@@ -20,7 +20,6 @@ from feed.session import Broadcast, Session, SessionStream
 LARGEST_MESSAGE = 16 * 1024  # characters
 KEEPALIVE_SECONDS = 20.0
 SILENT_SECONDS = 65.0  # three pings unanswered: the client has vanished
-FAREWELL_SECONDS = 1.0  # to tell activity that a client has left, even during a cancellation
 CLIENTS_AT_ONCE = 64  # frames sent between two checkpoints: about half a millisecond
 
 
@@ -69,12 +68,11 @@ class Hub:
         self.sessions[session.client] = session
         self.served += 1
         try:
-            await self.announce(ClientConnected(client=session.client))
+            self.announce(ClientConnected(client=session.client))
             await session.serve(connection)
         finally:
             del self.sessions[session.client]
-            with trio.move_on_after(FAREWELL_SECONDS, shield=True):
-                await self.announce(ClientLeft(client=session.client))
+            self.announce(ClientLeft(client=session.client))
 
     async def keep_alive(self) -> None:
         """Ping everybody; give up who has not been heard of for three pings."""
@@ -95,5 +93,5 @@ class Hub:
 
     def census(self) -> CensusTaken:
         """Who is connected, and what each watches."""
-        watched = {client: frozenset(s.watched) for client, s in self.sessions.items()}
+        watched = {client: session.watched for client, session in self.sessions.items()}
         return CensusTaken(watched=watched)

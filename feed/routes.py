@@ -97,7 +97,7 @@ class Routes:
             query = parse_query(request.query)
         except QueryRefused as refusal:
             raise RequestRefused(400, "bad_query", refusal.reason) from refusal
-        await self.surroundings.announce(FeedRequested())
+        self.surroundings.announce(FeedRequested())
         if self._querying.statistics().tasks_waiting >= QUERIES_WAITING:
             raise RequestRefused(429, "too_many_requests", "too many queries at once; try again")
         async with self._querying:

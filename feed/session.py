@@ -126,7 +126,7 @@ class Session:
     following: frozenset[str] = field(init=False, default=frozenset())  # boards sent as deltas
     stale: dict[str, None] = field(init=False, factory=dict)  # boards that await a snapshot
     offset: int = field(init=False, default=0)  # of the last publication delivered
-    watched: set[Mint] = field(init=False, factory=set)
+    watched: frozenset[Mint] = field(init=False, default=frozenset())  # a census shares it
     spoke_at: float = field(init=False, default=float("-inf"))
     allowance: Allowance = field(
         init=False,
@@ -182,7 +182,7 @@ class Session:
                 message = await connection.get_message()
             except ConnectionClosed:
                 return
-            await self._note_sign_of_life()
+            self._note_sign_of_life()
             try:
                 await self._handle(message)
             except FrameRefused as refusal:
@@ -202,11 +202,11 @@ class Session:
                 self.following -= {board}
                 self.stale.pop(board, None)
             case Watch(mint=mint):
-                await self._watch(mint)
+                self._watch(mint)
             case Unwatch(mint=mint):
                 if mint in self.watched:
-                    self.watched.remove(mint)
-                    await self.broadcast.announce(MintUnwatched(client=self.client, mint=mint))
+                    self.watched -= {mint}
+                    self.broadcast.announce(MintUnwatched(client=self.client, mint=mint))
             case Ping():
                 self.say(PONG_MESSAGE)
 
@@ -223,18 +223,18 @@ class Session:
             self.stale[wanted.board] = None
             self.send_snapshots()
 
-    async def _watch(self, mint: Mint) -> None:
+    def _watch(self, mint: Mint) -> None:
         if mint in self.watched:
             return
         if mint not in self.broadcast.boards.catalogue.tokens:
             raise FrameRefused(mint, reason="unknown_mint")
         if len(self.watched) >= MOST_WATCHES:
             raise FrameRefused(mint, reason="too_many_watches")
-        self.watched.add(mint)
-        await self.broadcast.announce(MintWatched(client=self.client, mint=mint))
+        self.watched |= {mint}
+        self.broadcast.announce(MintWatched(client=self.client, mint=mint))
 
-    async def _note_sign_of_life(self) -> None:
+    def _note_sign_of_life(self) -> None:
         now = trio.current_time()
         if now - self.spoke_at >= SPOKE_SECONDS:
             self.spoke_at = now
-            await self.broadcast.announce(ClientSpoke(client=self.client))
+            self.broadcast.announce(ClientSpoke(client=self.client))

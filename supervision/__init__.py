@@ -35,6 +35,9 @@ class Outbox(Protocol[Sent_contra]):
         `MailboxFull` from a rejecting mailbox. A closed mailbox counts the message as dropped.
         """
 
+    def send_nowait(self, message: Sent_contra) -> None:
+        """As `send`, in the same instant; `trio.WouldBlock` where that would wait."""
+
 
 class Inbox(Protocol[Received_co]):
     """The receiving side of a mailbox."""

@@ -86,7 +86,7 @@ class Mailbox(Generic[M]):
             await self._wait_for_room(message)
 
     def send_nowait(self, message: M) -> None:
-        """Like `send`, but `trio.WouldBlock` where that would wait."""
+        """As `send`, in the same instant; `trio.WouldBlock` where that would wait."""
         if self._closed:
             self._books.sent += 1
             self._books.dropped += 1

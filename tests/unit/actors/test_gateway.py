@@ -2,16 +2,33 @@
 
 import socket
 from random import Random
+from typing import Any
 
 import attrs
 import pytest
 import trio
+from attrs import define
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from actors.activity import Activity, ActivityOutboxes
 from domain.errors import AddressUnavailable
 from domain.messages import CensusTaken, CensusWanted, RosterWanted
+from domain.values import Mint
+from tests.unit.actors.world import SETTINGS, Sent, environment
 from tests.unit.feed.tokens import NOW, make_token
 from tests.unit.feed.worlds import make_world, running
+
+
+@define
+class PassingClient:
+    """A session of a client that leaves as soon as it has come."""
+
+    client: int
+    offset: int = 0
+    watched: frozenset[Mint] = frozenset()
+
+    async def serve(self, connection: object) -> None:
+        await trio.lowlevel.checkpoint()
 
 
 async def test_a_token_is_published_at_once_after_a_quiet_time(
@@ -87,6 +104,30 @@ async def test_a_census_is_taken_whenever_activity_wants_one(autojump_clock: Moc
         await anext(world.presences)
         await world.inbox.send(CensusWanted())
         assert CensusTaken(watched={}) == await anext(world.presences)
+
+
+async def test_a_census_agrees_with_who_comes_and_goes_in_the_same_tick(
+    autojump_clock: MockClock,
+) -> None:
+    """Else a client that has left would be counted for ever, and the system never be idle."""
+    async with running() as world:
+        activity = Activity(
+            presences=world.presences,
+            settings=SETTINGS.activity,
+            environment=environment(),
+            outboxes=ActivityOutboxes(control=(), updates=Sent(), census=Sent()),
+        )
+        for client in range(100):
+            world.gateway.census_wanted = True
+            async with trio.open_nursery() as nursery:
+                visit: Any = world.gateway.server.hub._attend
+                nursery.start_soon(visit, PassingClient(client), None)
+                for _ in range(client % 4):  # at every moment of the visit, in any order of tasks
+                    await trio.lowlevel.checkpoint()
+                await world.gateway.publish()
+            for presence in await world.presences.receive_batch(1000):
+                activity.take_note(presence)
+            assert {} == activity.watched
 
 
 async def test_what_the_mailbox_still_holds_when_it_closes_is_published(

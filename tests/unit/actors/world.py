@@ -92,6 +92,9 @@ class Sent(Generic[M]):
 
     async def send(self, message: M) -> None:
         await trio.lowlevel.checkpoint()
+        self.send_nowait(message)
+
+    def send_nowait(self, message: M) -> None:
         if self.on_send is not None:
             self.on_send(message)
         self.entries.append((trio.current_time(), message))

@@ -24,7 +24,7 @@ from tests.unit.feed.worlds import SETTINGS
 QUEUE_BYTES = 50_000
 
 
-async def nobody(presence: Presence) -> None:
+def nobody(presence: Presence) -> None:
     """Nobody listens."""
 
 

@@ -17,7 +17,7 @@ from domain.token import Token
 from domain.values import UnixSeconds
 from feed import FeedSettings, Operations
 from supervision.environment import Environment
-from supervision.mailbox import Mailbox
+from supervision.mailbox import DROP_OLDEST, Mailbox
 from tests.unit.feed.tokens import NOW
 
 SETTINGS = FeedSettings(
@@ -85,7 +85,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def make_world(**changes: Any) -> World:
     inbox = Mailbox[GatewayMessage]("gateway", capacity=100)
     roster = Mailbox[RosterWanted]("sync", capacity=100)
-    presences = Mailbox[Any]("activity", capacity=1000)
+    presences = Mailbox[Any]("activity", capacity=1000, policy=DROP_OLDEST)
     governor = Mailbox[GovernorSet]("sync control", capacity=10)
     conditions = Conditions()
     started_at = trio.current_time()  # the real clock starts anywhere
