@@ -34,6 +34,7 @@ from supervision.environment import Environment
 
 ORIGIN = "activity"
 PRESENCES_AT_ONCE = 1000
+NOBODY_IS_HERE = CensusTaken(watched={})  # no sign of life, unless somebody was known
 
 
 @frozen(kw_only=True)
@@ -80,10 +81,12 @@ class Activity:
 
     async def follow(self) -> None:
         async for presences in Batches(self.presences, PRESENCES_AT_ONCE):
+            is_sign = bool(self.watched) or any(each != NOBODY_IS_HERE for each in presences)
             for presence in presences:
                 self.take_note(presence)
-            self.sign_seen.set()
-            await self._activate()
+            if is_sign:
+                self.sign_seen.set()
+                await self._activate()
 
     def take_note(self, presence: Presence) -> None:
         match presence:
@@ -141,6 +144,8 @@ class Activity:
     async def count_watchers_periodically(self) -> None:
         while True:
             await trio.sleep(self.settings.watchers_interval_seconds)
+            # A flood may have dropped some presences: one census a tick sets that right.
+            await self.outboxes.census.send(CensusWanted())
             await self.send_watcher_counts()
 
     async def send_watcher_counts(self) -> None:

@@ -166,7 +166,7 @@ class FeedRequested:
 
 @frozen(kw_only=True)
 class CensusWanted:
-    """The activity actor (re)started and asks who is there."""
+    """The activity actor asks who is there: at a start, and each watchers interval."""
 
 
 @frozen(kw_only=True)

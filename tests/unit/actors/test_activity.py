@@ -219,12 +219,40 @@ async def test_census_after_a_restart_counts_who_is_there(autojump_clock: MockCl
         await until(300.0)
     async with running(world.activity()):
         await until(310.0)
-        assert [CensusWanted()] * 2 == world.census.messages
+        assert [0.0, 300.0, 300.0] == world.census.times(CensusWanted)  # once by each life at 300
         # The first client has left meanwhile; another watches something else.
         await world.send(310.0, CensusTaken(watched={7: frozenset({mint(2)})}))
         await until(5000.0)
     assert [(600.0, mint(1), 0), (600.0, mint(2), 1)] == world.watcher_counts[1:3]
     assert [(0.0, True), (300.0, True)] == world.changes  # client 7 keeps it active
+
+
+async def test_what_a_flood_has_dropped_is_known_after_the_next_census(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    async with running(world.activity()):
+        await world.send(1.0, ClientConnected(client=1))  # and its leaving was dropped
+        await until(299.0)
+        assert [CensusWanted()] == world.census.messages
+        await until(300.0)
+        assert [0.0, 300.0] == world.census.times()
+        await world.send(300.0, CensusTaken(watched={2: frozenset({mint(2)})}))
+        await until(600.0)
+        assert [(600.0, mint(2), 1)] == world.watcher_counts
+        await world.send(600.0, CensusTaken(watched={}))
+        await until(5000.0)
+    assert [(0.0, True), (1200.0, False)] == world.changes
+
+
+async def test_census_of_nobody_is_no_sign_of_life(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        for tick in range(1, 10):
+            await world.send(tick * WATCHERS_SECONDS, CensusTaken(watched={}))
+        assert [(0.0, True), (600.0, False)] == world.changes
+        await world.send(3000.0, CensusTaken(watched={1: frozenset()}))  # its coming was dropped
+    assert (3000.0, True) == world.changes[-1]
 
 
 async def test_restart_during_idling_activates(autojump_clock: MockClock) -> None:
