@@ -46,6 +46,7 @@ from supervision.batches import Batches
 from supervision.environment import Environment
 
 ORIGIN = "ingest"
+POOLS_ORIGIN = "ingest pools"  # their stream looks each one up first, and so runs behind
 SAME_SIGHT_SECONDS = 0.002  # Postgres keeps microseconds, a float a little less
 SPOOL_LOOK_SECONDS = 60.0
 RETRY_SECONDS, RETRY_LONGEST_SECONDS = 0.25, 10.0
@@ -169,7 +170,10 @@ class Ingest:
 
     async def _update(self, event: SourceEvent, values: dict[str, Value]) -> None:
         update = TokenUpdated(
-            mint=event.mint, observed_at=event.seen_at, origin=ORIGIN, values=values
+            mint=event.mint,
+            observed_at=event.seen_at,
+            origin=POOLS_ORIGIN if isinstance(event, PoolCreated) else ORIGIN,
+            values=values,
         )
         await self.outboxes.sync.send(update)
 

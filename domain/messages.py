@@ -93,7 +93,7 @@ class TokenUpdated:
 
     mint: Mint
     observed_at: UnixSeconds
-    origin: str  # the actor that observed it
+    origin: str  # who observed it, in order: an actor, or one stream of it
     values: Mapping[str, Value]  # keys are names in `token.UPDATE_FIELDS`
 
 

@@ -10,12 +10,14 @@ import trio
 from trio.testing import MockClock
 
 from domain.lifecycle import CURVE_FIELDS, CURVE_TOKENS_AT_COMPLETION
+from domain.merging import Observations, fold
 from domain.messages import SourceEvent, TokensAdmitted, TokenUpdated
 from domain.token import Status, Token
 from sources.pumpportal_frames import ControlFrame, parse_frame
 from tests.unit.actors.events import created, migrated, pool, traded
 from tests.unit.actors.ingest_world import IngestWorld
 from tests.unit.actors.world import SETTINGS, at, mint, running, until
+from wiring.mailboxes import Mailboxes
 
 # Group commit.
 
@@ -147,6 +149,27 @@ async def test_trade_goes_to_sync_and_to_hot_score(autojump_clock: MockClock) ->
     [update] = world.updates()
     assert (at(0.5), "ingest") == (update.observed_at, update.origin)
     assert {"last_trade_at": at(0.5), "silent": False} == update.values
+
+
+async def test_pool_that_comes_late_keeps_the_time_it_was_seen_at(
+    autojump_clock: MockClock,
+) -> None:
+    """Pools are looked up, so they come behind trades seen later; sync's mailbox holds both."""
+    updates: Any = Mailboxes(tokens=10).updates
+    world = IngestWorld(sync=updates)
+    await world.send(traded(1, 100.0), pool(1, 80.0), traded(1, 101.0))
+    async with running(world.ingest()):
+        await until(1.0)
+    quote = {"pool_type": "raydium-cpmm"}
+    await updates.send(
+        TokenUpdated(mint=mint(1), observed_at=at(95.0), origin="market-data", values=quote)
+    )
+    observed: Observations = {}
+    for message in await updates.receive_batch(10):
+        if isinstance(message, TokenUpdated):
+            fold(observed, message)
+    assert ("raydium-cpmm", at(95.0)) == observed["pool_type"]
+    assert (at(101.0), at(101.0)) == observed["last_trade_at"]
 
 
 async def test_trade_after_the_migration_leaves_the_progress_alone(
