@@ -18,6 +18,7 @@ from domain.values import UnixSeconds
 from store import BackendWal, ServerPulse, WriteReceipt
 
 HOURS_KEPT = 48
+BACKENDS_KEPT = 32  # connections whose counters are remembered
 SECONDS_AN_HOUR = 3600
 SERVER = "server"  # beside the components: what everybody on it wrote together
 
@@ -75,7 +76,8 @@ class Ledger:
     hours: dict[int, Accounts] = field(factory=dict, init=False)
     totals: Accounts = field(factory=dict, init=False)
     server_pulse: ServerPulse | None = field(default=None, init=False)  # the newest
-    backends: dict[str, BackendWal] = field(factory=dict, init=False)  # the newest, by component
+    # As last told, by component and process; doctor's may pass by under the name of sync.
+    backends: dict[tuple[str, int], BackendWal] = field(factory=dict, init=False)
 
     def book(self, component: str, receipt: WriteReceipt) -> None:
         """Add one commit to the component's account of this hour."""
@@ -95,12 +97,12 @@ class Ledger:
             self._note_backend(backend)
 
     def _note_backend(self, backend: BackendWal) -> None:
-        known = self.backends.get(backend.component)
-        self.backends[backend.component] = backend
-        is_same = known is not None and known.backend == backend.backend
-        first_bytes, first_images = (
-            (known.wal_bytes, known.full_page_images) if known and is_same else (0, 0)
-        )
+        name = backend.component, backend.backend
+        known = self.backends.pop(name, None)
+        self.backends[name] = backend  # the latest stands last
+        if len(self.backends) > BACKENDS_KEPT:
+            del self.backends[next(iter(self.backends))]
+        first_bytes, first_images = (known.wal_bytes, known.full_page_images) if known else (0, 0)
         self._book_told(
             backend.component,
             _more(first_bytes, backend.wal_bytes),

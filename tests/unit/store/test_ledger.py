@@ -6,7 +6,7 @@ from attrs import define
 
 from domain.values import UnixSeconds
 from store import BackendWal, ServerPulse, WriteReceipt
-from store.ledger import HOURS_KEPT, Ledger
+from store.ledger import BACKENDS_KEPT, HOURS_KEPT, Ledger
 from store.memory import UNTROUBLED
 
 HOUR = 3600
@@ -105,3 +105,20 @@ def test_a_connection_that_is_told_of_is_booked_to_its_component() -> None:
     account = ledger.snapshot()["totals"]["sync"]
     assert (account["ownWalBytes"], account["fullPageImages"]) == (380, 3)
     assert account["walBytes"] == 100
+
+
+def test_a_passing_connection_of_the_same_name_books_nothing_twice() -> None:
+    """As doctor's, which asks under sync's name while the service runs."""
+    ledger = Ledger(clock=Clock())
+    for seen in (backend(7, 100, 1), backend(9, 0, 0), backend(7, 130, 1), backend(7, 150, 2)):
+        ledger.note_pulse(pulse(0, 0, seen))
+    account = ledger.snapshot()["totals"]["sync"]
+    assert (account["ownWalBytes"], account["fullPageImages"]) == (150, 2)
+
+
+def test_connections_of_long_ago_are_forgotten() -> None:
+    ledger = Ledger(clock=Clock())
+    for number in range(BACKENDS_KEPT + 5):
+        ledger.note_pulse(pulse(0, 0, backend(number, 10, 0)))
+    assert BACKENDS_KEPT == len(ledger.backends)
+    assert ("sync", 4) not in ledger.backends
