@@ -137,10 +137,13 @@ function showPace(now) {
 
 function toggleWatch(mint) {
   const wanted = !watched.has(mint);
-  if (wanted && watched.size >= MOST_WATCHES) watched.delete(watched.values().next().value);
-  watched[wanted ? "add" : "delete"](mint);
+  if (wanted && watched.size >= MOST_WATCHES) setWatched(watched.values().next().value, false);
+  setWatched(mint, wanted);
   stored.set("watched", [...watched]);
-  live.watch(mint, wanted);
+}
+
+function setWatched(mint, wanted) {
+  live.watch(mint, wanted); // in `watched`, too: it is one set
   for (const view of Object.values(views)) {
     view.cards.get(mint)?.showWatched(wanted);
     if (filter.onlyWatched) schedule(view);

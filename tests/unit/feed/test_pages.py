@@ -6,6 +6,7 @@ import pytest
 
 from feed.board import BOARD_NAMES
 from feed.pages import FILES, load_pages
+from feed.session import MOST_WATCHES
 from tests.unit.feed.test_board import ORDER_KEYS
 
 PAGES = {path: page.body.decode() for path, page in load_pages(1800.0).items()}
@@ -66,6 +67,10 @@ def test_the_page_orders_the_boards_as_the_server_does() -> None:
     boards = re.findall(r'^  (\w+): \{.*\bkey: "(\w+)"', PAGES["/assets/board.js"], re.MULTILINE)
     assert dict(boards) == ORDER_KEYS
     assert tuple(ORDER_KEYS) == BOARD_NAMES
+
+
+def test_the_page_watches_no_more_than_the_server_lets_it() -> None:
+    assert f"const MOST_WATCHES = {MOST_WATCHES};" in PAGES["/assets/feed.js"]
 
 
 def test_the_feed_page_knows_how_heat_decays() -> None:
