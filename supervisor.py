@@ -27,7 +27,6 @@ from sources.http import new_http_client
 from store.ledger import Ledger
 from supervision.environment import Environment
 from supervision.failures import root_cause
-from supervision.metrics import exposition
 from supervision.notify import Notifier
 from supervision.readiness import Readiness
 from supervision.signals import Signals
@@ -35,6 +34,7 @@ from supervision.supervisor import Supervisor
 from wiring.children import Composition, supervision_settings
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
+from wiring.metrics import exposition
 
 CONDITIONS = ("ingest", "sync", "gateway")
 CLOSE_SECONDS = 1.0

@@ -1,1 +1,1 @@
-"""Which actor is given what: mailboxes, doors and child specs."""
+"""Which actor is given what (mailboxes, doors, child specs), and the metrics of all together."""

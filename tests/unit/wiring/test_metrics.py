@@ -13,7 +13,7 @@ from store import WriteReceipt
 from store.checkpoints import CheckpointWatch
 from store.ledger import Ledger
 from store.memory import UNTROUBLED
-from supervision.metrics import exposition
+from wiring.metrics import exposition
 
 
 def clock() -> UnixSeconds:
