@@ -1,7 +1,7 @@
 """Activity: is anybody looking, and at what?
 
-    Presence (from gateway) -> Activity -> SystemActivated, SystemIdled -> jobs and sync
-                                        -> TokenUpdated(watcher_count) -> sync
+    Presence (from gateway) -> ActivityMonitor -> SystemActivated, SystemIdled -> jobs and sync
+                                               -> TokenUpdated(watcher_count) -> sync
 
 The system is idle after ten minutes without any client, message or feed request; a start counts
 as one. A connected client keeps it active, however quiet it is.
@@ -45,7 +45,7 @@ class ActivityOutboxes:
 
 
 @define(kw_only=True)
-class Activity:
+class ActivityMonitor:
     """Knows who is connected and what each client watches."""
 
     # Messages in.

@@ -15,7 +15,7 @@ import orjson
 
 from domain.values import Sol
 
-GREATEST_NUMBER = 1e30  # anything beyond is noise; Postgres' real ends at 3e38
+GREATEST_CREDIBLE = 1e30  # anything beyond is noise; Postgres' real ends at 3e38
 SMALLEST_NUMBER = 1e-30  # closer to zero Postgres' real would underflow
 GREATEST_COUNT = 2**31 - 1  # Postgres' integer
 GREATEST_SOL = 6e8  # about all SOL there is
@@ -66,7 +66,7 @@ def signed_number(value: object) -> float | None:
         result = float(value)
     except OverflowError:
         return None
-    if not isfinite(result) or abs(result) > GREATEST_NUMBER:
+    if not isfinite(result) or abs(result) > GREATEST_CREDIBLE:
         return None
     return None if 0 < abs(result) < SMALLEST_NUMBER else result
 

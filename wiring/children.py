@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import asdict, define, field
 
-from actors.activity import Activity, ActivityOutboxes
+from actors.activity import ActivityMonitor, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes
 from actors.holder_count import HolderCount
 from actors.hot_score import HotScore
@@ -156,9 +156,9 @@ class Composition:
             environment=environment,
         )
 
-    def _activity(self, environment: Environment) -> Activity:
+    def _activity(self, environment: Environment) -> ActivityMonitor:
         boxes = self.mailboxes
-        return Activity(
+        return ActivityMonitor(
             presences=boxes.presences,
             settings=self.settings.activity,
             environment=environment,

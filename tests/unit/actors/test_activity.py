@@ -7,7 +7,7 @@ import trio
 from attrs import Factory, define
 from trio.testing import MockClock
 
-from actors.activity import Activity, ActivityOutboxes
+from actors.activity import ActivityMonitor, ActivityOutboxes
 from domain.messages import (
     CensusTaken,
     CensusWanted,
@@ -39,8 +39,8 @@ class World:
     counts_sent: Any = Factory(dict)
     log: Log = Factory(Log)
 
-    def activity(self) -> Activity:
-        return Activity(
+    def activity(self) -> ActivityMonitor:
+        return ActivityMonitor(
             presences=self.presences,
             settings=SETTINGS.activity,
             environment=environment(self.log),

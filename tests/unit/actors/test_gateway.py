@@ -10,7 +10,7 @@ import trio
 from attrs import define
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.activity import Activity, ActivityOutboxes
+from actors.activity import ActivityMonitor, ActivityOutboxes
 from domain.errors import AddressUnavailable
 from domain.messages import CensusTaken, CensusWanted, RosterWanted
 from domain.values import Mint
@@ -111,7 +111,7 @@ async def test_a_census_agrees_with_who_comes_and_goes_in_the_same_tick(
 ) -> None:
     """Else a client that has left would be counted for ever, and the system never be idle."""
     async with running() as world:
-        activity = Activity(
+        activity = ActivityMonitor(
             presences=world.presences,
             settings=SETTINGS.activity,
             environment=environment(),
