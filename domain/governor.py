@@ -29,7 +29,7 @@ LEAST_SHARE = 0.05
 RECOVERY_INTERVALS = 6.0  # of health, from nothing to the whole budget
 BURST_SECONDS = 60.0  # of the budget may be saved up while the share is whole
 TOLERATED_EXCESS = 0.25  # of an interval's WAL: an estimate may be so wrong
-REMEMBERED_SECONDS = 300.0  # how long a reason is told after its cause
+REMEMBERED_SECONDS = 300.0  # at least
 GRACE = 0.05  # of a bound: a flush that starts in time also takes time
 GRACE_SECONDS = 1.0
 FIRST_BYTES_A_ROW = 300.0
@@ -219,12 +219,17 @@ class Governor:
             self.wal.fill(0.0, wal_capacity)
 
     def _forget(self, now: float) -> None:
-        horizon = now - max(REMEMBERED_SECONDS, self.plan.interval_seconds)
+        horizon = now - self.remembered_seconds
         self.requested = [(at, n) for at, n in self.requested if at > horizon]
         self.spent = [(at, size) for at, size in self.spent if at > horizon]
         self.causes = {c: (at, words) for c, (at, words) in self.causes.items() if at > horizon}
 
     # What it says.
+
+    @property
+    def remembered_seconds(self) -> float:
+        """How long a reason is told after its cause."""
+        return max(REMEMBERED_SECONDS, self.plan.interval_seconds)
 
     def own_bytes_per_second(self, now: float) -> float:
         """WAL that sync's own flushes wrote, over the last interval."""
@@ -253,7 +258,8 @@ class Governor:
         for cause, (at, words) in self.causes.items():
             if cause == "requested":
                 count = sum(n for _, n in self.requested)
-                reasons.append(f"requested checkpoints: {count} in the last 5 min")
+                minutes = self.remembered_seconds / 60
+                reasons.append(f"requested checkpoints: {count} in the last {minutes:.0f} min")
             else:
                 reasons.append(f"{words} ({now - at:.0f} s ago)")
         if self.held_back:

@@ -104,7 +104,7 @@ class TokenStore(Protocol):
         """How the server's checkpoints and WAL stand; cheap, and books no commit."""
 
     async def retain(self, now: UnixSeconds) -> WriteReceipt:
-        """Give up what is kept no longer, and keep the store small; call it about hourly.
+        """Give up what is kept no longer, and keep the store small; call it every ten minutes.
 
         Tokens that were never bonded go when they are off the feed at `now`, and up to two hours
         later, a day's worth a call; bonded ones stay for the days that are set. Whatever would

@@ -1,6 +1,6 @@
 """Whether the service serves, and if not, why: GET /readyz, sd_notify, the readiness descriptor.
 
-store, buffer, gateway ...  --set-->  Readiness  --first ready-->  Notifier
+ingest, sync, gateway  --set-->  Readiness  --first ready-->  Notifier
 """
 
 from collections.abc import Callable, Iterable

@@ -22,6 +22,8 @@ from commands.embedded import (
     available_postgres,
 )
 
+# Not 16, for the time: its neighbours show what it would. Run by hand, all passes on it, and on
+# 14 all but what its statistics collector tells too late.
 VERSIONS = [install.version for install in available_postgres() if install.version != 16]
 DATABASE_NUMBERS = count(1)
 # Tests that count WAL bytes or take short locks must not meet a vacuum that nobody asked for.

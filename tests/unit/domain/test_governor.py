@@ -159,6 +159,13 @@ def test_requested_checkpoint_halves_the_share_and_says_so() -> None:
     assert governed.reasons(30.0) == ["requested checkpoints: 3 in the last 5 min"]
 
 
+def test_requested_checkpoints_are_told_of_as_long_as_they_are_remembered() -> None:
+    governed = governor(interval_seconds=900.0)
+    governed.note_server(wal_bytes_per_second=1e6, requested=3, seconds=30.0, now=30.0)
+    governed.note_server(wal_bytes_per_second=None, requested=0, seconds=30.0, now=900.0)
+    assert governed.reasons(900.0) == ["requested checkpoints: 3 in the last 15 min"]
+
+
 def test_slow_commit_halves_the_share_and_says_so() -> None:
     governed = governor()
     for commit in range(10):
