@@ -1,23 +1,14 @@
 """The repository as text and as syntax trees."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (
-    "actors",
-    "buffer",
-    "commands",
-    "config",
-    "domain",
-    "feed",
-    "sources",
-    "store",
-    "supervision",
-    "wiring",
-)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FOLDERS: list[str] = PROJECT["tool"]["importlinter"]["root_packages"]
 IGNORED = {"__pycache__", "results"}
 
 

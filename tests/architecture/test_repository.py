@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.architecture.repository import (
+    FOLDERS,
     ROOT,
     every_file,
     imported_modules,
@@ -27,6 +28,12 @@ def text_of_the_service() -> str:
         if path.suffix in {".sql", ".lua", ".toml", ".html", ".js"}
     ]
     return "\n".join(texts).lower()
+
+
+def test_every_package_of_the_service_is_read() -> None:
+    """Else the rules here and those of pyproject.toml pass it by."""
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert set(FOLDERS) == packages - {"tests", "benchmarks"}
 
 
 def test_no_file_is_too_long_to_be_read() -> None:
