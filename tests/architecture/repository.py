@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FOLDERS: list[str] = PROJECT["tool"]["importlinter"]["root_packages"]
+NAMES = (ast.Name, ast.Attribute)
 IGNORED = {"__pycache__", "results"}
 
 
@@ -56,6 +57,22 @@ def imported_modules(path: Path) -> set[str]:
             found.add(node.module or "")
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def used_names(source: str) -> set[str]:
+    """The full names of what a module uses of others, by whatever name it has imported them."""
+    tree = ast.parse(source)
+    origins: dict[str, str] = {}  # by local name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                name = alias.name if alias.asname else alias.name.partition(".")[0]
+                origins[alias.asname or name] = name
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                origins[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    used = {ast.unparse(n).partition(".") for n in ast.walk(tree) if isinstance(n, NAMES)}
+    return {f"{origins[first]}{dot}{rest}" for first, dot, rest in used if first in origins}
 
 
 def importers_of(package: str) -> set[str]:

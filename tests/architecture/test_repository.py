@@ -8,9 +8,9 @@ from tests.architecture.repository import (
     FOLDERS,
     ROOT,
     every_file,
-    imported_modules,
     modules_of_tests,
     service_modules,
+    used_names,
 )
 
 LINES_A_FILE = 400
@@ -117,11 +117,25 @@ def test_word_that_the_code_is_made_of_is_in_the_glossary(word: str) -> None:
 # Tests.
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\ntime.sleep(5)",
+        "import time as clock\nclock.sleep(5)",
+        "from time import sleep\nsleep(5)",
+        "def nap():\n    from time import sleep as wait\n    return map(wait, [5])",
+    ],
+)
+def test_a_name_is_found_however_it_was_imported(source: str) -> None:
+    assert "time.sleep" in used_names(source)
+
+
 def test_unit_tests_do_not_sleep_for_real() -> None:
     """`time.sleep` waits for the machine; under trio a named clock jumps."""
     sleepers = [
         str(path.relative_to(ROOT))
         for path in modules_of_tests()
-        if path.is_relative_to(ROOT / "tests" / "unit") and "time.sleep" in imported_modules(path)
+        if path.is_relative_to(ROOT / "tests" / "unit")
+        and "time.sleep" in used_names(path.read_text(encoding="utf-8"))
     ]
     assert [] == sleepers

@@ -333,9 +333,17 @@ async def test_a_refusal_of_trade_streams_turns_them_off_with_a_warning() -> Non
 
 
 async def test_a_full_mailbox_holds_the_socket_back_and_loses_nothing() -> None:
-    number = MESSAGE_QUEUE_FRAMES * 2
-    server = ScriptedServer([says(*(buy(f"trade{n}") for n in range(number)))])
-    gate = trio.Event()
+    number = MESSAGE_QUEUE_FRAMES * 4
+    padding = " " * 20_000  # so that the kernel's buffers, some 6 MB, hold a fraction of it
+    gate, said = trio.Event(), 0
+
+    async def says_as_it_can(connection: WebSocketConnection) -> None:
+        nonlocal said
+        for said in range(number):
+            await connection.send_message(buy(f"trade{said}") + padding)
+        await trio.sleep_forever()
+
+    server = ScriptedServer([says_as_it_can])
 
     class Gated(KeepingOutbox):
         async def send(self, message: object) -> None:
@@ -345,7 +353,12 @@ async def test_a_full_mailbox_holds_the_socket_back_and_loses_nothing() -> None:
     outbox = Gated()
     async with streaming(server) as (stream, _, _):
         stream.events = outbox
-        await trio.sleep(0.1)
+        await server.until_heard(2)
+        before = -1
+        while before < said:  # until the server gets no further
+            before = said
+            await trio.sleep(0.2)
+        assert said < number - MESSAGE_QUEUE_FRAMES
         gate.set()
         events = await outbox.until(number)
         assert [event.signature for event in events] == [f"trade{n}" for n in range(number)]
