@@ -22,6 +22,9 @@ from commands.embedded import (
     available_postgres,
 )
 
+# An example may take as long as it takes: the machine may be busy.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 # Not 16, for the time: its neighbours show what it would. Run by hand, all passes on it, and on
 # 14 all but what its statistics collector tells too late.
 VERSIONS = [install.version for install in available_postgres() if install.version != 16]

@@ -14,8 +14,8 @@ import trio
 from attrs import define, field
 
 from commands.embedded import free_port
+from tests.patience import PATIENCE_SECONDS
 
-START_SECONDS = 30.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,7 +29,9 @@ class Service:
     client: httpx.AsyncClient = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=5)
+        self.client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE_SECONDS
+        )
 
     @property
     def websocket_url(self) -> str:
@@ -43,7 +45,7 @@ class Service:
 
     async def until_ready(self) -> None:
         """`AssertionError` with the log when it is not ready in time."""
-        with trio.move_on_after(START_SECONDS):
+        with trio.move_on_after(PATIENCE_SECONDS):
             while self.process.returncode is None:
                 try:
                     if (await self.get("/readyz")).status_code == 200:
@@ -56,7 +58,7 @@ class Service:
     async def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; the exit code."""
         self.process.send_signal(number)
-        with trio.fail_after(15):
+        with trio.fail_after(PATIENCE_SECONDS):
             return await self.process.wait()
 
 
@@ -104,12 +106,10 @@ def rows(postgres_url: str, query: str, *parameters: object) -> list[tuple[objec
         return connection.execute(query, parameters or None).fetchall()
 
 
-async def until_rows(
-    postgres_url: str, query: str, expected: list[tuple[object, ...]], seconds: float = 10.0
-) -> None:
+async def until_rows(postgres_url: str, query: str, expected: list[tuple[object, ...]]) -> None:
     """Wait for a query's answer; `AssertionError` with the last one when it does not come."""
     last: list[tuple[object, ...]] = []
-    until = time.monotonic() + seconds
+    until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         last = await trio.to_thread.run_sync(rows, postgres_url, query)
         if last == expected:

@@ -11,6 +11,7 @@ from tests.acceptance.service import Service, running_service, settings, until_r
 from tests.acceptance.test_recorded_frames import session
 from tests.acceptance.world import PumpPortalPeer, running_peer
 from tests.conftest import PostgresFactory, RedisFactory
+from tests.patience import PATIENCE_SECONDS
 
 Frame = dict[str, object]
 COUNT = 'SELECT count(*)::int FROM "TokenDiscovery"'
@@ -27,15 +28,15 @@ def migration(create: Frame) -> Frame:
     return {**frame, "pool": "pump-amm"}
 
 
-async def until_on_feed(service: Service, mints: list[object], seconds: float = 10.0) -> None:
-    with trio.fail_after(seconds):
+async def until_on_feed(service: Service, mints: list[object]) -> None:
+    with trio.fail_after(PATIENCE_SECONDS):
         for mint in mints:
             while (await service.get(f"/api/tokens/{mint}")).status_code != 200:
                 await trio.sleep(0.05)
 
 
 async def until_bonded_on_feed(service: Service, mint: object) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         while (await service.get(f"/api/tokens/{mint}")).json().get("status") != "BONDED":
             await trio.sleep(0.05)
 
@@ -64,9 +65,9 @@ async def test_postgres_killed_new_tokens_are_on_the_feed_and_stored_when_it_is_
             await until_bonded_on_feed(service, mints[0])
             assert (await service.get("/readyz")).status_code == 200
             await trio.to_thread.run_sync(postgres.restart)
-            await until_rows(postgres.url, COUNT, [(10,)], seconds=20)
+            await until_rows(postgres.url, COUNT, [(10,)])
             bonded = "SELECT mint FROM \"TokenDiscovery\" WHERE status = 'BONDED'"
-            await until_rows(postgres.url, bonded, [(mints[0],)], seconds=20)
+            await until_rows(postgres.url, bonded, [(mints[0],)])
             assert await service.stop() == 0
 
 
@@ -88,7 +89,7 @@ async def test_redis_killed_and_emptied_gets_back_what_was_not_flushed(
             await trio.to_thread.run_sync(redis.restart)
             await until_bonded_on_feed(service, mints[1])
             bonded = "SELECT count(*)::int FROM \"TokenDiscovery\" WHERE status = 'BONDED'"
-            await until_rows(postgres.url, bonded, [(2,)], seconds=20)
+            await until_rows(postgres.url, bonded, [(2,)])
 
 
 async def test_service_killed_brings_its_updates_to_postgres_in_its_next_life(

@@ -21,6 +21,7 @@ from tests.contract.store_world import (
     asked,
     postgres_world,
 )
+from tests.patience import PATIENCE_SECONDS
 
 TOKENS = 300
 FIELDS = ("price_usd", "hot_score", "holder_count", "status", "last_trade_at", "silent", "twitter")
@@ -112,7 +113,7 @@ async def flushed_world(
 
 async def until_open(store: TokenStore) -> None:
     """The first call may still find the dead session."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         while True:
             try:
                 return await store.open()

@@ -20,6 +20,7 @@ from store import TokenChange, TokenStore
 from store.ledger import Ledger
 from store.memory import MemoryDatabase, MemoryStore
 from store.postgres import PostgresSettings, PostgresStore
+from tests.patience import PATIENCE_SECONDS
 
 NOW = UnixSeconds(1_760_000_000.0)  # 2025-10-09T08:53:20Z
 DAY_SECONDS = 86_400
@@ -214,8 +215,8 @@ def _asked(url: str, query: str, parameters: Sequence[object]) -> list[tuple[Any
 
 
 async def until_available(store: TokenStore, mint: Mint) -> None:
-    """Wait until the store answers again; at most ten seconds."""
-    with trio.fail_after(10):
+    """Wait until the store answers again."""
+    with trio.fail_after(PATIENCE_SECONDS):
         while True:
             try:
                 await store.find([mint])

@@ -143,7 +143,6 @@ SHELVING = some(
 )
 bounded = settings(
     max_examples=150,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -10,6 +10,7 @@ from attrs import define, field
 
 from domain.errors import StoreUnavailable
 from store.postgres.connection import Connection, PostgresSettings
+from tests.patience import PATIENCE_SECONDS
 
 # AuthenticationOk, one ParameterStatus, BackendKeyData, ReadyForQuery
 # (https://www.postgresql.org/docs/current/protocol-message-formats.html).
@@ -55,14 +56,14 @@ def connection_to(server: SilentServer) -> Connection:
 
 
 async def test_a_server_silent_after_its_welcome_is_given_up_within_the_limits() -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with silent_server() as server:
             with pytest.raises(StoreUnavailable):
                 await connection_to(server).run(lambda session: session)
 
 
 async def test_a_call_is_cancelled_while_its_session_is_prepared() -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with silent_server() as server, trio.open_nursery() as nursery:
             connection = connection_to(server)
             nursery.start_soon(connection.run, lambda session: session)

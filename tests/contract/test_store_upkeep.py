@@ -21,6 +21,7 @@ from tests.contract.store_world import (
     postgres_world,
     url_of,
 )
+from tests.patience import PATIENCE_SECONDS
 
 PERIOD_END = UnixSeconds((NOW // PERIOD_SECONDS + 1) * PERIOD_SECONDS)  # of a token seen NOW
 OFF_THE_FEED = UnixSeconds(PERIOD_END + RETAIN_NEW_SECONDS)
@@ -106,7 +107,7 @@ async def test_what_a_reader_is_in_the_way_of_is_left_to_the_next_call(
     store, (token,) = await newest_server_world.stored(a_token(1))
     with psycopg.connect(url_of(newest_server_world)) as reader:
         reader.execute("SELECT * FROM token_now").fetchall()  # and stays in its transaction
-        with trio.fail_after(3):
+        with trio.fail_after(PATIENCE_SECONDS):
             await store.retain(OFF_THE_FEED)
         assert await store.find([token.mint]) != {}
     await store.retain(OFF_THE_FEED)

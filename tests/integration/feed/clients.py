@@ -10,6 +10,7 @@ import trio
 from attrs import define, frozen
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.feed.worlds import World, running
 
 HANDSHAKE = (
@@ -22,13 +23,8 @@ Frame = dict[str, Any]
 
 @asynccontextmanager
 async def serving(**changes: Any) -> AsyncIterator[World]:
-    """A gateway that listens, with short time-outs and deltas at every chance."""
-    quick: dict[str, Any] = {
-        "delta_interval_seconds": 0.01,
-        "send_timeout_seconds": 0.3,
-        "request_timeout_seconds": 0.3,
-    }
-    async with running(**quick | changes) as world:
+    """A gateway that listens, with deltas at every chance."""
+    async with running(**{"delta_interval_seconds": 0.01} | changes) as world:
         yield world
 
 
@@ -45,7 +41,7 @@ async def raw_client(world: World) -> AsyncIterator[trio.SocketStream]:
 async def everything(stream: trio.SocketStream) -> bytes:
     """What the server sends until it closes; it must do so soon."""
     received = b""
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         try:
             async for data in stream:
                 received += data
@@ -79,7 +75,7 @@ class HttpClient:
         request = h11.Request(method=method, target=path, headers=asked)
         sent = self.protocol.send(request) or b""
         await self.stream.send_all(sent + (self.protocol.send(h11.EndOfMessage()) or b""))
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             answer = await self._answer()
         if self.protocol.our_state is h11.DONE and self.protocol.their_state is h11.DONE:
             self.protocol.start_next_cycle()
@@ -124,7 +120,7 @@ class FeedClient:
         await self.connection.send_message(orjson.dumps(message).decode())
 
     async def hear(self) -> Frame:
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             frame: Frame = orjson.loads(await self.connection.get_message())
         return frame
 

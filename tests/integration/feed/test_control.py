@@ -12,6 +12,7 @@ from domain.messages import GovernorSet
 from feed.control import parse_governor_set, require_operator
 from feed.http import Request
 from tests.integration.feed.clients import Answer, everything, get, http_client, raw_client, serving
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.feed.worlds import World
 
 PATH = "/api/ops/governor"
@@ -37,7 +38,7 @@ async def test_the_operator_of_this_machine_sets_the_governor() -> None:
     async with serving() as world:
         answer = await post(world, {"walBytesPerSecond": 4000, "rowsPerHour": 1e5})
         assert answer.status == 202
-        with trio.fail_after(2):
+        with trio.fail_after(PATIENCE_SECONDS):
             message = await anext(world.governor)
         assert message == GovernorSet(wal_bytes_per_second=4000.0, rows_per_hour=100_000.0)
 

@@ -21,6 +21,7 @@ from tests.integration.feed.clients import (
     raw_client,
     serving,
 )
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.feed.tokens import make_token, mint_of
 from tests.unit.feed.worlds import World, until
 
@@ -84,13 +85,17 @@ async def test_what_is_no_request_gets_400_and_is_closed(sent: bytes) -> None:
 
 
 async def test_half_a_request_gets_408_when_its_time_is_over() -> None:
-    async with a_bystander() as world, raw_client(world) as stream:
+    async with a_bystander(request_timeout_seconds=0.5) as world, raw_client(world) as stream:
         await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n")
         assert (await everything(stream)).startswith(b"HTTP/1.1 408 ")
 
 
 async def test_a_request_that_drips_gets_408_when_its_time_is_over() -> None:
-    async with a_bystander() as world, raw_client(world) as stream, trio.open_nursery() as nursery:
+    async with (
+        a_bystander(request_timeout_seconds=0.5) as world,
+        raw_client(world) as stream,
+        trio.open_nursery() as nursery,
+    ):
 
         async def drip() -> None:
             for byte in b"GET / HTTP/1.1\r\nHost: " + b"a" * 1000:
@@ -103,7 +108,7 @@ async def test_a_request_that_drips_gets_408_when_its_time_is_over() -> None:
 
 
 async def test_a_connection_that_says_nothing_is_closed() -> None:
-    async with a_bystander() as world, raw_client(world) as stream:
+    async with a_bystander(request_timeout_seconds=0.5) as world, raw_client(world) as stream:
         assert await everything(stream) == b""
 
 
@@ -174,8 +179,7 @@ async def test_connections_far_beyond_the_limit_are_closed_at_once() -> None:
 async def test_health_checks_are_answered_while_connections_far_beyond_the_limit_stay(
     sent: bytes,
 ) -> None:
-    changes = {"clients": 2, "request_timeout_seconds": 5.0}
-    async with a_bystander(**changes) as world, AsyncExitStack() as flood:
+    async with a_bystander(clients=2) as world, AsyncExitStack() as flood:
         for _ in range(200):
             stream = await flood.enter_async_context(raw_client(world))
             await stream.send_all(sent)
@@ -188,7 +192,7 @@ async def read_until_current(client: trio.SocketStream, world: World) -> list[Fr
     """All frames a raw client gets, by the time it has seen the last publication."""
     buffer = b""
     frames: list[Frame] = []
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         while not frames or frames[-1]["offset"] < world.gateway.boards.offset:
             buffer += await client.receive_some(65536)
             while (frame := whole_frame(buffer)) is not None:
@@ -258,7 +262,7 @@ async def test_a_slow_client_is_conflated_bounded_and_ends_up_current() -> None:
 
 async def test_a_client_that_takes_nothing_is_dropped_after_the_send_timeout() -> None:
     async with (
-        a_bystander(client_queue_bytes=60_000) as world,
+        a_bystander(client_queue_bytes=60_000, send_timeout_seconds=0.5) as world,
         small_window_client(world) as stuck,
     ):
         await publish_much(world, 200)
@@ -287,9 +291,8 @@ async def test_a_flood_of_pings_does_not_starve_the_others() -> None:
         nursery.start_soon(flood)
         nursery.start_soon(swallow)
         for _ in range(20):
-            with trio.fail_after(1):
-                await client.say({"type": "ping"})
-                assert (await client.hear())["type"] == "pong"
+            await client.say({"type": "ping"})
+            assert (await client.hear())["type"] == "pong"
         nursery.cancel_scope.cancel()
 
 

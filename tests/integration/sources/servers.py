@@ -9,6 +9,8 @@ import trio
 from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
+from tests.patience import PATIENCE_SECONDS
+
 Conversation = Callable[[WebSocketConnection], Awaitable[None]]
 RawConversation = Callable[[trio.SocketStream], Awaitable[None]]
 
@@ -82,8 +84,8 @@ class ScriptedServer:
             self.spoke.notify_all()
 
     async def until_heard(self, number: int) -> list[tuple[int, str]]:
-        """What clients said, once they said `number` things; `trio.TooSlowError` after 5 s."""
-        with trio.fail_after(5):
+        """What clients said, once they said `number` things; `trio.TooSlowError` if never."""
+        with trio.fail_after(PATIENCE_SECONDS):
             async with self.spoke:
                 while len(self.heard) < number:
                     await self.spoke.wait()

@@ -5,6 +5,7 @@ from trio_websocket import WebSocketConnection
 
 from sources.line import Line, LineSettings
 from tests.integration.sources.servers import ScriptedServer, says
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.sources.doubles import Surroundings
 
 
@@ -41,7 +42,7 @@ async def test_a_foreign_cancellation_ends_the_connection_not_the_line() -> None
     async with server.running(), trio.open_nursery() as nursery:
         line = line_to(server)
         nursery.start_soon(line.serve, talk)
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_SECONDS):
             await arrived_again.wait()
         assert line.last_problem == "the connection ended"
         nursery.cancel_scope.cancel()
@@ -50,14 +51,17 @@ async def test_a_foreign_cancellation_ends_the_connection_not_the_line() -> None
 async def test_a_conversation_that_returns_is_begun_again() -> None:
     server, talks = ScriptedServer([says()], subscriptions=0), 0
 
-    async def talk(_: WebSocketConnection) -> None:
-        nonlocal talks
-        talks += 1
+    async with server.running(), trio.open_nursery() as nursery:
 
-    async with server.running():
-        with trio.move_on_after(0.3):
+        async def talk(_: WebSocketConnection) -> None:
+            nonlocal talks
+            talks += 1
+            if talks == 3:
+                nursery.cancel_scope.cancel()
+
+        with trio.fail_after(PATIENCE_SECONDS):
             await line_to(server).serve(talk)
-        assert talks > 1
+    assert talks == 3
 
 
 async def test_an_error_of_our_own_is_not_taken_for_a_lost_connection() -> None:
@@ -69,7 +73,7 @@ async def test_an_error_of_our_own_is_not_taken_for_a_lost_connection() -> None:
     async with server.running():
         caught: list[str] = []
         try:
-            with trio.fail_after(5):
+            with trio.fail_after(PATIENCE_SECONDS):
                 await line_to(server).serve(talk)
         except* KeyError as group:
             caught = [str(error) for error in group.exceptions]
@@ -78,14 +82,19 @@ async def test_an_error_of_our_own_is_not_taken_for_a_lost_connection() -> None:
 
 
 async def test_a_healthy_connection_makes_the_next_wait_short_again() -> None:
-    server = ScriptedServer([says()], subscriptions=0)
+    server, talks = ScriptedServer([says()], subscriptions=0), 0
 
-    async def talk(_: WebSocketConnection) -> None:
-        await trio.sleep(0.06)  # longer than the longest wait
-
-    async with server.running():
+    async with server.running(), trio.open_nursery() as nursery:
         line = line_to(server)
         line.backoff.attempts = 50
-        with trio.move_on_after(0.15):
+
+        async def talk(_: WebSocketConnection) -> None:
+            nonlocal talks
+            talks += 1
+            if talks == 2:
+                nursery.cancel_scope.cancel()
+            await trio.sleep(0.06)  # longer than the longest wait
+
+        with trio.fail_after(PATIENCE_SECONDS):
             await line.serve(talk)
-        assert line.backoff.attempts < 5
+    assert line.backoff.attempts < 5

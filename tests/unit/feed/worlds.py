@@ -18,6 +18,7 @@ from domain.values import UnixSeconds
 from feed import FeedSettings, Operations
 from supervision.environment import Environment
 from supervision.mailbox import DROP_OLDEST, Mailbox
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.feed.tokens import NOW
 
 SETTINGS = FeedSettings(
@@ -77,7 +78,7 @@ class World:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what must soon be true. For tests on the real clock."""
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_SECONDS):
         while not condition():  # nobody can say when a socket has done its part
             await trio.sleep(0.002)
 
@@ -126,7 +127,7 @@ async def running(**changes: Any) -> AsyncIterator[World]:
     world = make_world(**changes)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.gateway.run)
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_SECONDS):
             await anext(world.roster)
         yield world
         world.inbox.close()

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from domain.messages import SourceEvent
 from domain.values import UnixSeconds
+from tests.patience import PATIENCE_SECONDS
 
 NOW = UnixSeconds(1_783_089_923.0)
 
@@ -26,8 +27,8 @@ class KeepingOutbox:
             self.arrived.notify_all()
 
     async def until(self, number: int) -> list[SourceEvent]:
-        """The events, once there are `number` of them; `trio.TooSlowError` after 5 s."""
-        with trio.fail_after(5):
+        """The events, once there are `number` of them; `trio.TooSlowError` if never."""
+        with trio.fail_after(PATIENCE_SECONDS):
             async with self.arrived:
                 while len(self.events) < number:
                     await self.arrived.wait()

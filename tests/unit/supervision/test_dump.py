@@ -1,7 +1,6 @@
 """The dump: complete, bounded, JSON, and not to be broken by anything it shows."""
 
 from collections.abc import Mapping
-from time import perf_counter
 from typing import Any
 
 import orjson
@@ -118,7 +117,7 @@ async def test_broken_summary_does_not_break_the_dump(autojump_clock: MockClock)
     assert {"error": "RuntimeError: no summary today"} == actor["summary"]
 
 
-async def test_dump_of_full_mailboxes_is_small_and_quick() -> None:
+async def test_dump_of_full_mailboxes_is_small() -> None:
     boxes = [Mailbox[list[Note]](f"box {number}", capacity=10_000) for number in range(10)]
     large_message = [Note("x" * 10_000)] * 1000
     for mailbox in boxes:
@@ -130,7 +129,4 @@ async def test_dump_of_full_mailboxes_is_small_and_quick() -> None:
             for number, mailbox in enumerate(boxes)
         )
     )
-    started_at = perf_counter()
-    encoded = orjson.dumps(supervised.inspect())
-    assert perf_counter() - started_at < 1
-    assert len(encoded) < 2_000_000
+    assert len(orjson.dumps(supervised.inspect())) < 2_000_000
