@@ -183,7 +183,8 @@ class Connection:
     def _drop(self) -> None:
         """Give up a session that may still be alive on the server."""
         if self._session is not None:
-            self._lost = self._session.backend
+            # One that is still to be ended goes first: this one has sent nothing since.
+            self._lost = self._lost or self._session.backend
             self._session.close()
             self._session = None
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from domain.errors import BadConfiguration, StoreUnavailable
 from store import TokenStore
 from store.columns import period_of
 from store.postgres import PostgresStore
+from store.postgres.session import Session
 from tests.conftest import PostgresFactory
 from tests.contract.store_world import (
     DAY_SECONDS,
@@ -163,6 +165,37 @@ async def test_a_statement_of_a_lost_session_is_ended_before_anything_newer_is_s
             session = store._connection._session
             assert session is not None
             session.cut()  # as a network does that goes away: the server is not told
+        assert {token.mint: token} == await store.find([token.mint])
+        assert (process,) not in await asked(url_of(newest_server_world), SESSIONS)
+
+
+async def test_a_lost_session_is_not_forgotten_when_the_next_is_lost_before_it_ended_it(
+    newest_server_world: StoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, (token,) = await newest_server_world.stored(a_token(1))
+    assert isinstance(store, PostgresStore)
+    execute, failures = Session.execute, [psycopg.OperationalError("the network again")]
+
+    def execute_or_fail(self: Session, name: str, *parameters: object) -> Any:
+        if name == "end_session" and failures:
+            raise failures.pop()
+        return execute(self, name, *parameters)
+
+    monkeypatch.setattr(Session, "execute", execute_or_fail)
+
+    async def write() -> None:
+        with pytest.raises(StoreUnavailable):
+            await store.write([a_change(token, 1, price_usd=1.0)])
+
+    with locked(url_of(newest_server_world), "token_stats"):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            process = await blocked_session(url_of(newest_server_world))
+            session = store._connection._session
+            assert session is not None
+            session.cut()
+        with pytest.raises(StoreUnavailable):
+            await store.find([token.mint])
         assert {token.mint: token} == await store.find([token.mint])
         assert (process,) not in await asked(url_of(newest_server_world), SESSIONS)
 
