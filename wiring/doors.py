@@ -1,6 +1,6 @@
 """What the actors talk to outside the process: two stores, a buffer and the world.
 
-Tests and simulations put twins here; `RealDoors` builds those of production.
+Tests and simulations put twins here; `RealDoors` is production.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -17,7 +17,8 @@ from domain.token import Token
 from domain.values import UnixSeconds
 from feed import FeedSettings, Operations
 from supervision.environment import Environment
-from supervision.mailbox import DROP_OLDEST, Mailbox
+from supervision.mailbox import Mailbox
+from supervision.policies import DROP_OLDEST
 from tests.patience import PATIENCE_SECONDS
 from tests.unit.feed.tokens import NOW
 
