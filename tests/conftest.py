@@ -22,9 +22,6 @@ from commands.embedded import (
     available_postgres,
 )
 
-# An example may take as long as it takes: the machine may be busy.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
 # Not 16, for the time: its neighbours show what it would. Run by hand, all passes on it, and on
 # 14 all but what its statistics collector tells too late.
 VERSIONS = [install.version for install in available_postgres() if install.version != 16]
@@ -34,7 +31,7 @@ SESSION_SETTINGS: dict[str, str | int | float] = {"autovacuum": "off"}
 
 # A gate says the same twice: the same examples each time, on a machine of any speed.
 settings.register_profile(
-    "repeatable", derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
 
