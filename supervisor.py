@@ -25,6 +25,7 @@ from feed import Operations
 from flush import SyncPace
 from sources.http import new_http_client
 from store.ledger import Ledger
+from supervision.collector import keep_what_stands
 from supervision.environment import Environment
 from supervision.failures import root_cause
 from supervision.notify import Notifier
@@ -138,6 +139,7 @@ class Service:
 
     def _say_ready(self) -> None:
         self.started = True
+        keep_what_stands()
         self.log.info("service ready")
         self.notifier.ready()
 
