@@ -5,7 +5,7 @@ spec. It owns its state, talks through mailboxes, and lets errors it cannot act 
 the supervisor restarts it, its mailbox survives.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from domain.values import UnixSeconds
@@ -37,6 +37,9 @@ class Outbox(Protocol[Sent_contra]):
 
     def send_nowait(self, message: Sent_contra) -> None:
         """As `send`, in the same instant; `trio.WouldBlock` where that would wait."""
+
+    async def send_all(self, messages: Iterable[Sent_contra]) -> None:
+        """Put each message as `send` does, with one checkpoint before the first is asked for."""
 
 
 class Inbox(Protocol[Received_co]):

@@ -13,7 +13,7 @@ The hand-over from waiting senders follows trio's own memory channel (trio/_chan
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, Self, TypeVar
 
 import trio
@@ -79,11 +79,20 @@ class Mailbox(Generic[M]):
         `MailboxFull` from a rejecting mailbox. A closed mailbox counts the message as dropped.
         A cancelled send has sent nothing.
         """
+        await self.send_all((message,))
+
+    async def send_all(self, messages: Iterable[M]) -> None:
+        """Put each message as `send` does, with one checkpoint before the first is asked for.
+
+        A checkpoint costs ten times what a message does. When cancelled or refused in the
+        middle, the messages before are sent.
+        """
         await trio.lowlevel.checkpoint()
-        try:
-            self.send_nowait(message)
-        except trio.WouldBlock:
-            await self._wait_for_room(message)
+        for message in messages:
+            try:
+                self.send_nowait(message)
+            except trio.WouldBlock:
+                await self._wait_for_room(message)
 
     def send_nowait(self, message: M) -> None:
         """As `send`, in the same instant; `trio.WouldBlock` where that would wait."""
@@ -200,8 +209,8 @@ class Mailbox(Generic[M]):
 
     def _can_conflate(self, key: Hashable) -> bool:
         # A sender that waits with the same key came earlier: it must not be overtaken.
-        return key in self._waiting_by_key and not any(
-            key == earlier for _, earlier in self._senders.values()
+        return key in self._waiting_by_key and not (
+            self._senders and any(key == earlier for _, earlier in self._senders.values())
         )
 
     def _conflate(self, older: _Entry[M], message: M) -> None:
