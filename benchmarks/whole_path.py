@@ -1,12 +1,13 @@
 """Updates a second through the whole path: mailbox -> sync -> buffer (Redis) -> flush (Postgres).
 
-The real sync serves its real mailbox while updates are offered at a rate, or as fast as the
-sender can; a flush every second. Statements and WAL a commit must not follow the offered rate.
+The real sync serves its real mailbox while one sender, in the same thread as in the service,
+offers updates at a rate, or as fast as it can; a flush every second. Statements and WAL a commit
+must not follow the offered rate, nor must what waits, and the mailbox's books must balance.
 Beside it the way it was: each update an UPDATE of its own on the seeds' table.
 """
 
 from collections.abc import Sequence
-from itertools import cycle
+from itertools import cycle, islice
 from time import perf_counter
 
 import trio
@@ -20,12 +21,14 @@ from commands.storm.wide import AsItWas
 from domain.messages import TokensAdmitted, TokenUpdated
 from domain.token import Token
 from domain.values import Mint
+from supervision.collector import keep_what_stands
+from supervision.mailbox import MailboxStatistics
 
 TOKENS = 2000
 FLAT_OUT = 0  # as a rate
-RATES, QUICK_RATES = (5_000, 50_000, FLAT_OUT), (FLAT_OUT,)
-SECONDS, QUICK_SECONDS = 6.0, 2.0
-BURST = 100  # updates between two looks at the clock
+RATES, QUICK_RATES = (10_000, 50_000, 100_000, FLAT_OUT), (10_000, 100_000, FLAT_OUT)
+SECONDS, QUICK_SECONDS = 6.0, 3.0
+BURST = 250  # updates that are sent together
 VARIANTS = 64  # different values that a token is offered
 
 
@@ -34,6 +37,8 @@ class Passage:
     """What became of the updates of one run."""
 
     offered: int
+    mailbox: MailboxStatistics  # once it was empty
+    most_waiting: int
     appended: int  # changes that the buffer took
     seconds: float
     commits: int
@@ -54,11 +59,14 @@ def run(is_quick: bool) -> Result:
         name="whole-path",
         title=f"Updates of {TOKENS:,} tokens from the mailbox to Postgres, a flush a second",
         headings=(
-            "rate", "offered/s", "appended/s", "statements/commit", "rows/commit",
-            "WAL kB/commit", "UPDATE a row/s", "ratio",
+            "rate", "offered/s", "conflated/s", "appended/s", "most waiting", "statements/commit",
+            "rows/commit", "WAL kB/commit", "UPDATE a row/s", "ratio",
         ),
         lines=[_shown(rate, passage, peer) for rate, passage in passages],
-        conclusion="Every last value that was offered was read back from Postgres.",
+        conclusion=(
+            "Every last value that was offered was read back from Postgres; every update sent "
+            "was handled or conflated."
+        ),
     )  # fmt: skip
 
 
@@ -68,7 +76,9 @@ def _shown(rate: int, passage: Passage, peer: float) -> list[str | float]:
     return [
         f"{rate:,}/s" if rate else "flat out",
         offered,
+        passage.mailbox.conflated / passage.seconds,
         passage.appended / passage.seconds,
+        passage.most_waiting,
         passage.statements / commits,
         passage.rows / commits,
         passage.wal_bytes / commits / 1000,
@@ -84,6 +94,7 @@ async def _pass(addresses: Addresses, rate: int, seconds: float) -> Passage:
         tokens: list[Token] = []
         for part in batches(Population(7, TOKENS), 1000):
             tokens += await world.store.insert(part)
+        keep_what_stands()  # as the service does when it is ready
         return await _offered(world, tokens, (rate, seconds))
     finally:
         await world.close()
@@ -96,13 +107,17 @@ async def _offered(world: SyncWorld, tokens: Sequence[Token], load: tuple[int, f
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.sync.run)
         await mailbox.send(TokensAdmitted(tokens=tuple(tokens)))
-        offered, last = await _offer(world, tokens, *load)
+        offered, last, most_waiting = await _offer(world, tokens, *load)
         seconds = perf_counter() - started
         mailbox.close()  # sync empties it, commits once more and returns
     after = world.ledger.totals["sync"]
     await _require_stored(world, last)
+    books = mailbox.statistics()
+    assert books.sent == offered + 1 == books.handled + books.conflated, f"unbalanced: {books}"
     return Passage(
         offered=offered,
+        mailbox=books,
+        most_waiting=most_waiting,
         appended=world.sync.counts["appended"],
         seconds=seconds,
         commits=after.commits - before.commits,
@@ -114,25 +129,25 @@ async def _offered(world: SyncWorld, tokens: Sequence[Token], load: tuple[int, f
 
 async def _offer(
     world: SyncWorld, tokens: Sequence[Token], rate: int, seconds: float
-) -> tuple[int, dict[Mint, float]]:
-    """Send updates for so long; how many, and each token's last price."""
+) -> tuple[int, dict[Mint, float], int]:
+    """Send updates for so long; how many, each token's last price, and the most that waited."""
+    mailbox = world.mailboxes.updates
     values = [changed_values(f"variant/{number}") for number in range(VARIANTS)]
     last: dict[Mint, float] = {}
-    offered, started = 0, trio.current_time()
+    offered, most_waiting, started = 0, 0, trio.current_time()
     turns = zip(cycle(tokens), cycle(values[:-1]), strict=False)  # 2,000 and 63: all pairs come
     while (elapsed := trio.current_time() - started) < seconds:
         if rate and offered >= elapsed * rate:
             await trio.sleep(BURST / rate)
-        now = world.clock()
-        for _ in range(BURST):
-            token, chosen = next(turns)
-            last[token.mint] = float(chosen["market_cap_usd"])
-            update = TokenUpdated(
-                mint=token.mint, observed_at=now, origin="market-data", values=chosen
-            )
-            await world.mailboxes.updates.send(update)
+        now, burst = world.clock(), list(islice(turns, BURST))
+        last |= {token.mint: float(chosen["market_cap_usd"]) for token, chosen in burst}
+        await mailbox.send_all(
+            TokenUpdated(mint=token.mint, observed_at=now, origin="market-data", values=chosen)
+            for token, chosen in burst
+        )
         offered += BURST
-    return offered, last
+        most_waiting = max(most_waiting, mailbox.statistics().depth)
+    return offered, last, most_waiting
 
 
 async def _require_stored(world: SyncWorld, last: dict[Mint, float]) -> None:
