@@ -15,6 +15,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
@@ -24,7 +25,6 @@ from typing import TypeVar
 import trio
 from attrs import define, field, frozen
 
-from buffer import BufferedToken
 from config.settings import SyncSettings
 from domain.errors import BufferUnavailable, StoreUnavailable
 from domain.merging import Observations, as_updates
@@ -39,7 +39,7 @@ from domain.messages import (
 )
 from domain.roster import chunks
 from domain.table import TokenTable
-from domain.values import Mint, Version
+from domain.values import NO_VERSION, Mint
 from flush import MICROSECONDS, Flusher, SyncDoors, SyncPace
 from supervision import Inbox, Outbox
 from supervision.batches import Batches
@@ -50,6 +50,7 @@ ORIGIN = "sync"
 Result = TypeVar("Result")
 RETRY_SECONDS, RETRY_LONGEST_SECONDS = 0.25, 10.0
 RETAIN_EVERY_SECONDS = 600.0  # nearly always it finds nothing to do, which costs nothing
+PUBLISHED_AT_ONCE = 500  # between two looks at what else there is to do
 WATCH_SECONDS = 30.0  # between two pulses of the server
 
 
@@ -164,8 +165,9 @@ class Sync:
         self.counts["appended"] += len(appended.changed)
         changed = []
         for update in appended.changed:
-            accepted = {name: news[update.mint][name] for name in update.values}
-            self.flusher.backlog.note(update.mint, accepted, trio.current_time())
+            accepted = news[update.mint].reduced_to(update.values)
+            accepted.newest = appended.newest
+            self.flusher.backlog.note(update.mint, update.values, trio.current_time())
             if self.table.apply(update.mint, accepted) is not None:
                 changed.append(update.mint)
         if self.epoch is None:
@@ -190,15 +192,18 @@ class Sync:
         self.epoch = epoch  # had it been lost once more, the next append tells
 
     async def publish(self, mints: Iterable[Mint]) -> None:
-        for mint in mints:
-            # A flush beside this may just have let it go, when it is off the feed.
-            if (token := self.table.published.get(mint)) is not None:
-                for outbox in self.publications.values():
-                    await outbox.send(TokenPublished(token=token))
+        for part in chunks(mints, PUBLISHED_AT_ONCE):
+            for outbox in self.publications.values():
+                await outbox.send_all(self._publications(part))
 
     async def _tell_all(self, subscriber: str) -> None:
-        for token in list(self.table.published.values()):
-            await self.publications[subscriber].send(TokenPublished(token=token))
+        for part in chunks(self.table.published, PUBLISHED_AT_ONCE):
+            await self.publications[subscriber].send_all(self._publications(part))
+
+    def _publications(self, mints: Iterable[Mint]) -> Iterator[TokenPublished]:
+        """The tokens as they are when each is asked for; some may just have been let go."""
+        known = map(self.table.published.get, mints)
+        return (TokenPublished(token=token) for token in known if token is not None)
 
     # Watching the server.
 
@@ -242,18 +247,20 @@ class Sync:
             self.table.admit(token)
         for token in await self.doors.buffer.spooled(self.table.limit):
             self.table.admit(token)
-        after = Version(0)
+        after = NO_VERSION
         waiting = []
-        while page := await self.flusher.dirty(after):
+        while page := (await self.doors.buffer.dirty(after, self.settings.batch_rows)).changes:
             after = page[-1].dirty_since
-            for buffered in page:
-                self.table.apply(buffered.mint, _as_observations(buffered))
-                age_seconds = max(0.0, now - buffered.dirty_since / MICROSECONDS)
+            for change in page:
+                times = dict.fromkeys(change.values, change.observed_at)
+                held = Observations({**change.values}, times, change.version)
+                self.table.apply(change.mint, held)
+                age_seconds = max(0.0, now - change.dirty_since / MICROSECONDS)
                 since = trio.current_time() - age_seconds
-                waiting.append((buffered.mint, buffered.values, since))
+                waiting.append((change.mint, change.values, since))
         self.flusher.backlog.restore(waiting)
         await self._forget_watchers()
-        await self.publish(list(self.table.published))
+        await self.publish(self.table.published)
         tokens, unflushed = len(self.table.published), len(self.table.unflushed)
         self.environment.log.info("tokens restored", tokens=tokens, unflushed=unflushed)
 
@@ -268,7 +275,8 @@ class Sync:
         """Clients of an earlier life are gone; those that are here are counted anew."""
         now = self.environment.clock()
         watched = [t.mint for t in self.table.published.values() if t.watcher_count]
-        await self._append({mint: {"watcher_count": (0, now)} for mint in watched})
+        nobody = Observations({"watcher_count": 0}, {"watcher_count": now})
+        await self._append(dict.fromkeys(watched, nobody))
 
     # Flushing.
 
@@ -309,17 +317,16 @@ class Sync:
             self.activations = activity.activations
             self.pace.governor.resume()
             self.flusher.backlog.resume(trio.current_time())
-        await self._append({})  # notices a loss of data
-        await self.flusher.flush_as_granted()
-        await self._publish_found()
+        await self._flush(self.flusher.flush_as_granted)
 
     async def flush(self) -> None:
         """Bring every dirty token to Postgres, whatever the governor would say."""
-        await self._append({})  # notices a loss of data
-        await self.flusher.flush()
-        await self._publish_found()
+        await self._flush(self.flusher.flush)
 
-    async def _publish_found(self) -> None:
+    async def _flush(self, flush: Callable[[str | None], Awaitable[bool]]) -> None:
+        """Flush; once more when it is found that the buffer has lost its data."""
+        while not await flush(self.epoch):
+            await self._put_back()
         found, self.flusher.found = self.flusher.found, []
         await self.publish(found)
 
@@ -335,7 +342,3 @@ class Sync:
                 self.environment.log.warning("a store is unavailable", error=str(error))
                 await trio.sleep(wait_seconds)
                 wait_seconds = min(wait_seconds * 2, RETRY_LONGEST_SECONDS)
-
-
-def _as_observations(token: BufferedToken) -> Observations:
-    return {name: (value, token.observed_at) for name, value in token.values.items()}

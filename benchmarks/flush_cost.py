@@ -27,6 +27,7 @@ from commands.storm.strategy import batches
 from commands.storm.trace import Population, changed_values
 from domain.messages import TokensAdmitted, TokenUpdated
 from domain.values import Mint, UnixSeconds, Value
+from supervision.collector import keep_what_stands
 
 SIZES = (100, 1000, 10_000, 100_000)
 QUICK_SIZES = (100, 1000)
@@ -85,6 +86,7 @@ async def _measure(addresses: Addresses, sizes: tuple[int, ...]) -> list[Line]:
         await peer.open()
         await peer.prepare(population)
         mints = [token.mint for token in population]
+        keep_what_stands()  # as the service does when it is ready
         return [await _line(world, peer, mints[:size]) for size in sizes]
     finally:
         await peer.close()

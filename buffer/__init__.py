@@ -10,16 +10,14 @@ values are remembered for a while, so that the same value again is no change and
 observation still loses.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from attrs import frozen
 
-from domain.messages import Refused, TokenUpdated
+from domain.messages import Refused, TokenChange, TokenUpdated
 from domain.token import Token
-from domain.values import Mint, UnixSeconds, Value, Version
-
-NO_VERSION = Version(0)  # before every version that is given
+from domain.values import Mint, Version
 
 
 @frozen(kw_only=True)
@@ -37,22 +35,27 @@ USUAL_BOUNDS = BufferBounds()
 
 
 @frozen(kw_only=True)
-class BufferedToken:
-    """The unflushed fields of one token."""
-
-    mint: Mint
-    version: Version  # of its newest change
-    dirty_since: Version  # version at which it became dirty; pages of `dirty` go by this
-    observed_at: UnixSeconds  # newest observation among the values
-    values: Mapping[str, Value]
-
-
-@frozen(kw_only=True)
 class Appended:
     """What became of one batch of updates."""
 
     epoch: str  # names this life of the buffer's data; another one means that data was lost
+    newest: Version  # no change so far has a higher one
     changed: tuple[TokenUpdated, ...]  # one a token: only the fields whose value did change
+
+
+class DirtyPage(NamedTuple):
+    """Some dirty tokens, and the moment at which they were read."""
+
+    epoch: str  # empty when data was lost, and nothing appended since
+    newest: Version  # no change so far has a higher one
+    changes: Sequence[TokenChange]
+
+
+class Cleared(NamedTuple):
+    """What became of one batch of flushed changes."""
+
+    epoch: str  # as of a page
+    tokens: int  # that are clean thereby
 
 
 class UpdateBuffer(Protocol):
@@ -72,24 +75,23 @@ class UpdateBuffer(Protocol):
         Changed tokens become dirty and are published on the stream `td:changes`. After a failed
         append, which may have happened, the next one that has an update of the same token
         reports its fields as changed also when they are equal: nobody has been told of them.
-        An empty batch only tells the epoch.
+        An empty batch only tells the epoch and the newest version.
         """
 
-    async def dirty(self, after: Version, limit: int) -> Sequence[BufferedToken]:
-        """Up to `limit` dirty tokens with `dirty_since` > `after`, oldest first.
+    async def dirty(self, after: Version, limit: int) -> DirtyPage:
+        """The first `limit` dirty tokens with `dirty_since` > `after`, oldest first.
+
+        Fields of another release of the service, which cannot be written, are left out.
 
         A token that changes after it was read has a new `dirty_since` once it is cleared, and
-        may be met again by the same pass: bound a pass by the `dirty_count` it began with.
+        may be met again by the same pass: end a pass at the newest version it began with.
         """
 
-    async def clear(self, flushed: Mapping[Mint, Version]) -> int:
-        """Forget the fields up to each version; how many tokens are clean thereby.
+    async def clear(self, flushed: Sequence[TokenChange]) -> Cleared:
+        """Forget fields up to each change's version.
 
         A field that changed after that version stays, and keeps its token dirty.
         """
-
-    async def dirty_count(self) -> int:
-        """How many tokens are dirty."""
 
     async def spool(self, tokens: Sequence[Token]) -> None:
         """Keep new tokens, in order, until Postgres takes them; a mint is kept once, the first."""

@@ -4,18 +4,18 @@ A single value travels and is compared as its JSON text: the server never parses
 only doubles), and `True`, `1` and `1.0` stay what they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import orjson
 
-from buffer import BufferedToken
-from domain.messages import Refused
-from domain.token import FIELDS, GREATEST_WINS, Status, Token
-from domain.values import Mint, UnixSeconds, Value, Version
+from domain.messages import Refused, TokenChange
+from domain.token import FIELDS, GREATEST_WINS, UPDATE_FIELDS, Status, Token
+from domain.values import Mint, UnixSeconds, Value
 
 STATUS_FIELDS = ("status", "previous_status")
+FIELDS_OF_THIS_RELEASE = frozenset(UPDATE_FIELDS)
 
 
 def encode_values(values: Mapping[str, Value]) -> list[str]:
@@ -81,11 +81,13 @@ def decode_refused(row: Mapping[str, Any]) -> Refused:
     )
 
 
-def decode_buffered(row: Mapping[str, Any]) -> BufferedToken:
-    return BufferedToken(
-        mint=Mint(row["mint"]),
-        version=Version(row["version"]),
-        dirty_since=Version(row["dirty_since"]),
-        observed_at=UnixSeconds(float(row["observed_at"])),
-        values=row["values"],
-    )
+def decode_changes(rows: Sequence[Sequence[Any]]) -> list[TokenChange]:
+    """Changes as dirty.lua lists them; fields of another release of the service are left out."""
+    changes = list(map(TokenChange._make, rows))
+    if all(change.values.keys() <= FIELDS_OF_THIS_RELEASE for change in changes):
+        return changes
+    return [change._replace(values=_of_this_release(change.values)) for change in changes]
+
+
+def _of_this_release(values: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if name in FIELDS_OF_THIS_RELEASE}

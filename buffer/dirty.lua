@@ -1,12 +1,14 @@
 -- Dirty: one page of tokens with unflushed fields, the longest dirty first.
 --
--- KEYS  1 td:dirty  2 td:epoch
+-- KEYS  1 td:dirty  2 td:epoch  3 td:version
 -- ARGV  1 version after which the page begins  2 most tokens
--- Answer  JSON list of {"mint", "version", "dirty_since", "observed_at", "values"}.
+--       3 newest version that the caller has been told
+-- Answer  JSON [epoch, newest, changes]: the epoch, empty when data was lost and nothing appended
+--         since; the newest version; of each token [mint, version, dirty_since, observed_at, values].
 --
 -- The layout of td:token:<mint> is told in append.lua. Values pass through as JSON text.
 
-local DIRTY, EPOCH = KEYS[1], KEYS[2]
+local DIRTY, EPOCH, VERSION = KEYS[1], KEYS[2], KEYS[3]
 local TWO_DOUBLES, AFTER_TWO_DOUBLES = '>dd', 17
 
 local function row(mint, dirty_since, stored)
@@ -24,24 +26,36 @@ local function row(mint, dirty_since, stored)
             observed_at = math.max(observed_at, field_at)
         end
     end
-    local versions = string.format('"version":%.0f,"dirty_since":%.0f', newest, dirty_since)
-    return '{"mint":' .. cjson.encode(mint) .. ',' .. versions
-        .. ',"observed_at":' .. string.format('%.17g', observed_at)
-        .. ',"values":{' .. table.concat(members, ',') .. '}}'
+    return '[' .. cjson.encode(mint)
+        .. string.format(',%.0f,%.0f,%.16e', newest, dirty_since, observed_at)
+        .. ',{' .. table.concat(members, ',') .. '}]'
 end
 
-local page = redis.call('ZRANGEBYSCORE', DIRTY, '(' .. ARGV[1], '+inf',
-    'WITHSCORES', 'LIMIT', 0, ARGV[2])
-local rows = {}
-for position = 1, #page, 2 do
-    local mint, dirty_since = page[position], tonumber(page[position + 1])
-    local stored = redis.call('HGETALL', 'td:token:' .. mint)
-    if #stored > 0 then
-        rows[#rows + 1] = row(mint, dirty_since, stored)
-    else
-        -- Somebody deleted or evicted the hash: data was lost, so this life of it is over.
-        redis.call('ZREM', DIRTY, mint)
-        redis.call('DEL', EPOCH)
+local function read()
+    local page = redis.call('ZRANGEBYSCORE', DIRTY, '(' .. ARGV[1], '+inf',
+        'WITHSCORES', 'LIMIT', 0, ARGV[2])
+    local rows, is_whole = {}, true
+    for position = 1, #page, 2 do
+        local mint, dirty_since = page[position], tonumber(page[position + 1])
+        local stored = redis.call('HGETALL', 'td:token:' .. mint)
+        if #stored > 0 then
+            rows[#rows + 1] = row(mint, dirty_since, stored)
+        else
+            -- Somebody deleted or evicted the hash: data was lost, so this life of it is over.
+            redis.call('ZREM', DIRTY, mint)
+            redis.call('DEL', EPOCH)
+            is_whole = false
+        end
     end
+    return rows, is_whole
 end
-return '[' .. table.concat(rows, ',') .. ']'
+
+local rows, is_whole = read()
+if not is_whole then
+    rows = read() -- whole now: only at the end is a page shorter than was asked for
+end
+
+local newest = tonumber(redis.call('GET', VERSION) or '0')
+local epoch = newest >= tonumber(ARGV[3]) and redis.call('GET', EPOCH) or ''
+return '[' .. cjson.encode(epoch) .. string.format(',%.0f', newest)
+    .. ',[' .. table.concat(rows, ',') .. ']]'

@@ -12,8 +12,9 @@ import orjson
 import trio
 from attrs import Factory, define, field, frozen
 
-from buffer import NO_VERSION, USUAL_BOUNDS, Appended, BufferBounds, BufferedToken
+from buffer import USUAL_BOUNDS, Appended, BufferBounds, Cleared, DirtyPage
 from buffer.codec import (
+    decode_changes,
     decode_refused,
     decode_token,
     decode_value,
@@ -24,9 +25,9 @@ from buffer.codec import (
 from buffer.observations import Observed, by_token
 from domain.errors import BufferUnavailable
 from domain.merging import supersedes
-from domain.messages import Refused, TokenUpdated
+from domain.messages import Refused, TokenChange, TokenUpdated
 from domain.token import Token
-from domain.values import Mint, UnixSeconds, Value, Version
+from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
 
 
 @define
@@ -71,8 +72,8 @@ class Published:
 class Data:
     """Everything that a server would hold, and could lose."""
 
-    epoch: str
     published: deque[Published]
+    epoch: str = ""  # named by the first append
     newest: Version = NO_VERSION
     tokens: dict[Mint, Fields] = Factory(dict)
     dirty_since: dict[Mint, Version] = Factory(dict)
@@ -103,7 +104,7 @@ class MemoryBuffer:
         """Be as a server that comes back empty."""
         self._lives += 1
         published: deque[Published] = deque(maxlen=self.bounds.stream_entries)
-        self.data = Data(epoch=f"memory-{self._lives}", published=published)
+        self.data = Data(published)
 
     def fail_next(self, calls: int, *, after_effect: bool = False) -> None:
         """Let the next calls raise `BufferUnavailable`; `after_effect`: having happened."""
@@ -139,11 +140,12 @@ class MemoryBuffer:
             raise
         self._newest = max(self._newest, self.data.newest)
         self._unsure -= mints
-        return Appended(epoch=self.data.epoch, changed=changed)
+        return Appended(epoch=self.data.epoch, newest=self.data.newest, changed=changed)
 
     def _append(self, observed: Sequence[Observed]) -> tuple[TokenUpdated, ...]:
         texts = [encode_values(one.values) for one in observed]  # or an error, before anything
         self._expire()
+        self.data.epoch = f"memory-{self._lives}"
         waiting = len(self.data.dirty_since)
         if waiting + len(observed) > self.bounds.dirty_tokens:
             raise BufferUnavailable(f"FULL {waiting} tokens wait to be flushed")
@@ -206,17 +208,18 @@ class MemoryBuffer:
                 return
             del self.data.expires_at[mint], self.data.tokens[mint]
 
-    async def dirty(self, after: Version, limit: int) -> Sequence[BufferedToken]:
+    async def dirty(self, after: Version, limit: int) -> DirtyPage:
         await trio.lowlevel.checkpoint()
         with self._answering():
             since = sorted((since, mint) for mint, since in self.data.dirty_since.items())
             page = [(mint, version) for version, mint in since if version > after][:limit]
-            return [self._buffered(mint, version) for mint, version in page]
+            changes = decode_changes([self._change(mint, version) for mint, version in page])
+            return DirtyPage(self._known_epoch(), self.data.newest, changes)
 
-    def _buffered(self, mint: Mint, dirty_since: Version) -> BufferedToken:
+    def _change(self, mint: Mint, dirty_since: Version) -> TokenChange:
         fields = self.data.tokens[mint]
         unflushed = fields.unflushed()
-        return BufferedToken(
+        return TokenChange(
             mint=mint,
             version=fields.newest,
             dirty_since=dirty_since,
@@ -224,10 +227,14 @@ class MemoryBuffer:
             values={name: decode_value(one.text) for name, one in unflushed.items()},
         )
 
-    async def clear(self, flushed: Mapping[Mint, Version]) -> int:
+    async def clear(self, flushed: Sequence[TokenChange]) -> Cleared:
         await trio.lowlevel.checkpoint()
         with self._answering():
-            return sum(self._clear(mint, version) for mint, version in flushed.items())
+            tokens = sum(self._clear(change.mint, change.version) for change in flushed)
+            return Cleared(self._known_epoch(), tokens)
+
+    def _known_epoch(self) -> str:
+        return self.data.epoch if self.data.newest >= self._newest else ""
 
     def _clear(self, mint: Mint, version: Version) -> bool:
         fields = self.data.tokens.get(mint)
@@ -241,11 +248,6 @@ class MemoryBuffer:
         del self.data.dirty_since[mint]
         self._remember_for_a_while(mint)
         return True
-
-    async def dirty_count(self) -> int:
-        await trio.lowlevel.checkpoint()
-        with self._answering():
-            return len(self.data.dirty_since)
 
     async def spool(self, tokens: Sequence[Token]) -> None:
         await trio.lowlevel.checkpoint()

@@ -30,19 +30,19 @@ class Observed:
     def values(self) -> Mapping[str, Value]:
         if self.merged is None:
             return self.update.values
-        return {name: value for name, (value, _) in self.merged.items()}
+        return self.merged.values
 
     @property
     def times(self) -> list[UnixSeconds]:
         """When each of `values` was observed, in their order."""
         if self.merged is None:
             return [self.update.observed_at] * len(self.update.values)
-        return [observed_at for _, observed_at in self.merged.values()]
+        return [self.merged.times[name] for name in self.merged.values]
 
     def add(self, update: TokenUpdated) -> None:
         """Merge a later update of the batch."""
         if self.merged is None:
-            self.merged = {}
+            self.merged = Observations()
             fold(self.merged, self.update)
         fold(self.merged, update)
         if update.observed_at >= self.update.observed_at:

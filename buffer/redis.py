@@ -22,9 +22,9 @@ from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from buffer import NO_VERSION, USUAL_BOUNDS, Appended, BufferBounds, BufferedToken
+from buffer import USUAL_BOUNDS, Appended, BufferBounds, Cleared, DirtyPage
 from buffer.codec import (
-    decode_buffered,
+    decode_changes,
     decode_refused,
     decode_token,
     encode_refused,
@@ -33,13 +33,13 @@ from buffer.codec import (
 )
 from buffer.observations import Observed, by_token
 from domain.errors import BufferUnavailable
-from domain.messages import Refused, TokenUpdated
+from domain.messages import Refused, TokenChange, TokenUpdated
 from domain.token import GREATEST_WINS, Token
-from domain.values import Mint, UnixSeconds, Version
+from domain.values import NO_VERSION, Mint, UnixSeconds, Version
 
 SCRIPTS = ("append", "dirty", "clear", "spool", "quarantine", "shelved", "unshelve")
 APPEND_KEYS = ("td:version", "td:epoch", "td:dirty", "td:changes")
-DIRTY_KEY, EPOCH_KEY = "td:dirty", "td:epoch"
+DIRTY_KEYS = ("td:dirty", "td:epoch", "td:version")
 SPOOL_KEYS = ("td:spool:order", "td:spool:rows")
 QUARANTINE_KEYS = ("td:quarantine:order", "td:quarantine:rows")
 GREATEST_WINS_JSON = orjson.dumps(dict.fromkeys(sorted(GREATEST_WINS), True))
@@ -95,16 +95,17 @@ class RedisBuffer:
         self._newest = max(self._newest, Version(answer["newest"]))
         if self._unsure:
             self._unsure.difference_update(one.mint for one in observed)
-        return Appended(epoch=answer["epoch"], changed=changed(observed, answer["reported"]))
+        return Appended(
+            epoch=answer["epoch"],
+            newest=Version(answer["newest"]),
+            changed=changed(observed, answer["reported"]),
+        )
 
-    async def dirty(self, after: Version, limit: int) -> Sequence[BufferedToken]:
+    async def dirty(self, after: Version, limit: int) -> DirtyPage:
         return await self.offload(self._dirty, after, limit)
 
-    async def clear(self, flushed: Mapping[Mint, Version]) -> int:
+    async def clear(self, flushed: Sequence[TokenChange]) -> Cleared:
         return await self.offload(self._clear, flushed)
-
-    async def dirty_count(self) -> int:
-        return await self.offload(self._dirty_count)
 
     async def spool(self, tokens: Sequence[Token]) -> None:
         rows = [(token.mint, encode_token(token)) for token in tokens]
@@ -154,16 +155,14 @@ class RedisBuffer:
             bounds.clean_seconds,
         )
 
-    def _dirty(self, after: Version, limit: int) -> Sequence[BufferedToken]:
-        rows = self._asked("dirty", (DIRTY_KEY, EPOCH_KEY), after, limit)
-        return [decode_buffered(row) for row in rows]
+    def _dirty(self, after: Version, limit: int) -> DirtyPage:
+        epoch, newest, rows = self._asked("dirty", DIRTY_KEYS, after, limit, self._newest)
+        return DirtyPage(epoch, newest, decode_changes(rows))
 
-    def _clear(self, flushed: Mapping[Mint, Version]) -> int:
-        pairs = orjson.dumps(list(flushed.items()))
-        return int(self._run("clear", (DIRTY_KEY,), pairs, self.bounds.clean_seconds))
-
-    def _dirty_count(self) -> int:
-        return int(with_errors_translated(self._client.zcard, DIRTY_KEY))
+    def _clear(self, flushed: Sequence[TokenChange]) -> Cleared:
+        pairs = orjson.dumps([(change.mint, change.version) for change in flushed])
+        bounds = self.bounds
+        return Cleared(*self._asked("clear", DIRTY_KEYS, pairs, bounds.clean_seconds, self._newest))
 
     def _shelve(
         self, script: str, keys: Sequence[str], rows: Sequence[tuple[Mint, str]], most: int

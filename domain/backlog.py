@@ -54,6 +54,8 @@ class Backlog:
     def drop_before(self, moment: float) -> None:
         """After a flush of everything nothing older is left, whatever was noted."""
         for tokens in self.since.values():
+            if tokens and next(reversed(tokens.values())) < moment:
+                tokens.clear()
             for mint in list(_until(tokens, moment)):
                 del tokens[mint]
 

@@ -4,15 +4,33 @@ One rule, three places: mailboxes conflate with it, the buffer merges by it (app
 on the server, and the contract suite holds the two together), sync folds with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from attrs import evolve
+from attrs import Factory, define
 
 from domain.messages import TokenUpdated
 from domain.token import GREATEST_WINS
-from domain.values import Mint, UnixSeconds, Value
+from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
 
-Observations = dict[str, tuple[Value, UnixSeconds]]  # field -> value, and when it was observed
+
+@define
+class Observations:
+    """Values of some fields of one token, and when each of them was observed."""
+
+    values: dict[str, Value] = Factory(dict)
+    times: dict[str, UnixSeconds] = Factory(dict)
+    newest: Version = NO_VERSION  # once they are in the buffer: none of theirs is higher
+
+    def reduced_to(self, names: Iterable[str]) -> "Observations":
+        values = {name: self.values[name] for name in names}
+        times = {name: self.times[name] for name in values}
+        return Observations(values, times, self.newest)
+
+    def update(self, newer: "Observations") -> None:
+        """Let another's fields take the place of ours."""
+        self.values.update(newer.values)
+        self.times.update(newer.times)
+        self.newest = newer.newest
 
 
 def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) -> bool:
@@ -24,16 +42,20 @@ def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) 
 
 def fold(into: Observations, update: TokenUpdated) -> None:
     """Merge an update that arrived later; each field keeps the time of its own observation."""
+    values, times = into.values, into.times
     for name, value in update.values.items():
-        if name not in into or supersedes(name, value, update.observed_at, *into[name]):
-            into[name] = value, update.observed_at
+        if name not in values or supersedes(
+            name, value, update.observed_at, values[name], times[name]
+        ):
+            values[name] = value
+            times[name] = update.observed_at
 
 
 def as_updates(mint: Mint, observations: Observations, origin: str) -> list[TokenUpdated]:
     """The observations as updates, one for each time: an update has only one."""
     by_time: dict[UnixSeconds, dict[str, Value]] = {}
-    for name, (value, observed_at) in observations.items():
-        by_time.setdefault(observed_at, {})[name] = value
+    for name, value in observations.values.items():
+        by_time.setdefault(observations.times[name], {})[name] = value
     return [
         TokenUpdated(mint=mint, observed_at=observed_at, origin=origin, values=values)
         for observed_at, values in by_time.items()
@@ -49,11 +71,17 @@ def combined(older: TokenUpdated, newer: TokenUpdated) -> TokenUpdated:
     """
     if newer.observed_at < older.observed_at:
         older, newer = newer, older
-    return evolve(newer, values=_merged(older.values, newer.values))
+    return TokenUpdated(
+        mint=newer.mint,
+        observed_at=newer.observed_at,
+        origin=newer.origin,
+        values=_merged(older.values, newer.values),
+    )
 
 
 def _merged(older: Mapping[str, Value], newer: Mapping[str, Value]) -> dict[str, Value]:
     values = {**older, **newer}
-    for name in GREATEST_WINS & older.keys() & newer.keys():
-        values[name] = max(older[name], newer[name])
+    for name in GREATEST_WINS:
+        if name in older and name in newer:
+            values[name] = max(older[name], newer[name])
     return values

@@ -7,12 +7,12 @@ gateway -> ClientConnected ... --> activity --> SystemActivated, SystemIdled -->
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from attrs import field, frozen
 
 from domain.token import Token
-from domain.values import Mint, Sol, UnixSeconds, Value
+from domain.values import Mint, Sol, UnixSeconds, Value, Version
 
 
 @frozen(kw_only=True)
@@ -95,6 +95,16 @@ class TokenUpdated:
     observed_at: UnixSeconds
     origin: str  # who observed it, in order: an actor, or one stream of it
     values: Mapping[str, Value]  # keys are names in `token.UPDATE_FIELDS`
+
+
+class TokenChange(NamedTuple):
+    """The unflushed fields of one token. A tuple, for there are thousands of them a flush."""
+
+    mint: Mint
+    version: Version  # of its newest field; a lower one never replaces a higher one
+    dirty_since: Version  # version at which it became dirty; pages of `dirty` go by this
+    observed_at: UnixSeconds  # newest observation among the values
+    values: Mapping[str, Value]  # as `domain.precision` keeps them
 
 
 @frozen(kw_only=True)

@@ -8,16 +8,17 @@ Every value is rounded here, once, before it is durable (`domain.precision`). Th
 a value already is for Postgres to find: it compares as it writes, and skips what is equal.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from attrs import Factory, define
 
 from domain.lifecycle import CURVE_FIELDS, is_retained
 from domain.merging import Observations, fold
-from domain.messages import TokenUpdated
+from domain.messages import TokenChange, TokenUpdated
 from domain.precision import kept, kept_token
 from domain.token import Status, Token, with_values
-from domain.values import Mint, UnixSeconds, Value
+from domain.values import Mint, UnixSeconds, Value, Version
 
 # What tells of a change of status, and says nothing without one.
 STATUS_FIELDS = ("status", "previous_status", "status_changed_at")
@@ -44,45 +45,49 @@ class TokenTable:
             token = self.spooled[token.mint] = kept_token(token)
         else:
             self.spooled.pop(token.mint, None)
-        self.published[token.mint] = _with_observations(token, self.unflushed.get(token.mint, {}))
+        self.published[token.mint] = _with_observations(
+            token, self.unflushed.get(token.mint, Observations())
+        )
         return True
 
     def news(self, updates: Iterable[TokenUpdated]) -> dict[Mint, Observations]:
         """The updates folded by token, without the values that their token has already."""
-        by_mint: dict[Mint, Observations] = {}
+        by_mint: defaultdict[Mint, Observations] = defaultdict(Observations)
         for update in updates:
-            fold(by_mint.setdefault(update.mint, {}), update)
-        news = {mint: self._new_part(mint, _kept(seen)) for mint, seen in by_mint.items()}
-        return {mint: observed for mint, observed in news.items() if observed}
+            fold(by_mint[update.mint], update)
+        news = {mint: self._new_part(mint, seen) for mint, seen in by_mint.items()}
+        return {mint: observed for mint, observed in news.items() if observed.values}
 
     def _new_part(self, mint: Mint, observed: Observations) -> Observations:
         token = self.published.get(mint)
-        new = dict(observed)
-        if "status" in new:
+        values = {name: kept(name, value) for name, value in observed.values.items()}
+        new = Observations(values, observed.times)
+        if "status" in values:
             self._tell_of_status(mint, token, new)
         if token is None:
             return new
         if token.status is Status.BONDED:  # what is said of its curve now is old news
-            new = {name: seen for name, seen in new.items() if name not in CURVE_FIELDS}
-        return {name: seen for name, seen in new.items() if getattr(token, name) != seen[0]}
+            values = {name: value for name, value in values.items() if name not in CURVE_FIELDS}
+        return new.reduced_to(n for n, value in values.items() if getattr(token, n) != value)
 
     def _tell_of_status(self, mint: Mint, token: Token | None, new: Observations) -> None:
         """A status that grew says when and from what; one that did not is no news."""
-        early = self.unflushed.get(mint, {}).get("status", (0, 0.0))[0]
-        reached = early if token is None else token.status
-        status, observed_at = new.pop("status")
-        if int(status) <= int(reached):
+        early = self.unflushed.get(mint, Observations()).values.get("status", Status.NEW)
+        reached = int(early if token is None else token.status)
+        if int(new.values["status"]) <= reached:
+            del new.values["status"], new.times["status"]
             return
-        new["status"] = status, observed_at
-        new["status_changed_at"] = observed_at, observed_at
+        observed_at = new.times["status"]
+        told: dict[str, Value] = {"status_changed_at": observed_at}
         if token is not None:  # else it is not known what came before
-            new["previous_status"] = int(reached), observed_at
+            told["previous_status"] = reached
+        new.update(Observations(told, dict.fromkeys(told, observed_at)))
 
     def apply(self, mint: Mint, accepted: Observations) -> Token | None:
         """Note what the buffer accepted; the token as it now is, None while it is unknown."""
-        if not accepted:
+        if not accepted.values:
             return self.published.get(mint)
-        self.unflushed.setdefault(mint, {}).update(accepted)
+        self.unflushed.setdefault(mint, Observations()).update(accepted)
         token = self.published.get(mint)
         if token is None:
             return None
@@ -91,20 +96,28 @@ class TokenTable:
 
     # Flushing.
 
-    def note_left(self, mint: Mint, values: Mapping[str, Value]) -> None:
-        """`values` have left the buffer for good: flushed, or in quarantine.
+    def with_ids(self, changes: Iterable[TokenChange]) -> list[tuple[int, TokenChange]]:
+        """The changes with their tokens' ids, without those of tokens that have none here."""
+        known = self.published
+        return [
+            (token.id, change)
+            for change in changes
+            if (token := known.get(change.mint)) is not None and token.id is not None
+        ]
 
-        What came later is unflushed still, unless it is the same value again.
+    def note_left(self, changes: Iterable[TokenChange], known: Version) -> None:
+        """The changes have left the buffer for good: flushed, or in quarantine.
+
+        All that was in the buffer at version `known` is in them. What came later is unflushed
+        still, unless it is the same value again.
         """
-        held = self.unflushed.get(mint)
-        if held is None:
-            return
-        for name, value in values.items():
-            seen = held.get(name)
-            if seen is not None and seen[0] == value:
-                del held[name]
-        if not held:
-            del self.unflushed[mint]
+        for change in changes:
+            held = self.unflushed.pop(change.mint, None)
+            if held is not None and held.newest > known:
+                left = change.values
+                later = held.reduced_to(n for n, v in held.values.items() if left.get(n) != v)
+                if later.values:
+                    self.unflushed[change.mint] = later
 
     # Staying bounded.
 
@@ -123,15 +136,11 @@ class TokenTable:
         return len(gone)
 
 
-def _kept(observed: Observations) -> Observations:
-    return {name: (kept(name, value), at) for name, (value, at) in observed.items()}
-
-
 def _with_observations(token: Token, observed: Observations) -> Token:
-    values = _without_old_status(token, {name: value for name, (value, _) in observed.items()})
+    values = _without_old_status(token, observed.values)
     if not values:
         return token
-    return with_values(token, values, max(observed[name][1] for name in values))
+    return with_values(token, values, max(observed.times[name] for name in values))
 
 
 def _without_old_status(token: Token, values: Mapping[str, Value]) -> Mapping[str, Value]:

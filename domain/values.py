@@ -12,6 +12,8 @@ Sol = NewType("Sol", float)
 Usd = NewType("Usd", float)
 Version = NewType("Version", int)  # grows with every change the buffer accepts
 
+NO_VERSION = Version(0)  # before every version that is given
+
 Value = bool | int | float | str  # what a token's field can hold
 
 WRAPPED_SOL = Mint("So11111111111111111111111111111111111111112")

@@ -7,29 +7,27 @@ harmless: versions are compared on both sides, and only those read are cleared.
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import aclosing
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
-from buffer import BufferedToken, UpdateBuffer
+from buffer import DirtyPage, UpdateBuffer
 from config.settings import SyncSettings
 from domain.allowance import Written
 from domain.backlog import Backlog
 from domain.governor import Governor
 from domain.lifecycle import is_retained
-from domain.messages import Refused
+from domain.messages import Refused, TokenChange
 from domain.table import TokenTable
-from domain.token import UPDATE_FIELDS, Token
-from domain.values import Mint, Value, Version
-from store import TokenChange, TokenStore, WriteReceipt
+from domain.values import NO_VERSION, Mint
+from store import StoredChange, TokenStore, WriteReceipt
 from store.bisection import write_around_refusals
 from store.checkpoints import CheckpointWatch
 from supervision.environment import Environment
 
 MICROSECONDS = 1_000_000  # a version is at least the wall clock's microseconds
-FIELDS_OF_THIS_RELEASE = frozenset(UPDATE_FIELDS)
 
 
 @frozen(kw_only=True)
@@ -62,93 +60,86 @@ class Flusher:
     turn: trio.Lock = field(factory=trio.Lock, init=False)
     counts: Counter[str] = field(factory=Counter, init=False)
 
-    async def flush(self, chosen: Collection[Mint] | None = None) -> None:
-        """Bring these dirty tokens to Postgres, or all of them."""
+    async def flush(self, epoch: str | None, chosen: Collection[Mint] | None = None) -> bool:
+        """Bring these dirty tokens to Postgres, or all; False if the buffer has lost data.
+
+        `epoch` names the life of its data that the table knows.
+        """
+        if chosen is not None and not chosen:
+            return True
         async with self.turn:
             started = trio.current_time()
+            first = await self.doors.buffer.dirty(NO_VERSION, self.settings.batch_rows)
+            if first.epoch != epoch:
+                return False
             receipts: list[WriteReceipt] = []
-            if chosen is None or chosen:
-                async with aclosing(self._batches(chosen)) as batches:
-                    async for batch in batches:
-                        receipts += await self._flush_batch(batch, is_partial=chosen is not None)
+            async with aclosing(self._batches(first, chosen)) as batches:
+                async for batch in batches:
+                    moment = trio.current_time()
+                    receipts += await self._flush_batch(batch, first)
+                    self._settle(batch, moment, is_partial=chosen is not None)
             if chosen is None:
                 self.backlog.drop_before(started)
             if receipts:
                 self._log(receipts, trio.current_time() - started)
+            return True
 
-    async def flush_as_granted(self) -> None:
+    async def flush_as_granted(self, epoch: str | None) -> bool:
         """Flush what the governor grants: usually everything, under pressure what is due first."""
         now = trio.current_time()
         plan = self.governor.plan
         self.governor.note_ages(self.backlog.ages(now))
         due = self.backlog.due(now + plan.tick_seconds, plan.staleness_seconds)
         grant = self.governor.grant(waiting=len(self.backlog), due=len(due), now=now)
-        await self.flush(None if grant.is_complete else self.backlog.pick(grant.rows, due))
-        self.governor.note_flushed(grant, now)
-
-    async def dirty(self, after: Version) -> Sequence[BufferedToken]:
-        """A page of dirty tokens, without fields of another release, which cannot be written."""
-        return await self._dirty(after, self.settings.batch_rows)
-
-    async def _dirty(self, after: Version, limit: int) -> Sequence[BufferedToken]:
-        page = await self.doors.buffer.dirty(after, limit)
-        return [
-            token
-            if token.values.keys() <= FIELDS_OF_THIS_RELEASE
-            else evolve(token, values=_of_this_release(token.values))
-            for token in page
-        ]
+        chosen = None if grant.is_complete else self.backlog.pick(grant.rows, due)
+        is_done = await self.flush(epoch, chosen)
+        if is_done:
+            self.governor.note_flushed(grant, now)
+        return is_done
 
     async def _batches(
-        self, chosen: Collection[Mint] | None
-    ) -> AsyncGenerator[Sequence[BufferedToken], None]:
-        """The chosen dirty tokens, oldest first, as many at once as a statement takes."""
-        after, most = Version(0), self.settings.batch_rows
-        batch: list[BufferedToken] = []
-        # What becomes dirty during the flush is of the next one: else this might never end.
-        remaining = await self.doors.buffer.dirty_count()
-        while remaining > 0:
-            page = await self._dirty(after, min(remaining, most))
-            if not page:
-                break
-            remaining -= len(page)
-            after = page[-1].dirty_since
-            batch += [token for token in page if chosen is None or token.mint in chosen]
+        self, page: DirtyPage, chosen: Collection[Mint] | None
+    ) -> AsyncGenerator[Sequence[TokenChange], None]:
+        """The chosen changes from this page on, as many at once as a statement takes.
+
+        What becomes dirty after the first page is of the next flush: else this might never end.
+        """
+        newest, most = page.newest, self.settings.batch_rows
+        batch: list[TokenChange] = []
+        while True:
+            changes = page.changes
+            batch += changes if chosen is None else [c for c in changes if c.mint in chosen]
             if len(batch) >= most:
                 yield batch[:most]
                 del batch[:most]
+            if len(changes) < most or changes[-1].dirty_since >= newest:
+                break
+            page = await self.doors.buffer.dirty(changes[-1].dirty_since, most)
         if batch:
             yield batch
 
     async def _flush_batch(
-        self, batch: Sequence[BufferedToken], *, is_partial: bool
+        self, batch: Sequence[TokenChange], first: DirtyPage
     ) -> Sequence[WriteReceipt]:
-        moment = trio.current_time()
-        await self._find_unknown(batch)
-        changes: list[TokenChange] = []
-        settled: list[BufferedToken] = []  # those of `changes`, and those given up
+        known = await self._known(batch)
+        settled: Sequence[TokenChange] = batch
         lost: list[Refused] = []
-        for token in batch:
-            known = self.table.published.get(token.mint)
-            if known is not None and known.id is not None:
-                changes.append(_change(known.id, token))
-                settled.append(token)
-            elif self._is_overdue(token, known):
-                lost.append(self._refusal(token.mint, "no such token", token.values))
-                settled.append(token)
-            # else it is parked until its token is in Postgres.
-        receipts, refused = await write_around_refusals(self.doors.store.write, changes)
+        if len(known) < len(batch):  # the others are parked until their tokens are in Postgres
+            overdue = [change for change in _beside(known, batch) if self._is_overdue(change)]
+            settled = [change for _, change in known] + overdue
+            lost = [self._refusal(change, "no such token") for change in overdue]
+        receipts, refused = await write_around_refusals(self.doors.store.write, known)
         self._tell_governor(receipts)
-        lost += [self._refusal(change.mint, why, change.values) for change, why in refused]
+        lost += [self._refusal(change, reason) for (_, change), reason in refused]
         if lost:
             await self.doors.buffer.quarantine(lost)
-        await self.doors.buffer.clear({token.mint: token.version for token in settled})
-        for token in settled:
-            self.table.note_left(token.mint, token.values)
-        self._settle(batch, moment, is_partial=is_partial)
+        cleared = await self.doors.buffer.clear(settled)
+        # Without a loss since, all that was in the buffer then is in what has left it now.
+        is_whole = cleared.epoch == first.epoch
+        self.table.note_left(settled, known=first.newest if is_whole else NO_VERSION)
         return receipts
 
-    def _settle(self, batch: Iterable[BufferedToken], moment: float, *, is_partial: bool) -> None:
+    def _settle(self, batch: Iterable[TokenChange], moment: float, *, is_partial: bool) -> None:
         """What is left of a token waits anew, behind the others; so does a parked one.
 
         Those of which nothing is left go all at once, at the end of a flush of everything.
@@ -156,30 +147,34 @@ class Flusher:
         for token in batch:
             left = self.table.unflushed.get(token.mint)
             if left is not None:
-                self.backlog.settle(token.mint, left, moment)
+                self.backlog.settle(token.mint, left.values, moment)
             elif is_partial:
                 self.backlog.drop(token.mint)
 
-    async def _find_unknown(self, batch: Iterable[BufferedToken]) -> None:
-        """Tokens that left the table can still change: an old coin that graduates, say."""
-        known = self.table.published
-        unknown = [t.mint for t in batch if t.mint not in known or known[t.mint].id is None]
-        if unknown:
-            found = await self.doors.store.find(unknown)
+    async def _known(self, batch: Sequence[TokenChange]) -> Sequence[StoredChange]:
+        """The changes of tokens that are in Postgres, with their ids.
+
+        Tokens that left the table can still change: an old coin that graduates, say.
+        """
+        known = self.table.with_ids(batch)
+        if len(known) < len(batch):
+            mints = [change.mint for change in _beside(known, batch)]
+            found = await self.doors.store.find(mints)
             self.found += [mint for mint, token in found.items() if self.table.admit(token)]
+            known = self.table.with_ids(batch)
+        return known
 
-    def _is_overdue(self, token: BufferedToken, known: Token | None) -> bool:
-        """True for what waited too long for its token, or for one that Postgres refused."""
-        now = self.environment.clock()
-        if known is None:
-            return now - token.dirty_since / MICROSECONDS > self.settings.park_seconds
-        return not is_retained(known, now)
+    def _is_overdue(self, change: TokenChange) -> bool:
+        now, token = self.environment.clock(), self.table.published.get(change.mint)
+        if token is None:
+            return now - change.dirty_since / MICROSECONDS > self.settings.park_seconds
+        return not is_retained(token, now)
 
-    def _refusal(self, mint: Mint, reason: str, values: Mapping[str, Value]) -> Refused:
-        self.environment.log.warning("update quarantined", mint=mint, reason=reason)
+    def _refusal(self, change: TokenChange, reason: str) -> Refused:
+        self.environment.log.warning("update quarantined", mint=change.mint, reason=reason)
         self.counts["quarantined"] += 1
         now = self.environment.clock()
-        return Refused(mint=mint, reason=reason, refused_at=now, values=values)
+        return Refused(mint=change.mint, reason=reason, refused_at=now, values=change.values)
 
     def _tell_governor(self, receipts: Sequence[WriteReceipt]) -> None:
         now = trio.current_time()
@@ -198,15 +193,7 @@ class Flusher:
         )
 
 
-def _of_this_release(values: Mapping[str, Value]) -> Mapping[str, Value]:
-    return {name: value for name, value in values.items() if name in FIELDS_OF_THIS_RELEASE}
-
-
-def _change(token_id: int, token: BufferedToken) -> TokenChange:
-    return TokenChange(
-        token_id=token_id,
-        mint=token.mint,
-        version=token.version,
-        observed_at=token.observed_at,
-        values=token.values,
-    )
+def _beside(known: Iterable[StoredChange], batch: Iterable[TokenChange]) -> list[TokenChange]:
+    """The changes of a batch whose tokens are not known."""
+    mints = {change.mint for _, change in known}
+    return [change for change in batch if change.mint not in mints]

@@ -12,19 +12,11 @@ from typing import Protocol
 
 from attrs import frozen
 
+from domain.messages import TokenChange
 from domain.token import Token
-from domain.values import Mint, UnixSeconds, Value, Version
+from domain.values import Mint, UnixSeconds
 
-
-@frozen(kw_only=True)
-class TokenChange:
-    """The unflushed fields of one token that Postgres already has."""
-
-    token_id: int
-    mint: Mint
-    version: Version  # of the newest field; a lower one never replaces a higher one
-    observed_at: UnixSeconds
-    values: Mapping[str, Value]  # as `domain.precision` keeps them
+StoredChange = tuple[int, TokenChange]  # with the id that Postgres has given to its token
 
 
 @frozen(kw_only=True)
@@ -90,7 +82,7 @@ class TokenStore(Protocol):
     async def find(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
         """The stored tokens among `mints`; unknown ones are left out."""
 
-    async def write(self, changes: Sequence[TokenChange]) -> WriteReceipt:
+    async def write(self, changes: Sequence[StoredChange]) -> WriteReceipt:
         """Write the changes in one commit; at most one change a token, else `ValueError`.
 
         Values that are as stored write nothing, a version that is not above the stored one

@@ -22,7 +22,7 @@ from domain.precision import GREATEST_NUMBER, kept, kept_time, kept_token
 from domain.table import STATUS_FIELDS
 from domain.token import FIELDS, GREATEST_WINS, IDENTITY_FIELDS, UPDATE_FIELDS, Group, Status, Token
 from domain.values import Mint, UnixSeconds, Value
-from store import TokenChange
+from store import StoredChange
 
 DAY_SECONDS = 86_400
 EPOCH_SECONDS = 1_577_836_800  # 2020-01-01, when Solana began; times in hot rows count from here
@@ -110,6 +110,9 @@ def _kind(name: str, hint: Any) -> Kind:
 KINDS: Mapping[str, Kind] = {
     name: _kind(name, hint) for name, hint in get_type_hints(Token).items()
 }
+FIELDS_OF_ANY_NUMBER = frozenset(
+    name for name, kind in KINDS.items() if kind.value.python == {float, int}
+)
 DEFAULTS: Mapping[str, Value] = {
     attribute.name: attribute.default
     for attribute in attrs.fields(Token)
@@ -160,9 +163,9 @@ def period_of(moment: UnixSeconds) -> int:
     return int(moment // PERIOD_SECONDS)
 
 
-def refuse_repeated(changes: Sequence[TokenChange]) -> None:
+def refuse_repeated(changes: Sequence[StoredChange]) -> None:
     """A batch with two changes of one token is a programming error: which would be the newer?"""
-    if len({change.token_id for change in changes}) < len(changes):
+    if len(dict(changes)) < len(changes):
         raise ValueError("a batch holds at most one change a token")
 
 

@@ -16,11 +16,12 @@ from attrs import Factory, define, field, frozen
 
 from domain.errors import RowsRefused, StoreUnavailable
 from domain.lifecycle import RETAIN_NEW_SECONDS, is_retained
+from domain.messages import TokenChange
 from domain.precision import kept_time
 from domain.table import STATUS_FIELDS
 from domain.token import Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value
-from store import ServerPulse, TokenChange, WriteReceipt
+from store import ServerPulse, StoredChange, WriteReceipt
 from store.columns import (
     CHANGE_TABLES,
     COLD_BLOCK_DAYS,
@@ -80,7 +81,7 @@ class MemoryDatabase:
 class Written:
     """One committed call of `write`, for assertions."""
 
-    changes: tuple[TokenChange, ...]
+    changes: Sequence[StoredChange]
     receipt: WriteReceipt
 
 
@@ -121,20 +122,23 @@ class MemoryStore:
         tokens = self.database.tokens
         return {mint: tokens[mint] for mint in mints if mint in tokens}
 
-    async def write(self, changes: Sequence[TokenChange]) -> WriteReceipt:
-        if not any(change.values for change in changes):
+    async def write(self, changes: Sequence[StoredChange]) -> WriteReceipt:
+        if not any(change.values for _, change in changes):
             return WriteReceipt(rows=0, statements=0, wal_bytes=0, seconds=0.0)
         await self._reach()
         refuse_repeated(changes)
-        kept = [attrs.evolve(change, values=stored_values(change.values)) for change in changes]
+        kept = {
+            token_id: change._replace(values=stored_values(change.values))
+            for token_id, change in changes
+        }
         rows = statements = 0
         for table, fields in CHANGE_TABLES.items():
-            parts = [(_of(fields, change.values), change) for change in kept]
-            touched = [(values, change) for values, change in parts if values]
+            parts = {(table, i): c._replace(values=_of(fields, c.values)) for i, c in kept.items()}
+            touched = {key: part for key, part in parts.items() if part.values}
             statements += bool(touched)
-            rows += sum(self._changed(table, values, change) for values, change in touched)
+            rows += sum(self._changed(key, part) for key, part in touched.items())
         receipt = WriteReceipt(rows=rows, statements=statements, wal_bytes=0, seconds=0.0)
-        self.written.append(Written(changes=tuple(changes), receipt=receipt))
+        self.written.append(Written(changes=changes, receipt=receipt))
         self._commit()
         return receipt
 
@@ -227,17 +231,17 @@ class MemoryStore:
         for table in CHANGE_TABLES:
             database.rows.pop((table, token_id), None)
 
-    def _changed(self, table: str, values: Mapping[str, Value], change: TokenChange) -> bool:
-        """Merge one change into one table; True when that wrote a row."""
-        database, key = self.database, (table, change.token_id)
+    def _changed(self, key: tuple[str, int], change: TokenChange) -> bool:
+        """Merge one change into one row, by table and token; True when that wrote it."""
+        database = self.database
         row = database.rows.get(key)
-        merged = _merged(row.values if row else {}, values)
+        merged = _merged(row.values if row else {}, change.values)
         if row and (row.version >= change.version or merged == row.values):
             return False
         database.rows[key] = MemoryRow(version=change.version, values=merged)
-        mint = database.mints.get(change.token_id)
+        mint = database.mints.get(key[1])
         if mint is not None:  # a row without its token is kept, and shown to no reader
-            shown = {name: merged[name] for name in values if name in merged}
+            shown = {name: merged[name] for name in change.values if name in merged}
             observed_at = kept_time(change.observed_at)
             database.tokens[mint] = with_values(database.tokens[mint], shown, observed_at)
         return True

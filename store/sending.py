@@ -3,12 +3,11 @@
     TokenChange  ->  change_rows  ->  {table: Rows}  ->  ROWS FROM (json_to_recordset, unnest ...)
 
 A flush of 1,000 tokens has to cost its client little, so values are not looked at one by one,
-nor even copied: types are checked column by column, NaN and infinity show in the JSON as null,
-and ranges are left to the server. Only what is odd is looked at closely.
+nor even copied: whole numbers are checked column by column, texts, NaN and infinity show in the
+JSON, and the rest is left to the server. Only what is odd is looked at closely.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,8 +15,8 @@ from attrs import Factory, define
 
 from domain.token import Token
 from domain.values import Value
-from store import TokenChange
-from store.columns import CHANGE_TABLES, fits, stored_values, tables_with
+from store import StoredChange
+from store.columns import CHANGE_TABLES, FIELDS_OF_ANY_NUMBER, fits, stored_values, tables_with
 
 NOT_SAID = "null"  # what JSON has for NaN, and for infinity
 HOT = "token_stats"
@@ -33,10 +32,16 @@ class Rows:
     observed_at: list[float | None] = Factory(list)
     values: list[Mapping[str, Value]] = Factory(list)
 
-    def add(self, change: TokenChange, values: Mapping[str, Value]) -> None:
-        self.token_ids.append(change.token_id)
-        self.versions.append(change.version)
-        self.observed_at.append(change.observed_at)
+    def add(
+        self,
+        token_id: int | None,
+        version: int,
+        observed_at: float | None,
+        values: Mapping[str, Value],
+    ) -> None:
+        self.token_ids.append(token_id)
+        self.versions.append(version)
+        self.observed_at.append(observed_at)
         self.values.append(values)
 
     def parameters(self) -> Parameters | None:
@@ -54,48 +59,47 @@ class Rows:
         )
 
 
-def change_rows(changes: Sequence[TokenChange]) -> Mapping[str, Parameters | None]:
+def change_rows(changes: Sequence[StoredChange]) -> Mapping[str, Parameters | None]:
     """The changes by table, None where there are none; `RowsRefused` names what is no value."""
-    by_table = _hot_rows(changes) or _looked_at(changes)
+    return _usual(changes) or _looked_at(changes)
+
+
+def _usual(changes: Sequence[StoredChange]) -> dict[str, Parameters] | None:
+    """The usual batch: hot columns only, no texts, whole numbers where they must be; else None."""
+    token_ids, parts = zip(*changes, strict=True)
+    _, versions, _, observed_at, values = zip(*parts, strict=True)
+    names = set[str]().union(*values)
+    if tables_with(names) != (HOT,):
+        return None
+    for name in names - FIELDS_OF_ANY_NUMBER:
+        if not fits(name, [each[name] for each in values if name in each]):
+            return None
     try:
-        parameters = {table: rows.parameters() for table, rows in by_table.items()}
+        text = as_json(values)
+    except TypeError:
+        return None
+    has_text = text.count('"') > 2 * sum(map(len, values))  # quotes beside those of the names
+    if has_text or NOT_SAID in text:
+        return None
+    return {HOT: (text, _as_array(token_ids), _as_array(versions), _as_array(observed_at))}
+
+
+def _looked_at(changes: Sequence[StoredChange]) -> Mapping[str, Parameters | None]:
+    by_table = {table: Rows() for table in CHANGE_TABLES}
+    for token_id, change in changes:
+        values = change.values
+        if not all(fits(name, (value,)) for name, value in values.items()):
+            values = stored_values(values)
+        for table in tables_with(values):
+            by_table[table].add(token_id, change.version, change.observed_at, values)
+    try:
+        parameters = _parameters(by_table)
     except TypeError:
         refuse_by_name(changes)
         raise
     if any(sent is not None and NOT_SAID in sent[0] for sent in parameters.values()):
         refuse_by_name(changes)  # else the word stands in a text
     return parameters
-
-
-def _hot_rows(changes: Sequence[TokenChange]) -> dict[str, Rows] | None:
-    """The usual batch: hot values only, all of the types that their columns have."""
-    values = [change.values for change in changes]
-    by_names: defaultdict[tuple[str, ...], list[Collection[Value]]] = defaultdict(list)
-    for each in values:
-        by_names[tuple(each)].append(each.values())
-    for names, rows in by_names.items():
-        columns = zip(names, zip(*rows, strict=True), strict=True)
-        if tables_with(names) != (HOT,) or not all(fits(*column) for column in columns):
-            return None
-    return {
-        HOT: Rows(
-            [change.token_id for change in changes],
-            [change.version for change in changes],
-            [change.observed_at for change in changes],
-            values,
-        )
-    }
-
-
-def _looked_at(changes: Sequence[TokenChange]) -> dict[str, Rows]:
-    by_table = {table: Rows() for table in CHANGE_TABLES}
-    for change in changes:
-        values = change.values
-        if not all(fits(name, (value,)) for name, value in values.items()):
-            values = stored_values(values)
-        for table in tables_with(values):
-            by_table[table].add(change, values)
-    return by_table
 
 
 def new_token_rows(
@@ -105,11 +109,11 @@ def new_token_rows(
     by_table = {table: Rows() for table in CHANGE_TABLES}
     for token, values in values_of:
         for table in tables_with(values):
-            rows = by_table[table]
-            rows.token_ids.append(token.id)
-            rows.versions.append(0)
-            rows.observed_at.append(token.last_updated_at)
-            rows.values.append(values)
+            by_table[table].add(token.id, 0, token.last_updated_at, values)
+    return _parameters(by_table)
+
+
+def _parameters(by_table: Mapping[str, Rows]) -> dict[str, Parameters | None]:
     return {table: rows.parameters() for table, rows in by_table.items()}
 
 
@@ -123,7 +127,7 @@ def _as_array(numbers: Sequence[float | None]) -> str:
     return "{" + orjson.dumps(numbers).decode()[1:-1] + "}"
 
 
-def refuse_by_name(changes: Iterable[TokenChange]) -> None:
+def refuse_by_name(changes: Iterable[StoredChange]) -> None:
     """`RowsRefused` with the first value that no column takes, if there is one."""
-    for change in changes:
+    for _, change in changes:
         stored_values(change.values)

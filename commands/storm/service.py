@@ -19,9 +19,10 @@ from commands.storm.replay import FLUSH_SECONDS
 from commands.storm.strategy import QUERIES, Counts, Pending, batches, dispatch
 from commands.storm.trace import CHANGED_FIELDS, STARTED_AT, Event, JobRan, Population
 from config.settings import Settings
+from domain.messages import TokenChange
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Value, Version
-from store import TokenChange
+from store import StoredChange
 from store.ledger import Ledger
 from store.postgres import PostgresSettings, PostgresStore
 from store.postgres.plain import PlainConnection
@@ -114,15 +115,16 @@ class Service:
             await self.sync.retain(STARTED_AT)
         self._count_since(before)
 
-    def _change(self, mint: Mint, values: Mapping[str, Value]) -> TokenChange:
+    def _change(self, mint: Mint, values: Mapping[str, Value]) -> StoredChange:
         self.versions += 1
-        return TokenChange(
-            token_id=self.ids[mint],
+        change = TokenChange(
             mint=mint,
             version=Version(self.versions),
+            dirty_since=Version(self.versions),
             observed_at=self.now,
             values=values,
         )
+        return self.ids[mint], change
 
     def _booked(self) -> tuple[int, int]:
         accounts = self.sync.ledger.totals.values()  # one ledger for both
@@ -177,7 +179,7 @@ class Limit(Service):
         return {}
 
 
-def packed(changes: Sequence[TokenChange]) -> bytes:
+def packed(changes: Sequence[StoredChange]) -> bytes:
     """The changes as one array of ids, versions and times, and one of values a column.
 
     Any durable form has to hold as much: a change without its version could not be told from an
@@ -187,12 +189,10 @@ def packed(changes: Sequence[TokenChange]) -> bytes:
     for name in CHANGED_FIELDS:
         letter = PACKED_AS[name]
         number = float if letter in "df" else int
-        values = [number(c.values[name]) for c in changes if name in c.values]
+        values = [number(c.values[name]) for _, c in changes if name in c.values]
         arrays.append(pack(f"<{len(values)}{letter}", *values))
-    for change in changes:
+    for token_id, change in changes:
         # Which fields a change has, a bit each, as an array's bitmap of nulls would tell.
         present = sum(1 << bit for bit, name in enumerate(CHANGED_FIELDS) if name in change.values)
-        arrays.append(
-            pack("<iiiH", change.token_id, change.version, int(change.observed_at), present)
-        )
+        arrays.append(pack("<iiiH", token_id, change.version, int(change.observed_at), present))
     return b"".join(arrays)

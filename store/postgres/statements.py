@@ -8,7 +8,7 @@ import psycopg
 from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Value
-from store import TokenChange, WriteReceipt
+from store import StoredChange, WriteReceipt
 from store.columns import (
     DAY_SECONDS,
     PERIOD_SECONDS,
@@ -86,7 +86,7 @@ def _insert_rows(transaction: Transaction, rows: Sequence[Mapping[str, Value]]) 
 # -- Changes -------------------------------------------------------------------------------
 
 
-def write_changes(session: Session, changes: Sequence[TokenChange]) -> WriteReceipt:
+def write_changes(session: Session, changes: Sequence[StoredChange]) -> WriteReceipt:
     """Write the changes, one statement for each kind of table that they touch."""
     refuse_repeated(changes)
     rows = change_rows(changes)

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
-from store import ServerPulse, TokenChange, WriteReceipt
+from store import ServerPulse, StoredChange, WriteReceipt
 from store.ledger import Ledger
 from store.postgres import statements, upkeep
 from store.postgres.checkpoints import read_pulse
@@ -63,9 +63,9 @@ class PostgresStore:
             return {}
         return await self._connection.run(partial(statements.find_tokens, mints=mints))
 
-    async def write(self, changes: Sequence[TokenChange]) -> WriteReceipt:
+    async def write(self, changes: Sequence[StoredChange]) -> WriteReceipt:
         """Write the changes in one commit; see `TokenStore.write`."""
-        if not any(change.values for change in changes):
+        if not any(change.values for _, change in changes):
             return WriteReceipt(rows=0, statements=0, wal_bytes=0, seconds=0.0)
         receipt = await self._connection.run(partial(statements.write_changes, changes=changes))
         self.ledger.book(self.component, receipt)

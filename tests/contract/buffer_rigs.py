@@ -8,11 +8,11 @@ import redis
 import trio
 from attrs import define, evolve, field
 
-from buffer import USUAL_BOUNDS, BufferBounds, BufferedToken, UpdateBuffer
+from buffer import USUAL_BOUNDS, BufferBounds, UpdateBuffer
 from buffer.memory import MemoryBuffer, Published
 from buffer.redis import RedisBuffer
 from domain.errors import BufferUnavailable
-from domain.messages import TokenUpdated
+from domain.messages import TokenChange, TokenUpdated
 from domain.values import Mint, UnixSeconds, Value, Version
 
 TIMEOUT_SECONDS = 2.0
@@ -156,8 +156,8 @@ class RedisRig:
         self.server.close()
 
 
-async def everything_dirty(buffer: UpdateBuffer) -> Sequence[BufferedToken]:
-    return await buffer.dirty(Version(0), 1000)
+async def everything_dirty(buffer: UpdateBuffer) -> Sequence[TokenChange]:
+    return (await buffer.dirty(Version(0), 1000)).changes
 
 
 async def dirty_values(buffer: UpdateBuffer) -> dict[Mint, Mapping[str, Value]]:
@@ -166,7 +166,16 @@ async def dirty_values(buffer: UpdateBuffer) -> dict[Mint, Mapping[str, Value]]:
 
 async def flush(buffer: UpdateBuffer) -> None:
     """Clear everything, as after a commit of all of it."""
-    await buffer.clear({token.mint: token.version for token in await everything_dirty(buffer)})
+    await buffer.clear(await everything_dirty(buffer))
+
+
+async def cleared(buffer: UpdateBuffer, versions: Mapping[Mint, Version]) -> int:
+    """Clear fields up to these versions; how many tokens are clean thereby."""
+    changes = [
+        TokenChange(mint, version, version, UnixSeconds(0.0), {})
+        for mint, version in versions.items()
+    ]
+    return (await buffer.clear(changes)).tokens
 
 
 def bounds(**chosen: int) -> BufferBounds:

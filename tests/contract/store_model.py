@@ -12,7 +12,7 @@ from domain.errors import StoreUnavailable
 from domain.precision import kept
 from domain.token import Token
 from domain.values import Value
-from store import TokenChange, TokenStore
+from store import StoredChange, TokenStore
 from tests.contract.store_world import (
     NOW,
     StoreWorld,
@@ -37,10 +37,10 @@ class Model:
     dice: random.Random
     version: int = 0
     values: dict[int, Values] = Factory(dict)  # acknowledged, by token id
-    in_flight: Sequence[TokenChange] = ()
+    in_flight: Sequence[StoredChange] = ()
     acknowledged: int = field(default=0, init=False)
 
-    def next_changes(self) -> list[TokenChange]:
+    def next_changes(self) -> list[StoredChange]:
         self.version += 1
         chosen = self.dice.sample(self.tokens, self.dice.randint(1, TOKENS))
         self.in_flight = [a_change(token, self.version, **self.next_values()) for token in chosen]
@@ -68,8 +68,8 @@ class Model:
 
     def with_in_flight(self) -> dict[int, Values]:
         after = {token_id: dict(values) for token_id, values in self.values.items()}
-        for change in self.in_flight:
-            known = after.setdefault(change.token_id, {})
+        for token_id, change in self.in_flight:
+            known = after.setdefault(token_id, {})
             status = max(int(change.values.get("status", 0)), int(known.get("status", 0)))
             known.update(change.values)
             if "status" in known:

@@ -14,9 +14,10 @@ import trio
 from attrs import Factory, define, field
 
 from domain.errors import StoreUnavailable
+from domain.messages import TokenChange
 from domain.token import FIELDS, Status, Token
 from domain.values import Mint, UnixSeconds, Value, Version
-from store import TokenChange, TokenStore
+from store import StoredChange, TokenStore
 from store.ledger import Ledger
 from store.memory import MemoryDatabase, MemoryStore
 from store.postgres import PostgresSettings, PostgresStore
@@ -107,12 +108,12 @@ def with_statuses(values: Mapping[str, Value]) -> dict[str, Any]:
     return {**values, **{name: Status(int(values[name])) for name in statuses}}
 
 
-def a_change(token: Token, version: int, **values: Value) -> TokenChange:
+def a_change(token: Token, version: int, **values: Value) -> StoredChange:
     assert token.id is not None
-    return TokenChange(
-        token_id=token.id,
+    return token.id, TokenChange(
         mint=token.mint,
         version=Version(version),
+        dirty_since=Version(version),
         observed_at=after(version),
         values=values,
     )

@@ -18,6 +18,7 @@ from tests.contract.buffer_rigs import (
     RedisRig,
     Rig,
     bounds,
+    cleared,
     dirty_values,
     everything_dirty,
     flush,
@@ -139,7 +140,7 @@ async def test_each_token_of_a_batch_is_changed_once_and_in_order(buffer: Update
 
 async def test_an_update_without_values_is_nothing(buffer: UpdateBuffer) -> None:
     assert (await buffer.append([updated({})])).changed == ()
-    assert await buffer.dirty_count() == 0
+    assert len(await everything_dirty(buffer)) == 0
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ async def test_what_json_cannot_say_is_refused_as_a_whole(
     batch = [updated({"price_usd": 1.0}), updated({"price_usd": value}, mint=OTHER_MINT)]
     with pytest.raises((ValueError, TypeError)):
         await buffer.append(batch)
-    assert await buffer.dirty_count() == 0
+    assert len(await everything_dirty(buffer)) == 0
 
 
 @pytest.mark.parametrize("value", [True, "BONDED"])
@@ -248,9 +249,9 @@ async def test_what_did_not_change_is_not_published(rig: Rig) -> None:
 async def test_a_cleared_token_is_clean(buffer: UpdateBuffer) -> None:
     await buffer.append([updated({"price_usd": 1.0}), updated({"price_usd": 1.0}, mint=OTHER_MINT)])
     mine = next(token for token in await everything_dirty(buffer) if token.mint == MINT)
-    assert await buffer.clear({MINT: mine.version}) == 1
+    assert await cleared(buffer, {MINT: mine.version}) == 1
     assert await dirty_values(buffer) == {OTHER_MINT: {"price_usd": 1.0}}
-    assert await buffer.dirty_count() == 1
+    assert len(await everything_dirty(buffer)) == 1
 
 
 async def test_an_update_between_read_and_clear_is_not_lost(buffer: UpdateBuffer) -> None:
@@ -258,44 +259,44 @@ async def test_an_update_between_read_and_clear_is_not_lost(buffer: UpdateBuffer
     await buffer.append([updated({"price_usd": 1.0, "holder_count": 1}, at=1000)])
     (read,) = await everything_dirty(buffer)
     await buffer.append([updated({"price_usd": 2.0}, at=1001)])
-    assert await buffer.clear({MINT: read.version}) == 0
+    assert await cleared(buffer, {MINT: read.version}) == 0
     (left,) = await everything_dirty(buffer)
     assert left.values == {"price_usd": 2.0}
     assert left.observed_at == 1001.0
     assert left.version == left.dirty_since > read.version
-    assert await buffer.clear({MINT: left.version}) == 1
-    assert await buffer.dirty_count() == 0
+    assert await cleared(buffer, {MINT: left.version}) == 1
+    assert len(await everything_dirty(buffer)) == 0
 
 
 async def test_clearing_an_older_version_clears_nothing(buffer: UpdateBuffer) -> None:
     await buffer.append([updated({"price_usd": 1.0})])
     before = await everything_dirty(buffer)
-    assert await buffer.clear({MINT: Version(before[0].version - 1)}) == 0
+    assert await cleared(buffer, {MINT: Version(before[0].version - 1)}) == 0
     assert before == await everything_dirty(buffer)
 
 
 async def test_clearing_again_is_harmless(buffer: UpdateBuffer) -> None:
     await buffer.append([updated({"price_usd": 1.0})])
     (read,) = await everything_dirty(buffer)
-    await buffer.clear({MINT: read.version})
-    assert await buffer.clear({MINT: read.version, OTHER_MINT: read.version}) == 0
+    await cleared(buffer, {MINT: read.version})
+    assert await cleared(buffer, {MINT: read.version, OTHER_MINT: read.version}) == 0
     await buffer.append([updated({"price_usd": 2.0})])
-    assert await buffer.clear({MINT: read.version}) == 0
+    assert await cleared(buffer, {MINT: read.version}) == 0
     assert await dirty_values(buffer) == {MINT: {"price_usd": 2.0}}
 
 
 async def test_a_late_clear_makes_nothing_dirty_again(buffer: UpdateBuffer) -> None:
     await buffer.append([updated({"price_usd": 1.0})])
     (first,) = await everything_dirty(buffer)
-    await buffer.clear({MINT: first.version})
+    await cleared(buffer, {MINT: first.version})
     await buffer.append([updated({"holder_count": 1})])
-    await buffer.clear({MINT: Version(first.version - 1)})
+    await cleared(buffer, {MINT: Version(first.version - 1)})
     assert await dirty_values(buffer) == {MINT: {"holder_count": 1}}
 
 
 async def test_clearing_a_version_yet_to_come_clears_no_later_change(buffer: UpdateBuffer) -> None:
     await buffer.append([updated({"price_usd": 1.0})])
-    await buffer.clear({MINT: Version(2**52)})
+    await cleared(buffer, {MINT: Version(2**52)})
     await buffer.append([updated({"price_usd": 2.0})])
     assert await dirty_values(buffer) == {MINT: {"price_usd": 2.0}}
 
@@ -307,7 +308,7 @@ async def test_pages_hold_every_dirty_token_once_the_oldest_first(buffer: Update
     await buffer.append([updated({"price_usd": 2.0}, mint=mints[0])])
     seen: list[Mint] = []
     after = Version(0)
-    while page := await buffer.dirty(after, 2):
+    while page := (await buffer.dirty(after, 2)).changes:
         assert len(page) <= 2
         seen += [token.mint for token in page]
         after = page[-1].dirty_since
@@ -319,7 +320,7 @@ async def test_a_flushed_value_is_remembered(buffer: UpdateBuffer) -> None:
     await flush(buffer)
     assert (await buffer.append([updated({"price_usd": 1.0}, at=1001)])).changed == ()
     assert (await buffer.append([updated({"holder_count": 9}, at=999)])).changed == ()
-    assert await buffer.dirty_count() == 0
+    assert len(await everything_dirty(buffer)) == 0
 
 
 async def test_only_what_changed_after_a_flush_is_dirty(buffer: UpdateBuffer) -> None:
@@ -354,7 +355,7 @@ async def test_a_dirty_token_never_expires(rig: Rig) -> None:
     await buffer.append([updated({"price_usd": 2.0}, at=1001)])
     await rig.pass_seconds(101)
     assert await dirty_values(buffer) == {MINT: {"price_usd": 2.0}}
-    assert await buffer.dirty_count() == 1
+    assert len(await everything_dirty(buffer)) == 1
 
 
 async def test_past_the_bound_of_dirty_tokens_nothing_of_a_batch_is_kept(rig: Rig) -> None:
@@ -392,7 +393,7 @@ async def test_lost_data_means_a_new_epoch_and_greater_versions(rig: Rig) -> Non
     assert len(after.changed) == 1
     (new,) = await everything_dirty(rig.buffer)
     assert old.version < new.version
-    assert await rig.buffer.clear({MINT: old.version}) == 0
+    assert await cleared(rig.buffer, {MINT: old.version}) == 0
 
 
 async def test_lost_data_is_one_new_epoch_also_while_nothing_changes(rig: Rig) -> None:
@@ -529,4 +530,4 @@ async def test_open_and_close_may_be_repeated(buffer: UpdateBuffer) -> None:
     await buffer.close()
     await buffer.close()
     await buffer.open()
-    assert await buffer.dirty_count() == 0
+    assert len(await everything_dirty(buffer)) == 0

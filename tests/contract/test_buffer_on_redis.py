@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import trio
 
-from buffer import NO_VERSION
 from buffer.redis import SCRIPTS, RedisBuffer
 from commands.embedded import EmbeddedRedis, free_port
 from domain.errors import BufferUnavailable
@@ -58,8 +57,8 @@ async def test_a_thousand_tokens_are_one_call(rig: RedisRig) -> None:
     rig.server.config_resetstat()
     mints = [Mint(f"mint-{number}") for number in range(1000)]
     await rig.buffer.append([updated({"price_usd": 1.0}, mint=mint) for mint in mints])
-    read = await rig.buffer.dirty(NO_VERSION, 1000)
-    await rig.buffer.clear({token.mint: token.version for token in read})
+    read = await everything_dirty(rig.buffer)
+    await rig.buffer.clear(read)
     calls: Any = rig.server.info("commandstats")
     assert calls["cmdstat_evalsha"]["calls"] == 3
     assert "cmdstat_eval" not in calls
@@ -131,7 +130,6 @@ async def test_a_deleted_hash_ends_the_epoch_and_is_dirty_no_more(rig: RedisRig)
     before = await rig.buffer.append([updated({"price_usd": 1.0})])
     rig.server.delete(f"td:token:{MINT}")
     assert await everything_dirty(rig.buffer) == []
-    assert await rig.buffer.dirty_count() == 0
     assert before.epoch != (await rig.buffer.append([])).epoch
 
 
@@ -213,7 +211,7 @@ async def test_a_server_killed_amid_appends_fails_within_the_time_out(
             await failed.wait()
     await trio.to_thread.run_sync(server.start)
     await rig.buffer.append([updated({"price_usd": -1.0}, mint=mint) for mint in mints])
-    assert await rig.buffer.dirty_count() == 1000
+    assert len(await everything_dirty(rig.buffer)) == 1000
     await close(rig)
 
 
@@ -239,7 +237,7 @@ async def test_a_server_that_hangs_is_unavailable_after_the_time_out(
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     address = f"redis://127.0.0.1:{free_port()}/0"
     buffer = RedisBuffer(address, 1.0, trio.to_thread.run_sync, ManualClock())
-    for call in (buffer.open, buffer.dirty_count, buffer.quarantined, partial(buffer.spooled, 1)):
+    for call in (buffer.open, buffer.quarantined, partial(buffer.spooled, 1)):
         with pytest.raises(BufferUnavailable):
             await call()
 
@@ -267,7 +265,7 @@ async def test_with_append_only_files_what_was_answered_survives_a_kill(
         batch = [updated({"price_usd": float(number)}, mint=mint) for mint in mints]
         before = await rig.buffer.append(batch)
     read = await everything_dirty(rig.buffer)
-    await rig.buffer.clear({one.mint: one.version for one in read[:50]})
+    await rig.buffer.clear(read[:50])
     await trio.to_thread.run_sync(server.kill)
     await trio.to_thread.run_sync(server.start)
     assert await everything_dirty(rig.buffer) == read[50:]

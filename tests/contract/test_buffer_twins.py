@@ -9,14 +9,13 @@ from attrs import define, field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buffer import BufferedToken
 from buffer.memory import Published
 from commands.embedded import EmbeddedRedis
 from domain.errors import BufferUnavailable
 from domain.messages import Refused, TokenUpdated
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds, Value, Version
-from tests.contract.buffer_rigs import MemoryRig, RedisRig, Rig
+from tests.contract.buffer_rigs import MemoryRig, RedisRig, Rig, cleared
 
 # Few of each, so that updates meet: the same token, the same field, the same value or time.
 MINTS = st.sampled_from([Mint("A" * 44), Mint("B" * 44)])
@@ -74,11 +73,17 @@ class Witness:
 
     async def dirty(self, place: int, limit: int) -> object:
         page = await self.rig.buffer.dirty(self.version(place), limit)
-        self.versions += [version for one in page for version in (one.dirty_since, one.version)]
-        return page
+        if page.epoch and page.epoch not in self.epochs:
+            self.epochs.append(page.epoch)
+        self.versions += [
+            version for one in page.changes for version in (one.dirty_since, one.version)
+        ]
+        epoch = self.epochs.index(page.epoch) if page.epoch else None
+        return epoch, page.newest, page.changes
 
     async def clear(self, places: Mapping[Mint, int]) -> object:
-        return await self.rig.buffer.clear({m: self.version(place) for m, place in places.items()})
+        versions = {m: self.version(place) for m, place in places.items()}
+        return await cleared(self.rig.buffer, versions)
 
     def version(self, place: int) -> Version:
         """A version that has been seen, the latest ones at low places; -1: none yet."""
@@ -96,7 +101,6 @@ class Witness:
     async def everything_else(self) -> object:
         buffer = self.rig.buffer
         return (
-            await buffer.dirty_count(),
             await buffer.spooled(100),
             await buffer.quarantined(),
             self.rig.published(),
@@ -150,7 +154,7 @@ bounded = settings(
 
 def shown(answer: object) -> object:
     """The answer with types told apart (True is no 1) and without the order of mappings."""
-    if isinstance(answer, TokenUpdated | BufferedToken | Published | Token | Refused):
+    if isinstance(answer, TokenUpdated | Published | Token | Refused):
         return type(answer).__name__, shown(attrs.asdict(answer, recurse=False))
     if isinstance(answer, Mapping):
         return sorted((name, shown(value)) for name, value in answer.items())

@@ -14,7 +14,7 @@ from domain.errors import RowsRefused
 from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
 from domain.token import FIELDS, Status, Token
 from domain.values import Mint, UnixSeconds, Value
-from store import TokenChange, TokenStore
+from store import StoredChange, TokenStore
 from tests.contract.store_world import (
     DAY_SECONDS,
     NOW,
@@ -227,7 +227,7 @@ async def insert_or_refusal(store: TokenStore, tokens: list[Token]) -> list[Toke
         return []
 
 
-async def write_or_refusal(store: TokenStore, changes: list[TokenChange]) -> tuple[int, int] | str:
+async def write_or_refusal(store: TokenStore, changes: list[StoredChange]) -> tuple[int, int] | str:
     try:
         receipt = await store.write(changes)
     except RowsRefused as refusal:

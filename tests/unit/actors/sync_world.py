@@ -121,7 +121,7 @@ class SyncWorld:
     def rows_written(self) -> list[tuple[float, dict[Mint, dict[str, Any]]]]:
         """(second, values by mint) of each write."""
         return [
-            (second, {change.mint: dict(change.values) for change in changes})
+            (second, {change.mint: dict(change.values) for _, change in changes})
             for second, changes in self.store.writes
         ]
 

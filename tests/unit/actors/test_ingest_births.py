@@ -46,5 +46,5 @@ async def test_token_that_is_born_nearly_sold_out_takes_one_more_row_for_its_sta
         assert world.shown_token(1).status is Status.GRADUATING
         await until(THREE_FLUSHES_SECONDS)
     [written] = world.sync_store.written
-    [change] = written.changes
+    [(_, change)] = written.changes
     assert {"status", "previous_status", "status_changed_at"} == change.values.keys()

@@ -242,7 +242,7 @@ async def test_drain_brings_everything_to_postgres(autojump_clock: MockClock) ->
         await until(2.0)
     assert trio.current_time() <= 2.0 + SETTINGS.shutdown.deadline_seconds
     assert {at(2.0)} == {token.last_trade_at for token in world.servers.database.tokens.values()}
-    assert 0 == await world.buffer.dirty_count()
+    assert 0 == len(world.buffer.data.dirty_since)
 
 
 # The books.

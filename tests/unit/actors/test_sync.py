@@ -216,7 +216,7 @@ async def test_update_whose_token_never_comes_is_quarantined(autojump_clock: Moc
         [row] = await world.servers.buffer.quarantined()
     assert (mint(1), "no such token", {"holder_count": 7}) == (row.mint, row.reason, row.values)
     assert at(3900.0) == row.refused_at
-    assert 0 == await world.servers.buffer.dirty_count()
+    assert 0 == len(world.servers.buffer.data.dirty_since)
     assert {} == world.sync().table.unflushed
 
 
@@ -289,13 +289,13 @@ async def test_buffered_field_of_another_release_is_left_alone(autojump_clock: M
         await world.admit(token(1))
         await world.update(1.0, holder_count=7)
         await until(1.0)
-    assert 1 == await world.servers.buffer.dirty_count()
+    assert 1 == len(world.servers.buffer.data.dirty_since)
     fields = world.servers.buffer.data.tokens[mint(1)].by_name
     fields["of_a_newer_release"] = fields["holder_count"]
     async with running(world.sync()):
         await until(301.0)
     assert 7 == world.stored().holder_count
-    assert 0 == await world.servers.buffer.dirty_count()
+    assert 0 == len(world.servers.buffer.data.dirty_since)
 
 
 # The roster.

@@ -1,17 +1,16 @@
 """Sync when a store is away, forgets or refuses: nothing is lost, nothing old comes back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import attrs
 import pytest
 from attrs import define
 from trio.testing import MockClock
 
-from buffer import Appended
+from buffer import Appended, Cleared
 from buffer.memory import MemoryBuffer
 from domain.errors import BufferUnavailable
-from domain.messages import TokensAdmitted, TokenUpdated
-from domain.values import Mint, Version
+from domain.messages import TokenChange, TokensAdmitted, TokenUpdated
 from tests.unit.actors.sync_world import SyncWorld, admit_tokens
 from tests.unit.actors.world import SETTINGS, Servers, clock, mint, running, token, until
 
@@ -22,7 +21,7 @@ class MortalBuffer(MemoryBuffer):
 
     is_dying: bool = False
 
-    async def clear(self, flushed: Mapping[Mint, Version]) -> int:
+    async def clear(self, flushed: Sequence[TokenChange]) -> Cleared:
         if self.is_dying:
             raise BrokenPipeError("killed")
         return await super().clear(flushed)
@@ -70,7 +69,7 @@ async def test_write_that_happened_although_it_failed_is_harmless(
         world.store.commit_then_fail_next()
         await until(310.0)
     assert 1 == world.stored().holder_count
-    assert 0 == await world.servers.buffer.dirty_count()
+    assert 0 == len(world.servers.buffer.data.dirty_since)
 
 
 async def test_crash_between_commit_and_clear_is_harmless(autojump_clock: MockClock) -> None:
@@ -84,10 +83,10 @@ async def test_crash_between_commit_and_clear_is_harmless(autojump_clock: MockCl
             buffer.is_dying = True
             await until(301.0)
     buffer.is_dying = False
-    assert (1, 1) == (world.stored().holder_count, await buffer.dirty_count())
+    assert (1, 1) == (world.stored().holder_count, len(buffer.data.dirty_since))
     async with running(world.sync()):
         await until(302.0)
-    assert (1, 0) == (world.stored().holder_count, await buffer.dirty_count())
+    assert (1, 0) == (world.stored().holder_count, len(buffer.data.dirty_since))
     # What is in Postgres already is not written again.
     assert [1, 0] == [written.receipt.rows for written in world.store.written]
 
@@ -121,7 +120,7 @@ async def test_update_that_finds_the_buffer_empty_puts_the_others_back(
         world.servers.buffer.lose_data()
         await world.update(2.0, number=2, holder_count=2)
         await until(2.0)
-        assert 2 == await world.servers.buffer.dirty_count()
+        assert 2 == len(world.servers.buffer.data.dirty_since)
     assert 2 == world.shown(2).holder_count
 
 
@@ -141,9 +140,9 @@ async def test_putting_back_is_repeated_when_it_is_interrupted(autojump_clock: M
         buffer.appends, buffer.failing = 0, frozenset({4, 5})
         await world.update(2.0, number=1, buys_24h=1)
         await until(2.5)
-        assert 1 == await buffer.dirty_count()
+        assert 1 == len(buffer.data.dirty_since)
         await until(3.0)
-        assert 3 == await buffer.dirty_count()
+        assert 3 == len(buffer.data.dirty_since)
         assert 1 == world.shown(1).buys_24h
         await until(301.0)
     assert [1, 2, 3] == [world.stored(number).holder_count for number in (1, 2, 3)]
@@ -176,7 +175,7 @@ async def test_refused_row_is_quarantined_and_the_others_are_written(
         [row] = await world.servers.buffer.quarantined()
         assert (mint(3), {"website": "NUL \x00"}) == (row.mint, row.values)
         assert ["w", "w", None, *"wwww"] == [world.stored(n).website for n in range(1, 8)]
-        assert 0 == await world.servers.buffer.dirty_count()
+        assert 0 == len(world.servers.buffer.data.dirty_since)
         # A good value of the same token is written after that.
         await world.update(302.0, number=3, website="good")
         await until(601.0)

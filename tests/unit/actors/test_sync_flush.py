@@ -38,7 +38,7 @@ async def test_statements_follow_the_tokens_that_changed_and_not_the_updates(
         await until(301.0)
     [written] = world.store.written
     assert (5, 1) == (written.receipt.rows, written.receipt.statements)
-    assert {999} == {change.values["buys_24h"] for change in written.changes}
+    assert {999} == {change.values["buys_24h"] for _, change in written.changes}
 
 
 async def test_no_statement_takes_more_than_a_batch(autojump_clock: MockClock) -> None:
@@ -74,7 +74,7 @@ async def test_value_that_came_back_is_not_written(autojump_clock: MockClock) ->
         await world.update(2.0, holder_count=5)
         await until(301.0)
     assert [0] == [written.receipt.rows for written in world.store.written]
-    assert 0 == await world.servers.buffer.dirty_count()
+    assert 0 == len(world.servers.buffer.data.dirty_since)
 
 
 async def test_figures_of_24_hours_reach_postgres(autojump_clock: MockClock) -> None:
@@ -102,7 +102,7 @@ async def test_update_that_comes_during_a_flush_is_not_lost(autojump_clock: Mock
         await world.update(301.0, holder_count=2)
         await until(310.0)
         assert (1, 1) == (world.stored().holder_count, world.stored().buys_24h)
-        assert 1 == await world.servers.buffer.dirty_count()
+        assert 1 == len(world.servers.buffer.data.dirty_since)
         await until(700.0)
     assert (2, 1) == (world.stored().holder_count, world.stored().buys_24h)
     assert (602.0, {mint(1): {"holder_count": 2}}) == world.rows_written[-1]
@@ -221,4 +221,4 @@ async def test_drain_flushes_what_is_left(autojump_clock: MockClock, idle: bool)
         await world.update(2.0, holder_count=5)
         world.messages.close()
     assert (2.0, 5) == (trio.current_time(), world.stored().holder_count)
-    assert 0 == await world.servers.buffer.dirty_count()
+    assert 0 == len(world.servers.buffer.data.dirty_since)

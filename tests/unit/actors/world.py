@@ -1,6 +1,6 @@
 """What the tests of actors share: time, a log, twins that note when, and mailboxes as wired."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ from buffer.memory import MemoryBuffer
 from config.settings import Settings, load_settings
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
-from store import TokenChange, WriteReceipt
+from store import StoredChange, WriteReceipt
 from store.memory import MemoryDatabase, MemoryStore
 from supervision import Actor
 from supervision.environment import Environment
@@ -91,8 +91,12 @@ class Sent(Generic[M]):
     on_send: Callable[[M], object] | None = None  # may look, or raise
 
     async def send(self, message: M) -> None:
+        await self.send_all((message,))
+
+    async def send_all(self, messages: Iterable[M]) -> None:
         await trio.lowlevel.checkpoint()
-        self.send_nowait(message)
+        for message in messages:
+            self.send_nowait(message)
 
     def send_nowait(self, message: M) -> None:
         if self.on_send is not None:
@@ -115,10 +119,10 @@ class TimedStore(MemoryStore):
     """A twin that notes when it was asked to write, and can be slow."""
 
     delay_seconds: float = 0.0
-    writes: list[tuple[float, Sequence[TokenChange]]] = field(factory=list, init=False)
+    writes: list[tuple[float, Sequence[StoredChange]]] = field(factory=list, init=False)
     attempts: list[float] = field(factory=list, init=False)  # to write or insert
 
-    async def write(self, changes: Sequence[TokenChange]) -> WriteReceipt:
+    async def write(self, changes: Sequence[StoredChange]) -> WriteReceipt:
         self.attempts.append(trio.current_time())
         await trio.sleep(self.delay_seconds)
         receipt = await super().write(changes)

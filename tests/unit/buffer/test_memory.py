@@ -3,11 +3,11 @@
 import pytest
 from trio.testing import assert_checkpoints
 
-from buffer import NO_VERSION, BufferBounds, UpdateBuffer
+from buffer import BufferBounds, UpdateBuffer
 from buffer.memory import MemoryBuffer
 from domain.errors import BufferUnavailable
 from domain.messages import TokenUpdated
-from domain.values import Mint, UnixSeconds
+from domain.values import NO_VERSION, Mint, UnixSeconds
 
 MINT = Mint("A" * 44)
 
@@ -30,7 +30,7 @@ async def test_exactly_the_ordered_calls_fail_without_effect() -> None:
     for _ in range(2):
         with pytest.raises(BufferUnavailable):
             await buffer.append([updated(1.0)])
-    assert await buffer.dirty_count() == 0
+    assert len(buffer.data.dirty_since) == 0
     assert len((await buffer.append([updated(1.0)])).changed) == 1
 
 
@@ -39,14 +39,14 @@ async def test_a_call_that_fails_after_its_effect_has_happened() -> None:
     buffer.fail_next(1, after_effect=True)
     with pytest.raises(BufferUnavailable):
         await buffer.append([updated(1.0)])
-    assert await buffer.dirty_count() == 1
+    assert len(buffer.data.dirty_since) == 1
 
 
 async def test_lost_data_is_all_of_it() -> None:
     buffer = MemoryBuffer(Clock())
     await buffer.append([updated(1.0)])
     buffer.lose_data()
-    assert await buffer.dirty(NO_VERSION, 10) == []
+    assert (await buffer.dirty(NO_VERSION, 10)).changes == []
     assert list(buffer.data.published) == []
 
 
@@ -56,8 +56,7 @@ async def test_every_method_is_a_checkpoint() -> None:
         buffer.open(),
         buffer.append([]),
         buffer.dirty(NO_VERSION, 1),
-        buffer.clear({}),
-        buffer.dirty_count(),
+        buffer.clear([]),
         buffer.spool([]),
         buffer.spooled(1),
         buffer.unspool([]),
@@ -75,8 +74,8 @@ async def test_a_flushed_value_is_remembered_for_an_hour_of_the_given_clock() ->
     clock = Clock()
     buffer = MemoryBuffer(clock, BufferBounds(clean_seconds=3600))
     await buffer.append([updated(1.0)])
-    (token,) = await buffer.dirty(NO_VERSION, 1)
-    await buffer.clear({MINT: token.version})
+    (token,) = (await buffer.dirty(NO_VERSION, 1)).changes
+    await buffer.clear([token])
     clock.now = UnixSeconds(clock.now + 3599)
     assert (await buffer.append([updated(1.0)])).changed == ()
     clock.now = UnixSeconds(clock.now + 1)
@@ -87,8 +86,8 @@ async def test_forgotten_tokens_leave_nothing_behind() -> None:
     clock = Clock()
     buffer = MemoryBuffer(clock)
     await buffer.append([updated(1.0)])
-    (token,) = await buffer.dirty(NO_VERSION, 1)
-    await buffer.clear({MINT: token.version})
+    (token,) = (await buffer.dirty(NO_VERSION, 1)).changes
+    await buffer.clear([token])
     clock.now = UnixSeconds(clock.now + 3600)
     await buffer.append([])
     assert (buffer.data.tokens, buffer.data.expires_at) == ({}, {})

@@ -12,8 +12,9 @@ from commands.storm.service import packed
 from commands.storm.strategy import Counts
 from commands.storm.trace import HOUR_SECONDS, RATES, Trace
 from commands.storm.wide import STATES, changed_row, columns
+from domain.messages import TokenChange
 from domain.values import Mint, UnixSeconds, Version
-from store import TokenChange
+from store import StoredChange
 
 SVG = "{http://www.w3.org/2000/svg}"
 PLAN = Plan(
@@ -129,11 +130,11 @@ def test_stored_values_agree_to_six_digits_and_no_further() -> None:
     assert agrees({"price_change_24h": 0.0}, {"price_change_24h": 0.0})
 
 
-def a_change(**values: float) -> TokenChange:
-    return TokenChange(
-        token_id=5,
+def a_change(**values: float) -> StoredChange:
+    return 5, TokenChange(
         mint=Mint("m"),
         version=Version(1),
+        dirty_since=Version(1),
         observed_at=UnixSeconds(1_760_000_400.0),
         values=values,
     )

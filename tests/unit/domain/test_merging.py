@@ -31,14 +31,14 @@ def updates(draw: st.DrawFn) -> TokenUpdated:
 
 
 def folded(*several: TokenUpdated) -> Observations:
-    into: Observations = {}
+    into = Observations()
     for each in several:
         fold(into, each)
     return into
 
 
 def values_of(observations: Observations) -> dict[str, Value]:
-    return {name: value for name, (value, _) in observations.items()}
+    return observations.values
 
 
 def test_later_observation_wins() -> None:
@@ -49,7 +49,7 @@ def test_later_observation_wins() -> None:
 def test_later_arrival_wins_among_observations_of_one_time() -> None:
     assert {"price_usd": 3.0} == combined(update(1, price_usd=1.0), update(1, price_usd=3.0)).values
     both = folded(update(1, price_usd=1.0), update(1, price_usd=3.0))
-    assert {"price_usd": (3.0, UnixSeconds(1))} == both
+    assert Observations({"price_usd": 3.0}, {"price_usd": UnixSeconds(1)}) == both
 
 
 def test_zero_replaces_a_value() -> None:
@@ -62,7 +62,8 @@ def test_zero_replaces_a_value() -> None:
 
 def test_status_only_grows_whenever_it_was_observed() -> None:
     assert {"status": 2} == combined(update(1, status=2), update(2, status=1)).values
-    assert {"status": (2, UnixSeconds(1))} == folded(update(1, status=2), update(2, status=1))
+    observed = folded(update(1, status=2), update(2, status=1))
+    assert Observations({"status": 2}, {"status": UnixSeconds(1)}) == observed
     assert not supersedes("status", 2, 9, 2, 1)
 
 
@@ -112,4 +113,5 @@ def test_fold_keeps_the_time_of_each_field() -> None:
     """Of two origins the one's earlier value must not come to look as late as the other's."""
     early = folded(update(5, bonding_curve_progress=10.0), update(6, "hot-score", hot_score=1.0))
     fold(early, update(5.5, bonding_curve_progress=20.0))
-    assert (20.0, 5.5) == early["bonding_curve_progress"]
+    assert early.values["bonding_curve_progress"] == 20.0
+    assert early.times["bonding_curve_progress"] == 5.5

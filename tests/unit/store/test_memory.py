@@ -3,19 +3,20 @@
 import pytest
 
 from domain.errors import StoreUnavailable
+from domain.messages import TokenChange
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Version
-from store import TokenChange
+from store import StoredChange
 from store.memory import MemoryDatabase, MemoryStore
 
 TOKEN = Token(mint=Mint("m"), first_seen_at=UnixSeconds(1.76e9))
 
 
-def change(version: int, price: float) -> TokenChange:
-    return TokenChange(
-        token_id=1,
+def change(version: int, price: float) -> StoredChange:
+    return 1, TokenChange(
         mint=TOKEN.mint,
         version=Version(version),
+        dirty_since=Version(version),
         observed_at=UnixSeconds(1.76e9 + version),
         values={"price_usd": price},
     )
@@ -61,4 +62,4 @@ async def test_calls_are_logged_with_what_they_did() -> None:
     await store.write([change(1, 1.5)])
     assert list(store.inserted) == [(stored,)]
     assert [(w.receipt.statements, w.receipt.rows) for w in store.written] == [(1, 1), (1, 0)]
-    assert store.written[0].changes == (change(1, 1.5),)
+    assert store.written[0].changes == [change(1, 1.5)]

@@ -3,16 +3,17 @@
 import pytest
 
 from domain.errors import RowsRefused
+from domain.messages import TokenChange
 from domain.values import Mint, UnixSeconds, Value, Version
-from store import TokenChange
+from store import StoredChange
 from store.sending import change_rows
 
 AT = UnixSeconds(1.76e9)
 
 
-def change(number: int, **values: Value) -> TokenChange:
-    return TokenChange(
-        token_id=number, mint=Mint("m"), version=Version(9), observed_at=AT, values=values
+def change(number: int, **values: Value) -> StoredChange:
+    return number, TokenChange(
+        mint=Mint("m"), version=Version(9), dirty_since=Version(9), observed_at=AT, values=values
     )
 
 
