@@ -324,9 +324,10 @@ class Sync:
         await self._flush(self.flusher.flush)
 
     async def _flush(self, flush: Callable[[str | None], Awaitable[bool]]) -> None:
-        """Flush; once more when it is found that the buffer has lost its data."""
-        while not await flush(self.epoch):
+        """Flush; once more when the buffer has lost its data. A second loss waits its turn."""
+        if not await flush(self.epoch):
             await self._put_back()
+            await flush(self.epoch)
         found, self.flusher.found = self.flusher.found, []
         await self.publish(found)
 

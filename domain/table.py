@@ -87,7 +87,9 @@ class TokenTable:
         """Note what the buffer accepted; the token as it now is, None while it is unknown."""
         if not accepted.values:
             return self.published.get(mint)
-        self.unflushed.setdefault(mint, Observations()).update(accepted)
+        held = self.unflushed.setdefault(mint, accepted)
+        if held is not accepted:
+            held.update(accepted)
         token = self.published.get(mint)
         if token is None:
             return None
