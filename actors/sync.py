@@ -252,8 +252,7 @@ class Sync:
         while page := (await self.doors.buffer.dirty(after, self.settings.batch_rows)).changes:
             after = page[-1].dirty_since
             for change in page:
-                times = dict.fromkeys(change.values, change.observed_at)
-                held = Observations({**change.values}, times, change.version)
+                held = Observations({**change.values}, change.observed_at, newest=change.version)
                 self.table.apply(change.mint, held)
                 age_seconds = max(0.0, now - change.dirty_since / MICROSECONDS)
                 since = trio.current_time() - age_seconds
@@ -275,7 +274,7 @@ class Sync:
         """Clients of an earlier life are gone; those that are here are counted anew."""
         now = self.environment.clock()
         watched = [t.mint for t in self.table.published.values() if t.watcher_count]
-        nobody = Observations({"watcher_count": 0}, {"watcher_count": now})
+        nobody = Observations({"watcher_count": 0}, now)
         await self._append(dict.fromkeys(watched, nobody))
 
     # Flushing.

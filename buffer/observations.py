@@ -37,7 +37,7 @@ class Observed:
         """When each of `values` was observed, in their order."""
         if self.merged is None:
             return [self.update.observed_at] * len(self.update.values)
-        return [self.merged.times[name] for name in self.merged.values]
+        return [self.merged.time_of(name) for name in self.merged.values]
 
     def add(self, update: TokenUpdated) -> None:
         """Merge a later update of the batch."""

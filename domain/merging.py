@@ -5,6 +5,7 @@ on the server, and the contract suite holds the two together), sync folds with i
 """
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from attrs import Factory, define
 
@@ -12,24 +13,32 @@ from domain.messages import TokenUpdated
 from domain.token import GREATEST_WINS
 from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
 
+NO_TIME = UnixSeconds(0.0)
+NO_TIMES: Mapping[str, UnixSeconds] = MappingProxyType({})
+
 
 @define
 class Observations:
-    """Values of some fields of one token, and when each of them was observed."""
+    """Values of some fields of one token, and when each was observed: usually all at once."""
 
     values: dict[str, Value] = Factory(dict)
-    times: dict[str, UnixSeconds] = Factory(dict)
+    observed_at: UnixSeconds = NO_TIME  # what `times` does not name
+    times: Mapping[str, UnixSeconds] = NO_TIMES
     newest: Version = NO_VERSION  # once they are in the buffer: none of theirs is higher
+
+    def time_of(self, name: str) -> UnixSeconds:
+        return self.times.get(name, self.observed_at)
 
     def reduced_to(self, names: Iterable[str]) -> "Observations":
         values = {name: self.values[name] for name in names}
-        times = {name: self.times[name] for name in values}
-        return Observations(values, times, self.newest)
+        return Observations(values, self.observed_at, self.times, self.newest)
 
     def update(self, newer: "Observations") -> None:
         """Let another's fields take the place of ours."""
+        if self.times or newer.times or self.observed_at != newer.observed_at:
+            times = {name: self.time_of(name) for name in self.values}
+            self.times = times | {name: newer.time_of(name) for name in newer.values}
         self.values.update(newer.values)
-        self.times.update(newer.times)
         self.newest = newer.newest
 
 
@@ -42,20 +51,26 @@ def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) 
 
 def fold(into: Observations, update: TokenUpdated) -> None:
     """Merge an update that arrived later; each field keeps the time of its own observation."""
-    values, times = into.values, into.times
-    for name, value in update.values.items():
-        if name not in values or supersedes(
-            name, value, update.observed_at, values[name], times[name]
-        ):
-            values[name] = value
-            times[name] = update.observed_at
+    if not into.values:
+        into.values, into.observed_at = dict(update.values), update.observed_at
+        return
+    taken = {
+        name: value
+        for name, value in update.values.items()
+        if name not in into.values
+        or supersedes(name, value, update.observed_at, into.values[name], into.time_of(name))
+    }
+    into.update(Observations(taken, update.observed_at))
 
 
 def as_updates(mint: Mint, observations: Observations, origin: str) -> list[TokenUpdated]:
     """The observations as updates, one for each time: an update has only one."""
     by_time: dict[UnixSeconds, dict[str, Value]] = {}
-    for name, value in observations.values.items():
-        by_time.setdefault(observations.times[name], {})[name] = value
+    if not observations.times:
+        by_time[observations.observed_at] = dict(observations.values)
+    else:
+        for name, value in observations.values.items():
+            by_time.setdefault(observations.time_of(name), {})[name] = value
     return [
         TokenUpdated(mint=mint, observed_at=observed_at, origin=origin, values=values)
         for observed_at, values in by_time.items()

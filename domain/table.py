@@ -61,7 +61,7 @@ class TokenTable:
     def _new_part(self, mint: Mint, observed: Observations) -> Observations:
         token = self.published.get(mint)
         values = {name: kept(name, value) for name, value in observed.values.items()}
-        new = Observations(values, observed.times)
+        new = Observations(values, observed.observed_at, observed.times)
         if "status" in values:
             self._tell_of_status(mint, token, new)
         if token is None:
@@ -75,13 +75,13 @@ class TokenTable:
         early = self.unflushed.get(mint, Observations()).values.get("status", Status.NEW)
         reached = int(early if token is None else token.status)
         if int(new.values["status"]) <= reached:
-            del new.values["status"], new.times["status"]
+            del new.values["status"]
             return
-        observed_at = new.times["status"]
+        observed_at = new.time_of("status")
         told: dict[str, Value] = {"status_changed_at": observed_at}
         if token is not None:  # else it is not known what came before
             told["previous_status"] = reached
-        new.update(Observations(told, dict.fromkeys(told, observed_at)))
+        new.update(Observations(told, observed_at))
 
     def apply(self, mint: Mint, accepted: Observations) -> Token | None:
         """Note what the buffer accepted; the token as it now is, None while it is unknown."""
@@ -142,7 +142,7 @@ def _with_observations(token: Token, observed: Observations) -> Token:
     values = _without_old_status(token, observed.values)
     if not values:
         return token
-    return with_values(token, values, max(observed.times[name] for name in values))
+    return with_values(token, values, max(map(observed.time_of, values)))
 
 
 def _without_old_status(token: Token, values: Mapping[str, Value]) -> Mapping[str, Value]:

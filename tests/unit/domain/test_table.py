@@ -59,12 +59,8 @@ def change(known: Mint, values: dict[str, Value]) -> TokenChange:
     return TokenChange(known, Version(1), Version(1), BIRTH, values)
 
 
-def observations(newest: int = 0, **seen: tuple[Value, float]) -> Observations:
-    return Observations(
-        {name: value for name, (value, _) in seen.items()},
-        {name: UnixSeconds(at) for name, (_, at) in seen.items()},
-        Version(newest),
-    )
+def seen(observations: Observations) -> dict[str, tuple[Value, float]]:
+    return {n: (value, observations.time_of(n)) for n, value in observations.values.items()}
 
 
 # News.
@@ -73,9 +69,8 @@ def observations(newest: int = 0, **seen: tuple[Value, float]) -> Observations:
 def test_values_that_the_token_has_already_are_no_news() -> None:
     known = table(stored_token(holder_count=7))
     assert known.news([update(1, holder_count=7)]) == {}
-    assert known.news([update(1, holder_count=7, buys_24h=0)]) == {
-        MINT: observations(buys_24h=(0, BIRTH + 1))
-    }
+    news = known.news([update(1, holder_count=7, buys_24h=0)])
+    assert {"buys_24h": (0, BIRTH + 1)} == seen(news[MINT])
 
 
 def test_value_that_returns_within_a_batch_is_no_news() -> None:
@@ -85,7 +80,7 @@ def test_value_that_returns_within_a_batch_is_no_news() -> None:
 
 def test_news_of_two_observers_keep_their_times() -> None:
     news = table(stored_token()).news([update(6, hot_score=1.0), update(5, holder_count=3)])
-    assert news == {MINT: observations(hot_score=(1.0, BIRTH + 6), holder_count=(3, BIRTH + 5))}
+    assert {"hot_score": (1.0, BIRTH + 6), "holder_count": (3, BIRTH + 5)} == seen(news[MINT])
 
 
 def test_status_that_grows_says_when_and_from_what() -> None:
@@ -116,12 +111,11 @@ def test_status_of_an_unknown_token_changes_once() -> None:
     unknown = table()
     take(unknown, update(5, status=1))
     take(unknown, update(6, status=1, holder_count=3))
-    assert unknown.unflushed[MINT] == observations(
-        newest=2,
-        status=(1, BIRTH + 5),
-        status_changed_at=(BIRTH + 5, BIRTH + 5),
-        holder_count=(3, BIRTH + 6),
-    )
+    assert seen(unknown.unflushed[MINT]) == {
+        "status": (1, BIRTH + 5),
+        "status_changed_at": (BIRTH + 5, BIRTH + 5),
+        "holder_count": (3, BIRTH + 6),
+    }
 
 
 # Admitting.
@@ -191,7 +185,7 @@ def test_update_that_comes_during_a_flush_stays_unflushed() -> None:
     take(known, update(2, holder_count=9))
     read = change(MINT, {"holder_count": 8, "price_usd": 1.0})
     known.note_left([read], known=Version(1))
-    assert known.unflushed == {MINT: observations(newest=2, holder_count=(9, BIRTH + 2))}
+    assert {"holder_count": (9, BIRTH + 2)} == seen(known.unflushed[MINT])
 
 
 def test_what_a_buffer_has_lost_before_it_was_read_stays_unflushed() -> None:
@@ -199,7 +193,7 @@ def test_what_a_buffer_has_lost_before_it_was_read_stays_unflushed() -> None:
     known = table(stored_token())
     take(known, update(1, holder_count=8, price_usd=1.0))
     known.note_left([change(MINT, {"holder_count": 8})], known=NO_VERSION)
-    assert known.unflushed == {MINT: observations(newest=1, price_usd=(1.0, BIRTH + 1))}
+    assert {"price_usd": (1.0, BIRTH + 1)} == seen(known.unflushed[MINT])
 
 
 def test_only_tokens_that_are_spooled_are_held_for_the_spool() -> None:
