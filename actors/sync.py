@@ -26,7 +26,7 @@ import trio
 from attrs import define, field, frozen
 
 from config.settings import SyncSettings
-from domain.errors import BufferUnavailable, StoreUnavailable
+from domain.errors import BufferDataLost, BufferUnavailable, StoreUnavailable
 from domain.merging import Observations, as_updates
 from domain.messages import (
     ActivityChange,
@@ -322,9 +322,11 @@ class Sync:
         """Bring every dirty token to Postgres, whatever the governor would say."""
         await self._flush(self.flusher.flush)
 
-    async def _flush(self, flush: Callable[[str | None], Awaitable[bool]]) -> None:
-        """Flush; once more when the buffer has lost its data. A second loss waits its turn."""
-        if not await flush(self.epoch):
+    async def _flush(self, flush: Callable[[str | None], Awaitable[None]]) -> None:
+        """Flush; once more when it is found that the buffer has lost data."""
+        try:
+            await flush(self.epoch)
+        except BufferDataLost:
             await self._put_back()
             await flush(self.epoch)
         found, self.flusher.found = self.flusher.found, []

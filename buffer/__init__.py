@@ -51,13 +51,6 @@ class DirtyPage(NamedTuple):
     changes: Sequence[TokenChange]
 
 
-class Cleared(NamedTuple):
-    """What became of one batch of flushed changes."""
-
-    epoch: str  # as of a page
-    tokens: int  # that are clean thereby
-
-
 class UpdateBuffer(Protocol):
     """Unflushed updates, the spool of new tokens, and the quarantine.
 
@@ -87,8 +80,8 @@ class UpdateBuffer(Protocol):
         may be met again by the same pass: end a pass at the newest version it began with.
         """
 
-    async def clear(self, flushed: Sequence[TokenChange]) -> Cleared:
-        """Forget fields up to each change's version.
+    async def clear(self, flushed: Sequence[TokenChange]) -> int:
+        """Forget fields up to each change's version; how many tokens are clean thereby.
 
         A field that changed after that version stays, and keeps its token dirty.
         """

@@ -1,15 +1,14 @@
 -- Clear: compare and delete. What was flushed up to a version is no longer dirty; what changed
 -- after it stays, and keeps its token dirty from the oldest such change on.
 --
--- KEYS  1 td:dirty  2 td:epoch  3 td:version
+-- KEYS  1 td:dirty
 -- ARGV  1 flushed: JSON list of [mint, version]
 --       2 seconds to remember a token without unflushed fields
---       3 newest version that the caller has been told
--- Answer  JSON [epoch, tokens]: the epoch as dirty.lua tells it; how many tokens are clean thereby.
+-- Answer  how many tokens are clean thereby.
 --
 -- The layout of td:token:<mint> is told in append.lua.
 
-local DIRTY, EPOCH, VERSION = KEYS[1], KEYS[2], KEYS[3]
+local DIRTY = KEYS[1]
 local flushed = cjson.decode(ARGV[1])
 local clean_seconds = ARGV[2]
 local TWO_DOUBLES = '>dd'
@@ -54,7 +53,4 @@ local clean = 0
 for _, entry in ipairs(flushed) do
     clean = clean + clear(entry[1], entry[2])
 end
-
-local newest = tonumber(redis.call('GET', VERSION) or '0')
-local epoch = newest >= tonumber(ARGV[3]) and redis.call('GET', EPOCH) or ''
-return '[' .. cjson.encode(epoch) .. ',' .. clean .. ']'
+return clean

@@ -12,7 +12,7 @@ import orjson
 import trio
 from attrs import Factory, define, field, frozen
 
-from buffer import USUAL_BOUNDS, Appended, BufferBounds, Cleared, DirtyPage
+from buffer import USUAL_BOUNDS, Appended, BufferBounds, DirtyPage
 from buffer.codec import (
     decode_changes,
     decode_refused,
@@ -227,11 +227,10 @@ class MemoryBuffer:
             values={name: decode_value(one.text) for name, one in unflushed.items()},
         )
 
-    async def clear(self, flushed: Sequence[TokenChange]) -> Cleared:
+    async def clear(self, flushed: Sequence[TokenChange]) -> int:
         await trio.lowlevel.checkpoint()
         with self._answering():
-            tokens = sum(self._clear(change.mint, change.version) for change in flushed)
-            return Cleared(self._known_epoch(), tokens)
+            return sum(self._clear(change.mint, change.version) for change in flushed)
 
     def _known_epoch(self) -> str:
         return self.data.epoch if self.data.newest >= self._newest else ""

@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from buffer import USUAL_BOUNDS, Appended, BufferBounds, Cleared, DirtyPage
+from buffer import USUAL_BOUNDS, Appended, BufferBounds, DirtyPage
 from buffer.codec import (
     decode_changes,
     decode_refused,
@@ -39,7 +39,8 @@ from domain.values import NO_VERSION, Mint, UnixSeconds, Version
 
 SCRIPTS = ("append", "dirty", "clear", "spool", "quarantine", "shelved", "unshelve")
 APPEND_KEYS = ("td:version", "td:epoch", "td:dirty", "td:changes")
-DIRTY_KEYS = ("td:dirty", "td:epoch", "td:version")
+DIRTY_KEY = "td:dirty"
+PAGE_KEYS = (DIRTY_KEY, "td:epoch", "td:version")
 SPOOL_KEYS = ("td:spool:order", "td:spool:rows")
 QUARANTINE_KEYS = ("td:quarantine:order", "td:quarantine:rows")
 GREATEST_WINS_JSON = orjson.dumps(dict.fromkeys(sorted(GREATEST_WINS), True))
@@ -104,7 +105,7 @@ class RedisBuffer:
     async def dirty(self, after: Version, limit: int) -> DirtyPage:
         return await self.offload(self._dirty, after, limit)
 
-    async def clear(self, flushed: Sequence[TokenChange]) -> Cleared:
+    async def clear(self, flushed: Sequence[TokenChange]) -> int:
         return await self.offload(self._clear, flushed)
 
     async def spool(self, tokens: Sequence[Token]) -> None:
@@ -156,13 +157,12 @@ class RedisBuffer:
         )
 
     def _dirty(self, after: Version, limit: int) -> DirtyPage:
-        epoch, newest, rows = self._asked("dirty", DIRTY_KEYS, after, limit, self._newest)
+        epoch, newest, rows = self._asked("dirty", PAGE_KEYS, after, limit, self._newest)
         return DirtyPage(epoch, newest, decode_changes(rows))
 
-    def _clear(self, flushed: Sequence[TokenChange]) -> Cleared:
+    def _clear(self, flushed: Sequence[TokenChange]) -> int:
         pairs = orjson.dumps([(change.mint, change.version) for change in flushed])
-        bounds = self.bounds
-        return Cleared(*self._asked("clear", DIRTY_KEYS, pairs, bounds.clean_seconds, self._newest))
+        return int(self._run("clear", (DIRTY_KEY,), pairs, self.bounds.clean_seconds))
 
     def _shelve(
         self, script: str, keys: Sequence[str], rows: Sequence[tuple[Mint, str]], most: int

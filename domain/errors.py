@@ -80,6 +80,10 @@ class BufferUnavailable(TokenDiscoveryError):
     """Redis cannot be reached, or not in time; a call may or may not have happened."""
 
 
+class BufferDataLost(BufferUnavailable):
+    """Redis does not have what it was given."""
+
+
 class MailboxFull(TokenDiscoveryError):
     """A mailbox that rejects when full is full."""
 

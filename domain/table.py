@@ -107,15 +107,15 @@ class TokenTable:
             if (token := known.get(change.mint)) is not None and token.id is not None
         ]
 
-    def note_left(self, changes: Iterable[TokenChange], known: Version) -> None:
+    def note_left(self, changes: Iterable[TokenChange], read_at: Version) -> None:
         """The changes have left the buffer for good: flushed, or in quarantine.
 
-        All that was in the buffer at version `known` is in them. What came later is unflushed
-        still, unless it is the same value again.
+        All that their tokens had in the buffer at version `read_at` is in them. What came later
+        is unflushed still, unless it is the same value again.
         """
         for change in changes:
             held = self.unflushed.pop(change.mint, None)
-            if held is not None and held.newest > known:
+            if held is not None and held.newest > read_at:
                 left = change.values
                 later = held.reduced_to(n for n, v in held.values.items() if left.get(n) != v)
                 if later.values:

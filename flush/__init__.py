@@ -17,11 +17,12 @@ from buffer import DirtyPage, UpdateBuffer
 from config.settings import SyncSettings
 from domain.allowance import Written
 from domain.backlog import Backlog
+from domain.errors import BufferDataLost
 from domain.governor import Governor
 from domain.lifecycle import is_retained
 from domain.messages import Refused, TokenChange
 from domain.table import TokenTable
-from domain.values import NO_VERSION, Mint
+from domain.values import NO_VERSION, Mint, Version
 from store import StoredChange, TokenStore, WriteReceipt
 from store.bisection import write_around_refusals
 from store.checkpoints import CheckpointWatch
@@ -60,42 +61,42 @@ class Flusher:
     turn: trio.Lock = field(factory=trio.Lock, init=False)
     counts: Counter[str] = field(factory=Counter, init=False)
 
-    async def flush(self, epoch: str | None, chosen: Collection[Mint] | None = None) -> bool:
-        """Bring these dirty tokens to Postgres, or all; False if the buffer has lost data.
+    async def flush(self, epoch: str | None, chosen: Collection[Mint] | None = None) -> None:
+        """Bring these dirty tokens to Postgres, or all.
 
-        `epoch` names the life of its data that the table knows.
+        `BufferDataLost`, with nothing more done, when the buffer's epoch is not the given one.
         """
         if chosen is not None and not chosen:
-            return True
+            return
         async with self.turn:
             started = trio.current_time()
-            first = await self.doors.buffer.dirty(NO_VERSION, self.settings.batch_rows)
-            if first.epoch != epoch:
-                return False
+            first = await self._page(NO_VERSION, epoch)
             receipts: list[WriteReceipt] = []
             async with aclosing(self._batches(first, chosen)) as batches:
                 async for batch in batches:
                     moment = trio.current_time()
-                    receipts += await self._flush_batch(batch, first)
+                    receipts += await self._flush_batch(batch, first.newest)
                     self._settle(batch, moment, is_partial=chosen is not None)
             if chosen is None:
                 self.backlog.drop_before(started)
             if receipts:
                 self._log(receipts, trio.current_time() - started)
-            return True
 
-    async def flush_as_granted(self, epoch: str | None) -> bool:
+    async def flush_as_granted(self, epoch: str | None) -> None:
         """Flush what the governor grants: usually everything, under pressure what is due first."""
         now = trio.current_time()
         plan = self.governor.plan
         self.governor.note_ages(self.backlog.ages(now))
         due = self.backlog.due(now + plan.tick_seconds, plan.staleness_seconds)
         grant = self.governor.grant(waiting=len(self.backlog), due=len(due), now=now)
-        chosen = None if grant.is_complete else self.backlog.pick(grant.rows, due)
-        is_done = await self.flush(epoch, chosen)
-        if is_done:
-            self.governor.note_flushed(grant, now)
-        return is_done
+        await self.flush(epoch, None if grant.is_complete else self.backlog.pick(grant.rows, due))
+        self.governor.note_flushed(grant, now)
+
+    async def _page(self, after: Version, epoch: str | None) -> DirtyPage:
+        page = await self.doors.buffer.dirty(after, self.settings.batch_rows)
+        if page.epoch != epoch:
+            raise BufferDataLost
+        return page
 
     async def _batches(
         self, page: DirtyPage, chosen: Collection[Mint] | None
@@ -114,13 +115,14 @@ class Flusher:
                 del batch[:most]
             if len(changes) < most or changes[-1].dirty_since >= newest:
                 break
-            page = await self.doors.buffer.dirty(changes[-1].dirty_since, most)
+            page = await self._page(changes[-1].dirty_since, page.epoch)
         if batch:
             yield batch
 
     async def _flush_batch(
-        self, batch: Sequence[TokenChange], first: DirtyPage
+        self, batch: Sequence[TokenChange], read_at: Version
     ) -> Sequence[WriteReceipt]:
+        """Write and clear a batch that has all that its tokens had at version `read_at`."""
         known = await self._known(batch)
         settled: Sequence[TokenChange] = batch
         lost: list[Refused] = []
@@ -133,10 +135,8 @@ class Flusher:
         lost += [self._refusal(change, reason) for (_, change), reason in refused]
         if lost:
             await self.doors.buffer.quarantine(lost)
-        cleared = await self.doors.buffer.clear(settled)
-        # Without a loss since, all that was in the buffer then is in what has left it now.
-        is_whole = cleared.epoch == first.epoch
-        self.table.note_left(settled, known=first.newest if is_whole else NO_VERSION)
+        await self.doors.buffer.clear(settled)
+        self.table.note_left(settled, read_at)
         return receipts
 
     def _settle(self, batch: Iterable[TokenChange], moment: float, *, is_partial: bool) -> None:

@@ -175,7 +175,7 @@ async def cleared(buffer: UpdateBuffer, versions: Mapping[Mint, Version]) -> int
         TokenChange(mint, version, version, UnixSeconds(0.0), {})
         for mint, version in versions.items()
     ]
-    return (await buffer.clear(changes)).tokens
+    return await buffer.clear(changes)
 
 
 def bounds(**chosen: int) -> BufferBounds:

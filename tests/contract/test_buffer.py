@@ -396,6 +396,18 @@ async def test_lost_data_means_a_new_epoch_and_greater_versions(rig: Rig) -> Non
     assert await cleared(rig.buffer, {MINT: old.version}) == 0
 
 
+async def test_a_page_tells_the_epoch_and_the_newest_version(rig: Rig) -> None:
+    mints = [MINT, OTHER_MINT]
+    appended = await rig.buffer.append([updated({"price_usd": 1.0}, mint=mint) for mint in mints])
+    page = await rig.buffer.dirty(Version(0), 1)
+    assert (page.epoch, page.newest) == (appended.epoch, appended.newest)
+    assert page.changes[0].version < page.newest
+    rig.lose_data()
+    assert "" == (await rig.buffer.dirty(Version(0), 1)).epoch
+    after = await rig.buffer.append([updated({"price_usd": 1.0})])
+    assert (await rig.buffer.dirty(Version(0), 1)).epoch == after.epoch != appended.epoch
+
+
 async def test_lost_data_is_one_new_epoch_also_while_nothing_changes(rig: Rig) -> None:
     before = await rig.buffer.append([updated({"price_usd": 1.0})])
     rig.lose_data()

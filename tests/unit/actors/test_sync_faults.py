@@ -7,10 +7,12 @@ import pytest
 from attrs import define
 from trio.testing import MockClock
 
-from buffer import Appended, Cleared
+from buffer import Appended, DirtyPage
 from buffer.memory import MemoryBuffer
+from buffer.observations import by_token
 from domain.errors import BufferUnavailable
 from domain.messages import TokenChange, TokensAdmitted, TokenUpdated
+from domain.values import Version
 from tests.unit.actors.sync_world import SyncWorld, admit_tokens
 from tests.unit.actors.world import SETTINGS, Servers, clock, mint, running, token, until
 
@@ -21,7 +23,7 @@ class MortalBuffer(MemoryBuffer):
 
     is_dying: bool = False
 
-    async def clear(self, flushed: Sequence[TokenChange]) -> Cleared:
+    async def clear(self, flushed: Sequence[TokenChange]) -> int:
         if self.is_dying:
             raise BrokenPipeError("killed")
         return await super().clear(flushed)
@@ -39,6 +41,21 @@ class FlakyBuffer(MemoryBuffer):
         if self.appends in self.failing:
             raise BufferUnavailable
         return await super().append(updates)
+
+
+@define
+class ForgetfulBuffer(MemoryBuffer):
+    """A twin that loses its data behind a page, and is appended to before anybody notices."""
+
+    appended: Sequence[TokenUpdated] = ()
+
+    async def dirty(self, after: Version, limit: int) -> DirtyPage:
+        page = await super().dirty(after, limit)
+        if self.appended:
+            self.lose_data()
+            self._append(by_token(self.appended))
+            self.appended = ()
+        return page
 
 
 async def test_flush_is_repeated_until_postgres_answers(autojump_clock: MockClock) -> None:
@@ -107,6 +124,25 @@ async def test_buffer_that_loses_its_data_gets_back_what_is_not_stored(
         await until(601.0)
     assert [1, 2, 3] == [world.stored(number).buys_24h for number in (1, 2, 3)]
     assert [1, 3] == [len(changes) for _, changes in world.store.writes]
+
+
+async def test_data_lost_between_two_pages_of_a_flush_is_put_back(
+    autojump_clock: MockClock,
+) -> None:
+    buffer = ForgetfulBuffer(clock)
+    settings = attrs.evolve(SETTINGS.sync, batch_rows=1)
+    world = SyncWorld(servers=Servers(buffer=buffer), settings=settings)
+    async with running(world.sync()):
+        await admit_tokens(world, 2)
+        for number in (1, 2):
+            await world.update(1.0, number=number, holder_count=number)
+        await until(299.0)
+        buffer.appended = [
+            TokenUpdated(mint=mint(2), observed_at=clock(), origin="ingest", values={"buys_24h": 5})
+        ]
+        await until(301.0)
+    assert [1, 2] == [world.stored(number).holder_count for number in (1, 2)]
+    assert 5 == world.stored(2).buys_24h
 
 
 async def test_update_that_finds_the_buffer_empty_puts_the_others_back(

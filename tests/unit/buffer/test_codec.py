@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buffer.codec import decode_token, encode_token, encode_values
+from buffer.codec import decode_changes, decode_token, encode_token, encode_values
 from domain.token import FIELDS, Status, Token
 from domain.values import Mint, UnixSeconds
 
@@ -46,3 +46,10 @@ def test_a_value_is_the_json_that_orjson_reads_back(values: dict[str, Any]) -> N
     numbers = {name: value for name, value in values.items() if name != "status"}
     texts = encode_values(numbers)
     assert list(map(repr, numbers.values())) == [repr(orjson.loads(text)) for text in texts]
+
+
+def test_a_change_of_a_newer_release_loses_only_what_is_unknown_here() -> None:
+    values = {"price_usd": 1.5, "of_a_newer_release": 2}
+    [change, other] = decode_changes([["m", 9, 8, 7.0, values], ["n", 9, 8, 7.0, {}]])
+    assert ("m", 9, 8, 7.0, {"price_usd": 1.5}) == change
+    assert {} == other.values

@@ -184,16 +184,8 @@ def test_update_that_comes_during_a_flush_stays_unflushed() -> None:
     take(known, update(1, holder_count=8, price_usd=1.0))
     take(known, update(2, holder_count=9))
     read = change(MINT, {"holder_count": 8, "price_usd": 1.0})
-    known.note_left([read], known=Version(1))
+    known.note_left([read], read_at=Version(1))
     assert {"holder_count": (9, BIRTH + 2)} == seen(known.unflushed[MINT])
-
-
-def test_what_a_buffer_has_lost_before_it_was_read_stays_unflushed() -> None:
-    """Then no version tells what has left it: only values do."""
-    known = table(stored_token())
-    take(known, update(1, holder_count=8, price_usd=1.0))
-    known.note_left([change(MINT, {"holder_count": 8})], known=NO_VERSION)
-    assert {"price_usd": (1.0, BIRTH + 1)} == seen(known.unflushed[MINT])
 
 
 def test_only_tokens_that_are_spooled_are_held_for_the_spool() -> None:
@@ -241,7 +233,7 @@ steps = st.lists(
 def test_no_flush_ever_loses_a_newer_value(script: list[tuple[str, str, int]]) -> None:
     """Flushes read, and are told of the write later; updates come at any time in between.
 
-    Every fourth flush has met a loss of the buffer's data: no version counts for it.
+    Every fourth is told of no version: then only values tell what has left.
     """
     known, last, postgres = table(stored_token()), dict[str, Value](), dict[str, Value]()
     read, read_at = dict[str, Value](), NO_VERSION

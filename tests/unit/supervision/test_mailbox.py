@@ -42,6 +42,25 @@ async def test_blocking_sender_waits_for_room_and_keeps_its_turn() -> None:
         assert [1, 2, 3] == [await anext(mailbox) for _ in range(3)]
 
 
+async def test_messages_sent_together_wait_for_room_in_their_order() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.send_all, range(5))
+        await wait_all_tasks_blocked()
+        assert (2, 1) == (mailbox.statistics().depth, mailbox.statistics().senders_waiting)
+        assert [0, 1, 2, 3, 4] == [await mailbox.receive() for _ in range(5)]
+    mailbox.done()
+    assert 5 == mailbox.statistics().sent == mailbox.statistics().handled
+
+
+async def test_messages_sent_together_are_asked_for_after_the_checkpoint() -> None:
+    mailbox, asked = Mailbox[int]("numbers", capacity=9), list[int]()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.send_all, (number for number in asked))
+        asked.append(7)
+    assert [7] == await taken(mailbox)
+
+
 async def test_drop_oldest_keeps_the_newest() -> None:
     mailbox = Mailbox[int]("numbers", capacity=2, policy=DROP_OLDEST)
     for number in (1, 2, 3):
