@@ -55,7 +55,7 @@ class Backlog:
         """After a flush of everything nothing older is left, whatever was noted."""
         for tokens in self.since.values():
             if tokens and next(reversed(tokens.values())) < moment:
-                tokens.clear()
+                tokens.clear()  # nothing came meanwhile
             for mint in list(_until(tokens, moment)):
                 del tokens[mint]
 

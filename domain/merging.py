@@ -39,7 +39,7 @@ class Observations:
             times = {name: self.time_of(name) for name in self.values}
             self.times = times | {name: newer.time_of(name) for name in newer.values}
         self.values.update(newer.values)
-        self.newest = newer.newest
+        self.newest = max(self.newest, newer.newest)
 
 
 def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) -> bool:

@@ -75,7 +75,8 @@ def test_only_ingest_and_sync_know_the_store() -> None:
 
 
 def test_only_ingest_and_sync_know_the_buffer() -> None:
-    assert {"actors.ingest", "actors.sync"} == within("actors", importers_of("buffer"))
+    knowing = importers_of("buffer") | importers_of("flush")
+    assert {"actors.ingest", "actors.sync"} == within("actors", knowing)
 
 
 def test_actors_know_ports_and_no_adapter() -> None:
