@@ -112,15 +112,11 @@ class MarketData:
         prices = [quote.sol_usd for quote in quotes if quote.sol_usd is not None]
         if prices:
             await self._learn_sol_price(Usd(median(prices)))
-        await self.updates.send_all([self._quoted(quote) for quote in quotes])
-        self.counts["updates"] += len(quotes)
-
-    def _quoted(self, quote: MarketQuote) -> TokenUpdated:
-        now: UnixSeconds = self.environment.clock()
-        values = dict(quote.values)
-        if quote.traded_lately:
-            values |= {"last_trade_at": now, "silent": False}
-        return TokenUpdated(mint=quote.mint, observed_at=now, origin=ORIGIN, values=values)
+        for quote in quotes:
+            values = dict(quote.values)
+            if quote.traded_lately:
+                values |= {"last_trade_at": self.environment.clock(), "silent": False}
+            await self._update(quote.mint, values)
 
     async def _refresh_sol_price(self) -> None:
         """Ask for SOL's price where no pair has told it within its interval."""

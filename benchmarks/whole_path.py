@@ -21,8 +21,8 @@ from commands.storm.wide import AsItWas
 from domain.messages import TokensAdmitted, TokenUpdated
 from domain.token import Token
 from domain.values import Mint
+from supervision.books import MailboxStatistics
 from supervision.collector import keep_what_stands
-from supervision.mailbox import MailboxStatistics
 
 TOKENS = 2000
 FLAT_OUT = 0  # as a rate

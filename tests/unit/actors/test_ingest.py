@@ -164,12 +164,15 @@ async def test_pool_that_comes_late_keeps_the_time_it_was_seen_at(
     await updates.send(
         TokenUpdated(mint=mint(1), observed_at=at(95.0), origin="market-data", values=quote)
     )
-    observed: Observations = {}
+    observed = Observations()
     for message in await updates.receive_batch(10):
         if isinstance(message, TokenUpdated):
             fold(observed, message)
-    assert ("raydium-cpmm", at(95.0)) == observed["pool_type"]
-    assert (at(101.0), at(101.0)) == observed["last_trade_at"]
+    assert ("raydium-cpmm", at(95.0)) == (
+        observed.values["pool_type"],
+        observed.time_of("pool_type"),
+    )
+    assert at(101.0) == observed.values["last_trade_at"] == observed.time_of("last_trade_at")
 
 
 async def test_trade_after_the_migration_leaves_the_progress_alone(

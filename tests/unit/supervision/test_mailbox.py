@@ -48,7 +48,7 @@ async def test_messages_sent_together_wait_for_room_in_their_order() -> None:
         nursery.start_soon(mailbox.send_all, range(5))
         await wait_all_tasks_blocked()
         assert (2, 1) == (mailbox.statistics().depth, mailbox.statistics().senders_waiting)
-        assert [0, 1, 2, 3, 4] == [await mailbox.receive() for _ in range(5)]
+        assert [0, 1, 2, 3, 4] == [await anext(mailbox) for _ in range(5)]
     mailbox.done()
     assert 5 == mailbox.statistics().sent == mailbox.statistics().handled
 
