@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+from typing import Any
 
 import httpx
 import orjson
@@ -41,9 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     address = f"{address_of(arguments)}/api/ops/governor"
     try:
         with httpx.Client(timeout=arguments.timeout, headers=_credentials()) as client:
+            state = _state(client, address)
             if figures or arguments.reset:
                 _change(client, address, {**figures, "reset": arguments.reset})
-            state = _state_with(client, address, figures, arguments.timeout)
+                state = _state_after(client, address, state, arguments.timeout)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ServiceNotReached(f"no answer from {address}: {error}") from error
     sys.stdout.buffer.write(orjson.dumps(state, option=orjson.OPT_INDENT_2) + b"\n")
@@ -62,18 +64,24 @@ def _change(client: httpx.Client, address: str, change: dict[str, object]) -> No
     answer.raise_for_status()
 
 
-def _state_with(
-    client: httpx.Client, address: str, figures: dict[str, float], timeout_seconds: float
-) -> dict[str, object]:
-    """The state once sync has taken the figures; it takes them in turn with its updates."""
+def _state(client: httpx.Client, address: str) -> dict[str, Any]:
+    answer = client.get(address)
+    answer.raise_for_status()
+    state: dict[str, Any] = answer.json()
+    return state
+
+
+def _times_set(state: dict[str, Any]) -> int:
+    return int(state["counts"].get("budgets_set", 0))
+
+
+def _state_after(
+    client: httpx.Client, address: str, before: dict[str, Any], timeout_seconds: float
+) -> dict[str, Any]:
+    """The state once sync has taken the change; it takes it in turn with its updates."""
     until = time.monotonic() + timeout_seconds
-    while True:
-        answer = client.get(address)
-        answer.raise_for_status()
-        state: dict[str, object] = answer.json()
-        budget = state["budget"]
-        if isinstance(budget, dict) and figures.items() <= budget.items():
-            return state
+    while _times_set(state := _state(client, address)) == _times_set(before):
         if time.monotonic() > until:
             raise ServiceNotReached("the service took the change, and has not acted on it yet")
         time.sleep(POLL_SECONDS)
+    return state

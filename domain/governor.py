@@ -163,6 +163,7 @@ class Governor:
     ) -> None:
         """Replace what is given; the allowance follows at once."""
         self._advance(now)
+        self.counts["budgets_set"] += 1
         self.budget = Budget(
             wal_bytes_per_second=wal_bytes_per_second or self.budget.wal_bytes_per_second,
             rows_per_hour=rows_per_hour or self.budget.rows_per_hour,
