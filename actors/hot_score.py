@@ -142,6 +142,7 @@ class HotScore:
         So do those of tokens that sync has not told of yet: what it will tell is to be added.
         """
         self._forget_strangers()
+        self._forget_unretained()
         changed = sorted(self.changed & self.tokens.keys())
         hottest = nlargest(self.settings.tokens, changed, key=self.scores.__getitem__)
         updated = 0
@@ -159,27 +160,32 @@ class HotScore:
             if self.streamed_at.get(mint, 0.0) <= oldest:
                 self._forget(mint)
 
+    def _forget_unretained(self) -> None:
+        now = self.environment.clock()
+        for mint in [t.mint for t in self.tokens.values() if not is_retained(t, now)]:
+            self._forget(mint)
+
     async def _send_if_changed(self, mint: Mint) -> bool:
         known = self.tokens.get(mint)
         if known is None:  # forgotten while others were sent
             return False
-        self.changed.discard(mint)
-        score = round(self.scores[mint], SCORE_DECIMALS)
-        if known.hot_score == score:
+        score = self.scores[mint]
+        told = round(score, SCORE_DECIMALS)
+        if known.hot_score == told:
+            self.changed.discard(mint)
             self.counts["unchanged"] += 1
             return False
-        await self.mail.update(mint, {"hot_score": score})
+        await self.mail.update(mint, {"hot_score": told})  # a drain may end it, and publish anew
+        if self.scores.get(mint) == score:  # else a trade has come meanwhile
+            self.changed.discard(mint)
         self.counts["updated"] += 1
         return True
 
     async def _mark_silent(self) -> None:
         now = self.environment.clock()
         for token in list(self.tokens.values()):
-            if not is_retained(token, now):
-                self._forget(token.mint)
-            elif (
-                not token.silent and is_silent(token, now) and not self._was_just_heard(token, now)
-            ):
+            is_news = is_silent(token, now) and not token.silent
+            if is_news and not self._was_just_heard(token, now):
                 await self.mail.update(token.mint, {"silent": True})
                 self.counts["silenced"] += 1
 

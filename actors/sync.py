@@ -27,6 +27,7 @@ from attrs import define, field, frozen
 
 from config.settings import SyncSettings
 from domain.errors import BufferDataLost, BufferUnavailable, StoreUnavailable
+from domain.lifecycle import RETAIN_NEW_SECONDS
 from domain.merging import Observations, as_updates
 from domain.messages import (
     ActivityChange,
@@ -39,8 +40,10 @@ from domain.messages import (
 )
 from domain.roster import chunks
 from domain.table import TokenTable
-from domain.values import NO_VERSION, Mint
+from domain.token import Status
+from domain.values import NO_VERSION, Mint, UnixSeconds
 from flush import MICROSECONDS, Flusher, SyncDoors, SyncPace
+from store.columns import PERIOD_SECONDS
 from supervision import Inbox, Outbox
 from supervision.batches import Batches
 from supervision.environment import Environment
@@ -275,7 +278,8 @@ class Sync:
         now = self.environment.clock()
         watched = [t.mint for t in self.table.published.values() if t.watcher_count]
         nobody = Observations({"watcher_count": 0}, now)
-        await self._append(dict.fromkeys(watched, nobody))
+        for part in chunks(watched, self.settings.append_updates):
+            await self._append(dict.fromkeys(part, nobody))
 
     # Flushing.
 
@@ -307,8 +311,22 @@ class Sync:
         """Let the store give up what is off the feed; the first time not while all else starts."""
         while True:
             await trio.sleep(RETAIN_EVERY_SECONDS)
-            now = self.environment.clock()
-            await self._patiently(partial(self.doors.store.retain, now))
+            await self._patiently(self.retain)
+
+    async def retain(self) -> None:
+        """Let the store drop what is off the feed, by what it knows of it.
+
+        While idle it does not know what has bonded meanwhile, and nobody may ever look at what
+        else still waits for the others.
+        """
+        now = self.environment.clock()
+        overdue = self.table.unflushed_before(UnixSeconds(now - RETAIN_NEW_SECONDS))
+        bonded = {mint for mint in overdue if "status" in self.table.unflushed[mint].values}
+        await self._flush(partial(self.flusher.flush, chosen=bonded))
+        await self.doors.store.retain(now)
+        gone = self.table.unflushed_before(UnixSeconds(now - RETAIN_NEW_SECONDS - PERIOD_SECONDS))
+        unbonded = {mint for mint in gone if self.table.published[mint].status < Status.BONDED}
+        await self._flush(partial(self.flusher.discard, chosen=unbonded))
 
     async def flush_as_granted(self, activity: Activity) -> None:
         """A regular flush; the first one after an activation takes what idling has left."""

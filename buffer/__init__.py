@@ -67,7 +67,7 @@ class UpdateBuffer(Protocol):
 
         Changed tokens become dirty and are published on the stream `td:changes`. After a failed
         append, which may have happened, the next one that has an update of the same token
-        reports its fields as changed also when they are equal: nobody has been told of them.
+        takes also equal values for changes: nobody has been told of them.
         An empty batch only tells the epoch and the newest version.
         """
 

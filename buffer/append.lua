@@ -4,8 +4,8 @@
 -- KEYS  1 td:version  2 td:epoch  3 td:dirty  4 td:changes
 -- ARGV  1 batch: one flat JSON list (a list a token would take twice the time), for each token
 --           mint, count, is_unsure, count names, count values, count times of observation;
---         a mint occurs once; a value is its JSON text; is_unsure: report a field also when we
---         have its value already
+--         a mint occurs once; a value is its JSON text; is_unsure: a value that we have
+--         already is a change, too
 --       2 fields of which the greatest value wins: JSON object of true
 --       3 least version to give, microseconds
 --       4 newest version that the caller has been told
@@ -13,7 +13,7 @@
 --       6 tokens in the batch  7 most tokens that may be dirty
 --       8 entries to keep on the stream, about
 --       9 seconds to remember a token without unflushed fields
--- Answer  JSON {"epoch", "newest", "reported"}: for each token of the batch true (all fields),
+-- Answer  JSON {"epoch", "newest", "changed"}: for each token of the batch true (all fields),
 --         false (none) or the names; the error FULL, with nothing done, past the bound.
 --
 -- td:token:<mint> is a hash. Field "." holds two doubles: the newest and the cleared version;
@@ -94,23 +94,26 @@ local function marks_of(marks)
     return 0, 0
 end
 
--- What a sighting of a field means: is it a change, is the value the one we have, and, if only
--- our time of it is to move, the version that it keeps.
-local function judge(name, value, observed_at, old)
+-- What a sighting of a field means: is it a change, when was it observed, and, if only our time
+-- of it is to move, the version that it keeps.
+local function judge(name, value, observed_at, old, is_unsure)
     if not old then
-        return true, false, nil
+        return true, observed_at, nil
     end
     local old_version, old_at = unpack_doubles(TWO_DOUBLES, old)
     local old_value = string.sub(old, AFTER_TWO_DOUBLES)
-    if value == old_value then
-        return false, true, observed_at > old_at and old_version or nil
+    if value ~= old_value then
+        return supersedes(name, value, observed_at, old_value, old_at), observed_at, nil
     end
-    return supersedes(name, value, observed_at, old_value, old_at), false, nil
+    if is_unsure then
+        return true, math.max(observed_at, old_at), nil
+    end
+    return false, observed_at, observed_at > old_at and old_version or nil
 end
 
 -- Filled anew for every token; their lengths are counted, not asked, because what a longer
 -- token left behind stays in them.
-local writes, members, reported = {}, {}, {}
+local writes, members, changed = {}, {}, {}
 
 -- Write a changed token's hash; a dirty one never expires.
 local function write_changed(mint, key, marks, version, writes_count)
@@ -135,25 +138,21 @@ local function write_sighted(key, marks, writes_count)
     end
 end
 
--- Merge what the batch says of one token from position `first` on; how many names are reported.
+-- Merge what the batch says of one token from position `first` on; how many fields changed.
 local function merge(mint, count, is_unsure, first)
     local key = 'td:token:' .. mint
     local stored = call('HMGET', key, '.', unpack(batch, first, first + count - 1))
     local marks, version = stored[1], math.max(newest + 1, least_version)
-    local writes_count, members_count, reported_count, newest_at = 0, 0, 0, 0
+    local writes_count, changed_count, newest_at = 0, 0, 0
     for offset = 0, count - 1 do
         local name, value = batch[first + offset], batch[first + count + offset]
-        local observed_at = batch[first + 2 * count + offset]
-        local is_change, is_known, kept_version =
-            judge(name, value, observed_at, stored[offset + 2])
+        local is_change, observed_at, kept_version =
+            judge(name, value, batch[first + 2 * count + offset], stored[offset + 2], is_unsure)
         if is_change then
-            members_count = members_count + 1
-            members[members_count] = '"' .. name .. '":' .. value
+            changed_count = changed_count + 1
+            changed[changed_count] = name
+            members[changed_count] = '"' .. name .. '":' .. value
             newest_at = math.max(newest_at, observed_at)
-        end
-        if is_change or (is_known and is_unsure) then
-            reported_count = reported_count + 1
-            reported[reported_count] = name
         end
         if is_change or kept_version then
             writes[writes_count + 1] = name
@@ -162,27 +161,27 @@ local function merge(mint, count, is_unsure, first)
             writes_count = writes_count + 2
         end
     end
-    if members_count > 0 then
+    if changed_count > 0 then
         newest = version
         write_changed(mint, key, marks, version, writes_count)
-        add_change(mint, version, newest_at, concat(members, ',', 1, members_count))
+        add_change(mint, version, newest_at, concat(members, ',', 1, changed_count))
     elseif writes_count > 0 then
         write_sighted(key, marks, writes_count)
     end
-    return reported_count
+    return changed_count
 end
 
 local answers = {}
 local position = 1
 for token = 1, tokens do
     local mint, count, is_unsure = batch[position], batch[position + 1], batch[position + 2]
-    local reported_count = merge(mint, count, is_unsure, position + 3)
-    if reported_count == count then
+    local changed_count = merge(mint, count, is_unsure, position + 3)
+    if changed_count == count then
         answers[token] = 'true'
-    elseif reported_count == 0 then
+    elseif changed_count == 0 then
         answers[token] = 'false'
     else
-        answers[token] = '["' .. concat(reported, '","', 1, reported_count) .. '"]'
+        answers[token] = '["' .. concat(changed, '","', 1, changed_count) .. '"]'
     end
     position = position + 3 + 3 * count
 end
@@ -192,4 +191,4 @@ if newest ~= newest_stored then
     call('SET', VERSION, version_text(newest))
 end
 return '{"epoch":' .. cjson.encode(epoch) .. ',"newest":' .. version_text(newest)
-    .. ',"reported":[' .. concat(answers, ',') .. ']}'
+    .. ',"changed":[' .. concat(answers, ',') .. ']}'

@@ -150,34 +150,34 @@ class MemoryBuffer:
         if waiting + len(observed) > self.bounds.dirty_tokens:
             raise BufferUnavailable(f"FULL {waiting} tokens wait to be flushed")
         self.data.newest = max(self.data.newest, self._newest)
-        reported = [self._merge(*one) for one in zip(observed, texts, strict=True)]
+        changed = [self._merge(*one) for one in zip(observed, texts, strict=True)]
         return tuple(
-            one.reduced_to(names) for one, names in zip(observed, reported, strict=True) if names
+            one.reduced_to(names) for one, names in zip(observed, changed, strict=True) if names
         )
 
     def _merge(self, observed: Observed, texts: Sequence[str]) -> list[str]:
-        """Merge what the batch says of one token; the names to report."""
+        """Merge what the batch says of one token; the names of what changed."""
         fields = self.data.tokens.get(observed.mint, Fields())
         version = Version(max(self.data.newest + 1, int(self.clock() * 1e6)))
-        reported, changed, was_sighted = [], {}, False
+        changed: dict[str, Field] = {}
+        was_sighted, is_unsure = False, observed.mint in self._unsure
         observations = zip(observed.values.items(), observed.times, texts, strict=True)
         for (name, value), observed_at, text in observations:
             known = fields.by_name.get(name)
-            is_equal = known is not None and known.text == text
-            if known is not None and is_equal:
+            if known is not None and known.text == text:
                 was_sighted = was_sighted or observed_at > known.observed_at
                 known.observed_at = max(known.observed_at, observed_at)
+                if is_unsure:
+                    changed[name] = Field(version, known.observed_at, text)
             elif known is None or known.loses(name, value, observed_at):
                 changed[name] = Field(version, observed_at, text)
-            if name in changed or (is_equal and observed.mint in self._unsure):
-                reported.append(name)
         if changed:
             self._become_dirty(observed.mint, fields, version)
             fields.by_name.update(changed)
             self._publish(observed.mint, version, changed)
         elif was_sighted and not fields.is_dirty:
             self._remember_for_a_while(observed.mint)
-        return reported
+        return list(changed)
 
     def _become_dirty(self, mint: Mint, fields: Fields, version: Version) -> None:
         self.data.tokens[mint] = fields

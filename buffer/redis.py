@@ -99,7 +99,7 @@ class RedisBuffer:
         return Appended(
             epoch=answer["epoch"],
             newest=Version(answer["newest"]),
-            changed=changed(observed, answer["reported"]),
+            changed=changed(observed, answer["changed"]),
         )
 
     async def dirty(self, after: Version, limit: int) -> DirtyPage:
@@ -220,11 +220,11 @@ def encoded(observed: Sequence[Observed], unsure: Set[Mint]) -> bytes:
 
 
 def changed(
-    observed: Sequence[Observed], reported: Sequence[bool | Sequence[str]]
+    observed: Sequence[Observed], answers: Sequence[bool | Sequence[str]]
 ) -> tuple[TokenUpdated, ...]:
-    """The changes that append.lua reports: all fields of a token, none, or those named."""
+    """The changes that append.lua tells of: all fields of a token, none, or those named."""
     return tuple(
         one.reduced_to(one.values if names is True else names)
-        for one, names in zip(observed, reported, strict=True)
+        for one, names in zip(observed, answers, strict=True)
         if names
     )

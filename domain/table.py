@@ -121,6 +121,11 @@ class TokenTable:
                 if later.values:
                     self.unflushed[change.mint] = later
 
+    def unflushed_before(self, birth: UnixSeconds) -> list[Mint]:
+        """The tokens with unflushed values that were first seen before that."""
+        known = ((mint, self.published.get(mint)) for mint in self.unflushed)
+        return [mint for mint, token in known if token and token.first_seen_at < birth]
+
     # Staying bounded.
 
     def forget(self, now: UnixSeconds) -> int:

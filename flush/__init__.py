@@ -74,13 +74,24 @@ class Flusher:
             receipts: list[WriteReceipt] = []
             async with aclosing(self._batches(first, chosen)) as batches:
                 async for batch in batches:
-                    moment = trio.current_time()
                     receipts += await self._flush_batch(batch, first.newest)
-                    self._settle(batch, moment, is_partial=chosen is not None)
+                    self._settle(batch, is_partial=chosen is not None)
             if chosen is None:
                 self.backlog.drop_before(started)
             if receipts:
                 self._log(receipts, trio.current_time() - started)
+
+    async def discard(self, epoch: str | None, chosen: Collection[Mint]) -> None:
+        """Forget what waits for these tokens, which Postgres has given up."""
+        if not chosen:
+            return
+        async with self.turn:
+            first = await self._page(NO_VERSION, epoch)
+            async with aclosing(self._batches(first, chosen)) as batches:
+                async for batch in batches:
+                    await self.doors.buffer.clear(batch)
+                    self.table.note_left(batch, first.newest)
+                    self._settle(batch, is_partial=True)
 
     async def flush_as_granted(self, epoch: str | None) -> None:
         """Flush what the governor grants: usually everything, under pressure what is due first."""
@@ -106,14 +117,20 @@ class Flusher:
         What becomes dirty after the first page is of the next flush: else this might never end.
         """
         newest, most = page.newest, self.settings.batch_rows
+        missing = None if chosen is None else set(chosen)
         batch: list[TokenChange] = []
         while True:
             changes = page.changes
-            batch += changes if chosen is None else [c for c in changes if c.mint in chosen]
+            if missing is None:
+                batch += changes
+            else:
+                batch += [change for change in changes if change.mint in missing]
+                missing.difference_update(change.mint for change in changes)
             if len(batch) >= most:
                 yield batch[:most]
                 del batch[:most]
-            if len(changes) < most or changes[-1].dirty_since >= newest:
+            is_last = len(changes) < most or changes[-1].dirty_since >= newest
+            if is_last or (missing is not None and not missing):
                 break
             page = await self._page(changes[-1].dirty_since, page.epoch)
         if batch:
@@ -139,15 +156,16 @@ class Flusher:
         self.table.note_left(settled, read_at)
         return receipts
 
-    def _settle(self, batch: Iterable[TokenChange], moment: float, *, is_partial: bool) -> None:
+    def _settle(self, batch: Iterable[TokenChange], *, is_partial: bool) -> None:
         """What is left of a token waits anew, behind the others; so does a parked one.
 
         Those of which nothing is left go all at once, at the end of a flush of everything.
         """
+        now = trio.current_time()
         for token in batch:
             left = self.table.unflushed.get(token.mint)
             if left is not None:
-                self.backlog.settle(token.mint, left.values, moment)
+                self.backlog.settle(token.mint, left.values, now)
             elif is_partial:
                 self.backlog.drop(token.mint)
 

@@ -219,6 +219,9 @@ FROM token_journal_state, translate(side, 'ab', 'ba') AS other_side;
 -- Values of tokens that are gone: neither snapshot nor base carries them on.
 DELETE FROM token_stats WHERE NOT EXISTS (SELECT FROM token WHERE id = token_id);
 
+-- name: forget_orphan_profiles
+DELETE FROM token_profile WHERE NOT EXISTS (SELECT FROM token WHERE id = token_id);
+
 -- name: write_snapshot
 INSERT INTO token_journal_{side} (era, token_ids, versions, observed_at, {fields})
 SELECT era, array_agg(token_id), array_agg((version - (era << 31))::integer),

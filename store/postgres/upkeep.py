@@ -156,6 +156,7 @@ def _begin_journal_anew(transaction: Transaction) -> None:
     if not journal.is_long or journal.stale_bytes > 0:
         return
     transaction.write("forget_orphans")
+    transaction.write("forget_orphan_profiles")
     if journal.has_base:
         _merge_into_base(transaction)
     else:

@@ -424,7 +424,21 @@ async def test_a_repeated_append_reports_what_nobody_was_told_of(rig: Rig) -> No
     assert (other,) == (await rig.buffer.append([other])).changed
     assert (update,) == (await rig.buffer.append([update])).changed
     assert (await rig.buffer.append([update])).changed == ()
-    assert len(rig.published()) == 2
+    assert len(rig.published()) == 3  # the followers of the stream may hear it twice
+
+
+async def test_what_a_repeated_append_reports_waits_for_a_flush(rig: Rig) -> None:
+    """Also when the first one, of which nobody knows, was flushed before."""
+    rig.lose_answers(1)
+    update = updated({"price_usd": 1.0}, at=1000)
+    with pytest.raises(BufferUnavailable):
+        await rig.buffer.append([update])
+    [flushed] = (await rig.buffer.dirty(Version(0), 10)).changes
+    await rig.buffer.clear([flushed])
+    assert (update,) == (await rig.buffer.append([update])).changed
+    [again] = (await rig.buffer.dirty(Version(0), 10)).changes
+    assert again.version > flushed.version
+    assert (flushed.values, flushed.observed_at) == (again.values, again.observed_at)
 
 
 async def test_a_repeated_append_does_not_report_a_value_that_lost(rig: Rig) -> None:

@@ -165,6 +165,19 @@ async def test_what_is_off_the_feed_leaves_the_base_when_the_journal_begins_anew
     await world.close()
 
 
+async def test_values_of_tokens_that_are_gone_go_with_the_next_journal(
+    server_world: StoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "JOURNAL_GROWTH_BYTES", 0)
+    monkeypatch.setattr(upkeep, "JOURNAL_OVER_BASE_BYTES", 0)
+    store, (gone,) = await server_world.stored(a_token(1))
+    await retained_often(store, OFF_THE_FEED)
+    await store.write([a_change(gone, 1, price_usd=1.0, twitter="t")])
+    await retained_often(store, OFF_THE_FEED)
+    left = "SELECT (SELECT count(*) FROM token_stats), (SELECT count(*) FROM token_profile)"
+    assert await asked(url_of(server_world), left) == [(0, 0)]
+
+
 async def test_a_journal_row_fits_its_page_and_each_has_its_own(server_world: StoreWorld) -> None:
     store, tokens = await server_world.stored(*(a_token(number) for number in range(1000)))
     everything = {

@@ -335,6 +335,32 @@ async def test_what_changed_is_published_before_the_end(autojump_clock: MockCloc
     assert 1 == len(world.scores())
 
 
+async def test_a_drain_amid_a_run_tells_every_score(autojump_clock: MockClock) -> None:
+    world = World()
+
+    def drain(_: object) -> None:
+        world.publications.close()
+        world.trades.close()
+
+    async with running(world.job()):
+        for number in range(1, 21):
+            await world.publish(token(number))
+            await world.trade(100.0, number=number)
+        world.sent.on_send = drain
+        await until(200.0)
+    assert {mint(number) for number in range(1, 21)} == {u.mint for _, u in world.updates}
+
+
+async def test_nothing_is_told_of_tokens_that_left_the_feed(autojump_clock: MockClock) -> None:
+    world = World(settings=attrs.evolve(SETTINGS.hot_score, interval_seconds=50 * HOUR))
+    async with running(world.job()):
+        await world.publish(token(1))
+        await world.trade(100.0)
+        await world.trade(200.0)  # after the early runs
+        await until(51 * HOUR)
+    assert [105.0] == [second for second, _ in world.updates]
+
+
 # Silence.
 
 

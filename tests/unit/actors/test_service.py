@@ -245,6 +245,38 @@ async def test_drain_brings_everything_to_postgres(autojump_clock: MockClock) ->
     assert 0 == len(world.buffer.data.dirty_since)
 
 
+# Idle for days.
+
+
+async def test_coin_that_bonds_while_idle_outlives_the_others_of_its_hours(
+    autojump_clock: MockClock,
+) -> None:
+    script: Script = [(5.0, created(1, 5.0)), (5.0, created(2, 5.0)), (HOUR, migrated(1, HOUR))]
+    world = ServiceWorld(script=script)
+    async with world.serving():
+        await until(HOUR + 1)
+        assert Status.NEW is world.stored(1).status  # idle, so that nothing is flushed
+        await until(51 * HOUR)
+    assert {mint(1)} == world.servers.database.tokens.keys()
+    assert Status.BONDED is world.stored(1).status
+
+
+async def test_nothing_is_written_for_tokens_that_postgres_gave_up_while_idle(
+    autojump_clock: MockClock,
+) -> None:
+    script: list[tuple[float, SourceEvent]] = []
+    for n in range(1, 101):
+        script += [(700.0 + n, created(n, 700.0 + n)), (900.0 + n, traded(n, 900.0 + n))]
+    world = ServiceWorld(script=script)
+    async with world.serving():
+        await until(60 * HOUR)
+        await world.mailboxes.presences.send(FeedRequested())
+        await until(60 * HOUR + 400)
+        assert {} == world.buffer.data.dirty_since
+    assert [] == [written for written in world.sync_store.written if written.receipt.rows]
+    assert {} == world.servers.database.tokens
+
+
 # The books.
 
 
