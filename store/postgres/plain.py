@@ -13,6 +13,7 @@ from attrs import define, field
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from domain.errors import BadConfiguration, StoreUnavailable
+from store.postgres.session import connected
 
 APPLICATION_NAME = "token-discovery-storm"
 CONNECT_SECONDS = 10
@@ -47,12 +48,10 @@ class PlainConnection:
     def connection(self) -> psycopg.Connection[Any]:
         if self._open is None:
             with translated_errors():
-                self._open = psycopg.connect(
-                    self.url,
-                    autocommit=True,
+                self._open = connected(
+                    conninfo=self.url,
                     application_name=APPLICATION_NAME,
                     connect_timeout=CONNECT_SECONDS,
-                    cursor_factory=psycopg.RawCursor,
                 )
         return self._open
 

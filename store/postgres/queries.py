@@ -33,7 +33,7 @@ BY_SIDE = ("write_token_stats", "write_snapshot", "switch_journal", "empty_journ
 
 def session_queries(*, reads_wal_position: bool, dead_band: float = 0.0) -> Mapping[str, str]:
     """Every query of a session; the WAL position is 0 where the server does not tell it."""
-    blocks = dict(_BLOCKS)
+    blocks = dict(BLOCKS)
     told, untold = blocks.pop("wal_position"), blocks.pop("no_wal_position")
     shared = {
         "wal_position": told if reads_wal_position else untold,
@@ -103,4 +103,4 @@ def _profile_lists() -> dict[str, str]:
     }
 
 
-_BLOCKS = named_blocks(files("store.postgres").joinpath("queries.sql").read_text("utf-8"))
+BLOCKS = named_blocks(files("store.postgres").joinpath("queries.sql").read_text("utf-8"))

@@ -3,6 +3,23 @@
 -- list can drift from domain.token. $1 is a parameter. Several statements in a block are sent
 -- together, in one round trip.
 
+-- name: fix_defaults
+-- First on every connection: what values and literals mean, and where tables are made, must not
+-- hang on the defaults of a server, database or role. pg_catalog is searched first in any case;
+-- named first, it would be where tables are made.
+SELECT
+    set_config('DateStyle', 'ISO', false),
+    set_config('IntervalStyle', 'postgres', false),
+    set_config('TimeZone', 'UTC', false),
+    set_config('extra_float_digits', '1', false),
+    set_config('standard_conforming_strings', 'on', false),
+    set_config('default_transaction_isolation', 'read committed', false),
+    set_config(
+        'search_path',
+        regexp_replace(current_setting('search_path'), '^ *"?pg_catalog"? *, *', ''),
+        false
+    );
+
 -- name: prepare_session
 -- What the server is, and the bounds of this session. synchronous_commit: sync clears its
 -- buffer, and ingest tells clients of a token, on the strength of a commit that must therefore

@@ -18,7 +18,7 @@ from psycopg.adapt import Transformer
 
 from domain.errors import BadConfiguration
 from store import WriteReceipt
-from store.postgres.queries import session_queries
+from store.postgres.queries import BLOCKS, session_queries
 
 OLDEST_SERVER = 14
 Record = tuple[Any, ...]
@@ -51,6 +51,7 @@ class Session:
 
     def prepare(self, statement_timeout_seconds: float, dead_band: float) -> None:
         """Set the bounds, and learn about the server; a lock is waited for half as long."""
+        fix_defaults(self.connection)
         query = session_queries(reads_wal_position=True)["prepare_session"]
         limits = [f"{seconds * 1000:.0f}ms" for seconds in _limits(statement_timeout_seconds)]
         ((version, process, started_at, reads_wal_position, *_),) = self.connection.execute(
@@ -147,6 +148,11 @@ class Transaction:
             wal_bytes=self.wal_bytes,
             seconds=self.seconds,
         )
+
+
+def fix_defaults(connection: psycopg.Connection[Any]) -> None:
+    """Let the defaults of the server, the database and the role make no difference to it."""
+    connection.execute(BLOCKS["fix_defaults"])
 
 
 def _limits(statement_timeout_seconds: float) -> tuple[float, float]:

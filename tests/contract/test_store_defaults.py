@@ -1,0 +1,66 @@
+"""What a server, database or role sets as its default must not matter to our connections."""
+
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+import trio
+from psycopg import sql
+
+from store.postgres import PostgresSettings
+from store.postgres.facts import read_facts
+from store.postgres.plain import PlainConnection
+from tests.contract.store_world import DAY_SECONDS, a_change, a_token, after, found, postgres_world
+
+ODD_DEFAULTS = {
+    "DateStyle": "SQL, DMY",
+    "IntervalStyle": "sql_standard",
+    "TimeZone": "Asia/Kathmandu",
+    "extra_float_digits": "-10",
+    "standard_conforming_strings": "off",
+    "default_transaction_isolation": "serializable",
+    "search_path": "pg_catalog, public",
+}
+
+
+@pytest.fixture(params=ODD_DEFAULTS)
+def odd_url(request: pytest.FixtureRequest, postgres_url: str) -> str:
+    """A database with one odd default."""
+    name = request.param
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        database = sql.Identifier(connection.info.dbname)
+        values = sql.SQL(", ").join(map(sql.Literal, ODD_DEFAULTS[name].split(", ")))
+        change = sql.SQL("ALTER DATABASE {} SET {} TO {}")
+        connection.execute(change.format(database, sql.Identifier(name), values))
+    return postgres_url
+
+
+async def test_store_works_whatever_the_defaults_are(odd_url: str) -> None:
+    world = postgres_world(odd_url)
+    ingest, sync = await world.store("ingest"), await world.store("sync")
+    (token,) = await ingest.insert([a_token(1)])
+    await sync.write([a_change(token, 1, price_usd=1.23457e-37)])
+    kept = await found(sync, token.mint)
+    assert (1.23457e-37, token.first_seen_at) == (kept.price_usd, kept.first_seen_at)
+    await sync.retain(after(30 * DAY_SECONDS))
+    assert {} == await sync.find([token.mint])
+    await world.close()
+
+
+async def test_doctor_works_whatever_the_defaults_are(odd_url: str) -> None:
+    settings = PostgresSettings(
+        url=odd_url, connect_timeout_seconds=2.0, statement_timeout_seconds=10.0
+    )
+    facts = await read_facts(settings, trio.to_thread.run_sync)
+    assert facts.may_create
+    assert 300.0 == facts.pulse.checkpoint_timeout_seconds
+
+
+def test_storm_reads_and_writes_whatever_the_defaults_are(odd_url: str) -> None:
+    moment = datetime(2025, 10, 9, 8, 53, 20, 123_000, tzinfo=UTC)
+    connection = PlainConnection(odd_url)
+    connection.script("CREATE TABLE moment (at timestamp(3), share double precision)")
+    connection.write("INSERT INTO moment VALUES ($1, $2)", moment, 1 / 3)
+    kept = connection.read("SELECT at, share FROM moment")
+    connection.close()
+    assert [(moment.replace(tzinfo=None), 1 / 3)] == kept
