@@ -1,7 +1,7 @@
 """Settings: typed, frozen, validated together.
 
 default.toml holds every default and meaning; this module holds types and bounds. Layers, later
-over earlier: default.toml, the conventional variables (DATABASE_URL ...), `--config FILE`,
+over earlier: default.toml, `--config FILE`, the conventional variables (DATABASE_URL ...),
 TOKEN_DISCOVERY__<SECTION>__<NAME>. All problems are reported at once, in `SettingsInvalid`.
 """
 
@@ -288,14 +288,14 @@ def _every_setting() -> Iterator[tuple[str, "attrs.Attribute[Any]"]]:
 
 def _layers(file: Path | None, environment: Mapping[str, str], problems: list[str]) -> Raw:
     raw = _flat(tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8")), "default.toml", problems)
-    for variable, key in CONVENTIONAL_VARIABLES.items():
-        if environment.get(variable):
-            raw[key] = (environment[variable], variable)
     if file is not None:
         try:
             raw |= _flat(tomllib.loads(file.read_text(encoding="utf-8")), str(file), problems)
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             problems.append(f"{file}: {error}")
+    for variable, key in CONVENTIONAL_VARIABLES.items():
+        if environment.get(variable):
+            raw[key] = (environment[variable], variable)
     for variable, text in environment.items():
         if variable.startswith(ENVIRONMENT_PREFIX):
             section, _, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")

@@ -87,14 +87,14 @@ def test_environment_lies_over_the_file_and_the_file_over_the_defaults(tmp_path:
     assert DEFAULTS["sync"]["append_updates"] == settings.sync.append_updates
 
 
-def test_conventional_variables_yield_to_the_settings_own(tmp_path: Path) -> None:
+def test_conventional_variables_win_over_the_file_and_yield_to_the_settings_own(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text('[redis]\nurl = "redis://file"\n')
-    settings = load(
-        file, HOST="0.0.0.0", PORT="9000", TOKEN_DISCOVERY__POSTGRES__URL="postgres://own"
-    )
-    assert ("0.0.0.0", 9000) == (settings.gateway.host, settings.gateway.port)
-    assert ("postgres://own", "redis://file") == (settings.postgres.url, settings.redis.url)
+    file.write_text('[gateway]\nhost = "10.0.0.1"\nport = 7000\n[postgres]\nurl = "postgres://file"')
+    settings = load(file, PORT="9000", TOKEN_DISCOVERY__POSTGRES__URL="postgres://own")
+    assert ("10.0.0.1", 9000) == (settings.gateway.host, settings.gateway.port)
+    assert ("postgres://own", "redis://cache") == (settings.postgres.url, settings.redis.url)
 
 
 def test_empty_conventional_variable_is_none() -> None:
