@@ -30,7 +30,15 @@ SHORTEST_MINT, LONGEST_MINT = 32, 44  # characters that 32 bytes can take in bas
 
 
 def parse_mint(text: object) -> Mint:
-    """The mint that `text` names; `MintRefused` if it is none, or a known quote mint."""
+    """The mint of the coin that `text` names; `MintRefused` if it is none, or a known quote."""
+    mint = parse_address(text)
+    if mint in QUOTE_MINTS:
+        raise MintRefused(text, reason="quote_mint")
+    return mint
+
+
+def parse_address(text: object) -> Mint:
+    """`text`, if any mint can be written so; `MintRefused` otherwise."""
     if not isinstance(text, str) or not SHORTEST_MINT <= len(text) <= LONGEST_MINT:
         raise MintRefused(text, reason="not_a_mint")
     try:
@@ -39,6 +47,4 @@ def parse_mint(text: object) -> Mint:
         raise MintRefused(text, reason="not_base58") from error
     if size != 32:
         raise MintRefused(text, reason="not_32_bytes")
-    if text in QUOTE_MINTS:
-        raise MintRefused(text, reason="quote_mint")
     return Mint(text)

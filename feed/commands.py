@@ -10,7 +10,7 @@ import orjson
 from attrs import frozen
 
 from domain.errors import FrameRefused, MintRefused
-from domain.values import Mint, parse_mint
+from domain.values import Mint, parse_address
 from feed.board import BOARD_NAMES, Cursor
 
 
@@ -94,7 +94,7 @@ def _board(frame: dict[str, object]) -> str:
 
 def _mint(frame: dict[str, object]) -> Mint:
     try:
-        return parse_mint(frame.get("mint"))
+        return parse_address(frame.get("mint"))
     except MintRefused as error:
         raise FrameRefused(frame.get("mint"), reason="bad_mint") from error
 

@@ -17,7 +17,7 @@ from attrs import asdict, define, evolve, field
 from domain.errors import MintRefused, QueryRefused, RequestRefused
 from domain.messages import FeedRequested
 from domain.token import Status
-from domain.values import parse_mint
+from domain.values import parse_address
 from feed import FeedSettings, Operations, Surroundings
 from feed.board import Boards
 from feed.control import parse_governor_set, require_operator
@@ -121,7 +121,7 @@ class Routes:
 
     async def _token(self, request: Request) -> Response:
         try:
-            mint = parse_mint(request.path.removeprefix("/api/tokens/"))
+            mint = parse_address(request.path.removeprefix("/api/tokens/"))
         except MintRefused as refusal:
             raise RequestRefused(400, "bad_mint", "a mint is base58 of 32 bytes") from refusal
         token = self.boards.catalogue.tokens.get(mint)

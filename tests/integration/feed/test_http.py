@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from domain.token import Status
+from domain.values import WRAPPED_SOL
 from feed.routes import SECURITY_HEADERS
 from tests.integration.feed.clients import everything, get, http_client, raw_client, serving
 from tests.unit.feed.tokens import make_token, mint_of
@@ -39,6 +40,7 @@ async def test_a_token_is_found_by_its_mint() -> None:
         ("GET", "/nothing", 404, "not_found"),
         ("GET", "/assets/../secret", 404, "not_found"),
         ("GET", f"/api/tokens/{mint_of(1)}", 404, "unknown_mint"),
+        ("GET", f"/api/tokens/{WRAPPED_SOL}", 404, "unknown_mint"),
         ("GET", "/api/tokens/notamint", 400, "bad_mint"),
         ("GET", "/api/warp-pipes/feed?limit=0", 400, "bad_query"),
         ("GET", "/ws", 400, "websocket_expected"),

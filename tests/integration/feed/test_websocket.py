@@ -10,6 +10,7 @@ import trio
 from trio_websocket import ConnectionClosed
 
 from domain.messages import ClientConnected, ClientLeft, ClientSpoke, MintUnwatched, MintWatched
+from domain.values import WRAPPED_SOL
 from feed import hub, session
 from feed.frames import PING_FRAME
 from tests.integration.feed.clients import (
@@ -123,6 +124,7 @@ async def test_deltas_count_up_without_a_gap_on_every_board() -> None:
         ('{"type": "subscribe", "board": "new", "since": []}', "bad_since"),
         ('{"type": "watch", "mint": "x"}', "bad_mint"),
         (f'{{"type": "watch", "mint": "{mint_of(1)}"}}', "unknown_mint"),
+        (f'{{"type": "watch", "mint": "{WRAPPED_SOL}"}}', "unknown_mint"),
         (b"\x00\xff", "text_expected"),
     ],
 )

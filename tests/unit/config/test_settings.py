@@ -91,7 +91,9 @@ def test_conventional_variables_win_over_the_file_and_yield_to_the_settings_own(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text('[gateway]\nhost = "10.0.0.1"\nport = 7000\n[postgres]\nurl = "postgres://file"')
+    file.write_text(
+        '[gateway]\nhost = "10.0.0.1"\nport = 7000\n[postgres]\nurl = "postgres://file"'
+    )
     settings = load(file, PORT="9000", TOKEN_DISCOVERY__POSTGRES__URL="postgres://own")
     assert ("10.0.0.1", 9000) == (settings.gateway.host, settings.gateway.port)
     assert ("postgres://own", "redis://cache") == (settings.postgres.url, settings.redis.url)
