@@ -1,6 +1,6 @@
 """The four boards that clients follow: a snapshot, then deltas that fold into the next snapshot.
 
-    catalogue --collect, every delta interval--> Publication: one delta a board, one offset for all
+    catalogue --collect, every delta interval--> Publication: a delta for each board that changed
 
 The order of a board is a rule over its items, so that a change moves nothing but itself: clients
 sort what they hold, equal values by `mint` ascending, null last.
@@ -13,15 +13,15 @@ sort what they hold, equal values by `mint` ascending, null last.
 A change is a mint with the fields that differ, a whole item where the token is new to the board,
 or `{"mint", "removed": true}`. To fold, merge each change into the item of its mint and sort.
 
-Every publication carries one delta for every board (an unchanged board's is empty), under an
-offset that grows by one. So one cursor (epoch, offset) serves all boards and the HTTP feed, and
-a client sees a gap if there ever is one. Nothing is published while no board changes. An epoch
-is one life of the boards: another epoch means that a cursor is worth nothing.
+Publications are numbered through all boards, so that one cursor (epoch, offset) serves them all
+and the HTTP feed; the offsets that a board's deltas have grow, and not by one. Each board keeps
+deltas of its own: a quiet one can be resumed from however much the others publish meanwhile. An
+epoch is one life of the boards: another epoch means that a cursor is worth nothing.
 """
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import takewhile
 
 import orjson
 from attrs import Factory, define, field, frozen
@@ -34,16 +34,15 @@ from feed.wire import ItemCache, changed_keys, encoded
 
 BOARD_NAMES = ("new", "graduating", "bonded", "hot")
 SMALL_RESUME_BYTES = 16 * 1024  # deltas up to this size are sent whatever the snapshot's size
-HISTORY_BYTES = 32 * 1024 * 1024  # of deltas kept for clients that resume, beside their number
+HISTORY_BYTES = 8 * 1024 * 1024  # of deltas kept a board, beside their number
 
 
 @frozen(kw_only=True)
 class Publication:
-    """One delta message a board, as JSON."""
+    """What changed: by board, a delta message as JSON."""
 
     offset: int
     deltas: Mapping[str, bytes]
-    size_bytes: int
 
 
 @frozen(kw_only=True)
@@ -55,11 +54,35 @@ class Cursor:
 
 
 @define(eq=False)
+class History:
+    """The newest deltas of a board, for clients that resume."""
+
+    limit: int
+    complete_since: int = field(init=False, default=0)  # the offset after which none is missing
+    _deltas: deque[tuple[int, bytes]] = field(init=False, factory=deque)  # by offset
+    _bytes: int = field(init=False, default=0)
+
+    def remember(self, offset: int, delta: bytes) -> None:
+        """Keep one more delta, and forget the oldest past the bounds."""
+        self._deltas.append((offset, delta))
+        self._bytes += len(delta)
+        while len(self._deltas) > self.limit or self._bytes > HISTORY_BYTES:
+            self.complete_since, forgotten = self._deltas.popleft()
+            self._bytes -= len(forgotten)
+
+    def after(self, offset: int) -> list[bytes]:
+        """The deltas after `offset`, oldest first."""
+        missed = takewhile(lambda kept: kept[0] > offset, reversed(self._deltas))
+        return [delta for _, delta in missed][::-1]
+
+
+@define(eq=False)
 class Board:
     """The first `size` tokens of a ranking, as last published."""
 
     ranking: Ranking
     size: int
+    history: History
     published: dict[Mint, Token] = field(init=False, factory=dict)  # in order
 
     def advance(self, tokens: Mapping[Mint, Token], items: ItemCache) -> list[bytes]:
@@ -80,17 +103,15 @@ class Board:
 
 @define(eq=False, kw_only=True)
 class Boards:
-    """All boards, their common offset, and the publications a client can resume from."""
+    """All boards under their common offset."""
 
     catalogue: Catalogue
     board_tokens: int
-    history_limit: int  # publications
+    history_limit: int  # deltas a board
     epoch: str
     offset: int = field(init=False, default=0)
     items: ItemCache = field(init=False)
     _boards: dict[str, Board] = field(init=False)
-    _history: deque[Publication] = field(init=False, factory=deque)
-    _history_bytes: int = field(init=False, default=0)
     _collected_version: int = field(init=False, default=0)
     _snapshots: dict[str, bytes] = field(init=False, default=Factory(dict))
 
@@ -104,7 +125,10 @@ class Boards:
             "bonded": shelves[Status.BONDED]["bonded"],
             "hot": self.catalogue.hot,
         }
-        self._boards = {name: Board(rankings[name], self.board_tokens) for name in BOARD_NAMES}
+        self._boards = {
+            name: Board(rankings[name], self.board_tokens, History(self.history_limit))
+            for name in BOARD_NAMES
+        }
 
     @property
     def cursor(self) -> Cursor:
@@ -131,12 +155,10 @@ class Boards:
             return None
         self.offset += 1
         self._snapshots.clear()
-        deltas = {name: self._message("delta", name, changes[name]) for name in BOARD_NAMES}
-        publication = Publication(
-            offset=self.offset, deltas=deltas, size_bytes=sum(map(len, deltas.values()))
-        )
-        self._remember(publication)
-        return publication
+        deltas = {n: self._message("delta", n, parts) for n, parts in changes.items() if parts}
+        for name, delta in deltas.items():
+            self._boards[name].history.remember(self.offset, delta)
+        return Publication(offset=self.offset, deltas=deltas)
 
     def snapshot(self, name: str) -> bytes:
         """The whole board as last published, as a JSON message."""
@@ -152,20 +174,14 @@ class Boards:
         None where a snapshot is needed: another epoch, an offset that is not yet or no longer
         known, or deltas that together are larger than the snapshot.
         """
-        behind = self.offset - cursor.offset
-        if cursor.epoch != self.epoch or not 0 <= behind <= len(self._history):
+        history = self._boards[name].history
+        is_known = history.complete_since <= cursor.offset <= self.offset
+        if cursor.epoch != self.epoch or not is_known:
             return None
-        missed = islice(self._history, len(self._history) - behind, None)
-        deltas = [publication.deltas[name] for publication in missed]
+        deltas = history.after(cursor.offset)
         if sum(map(len, deltas)) > max(len(self.snapshot(name)), SMALL_RESUME_BYTES):
             return None
         return [_resumed(name, cursor), *deltas]
-
-    def _remember(self, publication: Publication) -> None:
-        self._history.append(publication)
-        self._history_bytes += publication.size_bytes
-        while len(self._history) > self.history_limit or self._history_bytes > HISTORY_BYTES:
-            self._history_bytes -= self._history.popleft().size_bytes
 
     def _message(self, kind: str, name: str, parts: Sequence[bytes]) -> bytes:
         head = {"type": kind, "board": name, "epoch": self.epoch, "offset": self.offset}

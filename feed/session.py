@@ -145,9 +145,9 @@ class Session:
         if publication.offset <= self.offset:
             return
         self.offset = publication.offset
-        if not self.following:
-            return
         frames = publication.frames(self.following)
+        if not frames:
+            return
         if self.outgoing.queued_bytes + len(frames) > self.broadcast.settings.client_queue_bytes:
             self._conflate()
         else:

@@ -55,7 +55,7 @@ export class Live {
     if (frame.type === "snapshot") {
       this.boards[board] = new Map(frame.items.map((item) => [item.mint, item]));
       this.onChange(board, null);
-    } else if (frame.type === "delta" && frame.changes.length) {
+    } else if (frame.type === "delta") {
       this.onChange(board, fold(this.boards[board], frame.changes));
     }
   }

@@ -39,7 +39,7 @@ class Desk:
     def publish(self, count: int) -> FramedPublication:
         """One publication; it is not delivered yet."""
         name = f"{count:05}" * 1000
-        self.boards.catalogue.put(make_token(1, holder_count=count, name=name))
+        self.boards.catalogue.put(make_token(1, holder_count=count, name=name, hot_score=1.0))
         publication = self.boards.collect()
         assert publication is not None
         self.session.broadcast.latest = FramedPublication.of(publication)
