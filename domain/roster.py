@@ -1,4 +1,7 @@
-"""Which tokens a job should ask the world about next: by interest, and not too often.
+"""Which tokens a job should ask the world about next: by interest, by age, and not too often.
+
+Most of a run goes to the most interesting tokens, the rest to those that have waited longest for
+an answer: else what is never among the first would never be asked about.
 
 A job's own picture of the tokens, filled by `TokenPublished`. A token that the world does not
 know is asked for less and less often, up to an hour; any sign of life (a trade, a new status)
@@ -21,13 +24,20 @@ Item = TypeVar("Item")
 
 BIRTH_SOL = Sol(0.1)  # the interest in a birth, as the trade that would earn the same score
 LONGEST_ABSENCE_SECONDS = 3600.0
+WAITING_PART = 4  # one place in four is for those that have waited longest
+SILENT_PATIENCE = 10  # how much longer a silent token waits
 
 
 @define
 class _Entry:
     token: Token
+    waits_since: float
     due_at: float = 0.0
     absences: int = 0  # answers in a row that did not know the token
+
+    def waited(self, now: UnixSeconds) -> float:
+        """Seconds without an answer; fewer for a silent token, most of which stay so for good."""
+        return (now - self.waits_since) / (SILENT_PATIENCE if self.token.silent else 1)
 
 
 @define
@@ -42,7 +52,7 @@ class Roster:
         """Take the token as it now is; returns what was known of it before."""
         entry = self.entries.pop(token.mint, None)
         before = entry.token if entry else None
-        entry = entry or _Entry(token)
+        entry = entry or _Entry(token, waits_since=token.first_seen_at)
         if before and _is_sign_of_life(before, token):
             entry.due_at = entry.due_at if entry.absences == 0 else 0.0
             entry.absences = 0
@@ -53,10 +63,14 @@ class Roster:
         return before
 
     def pick(self, count: int, now: UnixSeconds) -> list[Token]:
-        """The `count` most interesting tokens that are due and still on the feed."""
-        due = (e.token for e in self.entries.values() if e.due_at <= now)
-        live = (token for token in due if is_retained(token, now))
-        return nlargest(count, live, key=self.interest)
+        """`count` tokens that are due and still on the feed, the most interesting first."""
+        due = [e for e in self.entries.values() if e.due_at <= now and is_retained(e.token, now)]
+        waiting_places = count // WAITING_PART
+        chosen = nlargest(count - waiting_places, due, key=lambda e: self.interest(e.token))
+        mints = {entry.token.mint for entry in chosen}
+        others = (entry for entry in due if entry.token.mint not in mints)
+        chosen += nlargest(waiting_places, others, key=lambda entry: entry.waited(now))
+        return [entry.token for entry in chosen]
 
     def interest(self, token: Token) -> tuple[int, bool, float]:
         """Watched tokens first, then by hot score; a birth counts like a small trade.
@@ -79,6 +93,7 @@ class Roster:
         answered = set(known)
         for mint in mints:
             if entry := self.entries.get(mint):
+                entry.waits_since = now
                 entry.absences = 0 if mint in answered else entry.absences + 1
                 wait = interval_seconds * 2 ** min(entry.absences, 20)
                 # Due a little early, so that a run that starts on time finds it due.

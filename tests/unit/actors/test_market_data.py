@@ -80,7 +80,9 @@ async def test_runs_are_an_interval_apart(autojump_clock: MockClock) -> None:
     assert [(second, [mint(1)]) for second in (10.0, 310.0, 610.0, 910.0)] == world.calls
 
 
-async def test_requests_take_the_most_interesting_first(autojump_clock: MockClock) -> None:
+async def test_requests_take_the_most_interesting_first_and_who_waited_longest(
+    autojump_clock: MockClock,
+) -> None:
     source = ScriptedMarketData(mints_per_request=2)
     world = World(source=source, settings=attrs.evolve(SETTINGS.market_data, tokens=5))
     async with running(world.job()):
@@ -97,7 +99,7 @@ async def test_requests_take_the_most_interesting_first(autojump_clock: MockCloc
     assert [
         [mint(5), mint(3)],
         [mint(4), mint(2)],
-        [mint(1)],
+        [mint(6)],
     ] == [mints for _, mints in world.calls]
 
 

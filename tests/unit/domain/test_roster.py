@@ -40,6 +40,37 @@ def test_watched_tokens_come_first_then_the_hottest_then_the_newest() -> None:
     assert [mint(4), mint(3), mint(2), mint(1)] == picked(roster(quiet, newer, hot, watched))
 
 
+def test_one_place_in_four_goes_to_who_has_waited_longest() -> None:
+    hot = [token(number, hot_score=traded(5.0, 0)) for number in (1, 2, 3)]
+    cold = [token(number, first_seen_at=at(number - 7)) for number in (4, 5, 6)]
+    asked, last = roster(*hot, *cold, token(7, silent=True, first_seen_at=at(-20))), []
+    for run in range(31):
+        after = run * INTERVAL_SECONDS
+        picks = picked(asked, count=4, after=after)
+        assert [mint(1), mint(2), mint(3)] == sorted(picks[:3])
+        last.append(picks[3])
+        asked.asked(picks, picks, at(after), INTERVAL_SECONDS)
+    assert [mint(4), mint(5), mint(6)] * 10 + [mint(7)] == last
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 9), st.integers(0, 3)), min_size=1, max_size=30),
+    st.integers(4, 12),
+)
+def test_nobody_starves(scores: list[tuple[float, int]], count: int) -> None:
+    tokens = [
+        token(number, hot_score=score, watcher_count=watchers)
+        for number, (score, watchers) in enumerate(scores)
+    ]
+    asked, seen = roster(*tokens), set()
+    for run in range(-(-len(tokens) // (count // 4))):
+        after = run * INTERVAL_SECONDS
+        picks = picked(asked, count=count, after=after)
+        asked.asked(picks, picks, at(after), INTERVAL_SECONDS)
+        seen |= set(picks)
+    assert {each.mint for each in tokens} == seen
+
+
 def test_silent_tokens_come_last_but_come() -> None:
     silent = token(1, silent=True, hot_score=traded(100.0, 0))
     assert [mint(2), mint(1)] == picked(roster(silent, token(2)))
