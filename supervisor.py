@@ -17,6 +17,7 @@ import structlog
 import trio
 from attrs import define, evolve, field
 
+from config.command_line import Parser, exit_code_of
 from config.logs import Threshold, configure_log
 from config.settings import Settings, changed_names, load_settings
 from domain.errors import ExitingError, StoreNotReached
@@ -197,14 +198,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """`python -m supervisor`: as `token-discovery run`, without the other commands."""
-    parser = argparse.ArgumentParser(prog="python -m supervisor", description="Serve.")
+    parser = Parser(prog="python -m supervisor", description="Serve.")
     add_arguments(parser)
-    try:
-        return run(parser.parse_args())
-    except ExitingError as error:
-        for line in error.lines():
-            print(f"token-discovery: {line}", file=sys.stderr)
-        return error.exit_code
+    return exit_code_of(lambda: run(parser.parse_args()))
 
 
 if __name__ == "__main__":

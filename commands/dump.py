@@ -7,6 +7,7 @@ summary holds the governor: what it allows, and why it holds back.
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import httpx
 import orjson
 
 from config.settings import load_gateway_settings
-from domain.errors import ServiceNotReached
+from domain.errors import BadConfiguration, ServiceNotReached
 
 ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # asked here, not listened on
 
@@ -39,6 +40,8 @@ def add_address_arguments(parser: argparse.ArgumentParser) -> None:
 def address_of(arguments: argparse.Namespace) -> str:
     """The running service's URL: the one given, or where the settings let it listen."""
     if arguments.url:
+        if not re.match(r"https?://[^/]", arguments.url):
+            raise BadConfiguration(f"--url {arguments.url}: not an address of HTTP")
         return str(arguments.url).rstrip("/")
     gateway = load_gateway_settings(arguments.config, os.environ)
     host = ALL_ADDRESSES.get(gateway.host, gateway.host)

@@ -1,15 +1,11 @@
-"""`token-discovery COMMAND`: one module a command, each with `add_arguments` and `run`.
-
-An error is one line on stderr and an exit code of the contract: 69 a store, or the service that
-a command asks, could not be reached, 70 restart intensity exceeded, 78 bad configuration.
-"""
+"""`token-discovery COMMAND`: one module a command, each with `add_arguments` and `run`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from domain.errors import ExitingError, TokenDiscoveryError
+from config.command_line import Parser, exit_code_of
 
 COMMANDS = {
     "run": "serve, with the settings of the environment and --config",
@@ -20,28 +16,29 @@ COMMANDS = {
     "govern": "read, or change, what a running service may write to Postgres",
 }
 
+EXIT_CODES = (
+    "Exit codes: 0 clean, 69 a store or the service asked could not be reached, 70 it kept "
+    "failing, 78 bad usage or configuration, 130 ended by Ctrl-C, 143 by SIGTERM."
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    return exit_code_of(lambda: _run(given))
+
+
+def _run(given: Sequence[str]) -> int:
     parsed = _parser(given[0] if given else "").parse_args(given)
-    try:
-        return int(parsed.run(parsed))
-    except ExitingError as error:
-        for line in error.lines():
-            print(f"token-discovery: {line}", file=sys.stderr)
-        return error.exit_code
-    except TokenDiscoveryError as error:
-        print(f"token-discovery: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return int(parsed.run(parsed))
 
 
-def _parser(chosen: str) -> argparse.ArgumentParser:
+def _parser(chosen: str) -> Parser:
     """The parser; of the commands only the chosen one is imported, to start fast."""
-    parser = argparse.ArgumentParser(
-        prog="token-discovery", description="A live Solana token feed that spares its Postgres."
+    parser = Parser(
+        prog="token-discovery",
+        description="A live Solana token feed that spares its Postgres.",
+        epilog=EXIT_CODES,
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():

@@ -129,11 +129,22 @@ def run(arguments: argparse.Namespace) -> int:
 def _interruptible() -> Iterator[None]:
     """A polite `kill` undoes as much as Ctrl-C, which works in a shell's background job, too."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    is_terminated = False
+
+    def terminate(*_: object) -> None:
+        nonlocal is_terminated
+        is_terminated = True
+        # Trio keeps a SIGINT, and no other, out of its own machinery.
+        signal.raise_signal(signal.SIGINT)
+
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Not default_int_handler: Trio keeps a SIGINT, and no other, out of its own machinery.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, terminate)
     try:
         yield
+    except KeyboardInterrupt:
+        if is_terminated:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

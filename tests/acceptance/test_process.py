@@ -15,6 +15,7 @@ import pytest
 import trio
 
 from commands.embedded import EmbeddedPostgres, EmbeddedRedis, free_port
+from commands.main import main
 from tests.acceptance.service import ROOT, running_service, settings
 from tests.acceptance.test_outages import admitted, creates, migration, until_bonded_on_feed
 from tests.acceptance.world import running_peer
@@ -77,8 +78,38 @@ def test_module_takes_the_arguments_of_run_and_no_others(tmp_path: Path) -> None
     assert 78 == process.returncode
     assert [f"token-discovery: sync.nope: no such setting ({file})"] == process.stderr.splitlines()
     process = ended(stores, "--confg", str(file), module="supervisor")
-    assert 2 == process.returncode
-    assert "unrecognized arguments: --confg" in process.stderr
+    assert 78 == process.returncode
+    assert process.stderr.startswith("token-discovery: unrecognized arguments: --confg")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("run", "--bogus\n!"), "unrecognized arguments: --bogus ! (see token-discovery --help)"),
+        (("dance",), "argument COMMAND: invalid choice: 'dance' "),
+        (
+            ("storm", "--hours", "0"),
+            "argument --hours: 0 is not between 0 and 1000 (see token-discovery storm --help)",
+        ),
+        (
+            ("demo", "--port", "99999"),
+            "argument --port: 99999 is not a port (see token-discovery demo --help)",
+        ),
+        (("dump", "--url", "ftp://x"), "--url ftp://x: not an address of HTTP"),
+        (("govern", "--url", "x"), "--url x: not an address of HTTP"),
+    ],
+)
+def test_bad_usage_is_one_line_and_78(arguments: tuple[str, ...], complaint: str) -> None:
+    process = ended({}, *arguments)
+    assert 78 == process.returncode
+    [line] = process.stderr.splitlines()
+    assert line.startswith(f"token-discovery: {complaint}")
+
+
+def test_no_command_is_one_line_and_78(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 78 == main([])
+    complaint = "the following arguments are required: COMMAND (see token-discovery --help)"
+    assert f"token-discovery: {complaint}\n" == capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(postgres_url: str, redis_url: str) -> None:

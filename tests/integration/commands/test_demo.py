@@ -152,4 +152,4 @@ def test_port_in_use_is_one_line_and_exit_78(temporary: Path) -> None:
 def test_bad_option_is_refused(temporary: Path, options: tuple[str, str]) -> None:
     with started(temporary, *options) as demo:
         assert options[0] in demo.wait()
-    assert 2 == demo.process.returncode
+    assert 78 == demo.process.returncode

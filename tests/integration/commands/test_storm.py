@@ -172,15 +172,15 @@ def storm_process(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_storm_removes_its_schema(postgres_url: str, number: int) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_storm_removes_its_schema(postgres_url: str, number: int, code: int) -> None:
     process = storm_process("--database-url", postgres_url, "--tokens", "3000")
     deadline = time.monotonic() + WAIT_SECONDS
     while not asked(postgres_url, SCHEMAS) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, number)
     _, complaint = process.communicate(timeout=WAIT_SECONDS)
-    assert (130, "") == (process.returncode, re.sub(r" .*\n", "", complaint))
+    assert (code, "") == (process.returncode, re.sub(r" .*\n", "", complaint))
     assert [] == asked(postgres_url, SCHEMAS)
 
 

@@ -1,0 +1,32 @@
+"""How every command line of the project fails: one line on stderr, and an exit code.
+
+69 a store, or the service that a command asks, could not be reached; 70 it kept failing; 78 bad
+usage or configuration; 130 and 143 ended by Ctrl-C and by SIGTERM, as a shell has it.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from domain.errors import BadConfiguration, ExitingError
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises what is wrong with the usage, instead of printing all of the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadConfiguration(f"{' '.join(message.split())} (see {self.prog} --help)")
+
+
+def exit_code_of(command: Callable[[], int]) -> int:
+    """Run a command; the exit code, once its error has been told."""
+    try:
+        return command()
+    except ExitingError as error:
+        for line in error.lines():
+            print(f"token-discovery: {line}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
