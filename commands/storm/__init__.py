@@ -2,9 +2,10 @@
 
 Every strategy gets the same deterministic hour, one after the other, on the same server: a
 private one that vanishes afterwards, or with --database-url a schema of its own on yours, which
-is dropped afterwards, also on Ctrl-C. Simulated time passes as fast as the server allows; the
-first simulated hour only warms up. WAL figures repeat exactly for one seed on a private server
-(with wal_compression nearly).
+is dropped afterwards, also on Ctrl-C. There the role needs CREATE on the database, and from
+PostgreSQL 15 on pg_checkpoint (before, it must be a superuser). Simulated time passes as fast as
+the server allows; the first simulated hour only warms up. WAL figures repeat exactly for one seed
+on a private server (with wal_compression nearly).
 
 The columns, each for one hour:
   statements    that write                     WAL dist. kB  most WAL between two checkpoints
@@ -33,7 +34,13 @@ from commands.storm.server import StormServer, given_server, own_server
 from commands.storm.strategies import every_strategy
 from commands.storm.trace import RATES, Trace
 from config.settings import Settings, load_settings
-from domain.errors import BadConfiguration, TokenDiscoveryError
+from domain.errors import (
+    BadConfiguration,
+    ExitingError,
+    StoreNotReached,
+    StoreUnavailable,
+    TokenDiscoveryError,
+)
 from store.postgres.plain import PlainConnection, with_options
 
 WARM_UP_HOURS = 1
@@ -47,6 +54,12 @@ STRATEGIES = (
     "service-logged",
     "limit",
 )
+
+
+class ValuesWrong(ExitingError):
+    """A strategy did not store what the trace says."""
+
+    exit_code = 70
 
 
 @frozen(kw_only=True)
@@ -108,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     for file in (arguments.json, arguments.picture):
         _require_writable(file)
-    with _interruptible(), options.server as server:
+    with _one_reason(), _interruptible(), options.server as server:
         outcomes = _outcomes(options, server)
         report = Report(
             plan=options.plan,
@@ -122,7 +135,18 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.json.write_bytes(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2))
     if arguments.picture:
         arguments.picture.write_text(drawn(report), encoding="utf-8")
-    return 1 if any(outcome.wrong_values for outcome in outcomes) else 0
+    if wrong := [outcome.title for outcome in outcomes if outcome.wrong_values]:
+        raise ValuesWrong(f"not the values of the trace: {', '.join(wrong)}")
+    return 0
+
+
+@contextmanager
+def _one_reason() -> Iterator[None]:
+    """Away from the service, a server that does not answer is one that was not reached."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise StoreNotReached(str(error)) from error
 
 
 @contextmanager

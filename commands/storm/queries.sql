@@ -90,12 +90,18 @@ SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1::integer[]);
 
 -- name: backends_of_store
 SELECT pid FROM pg_stat_activity
-WHERE application_name LIKE 'token-discovery:%' AND datname = current_database();
+WHERE application_name LIKE 'token-discovery:%' AND datname = current_database()
+    AND pid <> pg_backend_pid();
 
 -- name: background_writer
 SELECT pid FROM pg_stat_activity WHERE backend_type = 'background writer';
 
 -- name: rights
-SELECT has_database_privilege(current_database(), 'CREATE'),
+-- The role pg_checkpoint is there from 15 on.
+SELECT quote_ident(current_user), quote_ident(current_database()),
     current_setting('server_version_num')::integer / 10000,
-    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
+    has_database_privilege(current_database(), 'CREATE'),
+    EXISTS (
+        SELECT FROM pg_roles WHERE rolname = current_user AND rolsuper
+        OR rolname = 'pg_checkpoint' AND pg_has_role(oid, 'USAGE')
+    );

@@ -114,8 +114,8 @@ async def _measured(
     chosen, strategy = subject
     await trio.to_thread.run_sync(meter.begin)
     await strategy.open()
+    backends = [pid for pid in await strategy.backends() if pid != meter.connection.backend]
     with server.quiet():
-        backends = await strategy.backends()
         spent = cpu_seconds(backends) if server.is_own else 0.0
         started, before = trio.current_time(), copy(strategy.counts)
         await _pass_time(plan, strategy, (plan.warm_up_seconds, plan.trace.seconds), meter, advance)

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from commands.embedded import EmbeddedPostgres, RunDirectory
 from commands.storm.strategy import QUERIES
-from domain.errors import BadConfiguration, StoreNotReached, StoreUnavailable
+from domain.errors import BadConfiguration
 from store.postgres.plain import PlainConnection, with_options
 
 OLDEST_SERVER = 14
@@ -109,15 +109,15 @@ def _checked(url: str, compression: str | None, *, is_own: bool) -> StormServer:
     options = f"-cwal_compression={compression}" if compression else ""
     admin = PlainConnection(with_options(url, options))
     try:
-        ((may_create, version, is_superuser),) = admin.read(QUERIES["rights"])
-    except StoreUnavailable as error:
-        raise StoreNotReached(str(error)) from error
+        ((role, database, version, may_create, may_checkpoint),) = admin.read(QUERIES["rights"])
     finally:
         admin.close()
     if version < OLDEST_SERVER:
         raise BadConfiguration(f"PostgreSQL {version} is too old: {OLDEST_SERVER} is needed")
     if not may_create:
-        raise BadConfiguration("--database-url: this role may not create a schema")
-    if not is_superuser and version < 15:
-        raise BadConfiguration("--database-url: only a superuser may CHECKPOINT before version 15")
+        grant = f"GRANT CREATE ON DATABASE {database} TO {role}"
+        raise BadConfiguration(f"--database-url: {role} may not create a schema: {grant}")
+    if not may_checkpoint:
+        grant = f"GRANT pg_checkpoint TO {role}" if version >= 15 else "only a superuser may"
+        raise BadConfiguration(f"--database-url: {role} may not CHECKPOINT: {grant}")
     return StormServer(url=url, version=version, is_own=is_own, options=options)

@@ -1,7 +1,8 @@
 """A plain connection, for `token-discovery storm` to play what other programs send.
 
 Statement by statement and unprepared, as they would; the store's own session would prepare,
-plan and bound them in its way. The service itself never opens one.
+plan and bound them in its way. The service itself never opens one. Whoever reads
+pg_stat_activity knows two names of ours and no others, so it goes by one of these.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,18 +16,20 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from domain.errors import BadConfiguration, StoreUnavailable
 from store.postgres.session import connected
 
-APPLICATION_NAME = "token-discovery-storm"
+APPLICATION_NAME = "token-discovery:sync"
 CONNECT_SECONDS = 10
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """psycopg's errors as the store's, in one line."""
+    """psycopg's errors in one line: `BadConfiguration` where the role lacks a right."""
     try:
         yield
     except psycopg.Error as error:
-        message = " ".join(str(error).split())
-        raise StoreUnavailable(f"the storm's server says: {message}") from error
+        message = f"the storm's server says: {' '.join(str(error).split())}"
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            raise BadConfiguration(message) from error
+        raise StoreUnavailable(message) from error
 
 
 def with_options(url: str, options: str) -> str:

@@ -22,6 +22,7 @@ from commands.storm.server import StormServer, own_server
 from commands.storm.strategies import every_strategy
 from commands.storm.trace import JobRate, Rates, Trace
 from store.postgres import upkeep
+from tests.conftest import PostgresFactory
 
 SMALL = Rates(
     creates_an_hour=100,
@@ -182,6 +183,47 @@ def test_an_interrupted_storm_removes_its_schema(postgres_url: str, number: int,
     _, complaint = process.communicate(timeout=WAIT_SECONDS)
     assert (code, "") == (process.returncode, re.sub(r" .*\n", "", complaint))
     assert [] == asked(postgres_url, SCHEMAS)
+
+
+async def test_every_connection_of_a_storm_has_a_name_of_the_services(
+    storm_server: StormServer,
+) -> None:
+    names: set[object] = set()
+
+    def look(_: str) -> None:
+        query = """SELECT application_name FROM pg_stat_activity
+            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"""
+        names.update(name for (name,) in asked(storm_server.url, query))
+
+    for each in chosen():
+        if each.name in ("as-it-was", "service"):
+            await replay(PLAN, storm_server, each, look)
+    assert {"token-discovery:ingest", "token-discovery:sync"} == names
+
+
+def test_what_a_plain_owner_lacks_is_named_in_one_line(
+    new_postgres: PostgresFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = new_postgres()
+    asked_of_all = ["storm", "--tokens", "200", "--hours", "0.1", "--strategies", "limit,case"]
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute('CREATE ROLE "an owner" LOGIN')
+        arguments = [
+            *asked_of_all,
+            "--database-url",
+            server.url.replace("postgres@", "an%20owner@"),
+        ]
+        complaints = []
+        for grant in (
+            'GRANT CREATE ON DATABASE postgres TO "an owner"',
+            'GRANT pg_checkpoint TO "an owner"',
+        ):
+            assert 78 == main(arguments)
+            complaints.append(capsys.readouterr().err)
+            assert complaints[-1].endswith(f": {grant}\n")
+            assert 1 == complaints[-1].count("\n")
+            connection.execute(grant)
+    assert 0 == main(arguments)
 
 
 @pytest.mark.parametrize(
