@@ -147,7 +147,8 @@ async def _present(
     with screen.step("service is ready"):
         service.start()
         await service.wait_until_ready()
-    screen.line(f"\n  Open {service.url}/      operations: {service.url}/ops      end: Ctrl-C\n")
+    Screen(sys.stdout).line(f"{service.url}/")  # alone there, for a program that waits for it
+    screen.line(f"  is open      operations: {service.url}/ops      end: Ctrl-C\n")
     ready_at = time.monotonic()
     shown_at = 0.0
     while (

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from attrs import frozen
+from attrs import define, field
 
 from commands.embedded import RunDirectory, free_port
 from commands.embedded.caretaker import is_alive
@@ -25,13 +25,14 @@ READY_SECONDS = 60.0  # what the issue allows; mostly it is two
 BOARDS_SECONDS = 60.0
 
 
-@frozen
+@define
 class Demo:
     """A running demo in a terminal of nobody's."""
 
     process: "subprocess.Popen[str]"
     temporary: Path
     port: int
+    printed: str = field(default="", init=False)  # on standard output, once it has ended
 
     @property
     def url(self) -> str:
@@ -49,7 +50,8 @@ class Demo:
 
     def wait(self) -> str:
         """Its standard error, once it has ended."""
-        return self.process.communicate(timeout=40)[1]
+        self.printed, said = self.process.communicate(timeout=40)
+        return said
 
 
 @pytest.fixture
@@ -64,6 +66,7 @@ def started(temporary: Path, *options: str, port: int | None = None) -> Iterator
     page_port = port or free_port()
     process = subprocess.Popen(
         [*COMMAND, "--port", str(page_port), *options],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(temporary)},
@@ -100,7 +103,6 @@ def test_all_boards_fill_and_nothing_stays(temporary: Path) -> None:
         demo.process.send_signal(signal.SIGINT)
         said = demo.wait()
         assert 0 == demo.process.returncode
-    assert f"Open {demo.url}/" in said
     assert "service drained" in said
     assert "exit code" not in said
     assert all_gone(processes, temporary)
@@ -110,6 +112,7 @@ def test_demo_ends_by_itself_after_its_duration(temporary: Path) -> None:
     with started(temporary, "--duration", "0.5") as demo:
         said = demo.wait()
         assert 0 == demo.process.returncode
+    assert f"{demo.url}/\n" == demo.printed
     assert re.search(r"\d\.\d s {2}PostgreSQL \d\d", said)
     assert [] == list(temporary.iterdir())
 

@@ -205,14 +205,10 @@ def test_what_a_plain_owner_lacks_is_named_in_one_line(
     new_postgres: PostgresFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = new_postgres()
-    asked_of_all = ["storm", "--tokens", "200", "--hours", "0.1", "--strategies", "limit,case"]
+    arguments = ["storm", "--tokens", "200", "--hours", "0.1", "--strategies", "limit,case"]
+    arguments += ["--database-url", server.url.replace("postgres@", "an%20owner@")]
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute('CREATE ROLE "an owner" LOGIN')
-        arguments = [
-            *asked_of_all,
-            "--database-url",
-            server.url.replace("postgres@", "an%20owner@"),
-        ]
         complaints = []
         for grant in (
             'GRANT CREATE ON DATABASE postgres TO "an owner"',
