@@ -28,7 +28,7 @@ from sources.http import new_http_client
 from store.ledger import Ledger
 from supervision.collector import keep_what_stands
 from supervision.environment import Environment
-from supervision.failures import root_cause
+from supervision.failures import first_cause
 from supervision.notify import Notifier
 from supervision.readiness import Readiness
 from supervision.signals import Signals
@@ -159,7 +159,7 @@ class Service:
 
 
 def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
-    """Run the service until it is drained; the process's exit code."""
+    """Run the service until it is drained; the process's exit code, its reason in the log."""
     threshold = configure_log(settings.logging.level, settings.logging.format)
     log = structlog.get_logger()
     log.info("starting", settings=str(settings))
@@ -169,10 +169,13 @@ def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
         trio.run(service.run)
     except ExceptionGroup as group:
         # Not `except*`: what that raises is wrapped in a group again, before Python 3.11.4.
-        _, others = group.split(ExitingError)
-        if others is not None:
+        error = first_cause(group)
+        if group.split(ExitingError)[1] is not None or not isinstance(error, ExitingError):
             raise
-        raise root_cause(group) from None
+        if settings.logging.format == "console":
+            raise error from None  # told as of any command: a plain line
+        log.error("service failed", error=str(error), exit_code=error.exit_code)
+        return error.exit_code
     return 0
 
 

@@ -29,7 +29,7 @@ def failure_of(error: Exception, at: UnixSeconds) -> Failure:
     """What is worth keeping of `error`; its frames and their values are let go."""
     cause = error.__cause__
     message = f"{error} (caused by {type(cause).__name__}: {cause})" if cause else str(error)
-    innermost = _leaf(error)
+    innermost = first_cause(error)
     frames = traceback.extract_tb(innermost.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename]
     return Failure(
@@ -48,7 +48,8 @@ def root_cause(error: Exception) -> Exception:
     return error
 
 
-def _leaf(error: Exception) -> Exception:
+def first_cause(error: Exception) -> Exception:
+    """The first error inside nested groups."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error

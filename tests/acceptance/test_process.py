@@ -53,9 +53,17 @@ def test_a_store_out_of_reach_at_the_start_ends_it_with_69(redis_url: str) -> No
         )
     )
     assert 69 == process.returncode
-    last = process.stderr.splitlines()[-1]
-    assert last.startswith("token-discovery: not ready in time: ")
-    assert "Connection refused" in last
+    last = [orjson.loads(line) for line in process.stderr.splitlines()][-1]
+    assert ("error", "service failed", 69) == (last["level"], last["event"], last["exit_code"])
+    assert last["error"].startswith("not ready in time: ")
+    assert "Connection refused" in last["error"]
+
+
+def test_for_people_the_last_line_of_trouble_is_a_plain_one(redis_url: str) -> None:
+    environment = settings("postgresql://127.0.0.1:1/x", redis_url, START__DEADLINE_SECONDS="0.1")
+    process = ended(environment, "run", "--log-format", "console")
+    assert 69 == process.returncode
+    assert process.stderr.splitlines()[-1].startswith("token-discovery: not ready in time: ")
 
 
 def test_start_that_waits_in_vain_says_what_postgres_objects_to(
@@ -67,7 +75,7 @@ def test_start_that_waits_in_vain_says_what_postgres_objects_to(
         settings(postgres_url, redis_url, START__DEADLINE_SECONDS="1", GATEWAY__PORT="0")
     )
     assert 69 == process.returncode
-    assert '"TokenDiscovery"' in process.stderr.splitlines()[-1]
+    assert '"TokenDiscovery"' in orjson.loads(process.stderr.splitlines()[-1])["error"]
 
 
 def test_module_takes_the_arguments_of_run_and_no_others(tmp_path: Path) -> None:
