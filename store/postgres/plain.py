@@ -14,7 +14,7 @@ from attrs import define, field
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from domain.errors import BadConfiguration, StoreUnavailable
-from store.postgres.session import connected
+from store.postgres.session import fix_defaults
 
 APPLICATION_NAME = "token-discovery:sync"
 CONNECT_SECONDS = 10
@@ -51,11 +51,14 @@ class PlainConnection:
     def connection(self) -> psycopg.Connection[Any]:
         if self._open is None:
             with translated_errors():
-                self._open = connected(
-                    conninfo=self.url,
+                self._open = psycopg.connect(
+                    self.url,
+                    autocommit=True,
                     application_name=APPLICATION_NAME,
                     connect_timeout=CONNECT_SECONDS,
+                    cursor_factory=psycopg.RawCursor,
                 )
+                fix_defaults(self._open)
         return self._open
 
     @property
