@@ -5,14 +5,17 @@ and applies the first step that is not. Two processes that start at once therefo
 step by step, and one that dies half-way leaves whole steps behind. The lock is waited for as
 long as any lock (`lock_timeout`); then the start fails as for any store that does not answer.
 
-All tables are made in the first schema of the connection's search_path.
+All tables are made in the first schema of the connection's search_path; the schema, too, if no
+schema there exists. A role that may not do so is bad configuration: waiting would not help.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 
 from attrs import frozen
+from psycopg.errors import InsufficientPrivilege, InvalidSchemaName
 
 from domain.errors import BadConfiguration
 from store.postgres.session import Session
@@ -41,11 +44,46 @@ def known_migrations() -> tuple[Migration, ...]:
 
 
 def migrate(session: Session, migrations: Sequence[Migration] | None = None) -> None:
-    """Apply what is not applied yet; `BadConfiguration` if the database is ahead of the program."""
+    """Apply what is not applied yet.
+
+    `BadConfiguration` if the database is ahead of the program, or the role lacks a right.
+    """
     steps = known_migrations() if migrations is None else migrations
-    for _ in range(len(steps) + 1):  # one transaction a step, and one that finds none
-        if not _applied_next(session, steps):
-            return
+    try:
+        _require_schema(session)
+        for _ in range(len(steps) + 1):  # one transaction a step, and one that finds none
+            if not _applied_next(session, steps):
+                return
+    except (InsufficientPrivilege, InvalidSchemaName) as error:
+        session.connection.rollback()
+        reason = str(error).splitlines()[0]
+        raise BadConfiguration(f"Postgres: {reason}: {_missing_grant(session)}") from error
+
+
+def _require_schema(session: Session) -> None:
+    """Make the schema that the search path wants, if none of it is there."""
+    ((schema, search_path, *_),) = session.read("schema")
+    if schema is None and (wanted := wanted_schema(search_path)):
+        session.script(session.queries["begin_schema"])
+        session.script(f"CREATE SCHEMA IF NOT EXISTS {wanted}")
+        session.script("COMMIT")
+
+
+def wanted_schema(search_path: str) -> str | None:
+    """The first schema of a search path that is named there, quoted as it is there."""
+    names: list[str] = re.findall(r'"(?:[^"]|"")+"|[^\s,"]+', search_path)
+    return next((name for name in names if name != '"$user"'), None)
+
+
+def _missing_grant(session: Session) -> str:
+    ((schema, search_path, database, role),) = session.read("schema")
+    wanted = schema or wanted_schema(search_path)
+    if wanted is None:
+        return "the search_path names no schema"
+    grant = f"GRANT USAGE, CREATE ON SCHEMA {wanted} TO {role}"
+    if schema is not None:
+        return grant
+    return f"GRANT CREATE ON DATABASE {database} TO {role}; or, if schema {wanted} exists, {grant}"
 
 
 def _applied_next(session: Session, steps: Sequence[Migration]) -> bool:

@@ -47,6 +47,16 @@ SELECT
 SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
 WHERE pid = $1 AND backend_start = $2 AND usename = current_user;
 
+-- name: schema
+-- Where tables are made, NULL where there is nothing yet (or nothing that the role may use); the
+-- search path; and the names for a GRANT.
+SELECT current_schema(), current_setting('search_path'), quote_ident(current_database()),
+    quote_ident(current_user);
+
+-- name: begin_schema
+BEGIN;
+SELECT pg_advisory_xact_lock(771230, hashtext(current_setting('search_path') || '.schema'));
+
 -- name: begin_migration
 BEGIN;
 SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.migration'));
@@ -307,7 +317,11 @@ SELECT name, setting, coalesce(unit, ''), coalesce(enumvals, '{{}}')
 FROM pg_settings WHERE name = ANY ($1::text[]);
 
 -- name: schema_rights
-SELECT has_schema_privilege(current_schema(), 'CREATE');
+-- Where there is no schema yet, the service makes it.
+SELECT coalesce(
+    has_schema_privilege(current_schema(), 'CREATE'),
+    has_database_privilege(current_database(), 'CREATE')
+);
 
 -- name: checkpoints_in_bgwriter
 SELECT checkpoints_timed, checkpoints_req, buffers_checkpoint FROM pg_stat_bgwriter;

@@ -78,6 +78,22 @@ def test_start_that_waits_in_vain_says_what_postgres_objects_to(
     assert '"TokenDiscovery"' in orjson.loads(process.stderr.splitlines()[-1])["error"]
 
 
+def test_role_that_may_not_make_tables_ends_it_at_once_with_78(
+    postgres_url: str, redis_url: str
+) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE reader LOGIN")
+        connection.execute("GRANT USAGE ON SCHEMA public TO reader")
+        connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        url = postgres_url.replace("postgres@", "reader@")
+        process = ended(settings(url, redis_url, GATEWAY__PORT="0"))
+        connection.execute("DROP OWNED BY reader")
+        connection.execute("DROP ROLE reader")
+    assert 78 == process.returncode
+    last = orjson.loads(process.stderr.splitlines()[-1])
+    assert last["error"].endswith("GRANT USAGE, CREATE ON SCHEMA public TO reader")
+
+
 def test_module_takes_the_arguments_of_run_and_no_others(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("[sync]\nnope = 1\n")
