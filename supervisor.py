@@ -30,6 +30,7 @@ from supervision.collector import keep_what_stands
 from supervision.environment import Environment
 from supervision.failures import first_cause
 from supervision.notify import Notifier
+from supervision.periodic import Activity
 from supervision.readiness import Readiness
 from supervision.signals import Signals
 from supervision.supervisor import Supervisor
@@ -60,6 +61,7 @@ class Service:
     readiness: Readiness = field(init=False)
     ledger: Ledger = field(factory=lambda: Ledger(clock=wall_clock), init=False)
     supervisor: Supervisor = field(init=False)
+    activity: Activity = field(init=False)
     started: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -78,6 +80,7 @@ class Service:
             )
             doors = real.build(mailboxes.events)
             composition = Composition(self.settings, doors, environment, mailboxes)
+            self.activity = composition.activities["sync"]
             self.supervisor = Supervisor(
                 composition.child_specs(self._operations(composition.pace)),
                 supervision_settings(self.settings),
@@ -108,6 +111,7 @@ class Service:
         async with trio.open_nursery() as nursery:
             await nursery.start(signals.serve)
             nursery.start_soon(self.notifier.keep_watchdog, lambda: self.supervisor.is_sound)
+            nursery.start_soon(self.notifier.keep_status, self._status)
             nursery.start_soon(self._require_start)
             await self.supervisor.run()
             nursery.cancel_scope.cancel()
@@ -137,6 +141,16 @@ class Service:
         await trio.sleep(self.settings.start.deadline_seconds)
         if not self.started:
             raise StoreNotReached("not ready in time: " + ", ".join(self.readiness.reasons()))
+
+    def _status(self) -> str:
+        """For `systemctl status`: what it is doing, or waits for."""
+        reasons = self.readiness.reasons()
+        if "draining" in reasons:
+            return "draining"
+        if reasons:
+            state = "not ready" if self.started else "starting"
+            return f"{state}, waits for {', '.join(reasons)}"
+        return "serving" if self.activity.active else "idle"
 
     def _say_ready(self) -> None:
         self.started = True

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import trio
-from attrs import define
+from attrs import define, field
 
 LOWEST_DESCRIPTOR = 3  # 0, 1 and 2 are the standard streams
+STATUS_SECONDS = 0.5  # between two looks at the status
 
 
 @define(kw_only=True, eq=False)
@@ -25,6 +26,7 @@ class Notifier:
     socket_address: str | None = None
     readiness_descriptor: int | None = None
     watchdog_seconds: float | None = None
+    status: str = field(default="", init=False)  # as last told
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], log: Any) -> "Notifier":
@@ -46,12 +48,23 @@ class Notifier:
 
     def ready(self) -> None:
         """The service serves."""
-        self._send("READY=1\nSTATUS=serving")
+        self._send("READY=1")
         self._write_readiness()
 
     def stopping(self) -> None:
         """The drain has begun."""
-        self._send("STOPPING=1\nSTATUS=draining")
+        self.status = "draining"
+        self._send(f"STOPPING=1\nSTATUS={self.status}")
+
+    async def keep_status(self, describe: Callable[[], str]) -> None:
+        """Keep the line of `systemctl status` as it is described; for ever, if anybody listens."""
+        if self.socket_address is None:
+            return
+        while True:
+            if (status := " ".join(describe().split())) != self.status:
+                self.status = status
+                self._send(f"STATUS={status}")
+            await trio.sleep(STATUS_SECONDS)
 
     async def keep_watchdog(self, is_sound: Callable[[], bool]) -> None:
         """Feed the watchdog at half its time while the process is sound; for ever, if it is on."""

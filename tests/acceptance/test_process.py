@@ -245,11 +245,16 @@ async def test_systemd_and_s6_are_told_when_it_is_ready_and_when_it_stops(
         address = str(tmp_path / "notify")
         listener.bind(address)
         listener.settimeout(PATIENCE_SECONDS)
-        environment = settings(postgres_url, redis_url) | {"NOTIFY_SOCKET": address}
-        async with running_service(tmp_path, environment) as service:
+        environment = settings(postgres_url, redis_url, ACTIVITY__IDLE_AFTER_SECONDS="0.1")
+        async with running_service(tmp_path, environment | {"NOTIFY_SOCKET": address}) as service:
+            said = [listener.recv(1000).decode()]
+            while said[-1] != "STATUS=idle":
+                said.append(await trio.to_thread.run_sync(lambda: listener.recv(1000).decode()))
             assert 0 == await service.stop()
-        said = [listener.recv(1000).decode().splitlines()[0] for _ in range(2)]
-    assert ["READY=1", "STOPPING=1"] == said
+        said.append(listener.recv(1000).decode())
+    assert said[0].startswith("STATUS=starting, waits for ingest: not yet, ")
+    assert "READY=1" in said
+    assert said[-1] == "STOPPING=1\nSTATUS=draining"
 
 
 @pytest.mark.parametrize("command", ["run", "demo", "doctor", "dump"])

@@ -29,22 +29,29 @@ def received(datagrams: socket.socket) -> list[str]:
             return texts
 
 
-def test_ready_status_and_stopping_reach_systemd(receiver: socket.socket, tmp_path: Path) -> None:
+def test_ready_and_stopping_reach_systemd(receiver: socket.socket, tmp_path: Path) -> None:
     receiver.bind(str(tmp_path / "notify"))
     notifier = Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "notify")}, Log().logger)
     notifier.ready()
     notifier.stopping()
-    assert [
-        "READY=1\nSTATUS=serving",
-        "STOPPING=1\nSTATUS=draining",
-    ] == received(receiver)
+    assert ["READY=1", "STOPPING=1\nSTATUS=draining"] == received(receiver)
 
 
 def test_abstract_socket_is_reached(receiver: socket.socket) -> None:
     name = f"token-discovery-test-{os.getpid()}"
     receiver.bind("\0" + name)
     Notifier.from_environment({"NOTIFY_SOCKET": "@" + name}, Log().logger).ready()
-    assert ["READY=1\nSTATUS=serving"] == received(receiver)
+    assert ["READY=1"] == received(receiver)
+
+
+async def test_status_is_told_when_it_changes_and_in_one_line(
+    receiver: socket.socket, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    receiver.bind(str(tmp_path / "notify"))
+    notifier = Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "notify")}, Log().logger)
+    with trio.move_on_after(10):
+        await notifier.keep_status(lambda: "two\nlines" if trio.current_time() < 5 else "idle")
+    assert ["STATUS=two lines", "STATUS=idle"] == received(receiver)
 
 
 async def test_watchdog_is_fed_at_half_its_time_while_the_process_is_sound(
