@@ -15,11 +15,11 @@ from typing import Any
 
 import structlog
 import trio
-from attrs import define, evolve, field
+from attrs import define, field
 
 from config.command_line import Parser, exit_code_of
 from config.logs import Threshold, configure_log
-from config.settings import Settings, changed_names, load_settings
+from config.settings import Settings, changed_names, load_settings, reloaded
 from domain.errors import ExitingError, StoreNotReached
 from domain.values import UnixSeconds
 from feed import Operations
@@ -34,7 +34,7 @@ from supervision.periodic import Activity
 from supervision.readiness import Readiness
 from supervision.signals import Signals
 from supervision.supervisor import Supervisor
-from wiring.children import Composition, supervision_settings
+from wiring.children import Composition, governor_plan, supervision_settings
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
 from wiring.metrics import exposition
@@ -62,6 +62,7 @@ class Service:
     ledger: Ledger = field(factory=lambda: Ledger(clock=wall_clock), init=False)
     supervisor: Supervisor = field(init=False)
     activity: Activity = field(init=False)
+    pace: SyncPace = field(init=False)
     started: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -80,7 +81,7 @@ class Service:
             )
             doors = real.build(mailboxes.events)
             composition = Composition(self.settings, doors, environment, mailboxes)
-            self.activity = composition.activities["sync"]
+            self.activity, self.pace = composition.activities["sync"], composition.pace
             self.supervisor = Supervisor(
                 composition.child_specs(self._operations(composition.pace)),
                 supervision_settings(self.settings),
@@ -166,9 +167,11 @@ class Service:
         """SIGHUP: take over what can change at run time, and say what cannot."""
         settings = self.reload()
         reloadable, fixed = changed_names(self.settings, settings)
-        self.threshold.level = settings.logging.level
-        logging = evolve(self.settings.logging, level=settings.logging.level)
-        self.settings = evolve(self.settings, logging=logging)
+        before, self.settings = self.settings, reloaded(self.settings, settings)
+        self.threshold.level = self.settings.logging.level
+        if self.settings.sync != before.sync:  # else a budget that `govern` has set stays
+            budget = governor_plan(self.settings).budget
+            self.pace.governor.configure(budget, trio.current_time())
         self.log.info("settings reloaded", changed=reloadable, after_restart=fixed)
 
 

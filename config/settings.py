@@ -153,8 +153,12 @@ class SyncSettings:
     batch_rows: int = field(validator=[ge(1), le(100_000)])
     append_updates: int = field(validator=[ge(1), le(100_000)])
     park_seconds: float = _seconds()
-    wal_budget_bytes_per_second: float = field(validator=[ge(1), le(10**12)])
-    rows_budget_per_hour: float = field(validator=[ge(1), le(10**12)])
+    wal_budget_bytes_per_second: float = field(
+        validator=[ge(1), le(10**12)], metadata={"reloadable": True}
+    )
+    rows_budget_per_hour: float = field(
+        validator=[ge(1), le(10**12)], metadata={"reloadable": True}
+    )
 
 
 @frozen(kw_only=True)
@@ -273,6 +277,17 @@ def changed_names(old: Settings, new: Settings) -> tuple[list[str], list[str]]:
         if _value(old, section, setting.name) != _value(new, section, setting.name)
     ]
     return [name for name, free in changed if free], [name for name, free in changed if not free]
+
+
+def reloaded(old: Settings, new: Settings) -> Settings:
+    """`old`, with what of `new` can change while the service runs."""
+    sections: dict[str, Any] = {}
+    for section, setting in _every_setting():
+        if setting.metadata.get("reloadable"):
+            before = sections.get(section, getattr(old, section))
+            value = _value(new, section, setting.name)
+            sections[section] = attrs.evolve(before, **{setting.name: value})
+    return attrs.evolve(old, **sections)
 
 
 def _value(settings: Settings, section: str, name: str) -> object:

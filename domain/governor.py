@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from attrs import Factory, define, field
+from attrs import Factory, define, evolve, field
 
 from domain.allowance import Bucket, Budget, GovernorPlan, Grant, Written
 from domain.latency import UsualLatency
@@ -169,6 +169,15 @@ class Governor:
             rows_per_hour=rows_per_hour or self.budget.rows_per_hour,
         )
         self._advance(now)
+
+    def configure(self, budget: Budget, now: float) -> None:
+        """The settings' budget has changed: it counts from now on, and after a reset."""
+        self.plan = evolve(self.plan, budget=budget)
+        self.set_budget(
+            wal_bytes_per_second=budget.wal_bytes_per_second,
+            rows_per_hour=budget.rows_per_hour,
+            now=now,
+        )
 
     def reset(self) -> None:
         """The configured budget, all of it, and nothing held against anybody."""

@@ -64,14 +64,14 @@ class Service:
 
 @asynccontextmanager
 async def running_service(
-    directory: Path, environment: Mapping[str, str]
+    directory: Path, environment: Mapping[str, str], *arguments: str
 ) -> AsyncIterator[Service]:
     """A service with these settings; it is killed at the end if it still runs."""
     port = free_port()
     log_path = directory / f"service-{port}.log"
     with log_path.open("wb") as log:
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "supervisor"],
+            [sys.executable, "-m", "supervisor", *arguments],
             cwd=ROOT,
             env={**os.environ, "PORT": str(port), **environment},
             stderr=log,

@@ -1,5 +1,6 @@
 """An operator reads and changes the governor of a running service."""
 
+import signal
 from pathlib import Path
 
 import orjson
@@ -35,6 +36,25 @@ async def test_budget_is_changed_while_the_service_runs_and_shown_everywhere(
         assert configured == await govern(service, capsys, "--reset")
         assert await govern(service, capsys, "--rows-per-hour", "-1") == 78
         assert "rowsPerHour is a number from 1" in capsys.readouterr().err
+
+
+async def test_budget_of_the_settings_is_taken_over_by_a_reload(
+    tmp_path: Path, postgres_url: str, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.touch()
+    chosen = settings(postgres_url, redis_url)
+    async with running_service(tmp_path, chosen, "--config", str(file)) as service:
+        await govern(service, capsys, "--rows-per-hour", "1234")
+        file.write_text("[sync]\nwal_budget_bytes_per_second = 4096\nbatch_rows = 7")
+        service.process.send_signal(signal.SIGHUP)
+        with trio.fail_after(5):
+            while "settings reloaded" not in service.log():
+                await trio.sleep(0.02)
+        configured = {"walBytesPerSecond": 4096.0, "rowsPerHour": 200_000.0}
+        assert configured == await govern(service, capsys)
+        assert configured == await govern(service, capsys, "--reset")
+    assert '"after_restart": ["sync.batch_rows"]' in service.log()
 
 
 async def test_service_with_a_control_token_hears_nobody_without_it(

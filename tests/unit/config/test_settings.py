@@ -17,6 +17,7 @@ from config.settings import (
     changed_names,
     load_gateway_settings,
     load_settings,
+    reloaded,
     without_credentials,
 )
 from domain.errors import SettingsInvalid
@@ -247,6 +248,8 @@ def test_reload_tells_what_can_change_from_what_cannot() -> None:
     new = load(TOKEN_DISCOVERY__LOGGING__LEVEL="debug", TOKEN_DISCOVERY__GATEWAY__PORT="9")
     assert (["logging.level"], ["gateway.port"]) == changed_names(old, new)
     assert ([], []) == changed_names(old, old)
+    expected = load(TOKEN_DISCOVERY__LOGGING__LEVEL="debug")
+    assert expected == reloaded(old, new)
 
 
 def test_gateway_settings_are_read_without_any_store(tmp_path: Path) -> None:
