@@ -81,7 +81,7 @@ class Service:
             )
             doors = real.build(mailboxes.events)
             composition = Composition(self.settings, doors, environment, mailboxes)
-            self.activity, self.pace = composition.activities["sync"], composition.pace
+            self.activity, self.pace = composition.sync_inboxes.activity, composition.pace
             self.supervisor = Supervisor(
                 composition.child_specs(self._operations(composition.pace)),
                 supervision_settings(self.settings),
