@@ -26,7 +26,12 @@ import trio
 from attrs import define, field, frozen
 
 from config.settings import SyncSettings
-from domain.errors import BufferDataLost, BufferUnavailable, StoreUnavailable
+from domain.errors import (
+    BufferDataLost,
+    BufferUnavailable,
+    StoreNeedsRepair,
+    StoreUnavailable,
+)
 from domain.lifecycle import RETAIN_NEW_SECONDS
 from domain.merging import Observations, as_updates
 from domain.messages import (
@@ -353,12 +358,20 @@ class Sync:
     async def _patiently(self, action: Callable[[], Awaitable[Result]]) -> Result:
         """Repeat `action` until both stores answer. What waits meanwhile is bounded: the mailbox
         conflates by token, and the buffer holds one row a token."""
-        wait_seconds = RETRY_SECONDS
+        wait_seconds, was_broken = RETRY_SECONDS, False
         while True:
             try:
-                return await action()
+                result = await action()
+                break
+            except StoreNeedsRepair as error:
+                was_broken = True
+                self.environment.log.error("the store needs repair", error=str(error))
+                self.environment.readiness.set(ORIGIN, str(error))
             except (StoreUnavailable, BufferUnavailable) as error:
-                self.counts["unavailable"] += 1
                 self.environment.log.warning("a store is unavailable", error=str(error))
-                await trio.sleep(wait_seconds)
-                wait_seconds = min(wait_seconds * 2, RETRY_LONGEST_SECONDS)
+            self.counts["unavailable"] += 1
+            await trio.sleep(wait_seconds)
+            wait_seconds = min(wait_seconds * 2, RETRY_LONGEST_SECONDS)
+        if was_broken:
+            self.environment.readiness.set(ORIGIN, None)
+        return result

@@ -72,6 +72,10 @@ class StoreUnavailable(TokenDiscoveryError):
     """Postgres cannot be reached, or not in time; a write may or may not have happened."""
 
 
+class StoreNeedsRepair(StoreUnavailable):
+    """A table or a right is missing: waiting does not help, and loses nothing either."""
+
+
 class RowsRefused(TokenDiscoveryError):
     """Postgres refused the values of at least one row; nothing of the batch was written."""
 

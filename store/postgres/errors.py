@@ -3,7 +3,7 @@
 import psycopg
 from psycopg import errors
 
-from domain.errors import RowsRefused, StoreUnavailable, TokenDiscoveryError
+from domain.errors import RowsRefused, StoreNeedsRepair, StoreUnavailable, TokenDiscoveryError
 
 # After these the session is as good as before, once it is rolled back; after all others it is
 # dropped, because a new one costs milliseconds and knows nothing of what went wrong.
@@ -25,11 +25,14 @@ def session_survives(error: psycopg.Error) -> bool:
 def translated(error: psycopg.Error) -> TokenDiscoveryError:
     """`RowsRefused` where the rows are to blame, else `StoreUnavailable`: try again later.
 
-    Also a permission or a table that is missing is `StoreUnavailable`: no row is to blame, none
-    is lost by waiting, and the message says what a person has to put right.
+    `StoreNeedsRepair` where a right or a table is missing: the message says what a person has to
+    put right.
     """
     reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
-    return RowsRefused(reason) if _rows_are_to_blame(error) else StoreUnavailable(reason)
+    if _rows_are_to_blame(error):
+        return RowsRefused(reason)
+    is_broken = isinstance(error, psycopg.ProgrammingError)
+    return StoreNeedsRepair(reason) if is_broken else StoreUnavailable(reason)
 
 
 def _rows_are_to_blame(error: psycopg.Error) -> bool:

@@ -101,9 +101,10 @@ def settings(postgres_url: str, redis_url: str, **more: str) -> dict[str, str]:
 
 
 def rows(postgres_url: str, query: str, *parameters: object) -> list[tuple[object, ...]]:
-    """What a reader of the database sees."""
+    """What a reader of the database sees, or nothing where there is nothing to see."""
     with psycopg.connect(postgres_url) as connection:
-        return connection.execute(query, parameters or None).fetchall()
+        cursor = connection.execute(query, parameters or None)
+        return cursor.fetchall() if cursor.description else []
 
 
 async def until_rows(postgres_url: str, query: str, expected: list[tuple[object, ...]]) -> None:

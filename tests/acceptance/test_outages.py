@@ -7,7 +7,7 @@ import orjson
 import trio
 
 from commands.embedded import EmbeddedPostgres
-from tests.acceptance.service import Service, running_service, settings, until_rows
+from tests.acceptance.service import Service, rows, running_service, settings, until_rows
 from tests.acceptance.test_recorded_frames import session
 from tests.acceptance.world import PumpPortalPeer, running_peer
 from tests.conftest import PostgresFactory, RedisFactory
@@ -41,6 +41,14 @@ async def until_bonded_on_feed(service: Service, mint: object) -> None:
             await trio.sleep(0.05)
 
 
+async def until_ready_is(service: Service, code: int) -> str:
+    """Wait for this answer of /readyz; its text."""
+    with trio.fail_after(PATIENCE_SECONDS):
+        while (answer := await service.get("/readyz")).status_code != code:
+            await trio.sleep(0.05)
+    return answer.text
+
+
 async def admitted(
     peer: PumpPortalPeer, postgres: EmbeddedPostgres, frames: list[Frame]
 ) -> list[object]:
@@ -69,6 +77,26 @@ async def test_postgres_killed_new_tokens_are_on_the_feed_and_stored_when_it_is_
             bonded = "SELECT mint FROM \"TokenDiscovery\" WHERE status = 'BONDED'"
             await until_rows(postgres.url, bonded, [(mints[0],)])
             assert await service.stop() == 0
+
+
+async def test_a_table_that_is_missing_shows_in_readyz_until_somebody_brings_it_back(
+    tmp_path: Path, postgres_url: str, redis_url: str
+) -> None:
+    [frame] = creates(1)
+    async with running_peer() as peer:
+        environment = settings(postgres_url, redis_url, INGEST__URL=peer.url)
+        async with running_service(tmp_path, environment) as service:
+            peer.say(frame)
+            await until_rows(postgres_url, COUNT, [(1,)])
+            rows(postgres_url, "ALTER TABLE token_stats RENAME TO elsewhere")
+            peer.say(migration(frame))
+            reason = await until_ready_is(service, 503)
+            assert "UndefinedTable" in reason
+            assert "the store needs repair" in service.log()
+            rows(postgres_url, "ALTER TABLE elsewhere RENAME TO token_stats")
+            await until_ready_is(service, 200)
+            bonded = 'SELECT status FROM "TokenDiscovery"'
+            await until_rows(postgres_url, bonded, [("BONDED",)])
 
 
 async def test_redis_killed_and_emptied_gets_back_what_was_not_flushed(

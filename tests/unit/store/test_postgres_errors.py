@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from domain.errors import RowsRefused, StoreUnavailable
+from domain.errors import RowsRefused, StoreNeedsRepair, StoreUnavailable
 from store.postgres.errors import session_survives, translated
 
 REFUSED = [errors.NumericValueOutOfRange, errors.UntranslatableCharacter, errors.NotNullViolation]
@@ -19,8 +19,6 @@ LOST = [
     errors.CannotConnectNow,
     errors.ConnectionTimeout,
     errors.DiskFull,
-    errors.UndefinedTable,
-    errors.InsufficientPrivilege,
     errors.ReadOnlySqlTransaction,
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -45,6 +43,12 @@ def test_what_passes_by_itself_is_tried_again_on_the_same_session(
 def test_anything_else_is_tried_again_on_a_new_session(kind: type[psycopg.Error]) -> None:
     assert type(translated(kind("gone"))) is StoreUnavailable
     assert not session_survives(kind("gone"))
+
+
+def test_what_is_missing_wants_a_person() -> None:
+    for missing in (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege):
+        assert type(translated(missing("gone"))) is StoreNeedsRepair
+        assert not session_survives(missing("gone"))
 
 
 def test_a_taken_key_is_no_fault_of_the_row() -> None:
