@@ -160,7 +160,11 @@ class Ingest:
                 await self.outboxes.trades.send(event)
                 self.counts["trades"] += 1
             case MigrationSeen():
-                self._sight(event.mint).is_bonded = True
+                sight = self._sight(event.mint)
+                if sight.is_bonded:  # told again, it would look as if it were later
+                    self.counts["repeated_migrations"] += 1
+                    return
+                sight.is_bonded = True
                 await self._update(event, migration_values(event))
                 self.counts["migrations"] += 1
             case PoolCreated():

@@ -214,6 +214,14 @@ async def test_token_is_stored_however_its_migration_comes(
     assert (Status.BONDED, 100.0) == (merged["status"], merged["bonding_curve_progress"])
 
 
+async def test_a_migration_told_again_is_no_later_for_it(autojump_clock: MockClock) -> None:
+    world = IngestWorld()
+    await world.send(created(1), migrated(1, 1.0), migrated(1, 40.0, signature="another"))
+    async with running(world.ingest()):
+        await until(50.0)
+    assert [at(1.0)] == [u.values["pool_created_at"] for u in world.updates()]
+
+
 async def test_venue_of_a_migration_is_no_address(autojump_clock: MockClock) -> None:
     """Defect 6."""
     world = IngestWorld()
