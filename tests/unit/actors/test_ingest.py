@@ -216,7 +216,7 @@ async def test_token_is_stored_however_its_migration_comes(
 
 async def test_a_migration_told_again_is_no_later_for_it(autojump_clock: MockClock) -> None:
     world = IngestWorld()
-    await world.send(created(1), migrated(1, 1.0), migrated(1, 40.0, signature="another"))
+    await world.send(created(1), migrated(1, 1.0), migrated(1, 40.0))
     async with running(world.ingest()):
         await until(50.0)
     assert [at(1.0)] == [u.values["pool_created_at"] for u in world.updates()]
