@@ -205,7 +205,7 @@ class Sync:
                 await outbox.send_all(self._publications(part))
 
     async def _tell_all(self, subscriber: str) -> None:
-        for part in chunks(self.table.published, PUBLISHED_AT_ONCE):
+        for part in chunks(list(self.table.published), PUBLISHED_AT_ONCE):
             await self.publications[subscriber].send_all(self._publications(part))
 
     def _publications(self, mints: Iterable[Mint]) -> Iterator[TokenPublished]:
@@ -267,7 +267,7 @@ class Sync:
                 waiting.append((change.mint, change.values, since))
         self.flusher.backlog.restore(waiting)
         await self._forget_watchers()
-        await self.publish(self.table.published)
+        await self.publish(list(self.table.published))
         tokens, unflushed = len(self.table.published), len(self.table.unflushed)
         self.environment.log.info("tokens restored", tokens=tokens, unflushed=unflushed)
 

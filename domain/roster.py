@@ -111,6 +111,6 @@ def _is_sign_of_life(before: Token, now: Token) -> bool:
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """`items` in their order, `size` a request."""
+    """`items` in their order, `size` a request; they must not change meanwhile."""
     remaining = iter(items)
     return iter(lambda: list(islice(remaining, size)), [])

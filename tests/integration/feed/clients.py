@@ -1,7 +1,7 @@
 """Real clients on real sockets."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import h11
@@ -42,11 +42,9 @@ async def everything(stream: trio.SocketStream) -> bytes:
     """What the server sends until it closes; it must do so soon."""
     received = b""
     with trio.fail_after(PATIENCE_SECONDS):
-        try:
+        with suppress(trio.BrokenResourceError):  # a reset is an end, too
             async for data in stream:
                 received += data
-        except trio.BrokenResourceError:
-            pass  # a reset is an end, too
     return received
 
 

@@ -318,12 +318,12 @@ async def test_actor_that_restarted_is_told_of_every_token(autojump_clock: MockC
 async def test_roster_is_told_while_tokens_come_and_go(autojump_clock: MockClock) -> None:
     """Telling takes time, in which a flush finds and forgets tokens."""
     world = SyncWorld()
-    await world.servers.insert(*(token(n, first_seen_at=at(-47.95 * 3600)) for n in range(1, 50)))
+    await world.servers.insert(*(token(n, first_seen_at=at(-47.95 * 3600)) for n in range(1, 750)))
     sync = world.sync()
     async with running(sync):
         await until(299.0)
-        await world.servers.insert(token(99, first_seen_at=at(-80 * 3600)))
-        await world.update(299.0, number=99, holder_count=1)
+        await world.servers.insert(token(999, first_seen_at=at(-80 * 3600)))
+        await world.update(299.0, number=999, holder_count=1)
 
         def flush_meanwhile(_: TokenPublished) -> None:
             sync.table.forget(at(3600))
@@ -331,5 +331,5 @@ async def test_roster_is_told_while_tokens_come_and_go(autojump_clock: MockClock
         world.market_data.on_send = flush_meanwhile
         await world.messages.send(RosterWanted(subscriber="market-data"))
         await until(301.0)
-    assert 1 == world.stored(99).holder_count
+    assert 1 == world.stored(999).holder_count
     assert 301.0 == trio.current_time()
