@@ -161,6 +161,8 @@ class Flusher:
 
         Those of which nothing is left go all at once, at the end of a flush of everything.
         """
+        if not (is_partial or self.table.unflushed):
+            return
         now = trio.current_time()
         for token in batch:
             left = self.table.unflushed.get(token.mint)
