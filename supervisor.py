@@ -167,11 +167,9 @@ class Service:
         """SIGHUP: take over what can change at run time, and say what cannot."""
         settings = self.reload()
         reloadable, fixed = changed_names(self.settings, settings)
-        before, self.settings = self.settings, reloaded(self.settings, settings)
+        self.settings = reloaded(self.settings, settings)
         self.threshold.level = self.settings.logging.level
-        if self.settings.sync != before.sync:  # else a budget that `govern` has set stays
-            budget = governor_plan(self.settings).budget
-            self.pace.governor.configure(budget, trio.current_time())
+        self.pace.governor.configure(governor_plan(self.settings).budget, trio.current_time())
         self.log.info("settings reloaded", changed=reloadable, after_restart=fixed)
 
 

@@ -24,7 +24,7 @@ from domain.birth import (
     pool_values,
     trade_values,
 )
-from domain.errors import BufferUnavailable, StoreUnavailable
+from domain.errors import BufferUnavailable, StoreNeedsRepair, StoreUnavailable
 from domain.messages import (
     MigrationSeen,
     PoolCreated,
@@ -286,7 +286,7 @@ class Ingest:
 
     async def empty_spool_whenever_wanted(self) -> None:
         """Move spooled tokens to Postgres, for as long and as often as it takes."""
-        wait_seconds = RETRY_SECONDS
+        wait_seconds, was_broken = RETRY_SECONDS, False
         while True:
             # Sync puts tokens back that Redis has lost, so it is worth a look now and then.
             with trio.move_on_after(SPOOL_LOOK_SECONDS):
@@ -295,8 +295,15 @@ class Ingest:
             try:
                 await self._empty_spool()
                 wait_seconds = RETRY_SECONDS
+                if was_broken:
+                    was_broken = False
+                    self.environment.readiness.set(ORIGIN, None)
             except (StoreUnavailable, BufferUnavailable) as error:
                 self.environment.log.info("the spool waits", error=str(error))
+                if isinstance(error, StoreNeedsRepair):
+                    was_broken = True
+                    self.environment.log.error("the store needs repair", error=str(error))
+                    self.environment.readiness.set(ORIGIN, str(error))
                 self.spool_wanted.set()
                 await trio.sleep(wait_seconds)
                 wait_seconds = min(wait_seconds * 2, RETRY_LONGEST_SECONDS)

@@ -6,8 +6,8 @@
     GovernorSet (from the gateway) -> Sync -> governor;  the server's pulse -> governor
 
 What Postgres costs follows the number of tokens that changed in an interval, not the number of
-updates. While the system is idle nothing is flushed: after one last flush the buffer keeps what
-still comes, until somebody looks. Nor is the server asked how it is.
+updates. While the system is idle nothing is flushed but what retention would miss: after one last
+flush the buffer keeps what still comes, until somebody looks. Nor is the server asked how it is.
 """
 
 from collections import Counter
@@ -83,7 +83,7 @@ class Sync:
     environment: Environment
     flusher: Flusher = field(init=False)
     activations: int = field(default=0, init=False)  # of which a flush has been
-    epoch: str | None = field(default=None, init=False)  # of the buffer's data
+    epoch: str = field(default="", init=False)  # of the buffer's data, once restored
     counts: Counter[str] = field(factory=Counter, init=False)
     # Messages out, by subscriber.
     publications: Mapping[str, Outbox[TokenPublished]]
@@ -178,9 +178,7 @@ class Sync:
             self.flusher.backlog.note(update.mint, update.values, trio.current_time())
             if self.table.apply(update.mint, accepted) is not None:
                 changed.append(update.mint)
-        if self.epoch is None:
-            self.epoch = appended.epoch
-        elif appended.epoch != self.epoch:
+        if appended.epoch != self.epoch:
             await self._patiently(self._put_back)
         return changed
 
@@ -251,6 +249,7 @@ class Sync:
         now = self.environment.clock()
         await self.doors.store.open()
         await self.doors.buffer.open()
+        self.epoch = (await self.doors.buffer.append(())).epoch  # before it is read: a loss shows
         for token in await self.doors.store.load(now, self.table.limit):
             self.table.admit(token)
         for token in await self.doors.buffer.spooled(self.table.limit):
@@ -327,11 +326,13 @@ class Sync:
         now = self.environment.clock()
         overdue = self.table.unflushed_before(UnixSeconds(now - RETAIN_NEW_SECONDS))
         bonded = {mint for mint in overdue if "status" in self.table.unflushed[mint].values}
-        await self._flush(partial(self.flusher.flush, chosen=bonded))
+        if bonded:
+            await self._flush(partial(self.flusher.flush, chosen=bonded))
         await self.doors.store.retain(now)
         gone = self.table.unflushed_before(UnixSeconds(now - RETAIN_NEW_SECONDS - PERIOD_SECONDS))
         unbonded = {mint for mint in gone if self.table.published[mint].status < Status.BONDED}
-        await self._flush(partial(self.flusher.discard, chosen=unbonded))
+        if unbonded:
+            await self._flush(partial(self.flusher.discard, chosen=unbonded))
 
     async def flush_as_granted(self, activity: Activity) -> None:
         """A regular flush; the first one after an activation takes what idling has left."""
@@ -345,7 +346,7 @@ class Sync:
         """Bring every dirty token to Postgres, whatever the governor would say."""
         await self._flush(self.flusher.flush)
 
-    async def _flush(self, flush: Callable[[str | None], Awaitable[None]]) -> None:
+    async def _flush(self, flush: Callable[[str], Awaitable[None]]) -> None:
         """Flush; once more when it is found that the buffer has lost data."""
         try:
             await flush(self.epoch)

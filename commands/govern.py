@@ -2,8 +2,9 @@
 
 Without a figure it prints the governor's state: the budget, what is allowed of it now, how old
 the oldest unflushed values are, and why it holds back. What is changed lasts until the service
-ends; --reset goes back to the settings. A service with a gateway.control_token wants it in
-TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN; one without is heard from its own machine only.
+ends, or a reload tells another; --reset goes back to the settings. A service with a
+gateway.control_token wants it in TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN; one without is heard
+from its own machine only.
 """
 
 import argparse

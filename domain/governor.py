@@ -171,11 +171,12 @@ class Governor:
         self._advance(now)
 
     def configure(self, budget: Budget, now: float) -> None:
-        """The settings' budget has changed: it counts from now on, and after a reset."""
-        self.plan = evolve(self.plan, budget=budget)
+        """The settings' budget is another: what differs counts from now on, all after a reset."""
+        before, self.plan = self.plan.budget, evolve(self.plan, budget=budget)
+        wal, rows = budget.wal_bytes_per_second, budget.rows_per_hour
         self.set_budget(
-            wal_bytes_per_second=budget.wal_bytes_per_second,
-            rows_per_hour=budget.rows_per_hour,
+            wal_bytes_per_second=None if wal == before.wal_bytes_per_second else wal,
+            rows_per_hour=None if rows == before.rows_per_hour else rows,
             now=now,
         )
 

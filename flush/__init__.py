@@ -61,13 +61,12 @@ class Flusher:
     turn: trio.Lock = field(factory=trio.Lock, init=False)
     counts: Counter[str] = field(factory=Counter, init=False)
 
-    async def flush(self, epoch: str | None, chosen: Collection[Mint] | None = None) -> None:
+    async def flush(self, epoch: str, chosen: Collection[Mint] | None = None) -> None:
         """Bring these dirty tokens to Postgres, or all.
 
-        `BufferDataLost`, with nothing more done, when the buffer's epoch is not the given one.
+        `BufferDataLost`, with nothing more done, when the buffer's epoch is not the given one;
+        that is looked at also where no token is chosen.
         """
-        if chosen is not None and not chosen:
-            return
         async with self.turn:
             started = trio.current_time()
             first = await self._page(NO_VERSION, epoch)
@@ -81,10 +80,8 @@ class Flusher:
             if receipts:
                 self._log(receipts, trio.current_time() - started)
 
-    async def discard(self, epoch: str | None, chosen: Collection[Mint]) -> None:
+    async def discard(self, epoch: str, chosen: Collection[Mint]) -> None:
         """Forget what waits for these tokens, which Postgres has given up."""
-        if not chosen:
-            return
         async with self.turn:
             first = await self._page(NO_VERSION, epoch)
             async with aclosing(self._batches(first, chosen)) as batches:
@@ -93,7 +90,7 @@ class Flusher:
                     self.table.note_left(batch, first.newest)
                     self._settle(batch, is_partial=True)
 
-    async def flush_as_granted(self, epoch: str | None) -> None:
+    async def flush_as_granted(self, epoch: str) -> None:
         """Flush what the governor grants: usually everything, under pressure what is due first."""
         now = trio.current_time()
         plan = self.governor.plan
@@ -103,7 +100,7 @@ class Flusher:
         await self.flush(epoch, None if grant.is_complete else self.backlog.pick(grant.rows, due))
         self.governor.note_flushed(grant, now)
 
-    async def _page(self, after: Version, epoch: str | None) -> DirtyPage:
+    async def _page(self, after: Version, epoch: str) -> DirtyPage:
         page = await self.doors.buffer.dirty(after, self.settings.batch_rows)
         if page.epoch != epoch:
             raise BufferDataLost

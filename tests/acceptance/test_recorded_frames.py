@@ -11,7 +11,6 @@ from tests.acceptance.world import running_peer
 from tests.patience import PATIENCE_SECONDS
 
 RECORDED = Path(__file__).parents[1] / "data" / "pumpportal"
-MIGRATED = "3GWsydsjhPypa61QXJYCWuvZQHvADDpman7V6Lnypump"
 USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
 
 

@@ -7,11 +7,12 @@ import trio
 from attrs import define
 from trio.testing import MockClock
 
+from domain.errors import StoreNeedsRepair
 from domain.token import Token
 from domain.values import UnixSeconds
 from tests.unit.actors.events import created
 from tests.unit.actors.ingest_world import IngestWorld
-from tests.unit.actors.world import TimedStore, at, mint, running, until
+from tests.unit.actors.world import Servers, TimedStore, at, mint, running, until
 
 # Postgres, Redis or both away.
 
@@ -179,6 +180,33 @@ async def test_refused_token_does_not_stop_the_spool(autojump_clock: MockClock) 
     async with running(world.ingest()):
         await until(1.0)
     assert ([mint(2)], []) == (world.stored_mints, await world.servers.buffer.spooled(9))
+
+
+@define(kw_only=True, eq=False)
+class ForbiddenStore(TimedStore):
+    """A twin that may be forbidden to insert."""
+
+    is_forbidden: bool = False
+
+    async def insert(self, tokens: Sequence[Token]) -> Sequence[Token]:
+        if tokens and self.is_forbidden:
+            raise StoreNeedsRepair("InsufficientPrivilege: permission denied for table token")
+        return await super().insert(tokens)
+
+
+async def test_a_right_that_is_missing_shows_until_it_is_granted(
+    autojump_clock: MockClock,
+) -> None:
+    servers = Servers()
+    store = ForbiddenStore(database=servers.database, is_forbidden=True)
+    world = IngestWorld(servers=servers, store=store)
+    async with running(world.ingest()):
+        await world.send(created(1))
+        await until(5.0)
+        assert "permission denied" in f"{world.conditions.reasons['ingest']}"
+        store.is_forbidden = False
+        await until(20.0)
+    assert ([mint(1)], {"ingest": None}) == (world.stored_mints, world.conditions.reasons)
 
 
 async def test_slow_recall_at_a_start_is_not_cut_short(autojump_clock: MockClock) -> None:

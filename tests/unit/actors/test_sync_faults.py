@@ -230,3 +230,36 @@ async def test_refused_value_does_not_count_as_stored(autojump_clock: MockClock)
     # Postgres has had it all the time.
     assert [0] == [written.receipt.rows for written in world.store.written]
     assert world.shown().website == world.stored().website == "good"
+
+
+# Lost data, and what only looks like it.
+
+LOST = "buffer lost its data, putting it back"
+
+
+async def test_restart_with_all_data_there_puts_nothing_back(autojump_clock: MockClock) -> None:
+    world = SyncWorld()
+    async with running(world.sync()):
+        await admit_tokens(world, 1)
+        await world.update(5.0, pool_address="old")
+        await world.update(100.0, origin="holder-count", holder_count=3)
+        await until(101.0)
+    async with running(world.sync()):
+        await until(102.0)
+        # A repetition would have lifted the address to the later time of the count.
+        await world.update(50.0, origin="ingest pools", pool_address="new")
+        await until(103.0)
+    assert ("new", []) == (world.shown().pool_address, world.log.entries(LOST))
+
+
+async def test_loss_shows_at_a_tick_that_is_granted_nothing(autojump_clock: MockClock) -> None:
+    staleness = attrs.evolve(SETTINGS.staleness, lifecycle_seconds=30.0)
+    world = SyncWorld(staleness=staleness)
+    async with running(world.sync()):
+        await admit_tokens(world, 1)
+        await world.update(2.0, holder_count=9)
+        await until(10.0)
+        world.servers.buffer.lose_data()
+        await until(31.0)
+        assert [30.0] == world.log.times(LOST)
+        assert [mint(1)] == list(world.servers.buffer.data.dirty_since)

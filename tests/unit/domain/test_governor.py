@@ -89,6 +89,15 @@ def test_everything_is_granted_while_all_is_well() -> None:
     assert plant.governor.reasons(7200.0) == []
 
 
+def test_a_reload_changes_what_differs_and_a_reset_goes_back_to_it() -> None:
+    governed = governor()
+    governed.set_budget(wal_bytes_per_second=None, rows_per_hour=77.0, now=1.0)
+    governed.configure(Budget(wal_bytes_per_second=12_345.0, rows_per_hour=60_000.0), 2.0)
+    assert Budget(wal_bytes_per_second=12_345.0, rows_per_hour=77.0) == governed.budget
+    governed.reset()
+    assert Budget(wal_bytes_per_second=12_345.0, rows_per_hour=60_000.0) == governed.budget
+
+
 def test_rows_budget_bounds_a_flush() -> None:
     grant = governor().grant(waiting=1_000_000, due=0, now=0.0)
     assert (grant.rows, grant.is_complete) == (5000, False)  # 60,000 an hour, for 300 s
