@@ -147,8 +147,9 @@ async def _present(
     with screen.step("service is ready"):
         service.start()
         await service.wait_until_ready()
+    screen.line("\n  Open this page; Operations are under /ops; Ctrl-C ends all of it:")
     Screen(sys.stdout).line(f"{service.url}/")  # alone there, for a program that waits for it
-    screen.line(f"  is open      operations: {service.url}/ops      end: Ctrl-C\n")
+    screen.line("")
     ready_at = time.monotonic()
     shown_at = 0.0
     while (

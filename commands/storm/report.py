@@ -111,6 +111,11 @@ class Report:
             for outcome in self.outcomes
             if outcome.wal_bytes_a_birth is not None and outcome.name == "service"
         ]
+        remarks += [
+            f"{outcome.title}: dearer in an hour that merges its rows; --hours 24 averages"
+            for outcome in self.outcomes
+            if outcome.name == "service-logged"
+        ]
         if not any(outcome.wrong_values for outcome in self.outcomes):
             remarks.append("Every strategy ended with the same values, read back and compared.")
         return "\n".join(remarks)
