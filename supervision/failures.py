@@ -18,7 +18,7 @@ class Failure:
     type: str
     message: str
     origin: str  # the innermost line of the service's own code
-    stack: tuple[str, ...]  # innermost last
+    frames: tuple[str, ...]  # innermost last
     at: UnixSeconds
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ def failure_of(error: Exception, at: UnixSeconds) -> Failure:
         type=type(error).__name__,
         message=redacted_text(message),
         origin=_line(own[-1]) if own else "",
-        stack=tuple(_line(frame) for frame in frames[-STACK_FRAMES:]),
+        frames=tuple(_line(frame) for frame in frames[-STACK_FRAMES:]),
         at=at,
     )
 

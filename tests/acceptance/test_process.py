@@ -60,9 +60,16 @@ def test_a_store_out_of_reach_at_the_start_ends_it_with_69(redis_url: str) -> No
 
 
 def test_for_people_the_last_line_of_trouble_is_a_plain_one(redis_url: str) -> None:
-    environment = settings("postgresql://127.0.0.1:1/x", redis_url, START__DEADLINE_SECONDS="0.1")
-    process = ended(environment, "run", "--log-format", "console")
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that an actor fails, too
+        environment = settings(
+            "postgresql://127.0.0.1:1/x",
+            redis_url,
+            START__DEADLINE_SECONDS="0.5",
+            GATEWAY__PORT=f"{taken.getsockname()[1]}",
+        )
+        process = ended(environment, "run", "--log-format", "console")
     assert 69 == process.returncode
+    assert "actor failed" in process.stderr
     assert process.stderr.splitlines()[-1].startswith("token-discovery: not ready in time: ")
 
 
