@@ -50,6 +50,7 @@ POOLS_ORIGIN = "ingest pools"  # their stream looks each one up first, and so ru
 SAME_SIGHT_SECONDS = 0.002  # Postgres keeps microseconds, a float a little less
 SPOOL_LOOK_SECONDS = 60.0
 RETRY_SECONDS, RETRY_LONGEST_SECONDS = 0.25, 10.0
+MOST_REFUSALS = 1000  # that wait for Redis
 
 
 @frozen(kw_only=True)
@@ -97,6 +98,7 @@ class Ingest:
     is_store_open: bool = field(default=False, init=False)
     is_spooling: bool = field(default=False, init=False)  # Postgres is away, or not caught up
     spool_wanted: trio.Event = field(factory=trio.Event, init=False)
+    refusals: list[Refused] = field(factory=list, init=False)  # on their way to quarantine
     counts: Counter[str] = field(factory=Counter, init=False)
 
     async def run(self) -> None:
@@ -253,10 +255,22 @@ class Ingest:
             parts, refused = await write_around_refusals(self._insert_rows, tokens)
         if scope.cancelled_caught:
             raise StoreUnavailable("a group commit of new tokens took too long")
-        if refused:
-            await self.doors.buffer.quarantine([self._refusal(t, why) for t, why in refused])
-            self.counts["quarantined"] += len(refused)
+        self.refusals += [self._refusal(token, why) for token, why in refused]
+        self.counts["quarantined"] += len(refused)
+        await self._quarantine()
         return [token for part in parts for token in part]
+
+    async def _quarantine(self) -> None:
+        """Hand over what was refused; while Redis is away it waits for the next insert, and no
+        good token waits for it. What is more than can wait stands in the log alone."""
+        if not self.refusals:
+            return
+        waiting, self.refusals = self.refusals, []
+        try:
+            await self.doors.buffer.quarantine(waiting)
+        except BufferUnavailable as error:
+            self.refusals = [*waiting, *self.refusals][-MOST_REFUSALS:]
+            self.environment.log.warning("the quarantine waits", error=str(error))
 
     async def _insert_rows(self, tokens: Sequence[Token]) -> Sequence[Token]:
         if not self.is_store_open:

@@ -173,6 +173,22 @@ async def test_refused_token_is_quarantined_and_the_others_are_stored(
     assert [] == world.updates(3)  # nothing is said of a token that is nowhere
 
 
+async def test_refused_token_stops_nobody_while_redis_is_away(
+    autojump_clock: MockClock,
+) -> None:
+    world = IngestWorld()
+    async with running(world.ingest()):
+        await until(1.0)
+        world.servers.buffer.fail_next(1)
+        await world.send(created(1, name="NUL \x00"), created(2))
+        await until(1.1)
+        assert [mint(2)] == world.stored_mints
+        await world.send(created(3))
+        await until(2.0)
+    [refused] = await world.servers.buffer.quarantined()
+    assert (mint(1), [mint(2), mint(3)]) == (refused.mint, world.stored_mints)
+
+
 async def test_refused_token_does_not_stop_the_spool(autojump_clock: MockClock) -> None:
     world = IngestWorld()
     bad = Token(mint=mint(1), first_seen_at=at(0), name="NUL \x00")
