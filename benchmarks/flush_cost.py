@@ -23,9 +23,9 @@ from benchmarks.world import (
     settings_for,
     spent_in,
 )
-from commands.storm.strategy import batches
 from commands.storm.trace import Population, changed_values
 from domain.messages import TokensAdmitted, TokenUpdated
+from domain.roster import chunks
 from domain.values import Mint, UnixSeconds, Value
 from supervision.collector import keep_what_stands
 
@@ -80,7 +80,7 @@ async def _measure(addresses: Addresses, sizes: tuple[int, ...]) -> list[Line]:
     peer = ExecuteMany(schema_for_peer(addresses))
     try:
         await world.sync.restore()
-        for tokens in batches(population, 1000):
+        for tokens in chunks(population, 1000):
             stored = await world.store.insert(tokens)
             await world.sync.take([TokensAdmitted(tokens=tuple(stored))])
         await peer.open()
@@ -106,7 +106,7 @@ async def _line(world: SyncWorld, peer: ExecuteMany, mints: list[Mint]) -> Line:
 
 
 async def _append(world: SyncWorld, changes: Changes) -> None:
-    for part in batches(_updates(world, changes), 1000):
+    for part in chunks(_updates(world, changes), 1000):
         await world.sync.take(part)
 
 

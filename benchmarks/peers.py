@@ -23,8 +23,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import orm
 
 from commands.storm.replay import StrategyName
-from commands.storm.strategy import batches
 from commands.storm.wide import BATCH_ROWS, COLUMN_TYPES, Coalesced, changed_row, token_key
+from domain.roster import chunks
 from domain.values import Mint, Value
 
 Rows = Mapping[tuple[str, ...], Sequence[dict[str, Any]]]
@@ -134,7 +134,7 @@ class Django(Peer):
                 objects = [model(**row) for row in group]
                 manager = model._default_manager.using(_ALIAS)
                 manager.bulk_update(objects, names, batch_size=BATCH_ROWS)
-                self.counts.add(len(group), sum(1 for _ in batches(group, BATCH_ROWS)))
+                self.counts.add(len(group), sum(1 for _ in chunks(group, BATCH_ROWS)))
 
     def connect(self) -> None:
         _configure_django(self.url)

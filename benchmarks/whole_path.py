@@ -15,10 +15,10 @@ from attrs import frozen
 
 from benchmarks.results import Result
 from benchmarks.world import Addresses, SyncWorld, schema_for_peer, servers, settings_for
-from commands.storm.strategy import batches
 from commands.storm.trace import JobRan, Population, changed_values
 from commands.storm.wide import AsItWas
 from domain.messages import TokensAdmitted, TokenUpdated
+from domain.roster import chunks
 from domain.token import Token
 from domain.values import Mint
 from supervision.books import MailboxStatistics
@@ -92,7 +92,7 @@ async def _pass(addresses: Addresses, rate: int, seconds: float) -> Passage:
     try:
         await world.store.open()
         tokens: list[Token] = []
-        for part in batches(Population(7, TOKENS), 1000):
+        for part in chunks(Population(7, TOKENS), 1000):
             tokens += await world.store.insert(part)
         keep_what_stands()  # as the service does when it is ready
         return await _offered(world, tokens, (rate, seconds))
@@ -152,7 +152,7 @@ async def _offer(
 
 async def _require_stored(world: SyncWorld, last: dict[Mint, float]) -> None:
     stored: dict[Mint, Token] = {}
-    for part in batches(last, 1000):
+    for part in chunks(last, 1000):
         stored |= await world.store.find(part)
     wrong = [mint for mint, cap in last.items() if _differs(stored[mint], cap)]
     assert not wrong, f"{len(wrong)} tokens are not as last offered"

@@ -16,10 +16,11 @@ from attrs import define, field
 
 from actors.sync import RETAIN_EVERY_SECONDS
 from commands.storm.replay import FLUSH_SECONDS
-from commands.storm.strategy import QUERIES, Counts, Pending, batches, dispatch
+from commands.storm.strategy import QUERIES, Counts, Pending, dispatch
 from commands.storm.trace import CHANGED_FIELDS, STARTED_AT, Event, JobRan, Population
 from config.settings import Settings
 from domain.messages import TokenChange
+from domain.roster import chunks
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Value, Version
 from store import StoredChange
@@ -85,7 +86,7 @@ class Service:
         return [pid for (pid,) in await trio.to_thread.run_sync(read, QUERIES["backends_of_store"])]
 
     async def prepare(self, population: Population) -> None:
-        for tokens in batches(population, POPULATION_BATCH_TOKENS):
+        for tokens in chunks(population, POPULATION_BATCH_TOKENS):
             for token in await self.ingest.insert(tokens):
                 self.ids[token.mint] = _id_of(token)
 
@@ -107,7 +108,7 @@ class Service:
     async def flush(self) -> None:
         before = self._booked()
         changes = [self._change(*entry) for entry in self.pending.take().items()]
-        for part in batches(changes, self.settings.sync.batch_rows):
+        for part in chunks(changes, self.settings.sync.batch_rows):
             await self.sync.write(part)
         self.flushes += 1
         if self.flushes % RETAIN_FLUSHES == 0:
@@ -140,7 +141,7 @@ class Service:
 
     async def final_values(self, mints: Sequence[Mint]) -> Mapping[Mint, Mapping[str, Value]]:
         final: dict[Mint, dict[str, Value]] = {}
-        for part in batches(mints, self.settings.sync.batch_rows):
+        for part in chunks(mints, self.settings.sync.batch_rows):
             for mint, token in (await self.sync.find(part)).items():
                 known = {name: getattr(token, name) for name in CHANGED_FIELDS}
                 final[mint] = {name: value for name, value in known.items() if value is not None}
@@ -167,7 +168,7 @@ class Limit(Service):
 
     async def flush(self) -> None:
         changes = [self._change(*entry) for entry in self.pending.take().items()]
-        for part in batches(changes, self.settings.sync.batch_rows):
+        for part in chunks(changes, self.settings.sync.batch_rows):
             await trio.to_thread.run_sync(self.watcher.write, EMIT, packed(part))
             self.counts.add(len(part))
 

@@ -3,9 +3,8 @@
 replay  ->  Strategy.prepare, then take(event) and flush() in order of time  ->  a server
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
-from itertools import islice
 from typing import Protocol, TypeVar
 
 from attrs import astuple, define, field
@@ -95,10 +94,3 @@ async def dispatch(
         await born(event.token)
     else:
         await ran(event)
-
-
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """The items in lists of at most `size`."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

@@ -17,8 +17,9 @@ import orjson
 import trio
 from attrs import define, field
 
-from commands.storm.strategy import QUERIES, Counts, Pending, batches, dispatch
+from commands.storm.strategy import QUERIES, Counts, Pending, dispatch
 from commands.storm.trace import CHANGED_FIELDS, Event, JobRan, Population, moment
+from domain.roster import chunks
 from domain.token import FIELDS, Status, Token
 from domain.values import Mint, Value
 from store.postgres.plain import PlainConnection
@@ -113,7 +114,7 @@ class WideTable(ABC):
 
     def _prepare(self, population: Population) -> None:
         self.connection.script(QUERIES["wide_table"])
-        for tokens in batches(population, 20_000):
+        for tokens in chunks(population, 20_000):
             rows = [wide_row(token) for token in tokens]
             self.connection.copy(f'COPY "TokenDiscovery" ({quoted(rows[0])}) FROM STDIN',
                                  (list(row.values()) for row in rows))  # fmt: skip
@@ -214,7 +215,7 @@ class CaseUpdate(WideTable):
     """One UPDATE a job's run, with a CASE a column."""
 
     async def ran(self, run: JobRan) -> None:
-        for part in batches(run.updates.items(), BATCH_ROWS):
+        for part in chunks(run.updates.items(), BATCH_ROWS):
             rows = {token_key(mint): changed_row(values, self.now_seconds) for mint, values in part}
             statement, parameters = _case_update(rows)
             await self.send(statement, *parameters)
@@ -244,7 +245,7 @@ class Coalesced(WideTable):
         self.pending.add(run)
 
     async def flush(self) -> None:
-        for part in batches(self.pending.take().items(), BATCH_ROWS):
+        for part in chunks(self.pending.take().items(), BATCH_ROWS):
             rows = [
                 {"id": token_key(mint), **changed_row(values, self.now_seconds)}
                 for mint, values in part

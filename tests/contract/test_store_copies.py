@@ -16,6 +16,7 @@ from store.postgres import upkeep
 from tests.conftest import VERSIONS, PostgresFactory
 from tests.contract.store_model import Model, Values, flushed_world, seen_rows
 from tests.contract.store_world import NOW, asked, postgres_world
+from tests.patience import PATIENCE_SECONDS
 
 
 def with_base_backup() -> EmbeddedPostgres | None:
@@ -113,7 +114,7 @@ class Reader:
         self.reads += 1
 
     async def until_last(self) -> None:
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE_SECONDS):
             while self.states[self.position] != self.states[-1]:
                 await trio.sleep(0.01)
 

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from domain.errors import BadConfiguration, StoreUnavailable
+from domain.token import Token
 from store import TokenStore
 from store.columns import period_of
 from store.postgres import PostgresStore
@@ -148,23 +149,32 @@ async def test_a_terminated_session_fails_once_and_is_replaced(server_world: Sto
     assert (await store.write([a_change(token, 1, price_usd=1.0)])).rows == 1
 
 
-async def test_a_statement_of_a_lost_session_is_ended_before_anything_newer_is_sent(
-    newest_server_world: StoreWorld,
-) -> None:
-    store, (token,) = await newest_server_world.stored(a_token(1))
+async def lost_amid_a_write(world: StoreWorld, store: TokenStore, token: Token) -> int:
+    """The process of a session that is cut while it waits to write.
+
+    As a network does that goes away: the server is not told.
+    """
     assert isinstance(store, PostgresStore)
 
     async def write() -> None:
         with pytest.raises(StoreUnavailable):
             await store.write([a_change(token, 1, price_usd=1.0)])
 
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        process = await blocked_session(url_of(world))
+        session = store._connection._session
+        assert session is not None
+        session.cut()
+    return process
+
+
+async def test_a_statement_of_a_lost_session_is_ended_before_anything_newer_is_sent(
+    newest_server_world: StoreWorld,
+) -> None:
+    store, (token,) = await newest_server_world.stored(a_token(1))
     with locked(url_of(newest_server_world), "token_stats"):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(write)
-            process = await blocked_session(url_of(newest_server_world))
-            session = store._connection._session
-            assert session is not None
-            session.cut()  # as a network does that goes away: the server is not told
+        process = await lost_amid_a_write(newest_server_world, store, token)
         assert {token.mint: token} == await store.find([token.mint])
         assert (process,) not in await asked(url_of(newest_server_world), SESSIONS)
 
@@ -173,7 +183,6 @@ async def test_a_lost_session_is_not_forgotten_when_the_next_is_lost_before_it_e
     newest_server_world: StoreWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, (token,) = await newest_server_world.stored(a_token(1))
-    assert isinstance(store, PostgresStore)
     execute, failures = Session.execute, [psycopg.OperationalError("the network again")]
 
     def execute_or_fail(self: Session, name: str, *parameters: object) -> Any:
@@ -183,17 +192,8 @@ async def test_a_lost_session_is_not_forgotten_when_the_next_is_lost_before_it_e
 
     monkeypatch.setattr(Session, "execute", execute_or_fail)
 
-    async def write() -> None:
-        with pytest.raises(StoreUnavailable):
-            await store.write([a_change(token, 1, price_usd=1.0)])
-
     with locked(url_of(newest_server_world), "token_stats"):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(write)
-            process = await blocked_session(url_of(newest_server_world))
-            session = store._connection._session
-            assert session is not None
-            session.cut()
+        process = await lost_amid_a_write(newest_server_world, store, token)
         with pytest.raises(StoreUnavailable):
             await store.find([token.mint])
         assert {token.mint: token} == await store.find([token.mint])
