@@ -24,10 +24,10 @@ from benchmarks.world import (
     spent_in,
 )
 from commands.storm.trace import Population, changed_values
+from domain.chunks import chunks
 from domain.messages import TokensAdmitted, TokenUpdated
-from domain.roster import chunks
 from domain.values import Mint, UnixSeconds, Value
-from supervision.collector import keep_what_stands
+from supervision.collector import freeze_startup_objects
 
 SIZES = (100, 1000, 10_000, 100_000)
 QUICK_SIZES = (100, 1000)
@@ -86,7 +86,7 @@ async def _measure(addresses: Addresses, sizes: tuple[int, ...]) -> list[Line]:
         await peer.open()
         await peer.prepare(population)
         mints = [token.mint for token in population]
-        keep_what_stands()  # as the service does when it is ready
+        freeze_startup_objects()  # as the service does when it is ready
         return [await _line(world, peer, mints[:size]) for size in sizes]
     finally:
         await peer.close()

@@ -24,7 +24,7 @@ from sqlalchemy import orm
 
 from commands.storm.replay import StrategyName
 from commands.storm.wide import BATCH_ROWS, COLUMN_TYPES, Coalesced, changed_row, token_key
-from domain.roster import chunks
+from domain.chunks import chunks
 from domain.values import Mint, Value
 
 Rows = Mapping[tuple[str, ...], Sequence[dict[str, Any]]]

@@ -17,12 +17,12 @@ from benchmarks.results import Result
 from benchmarks.world import Addresses, SyncWorld, schema_for_peer, servers, settings_for
 from commands.storm.trace import JobRan, Population, changed_values
 from commands.storm.wide import AsItWas
+from domain.chunks import chunks
 from domain.messages import TokensAdmitted, TokenUpdated
-from domain.roster import chunks
 from domain.token import Token
 from domain.values import Mint
 from supervision.books import MailboxStatistics
-from supervision.collector import keep_what_stands
+from supervision.collector import freeze_startup_objects
 
 TOKENS = 2000
 FLAT_OUT = 0  # as a rate
@@ -94,7 +94,7 @@ async def _pass(addresses: Addresses, rate: int, seconds: float) -> Passage:
         tokens: list[Token] = []
         for part in chunks(Population(7, TOKENS), 1000):
             tokens += await world.store.insert(part)
-        keep_what_stands()  # as the service does when it is ready
+        freeze_startup_objects()  # as the service does when it is ready
         return await _offered(world, tokens, (rate, seconds))
     finally:
         await world.close()

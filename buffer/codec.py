@@ -11,10 +11,16 @@ import attrs
 import orjson
 
 from domain.messages import Refused, TokenChange
-from domain.token import FIELDS, GREATEST_WINS, UPDATE_FIELDS, Status, Token
+from domain.token import (
+    FIELDS,
+    FIELDS_OF_TYPE_STATUS,
+    GREATEST_WINS,
+    UPDATE_FIELDS,
+    Status,
+    Token,
+)
 from domain.values import Mint, UnixSeconds, Value
 
-STATUS_FIELDS = ("status", "previous_status")
 FIELDS_OF_THIS_RELEASE = frozenset(UPDATE_FIELDS)
 
 
@@ -45,7 +51,7 @@ def encode_token(token: Token) -> str:
 def decode_token(row: Mapping[str, Any]) -> Token:
     """A spooled token; fields of a newer release of the service are left out."""
     known = {name: value for name, value in row.items() if name in FIELDS}
-    for name in STATUS_FIELDS:
+    for name in FIELDS_OF_TYPE_STATUS:
         if name in known:
             known[name] = Status(known[name])
     return Token(**known)

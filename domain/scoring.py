@@ -27,9 +27,3 @@ def together(score: float, other: float) -> float:
     """The score of all the trades that two scores stand for."""
     greater, smaller = max(score, other), min(score, other)
     return greater + log2(1 + 2.0 ** (smaller - greater))
-
-
-def decayed_sol(score: float, at: UnixSeconds, half_life_seconds: float) -> Sol:
-    """SOL of trading that `score` is worth at `at`, each trade halved every half-life."""
-    exponent = score - (at - LANDMARK) / half_life_seconds
-    return Sol(2.0 ** min(exponent, 1000.0))

@@ -153,6 +153,9 @@ UPDATE_FIELDS = tuple(
     r.name for r in FIELDS.values() if r.group is not Group.IDENTITY and not r.is_derived
 )
 GREATEST_WINS = frozenset(r.name for r in FIELDS.values() if r.greatest_wins)
+# What tells of a change of status, and says nothing without one.
+STATUS_FIELDS = ("status", "previous_status", "status_changed_at")
+FIELDS_OF_TYPE_STATUS = ("status", "previous_status")
 
 
 def with_values(token: Token, values: Mapping[str, Value], observed_at: UnixSeconds) -> Token:
@@ -163,7 +166,7 @@ def with_values(token: Token, values: Mapping[str, Value], observed_at: UnixSeco
     known: dict[str, Any] = dict(values)
     for name in GREATEST_WINS & known.keys():
         known[name] = max(known[name], getattr(token, name))
-    for name in ("status", "previous_status"):
+    for name in FIELDS_OF_TYPE_STATUS:
         if name in known:
             known[name] = Status(int(known[name]))
     newest = max(observed_at, token.last_updated_at or observed_at)

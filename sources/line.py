@@ -15,7 +15,6 @@ message queue stops the reader and its pongs, so the queue is long.
 
 import ssl
 from collections.abc import Awaitable, Callable
-from random import Random
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
@@ -30,6 +29,7 @@ from trio_websocket import (
 )
 from wsproto.utilities import ProtocolError
 
+from domain.backoff import Backoff
 from domain.errors import SourceUnavailable
 from sources import SourceEnvironment
 
@@ -66,25 +66,6 @@ class LineSettings:
     silence_seconds: float
     reconnect_seconds: float
     reconnect_longest_seconds: float
-
-
-@define(kw_only=True)
-class Backoff:
-    """Waits between attempts: doubled each time up to the longest, each cut by up to a half."""
-
-    first_seconds: float
-    longest_seconds: float
-    random: Random
-    attempts: int = field(default=0, init=False)
-
-    def next_wait_seconds(self) -> float:
-        doublings = min(self.attempts, 60)  # beyond, a float overflows and nothing changes
-        self.attempts += 1
-        wait = min(self.first_seconds * 2.0**doublings, self.longest_seconds)
-        return wait * self.random.uniform(0.5, 1.0)
-
-    def reset(self) -> None:
-        self.attempts = 0
 
 
 @define(kw_only=True)

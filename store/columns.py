@@ -19,8 +19,16 @@ from attrs import frozen
 
 from domain.errors import RowsRefused
 from domain.precision import GREATEST_NUMBER, kept, kept_time, kept_token
-from domain.table import STATUS_FIELDS
-from domain.token import FIELDS, GREATEST_WINS, IDENTITY_FIELDS, UPDATE_FIELDS, Group, Status, Token
+from domain.token import (
+    FIELDS,
+    GREATEST_WINS,
+    IDENTITY_FIELDS,
+    STATUS_FIELDS,
+    UPDATE_FIELDS,
+    Group,
+    Status,
+    Token,
+)
 from domain.values import Mint, UnixSeconds, Value
 from store import StoredChange
 

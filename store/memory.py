@@ -18,8 +18,7 @@ from domain.errors import RowsRefused, StoreUnavailable
 from domain.lifecycle import RETAIN_NEW_SECONDS, is_retained
 from domain.messages import TokenChange
 from domain.precision import kept_time
-from domain.table import STATUS_FIELDS
-from domain.token import Status, Token, with_values
+from domain.token import STATUS_FIELDS, Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value
 from store import ServerPulse, StoredChange, WriteReceipt
 from store.columns import (

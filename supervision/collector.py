@@ -5,8 +5,8 @@ import gc
 YOUNG_OBJECTS = 10_000  # more allocations than releases before the young are looked through
 
 
-def keep_what_stands() -> None:
-    """What is there now is never looked through again; what comes, less often.
+def freeze_startup_objects() -> None:
+    """Exclude the objects alive now from cyclic garbage collection, and collect less often.
 
     Call it when a start is over: modules and restored tokens stay, hundreds of thousands of
     objects, and looking through them all stops every thread for a twentieth of a second.

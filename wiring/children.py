@@ -14,25 +14,25 @@ from attrs import asdict, define, field
 
 from actors.activity import ActivityMonitor, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes
-from actors.holder_count import HolderCount
-from actors.hot_score import HotScore
-from actors.ingest import Ingest, IngestDoors, IngestOutboxes
-from actors.market_data import MarketData, MarketDataPlan, MarketDataSources
-from actors.sync import Sync, SyncInboxes
+from actors.ingest.actor import Ingest, IngestDoors, IngestOutboxes
+from actors.jobs.holder_count import HolderCount
+from actors.jobs.hot_score import HotScore
+from actors.jobs.mail import JobMail
+from actors.jobs.market_data import MarketData, MarketDataPlan, MarketDataSources
+from actors.jobs.roster import Roster
+from actors.sync.actor import Sync, SyncInboxes
+from actors.sync.allowance import Budget, GovernorPlan
+from actors.sync.backlog import WAITING_GROUPS
+from actors.sync.flusher import SyncDoors, SyncPace
+from actors.sync.governor import Governor
+from actors.sync.table import TokenTable
 from config.settings import Settings
-from domain.allowance import Budget, GovernorPlan
-from domain.backlog import WAITING_GROUPS
-from domain.governor import Governor
-from domain.roster import Roster
-from domain.table import TokenTable
 from domain.values import Mint
 from feed import FeedSettings, Operations
-from flush import SyncDoors, SyncPace
 from store.checkpoints import CheckpointWatch
 from supervision.children import ChildSpec, SupervisionSettings
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
-from supervision.periodic import JobMail
 from wiring.doors import Doors
 from wiring.mailboxes import Mailboxes
 

@@ -14,13 +14,13 @@ import attrs
 import trio
 from attrs import define, field
 
-from actors.sync import RETAIN_EVERY_SECONDS
+from actors.sync.actor import RETAIN_EVERY_SECONDS
 from commands.storm.replay import FLUSH_SECONDS
 from commands.storm.strategy import QUERIES, Counts, Pending, dispatch
 from commands.storm.trace import CHANGED_FIELDS, STARTED_AT, Event, JobRan, Population
 from config.settings import Settings
+from domain.chunks import chunks
 from domain.messages import TokenChange
-from domain.roster import chunks
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Value, Version
 from store import StoredChange

@@ -19,7 +19,7 @@ from attrs import define, field
 
 from commands.storm.strategy import QUERIES, Counts, Pending, dispatch
 from commands.storm.trace import CHANGED_FIELDS, Event, JobRan, Population, moment
-from domain.roster import chunks
+from domain.chunks import chunks
 from domain.token import FIELDS, Status, Token
 from domain.values import Mint, Value
 from store.postgres.plain import PlainConnection

@@ -17,7 +17,7 @@ export function ageText(since, now) {
   return `${Math.floor(seconds / 86400)}d`;
 }
 
-/** SOL of trading that a score is worth now; as domain/scoring.py's decayed_sol. */
+/** SOL of trading that a score is worth now; the inverse of domain/scoring.py's with_trade. */
 export function heat(score, now) {
   return score === null ? null : 2 ** Math.min(score - (now / 1000 - LANDMARK) / HALF_LIFE, 1000);
 }

@@ -33,7 +33,7 @@ def service_modules() -> dict[str, Path]:
     """The modules of the service, by their dotted name."""
     paths = [path for folder in FOLDERS for path in _files(ROOT / folder) if path.suffix == ".py"]
     named = {_module_name(path): path for path in paths}
-    return named | {"supervisor": ROOT / "supervisor.py"}
+    return named | {name: ROOT / f"{name}.py" for name in ("service", "supervisor")}
 
 
 def modules_of_tests() -> list[Path]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from actors.jobs.mail import Activity
 from buffer.memory import MemoryBuffer
 from domain.messages import (
     CensusWanted,
@@ -20,7 +21,6 @@ from store.memory import MemoryDatabase, MemoryStore
 from supervision import Actor
 from supervision.children import ChildSpec, Restart
 from supervision.mailbox import Mailbox
-from supervision.periodic import Activity
 from tests.unit.actors.service_world import ServiceWorld, operations
 from tests.unit.actors.world import token
 from wiring.children import Composition

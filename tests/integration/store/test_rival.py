@@ -14,16 +14,16 @@ import trio
 from attrs import define, field
 
 from actors import sync as sync_module
-from actors.sync import Sync
+from actors.sync.actor import Sync
+from actors.sync.governor import Governor
 from config.settings import StalenessSettings
-from domain.governor import Governor
 from domain.messages import TokensAdmitted
 from domain.values import UnixSeconds
 from store.ledger import Ledger
 from store.postgres import PostgresSettings, PostgresStore
 from tests.conftest import PostgresFactory
 from tests.patience import PATIENCE_SECONDS
-from tests.unit.actors.sync_world import SyncWorld
+from tests.unit.actors.sync.sync_world import SyncWorld
 from tests.unit.actors.world import SETTINGS, Servers, running, token
 
 INTERVAL = 1.0

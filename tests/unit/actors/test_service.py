@@ -27,7 +27,7 @@ from domain.token import Status
 from domain.values import QUOTE_MINTS
 from sources import HolderStats, MarketQuote
 from sources.pumpportal_frames import parse_frame
-from tests.unit.actors.events import created, migrated, traded
+from tests.unit.actors.ingest.events import created, migrated, traded
 from tests.unit.actors.service_world import Script, ServiceWorld
 from tests.unit.actors.world import HOUR, SETTINGS, Servers, at, clock, mint, until
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.scoring import SMALLEST_TRADE_SOL, decayed_sol, together, with_trade
+from domain.scoring import SMALLEST_TRADE_SOL, together, with_trade
 from domain.values import Sol, UnixSeconds
+from tests.unit.domain.scores import decayed_sol
 from tests.unit.domain.tokens import BIRTH
 
 HALF_LIFE_SECONDS = 1800.0
@@ -91,7 +92,3 @@ def test_busy_coin_outranks_a_dead_ten_minute_old_one() -> None:
     busy_day_old = [(86_400 + 10 * MINUTE - second, 0.2) for second in range(0, 600, 10)]
     dead_newcomer = [(86_400.0, 4.94)]  # a large dev buy at birth, and nothing since
     assert scored(busy_day_old) > scored(dead_newcomer)
-
-
-def test_worth_of_an_absurd_score_is_finite() -> None:
-    assert 2.0**1000 == decayed_sol(1e9, BIRTH, HALF_LIFE_SECONDS)

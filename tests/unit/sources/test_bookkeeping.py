@@ -6,8 +6,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.backoff import Backoff
 from domain.values import Mint
-from sources.line import Backoff
 from sources.recent import RecentKeys
 from sources.trade_subscriptions import KEYS_PER_REQUEST, TradeSubscriptions
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 
-from domain.allowance import Budget, GovernorPlan
-from domain.governor import Governor
+from actors.sync.allowance import Budget, GovernorPlan
+from actors.sync.governor import Governor
 from domain.token import Group
 from domain.values import UnixSeconds
 from store import WriteReceipt

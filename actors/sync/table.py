@@ -1,0 +1,154 @@
+"""The tokens as sync knows them: what clients see, and which of it Postgres does not hold.
+
+published  everything durable, what clients see: stored and unflushed together
+spooled    new tokens that only the buffer's spool holds, as they were admitted
+unflushed  what only the buffer holds, so that a buffer that loses its data gets it back
+
+Every value is rounded here, once, before it is durable (`domain.precision`). That Postgres holds
+a value already is for Postgres to find: it compares as it writes, and skips what is equal.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from attrs import Factory, define
+
+from domain.lifecycle import CURVE_FIELDS, is_retained
+from domain.merging import Observations, fold
+from domain.messages import TokenChange, TokenUpdated
+from domain.precision import kept, kept_token
+from domain.token import STATUS_FIELDS, Status, Token, with_values
+from domain.values import Mint, UnixSeconds, Value, Version
+
+
+@define
+class TokenTable:
+    """At most `limit` tokens, the oldest go first; unflushed values of others are kept beside."""
+
+    limit: int
+    published: dict[Mint, Token] = Factory(dict)
+    spooled: dict[Mint, Token] = Factory(dict)
+    unflushed: dict[Mint, Observations] = Factory(dict)
+
+    # Taking.
+
+    def admit(self, token: Token) -> bool:
+        """Take a durable token; True when that is news. Updates that came before it now apply."""
+        known = self.published.get(token.mint)
+        if known is not None and (known.id is not None or token.id is None):
+            return False
+        # New, or spooled before and in Postgres now, which may have known it all along.
+        if token.id is None:
+            token = self.spooled[token.mint] = kept_token(token)
+        else:
+            self.spooled.pop(token.mint, None)
+        self.published[token.mint] = _with_observations(
+            token, self.unflushed.get(token.mint, Observations())
+        )
+        return True
+
+    def news(self, updates: Iterable[TokenUpdated]) -> dict[Mint, Observations]:
+        """The updates folded by token, without the values that their token has already."""
+        by_mint: defaultdict[Mint, Observations] = defaultdict(Observations)
+        for update in updates:
+            fold(by_mint[update.mint], update)
+        news = {mint: self._new_part(mint, seen) for mint, seen in by_mint.items()}
+        return {mint: observed for mint, observed in news.items() if observed.values}
+
+    def _new_part(self, mint: Mint, observed: Observations) -> Observations:
+        token = self.published.get(mint)
+        values = {name: kept(name, value) for name, value in observed.values.items()}
+        new = Observations(values, observed.observed_at, observed.times)
+        if "status" in values:
+            self._tell_of_status(mint, token, new)
+        if token is None:
+            return new
+        if token.status is Status.BONDED:  # what is said of its curve now is old news
+            values = {name: value for name, value in values.items() if name not in CURVE_FIELDS}
+        return new.reduced_to(n for n, value in values.items() if getattr(token, n) != value)
+
+    def _tell_of_status(self, mint: Mint, token: Token | None, new: Observations) -> None:
+        """A status that grew says when and from what; one that did not is no news."""
+        early = self.unflushed.get(mint, Observations()).values.get("status", Status.NEW)
+        reached = int(early if token is None else token.status)
+        if int(new.values["status"]) <= reached:
+            del new.values["status"]
+            return
+        observed_at = new.time_of("status")
+        told: dict[str, Value] = {"status_changed_at": observed_at}
+        if token is not None:  # else it is not known what came before
+            told["previous_status"] = reached
+        new.update(Observations(told, observed_at))
+
+    def apply(self, mint: Mint, accepted: Observations) -> Token | None:
+        """Note what the buffer accepted; the token as it now is, None while it is unknown."""
+        if not accepted.values:
+            return self.published.get(mint)
+        held = self.unflushed.setdefault(mint, accepted)
+        if held is not accepted:
+            held.update(accepted)
+        token = self.published.get(mint)
+        if token is None:
+            return None
+        token = self.published[mint] = _with_observations(token, accepted)
+        return token
+
+    # Flushing.
+
+    def with_ids(self, changes: Iterable[TokenChange]) -> list[tuple[int, TokenChange]]:
+        """The changes with their tokens' ids, without those of tokens that have none here."""
+        known = self.published
+        return [
+            (token.id, change)
+            for change in changes
+            if (token := known.get(change.mint)) is not None and token.id is not None
+        ]
+
+    def note_left(self, changes: Iterable[TokenChange], read_at: Version) -> None:
+        """The changes have left the buffer for good: flushed, or in quarantine.
+
+        All that their tokens had in the buffer at version `read_at` is in them. What came later
+        is unflushed still, unless it is the same value again.
+        """
+        for change in changes:
+            held = self.unflushed.pop(change.mint, None)
+            if held is not None and held.newest > read_at:
+                left = change.values
+                later = held.reduced_to(n for n, v in held.values.items() if left.get(n) != v)
+                if later.values:
+                    self.unflushed[change.mint] = later
+
+    def unflushed_before(self, birth: UnixSeconds) -> list[Mint]:
+        """The tokens with unflushed values that were first seen before that."""
+        known = ((mint, self.published.get(mint)) for mint in self.unflushed)
+        return [mint for mint, token in known if token and token.first_seen_at < birth]
+
+    # Staying bounded.
+
+    def forget(self, now: UnixSeconds) -> int:
+        """Drop flushed tokens that are off the feed, then the oldest beyond the limit."""
+        flushed = [t for t in self.published.values() if t.mint not in self.unflushed]
+        gone = {token.mint for token in flushed if not is_retained(token, now)}
+        surplus = len(self.published) - len(gone) - self.limit
+        if surplus > 0:
+            remaining = (token for token in flushed if token.mint not in gone)
+            oldest = sorted(remaining, key=lambda token: token.first_seen_at)
+            gone.update(token.mint for token in oldest[:surplus])
+        for mint in gone:
+            del self.published[mint]
+            self.spooled.pop(mint, None)
+        return len(gone)
+
+
+def _with_observations(token: Token, observed: Observations) -> Token:
+    values = _without_old_status(token, observed.values)
+    if not values:
+        return token
+    return with_values(token, values, max(map(observed.time_of, values)))
+
+
+def _without_old_status(token: Token, values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """What was said of a status before the token was known may be old news to it."""
+    if int(values.get("status", Status.NEW)) > token.status:
+        return values
+    return {name: value for name, value in values.items() if name not in STATUS_FIELDS}

@@ -1,0 +1,192 @@
+"""The composition root: a whole service out of its settings, and one process's life.
+
+settings -> doors, mailboxes, child specs (wiring/) -> Supervisor -> exit code
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import structlog
+import trio
+from attrs import define, field
+
+from actors.jobs.mail import Activity
+from actors.sync.flusher import SyncPace
+from config.logs import Threshold, configure_log
+from config.settings import Settings, changed_names, reloaded
+from domain.errors import ExitingError, StoreNotReached
+from domain.values import UnixSeconds
+from feed import Operations
+from sources.http import new_http_client
+from store.ledger import Ledger
+from supervision.collector import freeze_startup_objects
+from supervision.environment import Environment
+from supervision.failures import first_cause
+from supervision.notify import Notifier
+from supervision.readiness import Readiness
+from supervision.signals import Signals
+from supervision.supervisor import Supervisor
+from wiring.children import Composition, governor_plan, supervision_settings
+from wiring.doors import RealDoors
+from wiring.mailboxes import Mailboxes
+from wiring.metrics import exposition
+
+CONDITIONS = ("ingest", "sync", "gateway")
+CLOSE_SECONDS = 1.0
+SWITCH_INTERVAL_SECONDS = 0.0005  # threads of the store clients must not hold up the event loop
+
+
+def wall_clock() -> UnixSeconds:
+    """Seconds since 1970, to the millisecond that Postgres and the feed keep."""
+    return UnixSeconds(round(time.time(), 3))
+
+
+@define(kw_only=True)
+class Service:
+    """One process's life: start, serve, drain."""
+
+    settings: Settings
+    reload: Callable[[], Settings]
+    threshold: Threshold
+    log: structlog.typing.FilteringBoundLogger
+    notifier: Notifier = field(init=False)
+    readiness: Readiness = field(init=False)
+    ledger: Ledger = field(factory=lambda: Ledger(clock=wall_clock), init=False)
+    supervisor: Supervisor = field(init=False)
+    activity: Activity = field(init=False)
+    pace: SyncPace = field(init=False)
+    started: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.notifier = Notifier.from_environment(os.environ, self.log)
+        self.readiness = Readiness(CONDITIONS, on_first_ready=self._say_ready)
+
+    async def run(self) -> None:
+        """Serve until a drain is finished; raise the `ExitingError` that ended it otherwise."""
+        environment = Environment(
+            clock=wall_clock, random=Random(), log=self.log, readiness=self.readiness
+        )
+        async with new_http_client() as client:
+            mailboxes = Mailboxes(self.settings.tracking.tokens)
+            real = RealDoors(
+                settings=self.settings, environment=environment, client=client, ledger=self.ledger
+            )
+            doors = real.build(mailboxes.events)
+            composition = Composition(self.settings, doors, environment, mailboxes)
+            self.activity, self.pace = composition.sync_inboxes.activity, composition.pace
+            self.supervisor = Supervisor(
+                composition.child_specs(self._operations(composition.pace)),
+                supervision_settings(self.settings),
+                environment,
+                on_drain=self._say_draining,
+                has_started=lambda: self.started,
+                # The streams' events are admitted and the updates appended to the buffer, which
+                # keeps for the next life what is not in Postgres yet.
+                is_durable=lambda: (
+                    not (
+                        mailboxes.events.statistics().depth or mailboxes.updates.statistics().depth
+                    )
+                ),
+            )
+            try:
+                await self._serve()
+            finally:
+                with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                    await doors.close()
+
+    async def _serve(self) -> None:
+        signals = Signals(
+            supervisor=self.supervisor,
+            reload=self._reload,
+            dump_directory=Path(self.settings.logging.dump_directory or tempfile.gettempdir()),
+            log=self.log,
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(signals.serve)
+            nursery.start_soon(self.notifier.keep_watchdog, lambda: self.supervisor.is_sound)
+            nursery.start_soon(self.notifier.keep_status, self._status)
+            nursery.start_soon(self._require_start)
+            await self.supervisor.run()
+            nursery.cancel_scope.cancel()
+
+    def _operations(self, pace: SyncPace) -> Operations:
+        def inspect() -> dict[str, object]:  # of the supervisor that is built with these
+            return self.supervisor.inspect()
+
+        def governor() -> dict[str, Any]:
+            return pace.governor.as_json(trio.current_time())
+
+        def writes() -> dict[str, Any]:
+            return {**self.ledger.snapshot(), "governor": governor()}
+
+        checkpoints = pace.watch.snapshot
+        return Operations(
+            readiness=self.readiness,
+            actors=inspect,
+            writes=writes,
+            checkpoints=checkpoints,
+            governor=governor,
+            metrics=exposition(inspect, writes, checkpoints),
+        )
+
+    async def _require_start(self) -> None:
+        """The service must be ready within the start deadline, or a store is out of reach."""
+        await trio.sleep(self.settings.start.deadline_seconds)
+        if not self.started:
+            raise StoreNotReached("not ready in time: " + ", ".join(self.readiness.reasons()))
+
+    def _status(self) -> str:
+        """For `systemctl status`: what it is doing, or waits for."""
+        reasons = self.readiness.reasons()
+        if "draining" in reasons:
+            return "draining"
+        if reasons:
+            state = "not ready" if self.started else "starting"
+            return f"{state}, waits for {', '.join(reasons)}"
+        return "serving" if self.activity.active else "idle"
+
+    def _say_ready(self) -> None:
+        self.started = True
+        freeze_startup_objects()
+        self.log.info("service ready")
+        self.notifier.ready()
+
+    def _say_draining(self) -> None:
+        self.readiness.drain()
+        self.notifier.stopping()
+
+    def _reload(self) -> None:
+        """SIGHUP: take over what can change at run time, and say what cannot."""
+        settings = self.reload()
+        reloadable, fixed = changed_names(self.settings, settings)
+        self.settings = reloaded(self.settings, settings)
+        self.threshold.level = self.settings.logging.level
+        self.pace.governor.configure(governor_plan(self.settings).budget, trio.current_time())
+        self.log.info("settings reloaded", changed=reloadable, after_restart=fixed)
+
+
+def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
+    """Run the service until it is drained; the process's exit code, its reason in the log."""
+    threshold = configure_log(settings.logging.level, settings.logging.format)
+    log = structlog.get_logger()
+    log.info("starting", settings=str(settings))
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    service = Service(settings=settings, reload=reload, threshold=threshold, log=log)
+    try:
+        trio.run(service.run)
+    except ExceptionGroup as group:
+        # Not `except*`: what that raises is wrapped in a group again, before Python 3.11.4.
+        error = first_cause(group)
+        if group.split(ExitingError)[1] is not None or not isinstance(error, ExitingError):
+            raise
+        if settings.logging.format == "console":
+            raise error from None  # told as of any command: a plain line
+        log.error("service failed", error=str(error), exit_code=error.exit_code)
+        return error.exit_code
+    return 0

@@ -1,0 +1,66 @@
+"""One ingest with its mailbox, which outlives it, and its servers."""
+
+from typing import Any
+
+import attrs
+from attrs import Factory, define, field
+
+from actors.ingest.actor import Ingest, IngestDoors, IngestOutboxes
+from domain.messages import SourceEvent, TokensAdmitted, TokenUpdated
+from domain.values import Mint
+from supervision.mailbox import Mailbox
+from tests.unit.actors.world import (
+    SETTINGS,
+    Conditions,
+    Sent,
+    Servers,
+    TimedStore,
+    environment,
+    mint,
+)
+
+
+def _store(world: "IngestWorld") -> TimedStore:
+    return world.servers.store()
+
+
+@define
+class IngestWorld:
+    """One ingest with its mailbox, which outlives it, and its servers."""
+
+    servers: Servers = Factory(Servers)
+    settings: Any = SETTINGS.ingest
+    store: TimedStore = field(default=Factory(_store, takes_self=True))
+    events: Mailbox[SourceEvent] = Factory(lambda: Mailbox("ingest", capacity=10_000))
+    sync: Sent[Any] = Factory(Sent)
+    trades: Sent[Any] = Factory(Sent)
+    conditions: Conditions = Factory(Conditions)
+
+    def ingest(self) -> Ingest:
+        return Ingest(
+            events=self.events,
+            outboxes=IngestOutboxes(sync=self.sync, trades=self.trades),
+            doors=IngestDoors(store=self.store, buffer=self.servers.buffer),
+            settings=self.settings,
+            environment=attrs.evolve(environment(), readiness=self.conditions),
+        )
+
+    async def send(self, *events: SourceEvent) -> None:
+        for event in events:
+            await self.events.send(event)
+
+    @property
+    def admitted(self) -> list[tuple[float, list[tuple[int | None, Mint]]]]:
+        """(second, tokens as (id, mint)) of each announcement."""
+        return [
+            (second, [(token.id, token.mint) for token in message.tokens])
+            for second, message in self.sync.entries
+            if isinstance(message, TokensAdmitted)
+        ]
+
+    def updates(self, number: int = 1) -> list[TokenUpdated]:
+        return [u for u in self.sync.of(TokenUpdated) if u.mint == mint(number)]
+
+    @property
+    def stored_mints(self) -> list[Mint]:
+        return list(self.servers.database.tokens)

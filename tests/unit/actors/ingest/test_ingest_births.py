@@ -1,0 +1,50 @@
+"""What a birth costs Postgres: its row, and no other while nobody trades, its creator neither."""
+
+from trio.testing import MockClock
+
+from domain.lifecycle import CURVE_TOKENS_AT_COMPLETION
+from domain.token import Status
+from domain.values import Sol
+from tests.unit.actors.ingest.events import created
+from tests.unit.actors.service_world import ServiceWorld
+from tests.unit.actors.world import SETTINGS, until
+
+THREE_FLUSHES_SECONDS = 3 * SETTINGS.sync.interval_seconds
+
+
+async def test_token_that_is_never_traded_is_written_once(autojump_clock: MockClock) -> None:
+    birth = created(
+        1,
+        5.0,
+        curve_tokens=1_045_465_116.339853,
+        curve_sol=Sol(30.79012344999),
+        market_cap_sol=Sol(29.451124646602683),
+    )
+    world = ServiceWorld(script=[(5.0, birth)])
+    async with world.serving():
+        await until(5.0)
+        assert world.shown_token(1) == world.stored(1)
+        await until(THREE_FLUSHES_SECONDS)
+    assert [] == list(world.sync_store.written)
+    stored = world.stored(1)
+    assert (Status.NEW, 3.47, 0.790123, 84.2152, 29.4511) == (
+        stored.status,
+        stored.bonding_curve_progress,
+        stored.sol_raised,
+        stored.sol_to_graduate,
+        stored.market_cap_sol,
+    )
+
+
+async def test_token_that_is_born_nearly_sold_out_takes_one_more_row_for_its_status(
+    autojump_clock: MockClock,
+) -> None:
+    birth = created(1, 5.0, curve_tokens=CURVE_TOKENS_AT_COMPLETION, curve_sol=Sol(115.0))
+    world = ServiceWorld(script=[(5.0, birth)])
+    async with world.serving():
+        await until(5.0)
+        assert world.shown_token(1).status is Status.GRADUATING
+        await until(THREE_FLUSHES_SECONDS)
+    [written] = world.sync_store.written
+    [(_, change)] = written.changes
+    assert {"status", "previous_status", "status_changed_at"} == change.values.keys()

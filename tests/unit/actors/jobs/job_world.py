@@ -1,0 +1,90 @@
+"""What stands around a job: its mailboxes, and the updates that it sends."""
+
+from typing import ClassVar
+
+from attrs import Factory, define, field
+
+from actors.jobs.mail import JobMail
+from actors.jobs.roster import Roster
+from domain.messages import (
+    ActivityChange,
+    RosterWanted,
+    SystemActivated,
+    SystemIdled,
+    TokenPublished,
+    TokenUpdated,
+    TradeSeen,
+)
+from domain.token import Token
+from domain.values import Mint, Value
+from sources.scripted import ScriptedHolderCounts, ScriptedMarketData
+from supervision.mailbox import Mailbox
+from tests.unit.actors.world import SETTINGS, Log, Sent, clock, mint, until
+
+
+@define
+class JobWorld:
+    """Outlives the job, as in the service."""
+
+    name: ClassVar[str]  # of the job
+
+    publications: Mailbox[TokenPublished] = Factory(lambda: Mailbox("tokens", capacity=10_000))
+    trades: Mailbox[TradeSeen] = Factory(lambda: Mailbox("trades", capacity=10_000))
+    control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
+    sent: Sent[TokenUpdated | RosterWanted] = Factory(Sent)
+    log: Log = Factory(Log)
+    mail: JobMail = field(init=False)
+
+    @mail.default
+    def _new_mail(self) -> JobMail:
+        return JobMail(
+            name=self.name,
+            publications=self.publications,
+            control=self.control,
+            updates=self.sent,
+            clock=clock,
+        )
+
+    def roster(self) -> Roster:
+        return Roster(1000, SETTINGS.hot_score.half_life_seconds)
+
+    async def publish(self, *tokens: Token) -> None:
+        for each in tokens:
+            await self.publications.send(TokenPublished(token=each))
+
+    async def go_idle(self) -> None:
+        await self.control.send(SystemIdled())
+
+    async def activate(self) -> None:
+        await self.control.send(SystemActivated())
+
+    @property
+    def updates(self) -> list[tuple[float, TokenUpdated]]:
+        """(second, update) of each."""
+        return [(at, sent) for at, sent in self.sent.entries if isinstance(sent, TokenUpdated)]
+
+    def values(self, number: int = 1) -> list[dict[str, Value]]:
+        """What was said of a token, in order."""
+        return [dict(update.values) for _, update in self.updates if update.mint == mint(number)]
+
+
+@define
+class AskingWorld(JobWorld):
+    """Of a job that asks a source about tokens."""
+
+    source: ScriptedMarketData | ScriptedHolderCounts | None = None
+
+    async def start_with(self, *tokens: Token) -> None:
+        """Tell of the tokens, a second before 10: the first run is at 10."""
+        await until(9.0)
+        await self.publish(*tokens)
+
+    @property
+    def calls(self) -> list[tuple[float, list[Mint]]]:
+        """(second, mints) of each request."""
+        assert self.source is not None
+        return [(call.at_seconds, list(call.mints)) for call in self.source.script.calls]
+
+    @property
+    def call_times(self) -> list[float]:
+        return [second for second, _ in self.calls]

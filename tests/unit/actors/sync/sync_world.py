@@ -1,0 +1,132 @@
+"""One sync on twins, with the mailbox that it has in the service."""
+
+from typing import Any
+
+import attrs
+from attrs import Factory, define, field
+
+from actors.jobs.mail import Activity
+from actors.sync.actor import Sync, SyncInboxes
+from actors.sync.flusher import SyncDoors, SyncPace
+from actors.sync.governor import Governor
+from actors.sync.table import TokenTable
+from config.settings import StalenessSettings, SyncSettings
+from domain.messages import (
+    ActivityChange,
+    SyncMessage,
+    SystemActivated,
+    SystemIdled,
+    TokenPublished,
+    TokensAdmitted,
+    TokenUpdated,
+)
+from domain.token import Token
+from domain.values import Mint, Value
+from store.checkpoints import CheckpointWatch
+from supervision.mailbox import Mailbox
+from tests.unit.actors.world import (
+    SETTINGS,
+    Conditions,
+    Log,
+    Sent,
+    Servers,
+    TimedStore,
+    at,
+    clock,
+    environment,
+    mint,
+    token,
+    until,
+)
+from wiring.children import governor_plan
+from wiring.mailboxes import Mailboxes
+
+TOKENS = 1000
+
+
+def _store(world: "SyncWorld") -> TimedStore:
+    return world.servers.store()
+
+
+def _pace(world: "SyncWorld") -> SyncPace:
+    plan = governor_plan(attrs.evolve(SETTINGS, sync=world.settings, staleness=world.staleness))
+    return SyncPace(governor=Governor(plan), watch=CheckpointWatch(clock))
+
+
+@define
+class SyncWorld:
+    """What stands around a sync, and outlives it."""
+
+    servers: Servers = Factory(Servers)
+    settings: SyncSettings = SETTINGS.sync
+    staleness: StalenessSettings = SETTINGS.staleness
+    limit: int = TOKENS
+    store: TimedStore = field(default=Factory(_store, takes_self=True))
+    pace: SyncPace = field(default=Factory(_pace, takes_self=True))
+    messages: Mailbox[SyncMessage] = Factory(lambda: Mailboxes(TOKENS).updates)
+    control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
+    activity: Activity = Factory(Activity)
+    published: Sent[TokenPublished] = Factory(Sent)
+    market_data: Sent[TokenPublished] = Factory(Sent)
+    log: Log = Factory(Log)
+    conditions: Conditions = Factory(Conditions)
+
+    def sync(self) -> Sync:
+        return Sync(
+            inboxes=SyncInboxes(
+                messages=self.messages, control=self.control, activity=self.activity
+            ),
+            doors=SyncDoors(store=self.store, buffer=self.servers.buffer),
+            table=TokenTable(self.limit),
+            pace=self.pace,
+            settings=self.settings,
+            environment=attrs.evolve(environment(self.log), readiness=self.conditions),
+            publications={"gateway": self.published, "market-data": self.market_data},
+        )
+
+    # What others tell it.
+
+    async def admit(self, *tokens: Token) -> None:
+        """As ingest does, after the commit."""
+        stored = await self.servers.insert(*tokens)
+        await self.messages.send(TokensAdmitted(tokens=tuple(stored)))
+
+    async def update(
+        self, second: float, number: int = 1, *, origin: str = "ingest", **values: Value
+    ) -> None:
+        await self.messages.send(
+            TokenUpdated(mint=mint(number), observed_at=at(second), origin=origin, values=values)
+        )
+
+    async def go_idle(self) -> None:
+        await self.control.send(SystemIdled())
+
+    async def activate(self) -> None:
+        await self.control.send(SystemActivated())
+
+    # What came of it.
+
+    def shown(self, number: int = 1) -> Token:
+        """The token as it was published last."""
+        return self.shown_by_mint[mint(number)]
+
+    @property
+    def shown_by_mint(self) -> dict[Mint, Token]:
+        return {message.token.mint: message.token for message in self.published.messages}
+
+    def stored(self, number: int = 1) -> Token:
+        return self.servers.database.tokens[mint(number)]
+
+    @property
+    def rows_written(self) -> list[tuple[float, dict[Mint, dict[str, Any]]]]:
+        """(second, values by mint) of each write."""
+        return [
+            (second, {change.mint: dict(change.values) for _, change in changes})
+            for second, changes in self.store.writes
+        ]
+
+
+async def admit_tokens(world: SyncWorld, count: int) -> None:
+    """After the flush at the start, so that the next one is at 300 seconds."""
+    await until(1.0)
+    await world.admit(*(token(number) for number in range(1, count + 1)))

@@ -1,0 +1,330 @@
+"""The governor: what it allows, how it moves, and what it says; on a simple model of a server."""
+
+from collections.abc import Callable
+
+import pytest
+from attrs import define, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.sync.allowance import Budget, GovernorPlan, Written
+from actors.sync.governor import (
+    DECREASE,
+    FIRST_BYTES_A_ROW,
+    LEAST_SHARE,
+    RECOVERY_INTERVALS,
+    Governor,
+)
+from domain.token import Group
+
+INTERVAL = 300.0
+BUDGET = Budget(wal_bytes_per_second=4_000.0, rows_per_hour=60_000.0)
+BOUNDS = {Group.LIFECYCLE: 300.0, Group.MARKET: 900.0}
+
+
+def governor(**changes: object) -> Governor:
+    chosen = {"interval_seconds": INTERVAL, "budget": BUDGET, "staleness_seconds": BOUNDS}
+    return Governor(GovernorPlan(**{**chosen, **changes}))  # type: ignore[arg-type]
+
+
+def quiet(seconds: float) -> bool:
+    return False
+
+
+@define
+class Plant:
+    """A server and its load: tokens become dirty at a rate, a row costs WAL, rivals come and go.
+
+    A flush takes the oldest rows; what is granted is written at once. Every 30 s the governor
+    hears of the server; while a rival is there each time of a requested checkpoint.
+    """
+
+    rows_a_second: float
+    bytes_a_row: float = 200.0
+    is_rival_there: Callable[[float], bool] = quiet
+    governor: Governor = field(factory=governor)
+    now: float = 0.0
+    waiting: float = 0.0
+    flushes: list[tuple[float, int, float]] = field(factory=list)  # second, rows, allowance
+    shares: list[float] = field(factory=list)  # every 30 s
+
+    def run(self, until: float) -> "Plant":
+        while self.now < until:
+            if self.now % INTERVAL == 0:
+                self.flush()
+            self.governor.note_server(
+                wal_bytes_per_second=None,
+                requested=int(self.is_rival_there(self.now)),
+                seconds=30.0,
+                now=self.now,
+            )
+            self.shares.append(self.governor.share)
+            self.now += 30.0
+            self.waiting += 30.0 * self.rows_a_second
+        return self
+
+    def flush(self) -> None:
+        grant = self.governor.grant(waiting=int(self.waiting), due=0, now=self.now)
+        self.waiting -= grant.rows
+        wal_bytes = int(grant.rows * self.bytes_a_row)
+        if grant.rows:
+            written = Written(rows=grant.rows, wal_bytes=wal_bytes, seconds=0.01)
+            self.governor.note_written(written, self.now)
+        self.governor.note_flushed(grant, self.now)
+        allowed = self.governor.allowed.wal_bytes_per_second
+        self.flushes.append((self.now, wal_bytes, allowed))
+
+    def wal_rate(self, since: float, until: float) -> float:
+        return sum(size for at, size, _ in self.flushes if since < at <= until) / (until - since)
+
+
+# What is allowed.
+
+
+def test_everything_is_granted_while_all_is_well() -> None:
+    plant = Plant(rows_a_second=3.0).run(7200.0)
+    assert plant.waiting == pytest.approx(3.0 * INTERVAL)  # what came since the last flush
+    assert [rows for _, rows, _ in plant.flushes[1:]] == [(900 * 200)] * 23
+    assert set(plant.shares) == {1.0}
+    assert plant.governor.reasons(7200.0) == []
+
+
+def test_a_reload_changes_what_differs_and_a_reset_goes_back_to_it() -> None:
+    governed = governor()
+    governed.set_budget(wal_bytes_per_second=None, rows_per_hour=77.0, now=1.0)
+    governed.configure(Budget(wal_bytes_per_second=12_345.0, rows_per_hour=60_000.0), 2.0)
+    assert Budget(wal_bytes_per_second=12_345.0, rows_per_hour=77.0) == governed.budget
+    governed.reset()
+    assert Budget(wal_bytes_per_second=12_345.0, rows_per_hour=60_000.0) == governed.budget
+
+
+def test_rows_budget_bounds_a_flush() -> None:
+    grant = governor().grant(waiting=1_000_000, due=0, now=0.0)
+    assert (grant.rows, grant.is_complete) == (5000, False)  # 60,000 an hour, for 300 s
+
+
+def test_wal_budget_bounds_a_flush_once_the_cost_of_a_row_is_known() -> None:
+    governed = governor()
+    for flush in range(20):
+        governed.note_written(Written(rows=1000, wal_bytes=1_000_000, seconds=0.01), flush * 600.0)
+    grant = governed.grant(waiting=100_000, due=0, now=20_000.0)
+    assert grant.rows == pytest.approx(4000 * 300 * governed.share / 1000, rel=0.01)
+
+
+def test_due_rows_go_before_the_allowance_and_are_reported() -> None:
+    governed = governor()
+    grant = governed.grant(waiting=9000, due=8000, now=0.0)
+    assert grant.rows == 8000
+    assert governed.reasons(0.0) == [
+        "staleness overrides the budget: 3000 rows cannot wait",
+        "1000 of 9000 rows wait for the allowance",
+    ]
+
+
+def test_extra_flush_before_the_interval_takes_only_what_is_due() -> None:
+    governed = governor(staleness_seconds={Group.LIFECYCLE: 60.0})
+    assert governed.plan.tick_seconds == 60.0
+    granted = []
+    for tick in range(7):
+        grant = governed.grant(waiting=100, due=10, now=tick * 60.0)
+        governed.note_flushed(grant, tick * 60.0)
+        granted.append(grant.rows)
+    assert granted == [100, 10, 10, 10, 10, 100, 10]
+
+
+@pytest.mark.parametrize(
+    ("bound", "tick"), [(900.0, 300.0), (300.0, 300.0), (299.0, 150.0), (70.0, 60.0), (1.0, 1.0)]
+)
+def test_ticks_divide_the_interval_and_are_within_every_bound(bound: float, tick: float) -> None:
+    plan = governor(staleness_seconds={Group.MARKET: bound}).plan
+    assert plan.tick_seconds == pytest.approx(tick)
+
+
+def test_flush_that_failed_is_granted_again() -> None:
+    governed = governor()
+    governed.grant(waiting=100, due=0, now=0.0)  # and then Postgres was away
+    assert governed.grant(waiting=100, due=0, now=0.25).rows == 100
+
+
+def test_least_allowance_still_writes_a_row() -> None:
+    governed = governor(budget=Budget(wal_bytes_per_second=1.0, rows_per_hour=1.0))
+    granted = 0
+    for flush in range(24):
+        grant = governed.grant(waiting=100, due=0, now=flush * INTERVAL)
+        if grant.rows:
+            governed.note_written(Written(rows=grant.rows, wal_bytes=0, seconds=0.01), flush * 300)
+        governed.note_flushed(grant, flush * INTERVAL)
+        granted += grant.rows
+    assert granted == pytest.approx(2, abs=1)  # in two hours
+
+
+# How it moves.
+
+
+def test_requested_checkpoint_halves_the_share_and_says_so() -> None:
+    governed = governor()
+    governed.note_server(wal_bytes_per_second=1e6, requested=3, seconds=30.0, now=30.0)
+    assert governed.share == DECREASE
+    assert governed.reasons(30.0) == ["requested checkpoints: 3 in the last 5 min"]
+
+
+def test_requested_checkpoints_are_told_of_as_long_as_they_are_remembered() -> None:
+    governed = governor(interval_seconds=900.0)
+    governed.note_server(wal_bytes_per_second=1e6, requested=3, seconds=30.0, now=30.0)
+    governed.note_server(wal_bytes_per_second=None, requested=0, seconds=30.0, now=900.0)
+    assert governed.reasons(900.0) == ["requested checkpoints: 3 in the last 15 min"]
+
+
+def test_slow_commit_halves_the_share_and_says_so() -> None:
+    governed = governor()
+    for commit in range(10):
+        governed.note_written(Written(rows=500, wal_bytes=0, seconds=0.05), commit * 300.0)
+    governed.note_written(Written(rows=500, wal_bytes=0, seconds=1.0), 3000.0)
+    assert governed.share == DECREASE
+    assert governed.reasons(3010.0) == ["commits take 1000 ms, usually 50 ms (10 s ago)"]
+
+
+def test_larger_commit_is_not_taken_for_a_slow_one() -> None:
+    governed = governor()
+    for commit in range(10):
+        governed.note_written(Written(rows=10, wal_bytes=0, seconds=0.01), commit * 300.0)
+    governed.note_written(Written(rows=10_000, wal_bytes=0, seconds=1.0), 3000.0)
+    assert governed.share == 1.0
+
+
+def test_own_wal_over_its_allowance_halves_the_share_and_says_so() -> None:
+    governed = governor()
+    governed.note_written(Written(rows=1000, wal_bytes=1_530_000, seconds=0.1), 300.0)
+    assert governed.share == DECREASE
+    [reason] = governed.reasons(300.0)
+    assert reason == "own WAL 5.1 kB/s over its 4.0 kB/s (0 s ago)"
+
+
+def test_wal_of_a_rival_during_a_commit_is_not_held_against_us() -> None:
+    governed = governor()
+    governed.note_server(wal_bytes_per_second=1e7, requested=0, seconds=30.0, now=30.0)
+    governed.note_written(Written(rows=100, wal_bytes=2_000_000, seconds=0.2), 300.0)
+    own = governed.own_bytes_per_second(300.0)
+    assert (governed.share, own) == (1.0, 100 * FIRST_BYTES_A_ROW / INTERVAL)  # as usual
+
+
+def test_share_grows_by_the_same_step_until_it_is_whole() -> None:
+    governed = governor()
+    governed.note_server(wal_bytes_per_second=None, requested=1, seconds=30.0, now=0.0)
+    shares = []
+    for interval in range(1, 8):
+        governed.grant(waiting=0, due=0, now=interval * INTERVAL)
+        shares.append(governed.share)
+    step = 1 / RECOVERY_INTERVALS
+    assert shares == pytest.approx([0.5, 0.5 + step, 0.5 + 2 * step, 1.0, 1.0, 1.0, 1.0])
+
+
+@settings(max_examples=60)
+@given(
+    rows_a_second=st.floats(0.1, 100.0),
+    bytes_a_row=st.floats(1.0, 2000.0),
+    begins=st.integers(0, 40).map(lambda n: n * 30.0),
+    lasts=st.integers(10, 200).map(lambda n: n * 30.0),
+)
+def test_settles_after_a_rival_has_come_and_gone(
+    rows_a_second: float, bytes_a_row: float, begins: float, lasts: float
+) -> None:
+    ends = begins + lasts
+    plant = Plant(
+        rows_a_second=rows_a_second,
+        bytes_a_row=bytes_a_row,
+        is_rival_there=lambda now: begins <= now < ends,
+    ).run(ends)
+    assert plant.governor.share == LEAST_SHARE
+    plant.run(ends + 10 * RECOVERY_INTERVALS * INTERVAL)
+    # Whatever is demanded, what is written stays within the budget and a tenth.
+    rate = plant.wal_rate(ends, plant.now)
+    assert rate <= BUDGET.wal_bytes_per_second * 1.1
+    if rows_a_second * bytes_a_row < 0.5 * BUDGET.wal_bytes_per_second and rows_a_second < 8:
+        assert plant.governor.share == 1.0
+        assert plant.waiting <= rows_a_second * INTERVAL + 1
+        assert set(plant.shares[-10:]) == {1.0}  # and rests there
+
+
+@settings(max_examples=60)
+@given(rows_a_second=st.floats(20.0, 1000.0), bytes_a_row=st.floats(50.0, 5000.0))
+def test_demand_over_the_budget_does_not_make_it_swing(
+    rows_a_second: float, bytes_a_row: float
+) -> None:
+    plant = Plant(rows_a_second=rows_a_second, bytes_a_row=bytes_a_row).run(40 * INTERVAL)
+    settled = [size for at, size, _ in plant.flushes if at > 20 * INTERVAL]
+    mean = sum(settled) / len(settled)
+    # At most the budget, and what is written is spread evenly over the flushes.
+    assert mean / INTERVAL <= BUDGET.wal_bytes_per_second * 1.05
+    assert max(settled) <= 2.5 * mean
+    assert min(settled) >= mean / 2.5
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 1000.0),
+            st.sampled_from(["requested", "slow", "heavy", "flush", "set"]),
+            st.integers(0, 100_000),
+        ),
+        max_size=60,
+    )
+)
+def test_allowance_stays_between_its_floor_and_the_budget(
+    steps: list[tuple[float, str, int]],
+) -> None:
+    governed, now = governor(), 0.0
+    for elapsed, kind, size in steps:
+        now += elapsed
+        match kind:
+            case "requested":
+                governed.note_server(
+                    wal_bytes_per_second=float(size), requested=1, seconds=30.0, now=now
+                )
+            case "slow":
+                governed.note_written(Written(rows=size, wal_bytes=size, seconds=9.0), now)
+            case "heavy":
+                governed.note_written(Written(rows=1, wal_bytes=size * 1000, seconds=0.01), now)
+            case "set":
+                governed.set_budget(wal_bytes_per_second=size + 1.0, rows_per_hour=None, now=now)
+            case _:
+                grant = governed.grant(waiting=size, due=size // 3, now=now)
+                assert size // 3 <= grant.rows <= size
+                governed.note_flushed(grant, now)
+        assert LEAST_SHARE <= governed.share <= 1.0
+        assert governed.allowed.rows_per_hour <= governed.budget.rows_per_hour
+        governed.as_json(now)
+
+
+# What it says, and is told.
+
+
+def test_value_older_than_its_bound_is_reported_as_broken() -> None:
+    governed = governor()
+    governed.note_ages({Group.LIFECYCLE: 412.0, Group.MARKET: 412.0})
+    assert governed.broken == {Group.LIFECYCLE: 412.0}
+    assert governed.reasons(0.0) == ["staleness broken: lifecycle is 412 s old, over 300 s"]
+
+
+def test_flush_may_take_a_moment_before_the_bound_counts_as_broken() -> None:
+    governed = governor()
+    governed.note_ages({Group.LIFECYCLE: 310.0})
+    assert governed.broken == {}
+
+
+def test_budget_can_be_set_and_reset() -> None:
+    governed = governor()
+    governed.note_server(wal_bytes_per_second=None, requested=1, seconds=30.0, now=0.0)
+    governed.set_budget(wal_bytes_per_second=1000.0, rows_per_hour=None, now=1.0)
+    assert governed.allowed == Budget(wal_bytes_per_second=500.0, rows_per_hour=30_000.0)
+    governed.reset()
+    assert governed.allowed == BUDGET
+    assert governed.reasons(1.0) == []
+
+
+def test_new_tokens_are_counted_and_cost_no_allowance() -> None:
+    governed = governor()
+    governed.note_admitted(100_000)
+    assert governed.grant(waiting=5000, due=0, now=0.0).is_complete
+    assert governed.as_json(0.0)["counts"]["exempt_rows"] == 100_000
