@@ -16,15 +16,14 @@ import structlog
 import trio
 from attrs import define, field
 
-from actors.jobs.mail import Activity
-from actors.sync.flusher import SyncPace
+from actors.sync.memory import SyncMemory
 from config.logs import Threshold, configure_log
 from config.settings import Settings, changed_names, reloaded
 from domain.errors import ExitingError, StoreNotReached
-from domain.values import UnixSeconds
 from feed import Operations
 from sources.http import new_http_client
 from store.ledger import Ledger
+from supervision.clock import SteadyClock
 from supervision.collector import freeze_startup_objects
 from supervision.environment import Environment
 from supervision.failures import first_cause
@@ -42,11 +41,6 @@ CLOSE_SECONDS = 1.0
 SWITCH_INTERVAL_SECONDS = 0.0005  # threads of the store clients must not hold up the event loop
 
 
-def wall_clock() -> UnixSeconds:
-    """Seconds since 1970, to the millisecond that Postgres and the feed keep."""
-    return UnixSeconds(round(time.time(), 3))
-
-
 @define(kw_only=True)
 class Service:
     """One process's life: start, serve, drain."""
@@ -57,20 +51,28 @@ class Service:
     log: structlog.typing.FilteringBoundLogger
     notifier: Notifier = field(init=False)
     readiness: Readiness = field(init=False)
-    ledger: Ledger = field(factory=lambda: Ledger(clock=wall_clock), init=False)
+    clock: SteadyClock = field(init=False)
+    ledger: Ledger = field(init=False)
     supervisor: Supervisor = field(init=False)
-    activity: Activity = field(init=False)
-    pace: SyncPace = field(init=False)
+    sync_memory: SyncMemory = field(init=False)
     started: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.clock = SteadyClock(read_wall=time.time, read_monotonic=time.monotonic, log=self.log)
+        self.ledger = Ledger(clock=self.clock)
         self.notifier = Notifier.from_environment(os.environ, self.log)
-        self.readiness = Readiness(CONDITIONS, on_first_ready=self._say_ready)
+        self.readiness = Readiness(
+            CONDITIONS, on_first_ready=self._say_ready, clock=self.clock, log=self.log
+        )
 
     async def run(self) -> None:
         """Serve until a drain is finished; raise the `ExitingError` that ended it otherwise."""
         environment = Environment(
-            clock=wall_clock, random=Random(), log=self.log, readiness=self.readiness
+            clock=self.clock,
+            raise_clock=self.clock.raise_to,
+            random=Random(),
+            log=self.log,
+            readiness=self.readiness,
         )
         async with new_http_client() as client:
             mailboxes = Mailboxes(self.settings.tracking.tokens)
@@ -79,20 +81,14 @@ class Service:
             )
             doors = real.build(mailboxes.events)
             composition = Composition(self.settings, doors, environment, mailboxes)
-            self.activity, self.pace = composition.sync_inboxes.activity, composition.pace
+            self.sync_memory = composition.sync_memory
             self.supervisor = Supervisor(
-                composition.child_specs(self._operations(composition.pace)),
+                composition.child_specs(self._operations()),
                 supervision_settings(self.settings),
                 environment,
                 on_drain=self._say_draining,
                 has_started=lambda: self.started,
-                # The streams' events are admitted and the updates appended to the buffer, which
-                # keeps for the next life what is not in Postgres yet.
-                is_durable=lambda: (
-                    not (
-                        mailboxes.events.statistics().depth or mailboxes.updates.statistics().depth
-                    )
-                ),
+                unsaved=composition.count_unsaved,
             )
             try:
                 await self._serve()
@@ -115,17 +111,17 @@ class Service:
             await self.supervisor.run()
             nursery.cancel_scope.cancel()
 
-    def _operations(self, pace: SyncPace) -> Operations:
+    def _operations(self) -> Operations:
         def inspect() -> dict[str, object]:  # of the supervisor that is built with these
             return self.supervisor.inspect()
 
         def governor() -> dict[str, Any]:
-            return pace.governor.as_json(trio.current_time())
+            return self.sync_memory.governor.as_json(trio.current_time())
 
         def writes() -> dict[str, Any]:
             return {**self.ledger.snapshot(), "governor": governor()}
 
-        checkpoints = pace.watch.snapshot
+        checkpoints = self.sync_memory.watch.snapshot
         return Operations(
             readiness=self.readiness,
             actors=inspect,
@@ -149,7 +145,7 @@ class Service:
         if reasons:
             state = "not ready" if self.started else "starting"
             return f"{state}, waits for {', '.join(reasons)}"
-        return "serving" if self.activity.active else "idle"
+        return "serving" if self.sync_memory.is_active else "idle"
 
     def _say_ready(self) -> None:
         self.started = True
@@ -167,7 +163,9 @@ class Service:
         reloadable, fixed = changed_names(self.settings, settings)
         self.settings = reloaded(self.settings, settings)
         self.threshold.level = self.settings.logging.level
-        self.pace.governor.configure(governor_plan(self.settings).budget, trio.current_time())
+        self.sync_memory.governor.configure(
+            governor_plan(self.settings).budget, trio.current_time()
+        )
         self.log.info("settings reloaded", changed=reloadable, after_restart=fixed)
 
 

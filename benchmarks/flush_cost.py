@@ -81,7 +81,7 @@ async def _measure(addresses: Addresses, sizes: tuple[int, ...]) -> list[Line]:
     try:
         await world.sync.restore()
         for tokens in chunks(population, 1000):
-            stored = await world.store.insert(tokens)
+            stored, _ = await world.store.insert_tokens(tokens)
             await world.sync.take([TokensAdmitted(tokens=tuple(stored))])
         await peer.open()
         await peer.prepare(population)

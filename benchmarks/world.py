@@ -90,6 +90,9 @@ class NoConditions:
     def set(self, name: str, reason: str | None) -> None:
         return
 
+    def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
+        """Nobody looks."""
+
 
 def trace_clock() -> Callable[[], UnixSeconds]:
     """A wall clock that starts when the trace does: its population is on the feed still."""
@@ -128,7 +131,7 @@ class SyncWorld:
         composition = Composition(self.settings, doors, self._environment(), self.mailboxes)
         operations: Any = None  # only the gateway is given it, which is not built
         specs = composition.child_specs(operations)
-        self.sync = next(spec for spec in specs if spec.name == "sync").build()
+        self.sync = next(spec for spec in specs if spec.name == "sync").build_actor()
 
     def _environment(self) -> Environment:
         log = structlog.wrap_logger(

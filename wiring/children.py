@@ -14,22 +14,25 @@ from attrs import asdict, define, field
 
 from actors.activity import ActivityMonitor, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes
-from actors.ingest.actor import Ingest, IngestDoors, IngestOutboxes
+from actors.ingest.actor import Ingest, IngestOutboxes
+from actors.ingest.life import IngestStores
+from actors.ingest.memory import IngestMemory
 from actors.jobs.holder_count import HolderCount
 from actors.jobs.hot_score import HotScore
 from actors.jobs.mail import JobMail
 from actors.jobs.market_data import MarketData, MarketDataPlan, MarketDataSources
 from actors.jobs.roster import Roster
-from actors.sync.actor import Sync, SyncInboxes
+from actors.sync.actor import Sync
 from actors.sync.allowance import Budget, GovernorPlan
 from actors.sync.backlog import WAITING_GROUPS
-from actors.sync.flusher import SyncDoors, SyncPace
 from actors.sync.governor import Governor
-from actors.sync.table import TokenTable
+from actors.sync.life import SyncStores
+from actors.sync.memory import SyncMemory
 from config.settings import Settings
 from domain.values import Mint
 from feed import FeedSettings, Operations
 from store.checkpoints import CheckpointWatch
+from supervision import Actor
 from supervision.children import ChildSpec, SupervisionSettings
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
@@ -47,9 +50,8 @@ class Composition:
     mailboxes: Mailboxes
     # What an actor was told, and has told others, outlives a restart of it.
     mails: dict[str, JobMail] = field(init=False)
-    sync_inboxes: SyncInboxes = field(init=False)
-    watcher_counts_sent: Counter[Mint] = field(init=False, factory=Counter)
-    pace: SyncPace = field(init=False)
+    ingest_memory: IngestMemory = field(init=False, factory=IngestMemory)
+    sync_memory: SyncMemory = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         boxes = self.mailboxes
@@ -63,63 +65,85 @@ class Composition:
             )
             for job, publications in boxes.publications.items()
         }
-        self.sync_inboxes = SyncInboxes(messages=boxes.updates, control=boxes.control["sync"])
-        self.pace = SyncPace(
+        self.sync_memory = SyncMemory(
             governor=Governor(governor_plan(self.settings)),
             watch=CheckpointWatch(self.environment.clock),
         )
 
+    def count_unsaved(self) -> dict[str, int]:
+        """What would be lost if the process ended now, by what it is; empty: nothing."""
+        return {
+            **self.mailboxes.count_unsaved(),
+            **self.ingest_memory.count_unsaved(),
+            **self.sync_memory.count_unsaved(),
+        }
+
     def child_specs(self, operations: Operations) -> list[ChildSpec]:
         """Every child, upstream first: the order of a drain."""
         boxes = self.mailboxes
-        jobs = {
+        jobs: dict[str, tuple[Callable[[Environment, Any], Actor], tuple[Mailbox[Any], ...]]] = {
             "market-data": (self._market_data, ()),
             "hot-score": (self._hot_score, (boxes.trades,)),
             "holder-count": (self._holder_count, ()),
         }
         return [
-            *(ChildSpec(name=name, build=build) for name, build in self.doors.streams.items()),
-            self._spec("ingest", self._ingest, boxes.events),
             *(
-                self._spec(job, build, boxes.publications[job], boxes.control[job], *more)
+                self._spec(name, partial(_build_stream, build))
+                for name, build in self.doors.streams.items()
+            ),
+            self._spec("ingest", self._ingest, boxes.events, memory=self.ingest_memory),
+            *(
+                self._spec(
+                    job,
+                    build,
+                    boxes.publications[job],
+                    boxes.control[job],
+                    *more,
+                    memory=self.mails[job],
+                )
                 for job, (build, more) in jobs.items()
             ),
-            self._spec("activity", self._activity, boxes.presences),
-            self._spec("sync", self._sync, boxes.updates, boxes.control["sync"]),
+            self._spec("activity", self._activity, boxes.presences, memory=Counter[Mint]()),
+            self._spec("sync", self._sync, boxes.updates, memory=self.sync_memory),
             self._spec("gateway", partial(self._gateway, operations), boxes.gateway),
         ]
 
     def _spec(
-        self, name: str, build: Callable[[Environment], Any], *inboxes: Mailbox[Any]
+        self,
+        name: str,
+        build: Callable[[Environment, Any], Actor],
+        *inboxes: Mailbox[Any],
+        memory: Any = None,
     ) -> ChildSpec:
+        """A child whose `build` is called with its environment and its memory at every start."""
         environment = self.environment.for_actor(name)
-        return ChildSpec(name=name, build=partial(build, environment), inboxes=inboxes)
+        return ChildSpec(
+            name=name, build=partial(build, environment), inboxes=inboxes, memory=memory
+        )
 
     # Those that hold a store.
 
-    def _ingest(self, environment: Environment) -> Ingest:
+    def _ingest(self, environment: Environment, memory: IngestMemory) -> Ingest:
         return Ingest(
             events=self.mailboxes.events,
             outboxes=IngestOutboxes(sync=self.mailboxes.updates, trades=self.mailboxes.trades),
-            doors=IngestDoors(
-                store=self.doors.ingest_store,
-                buffer=self.doors.ingest_buffer,
-                follow_trades=self.doors.follow_trades,
-            ),
+            stores=IngestStores(store=self.doors.ingest_store, buffer=self.doors.ingest_buffer),
+            memory=memory,
             settings=self.settings.ingest,
             environment=environment,
+            follow_trades=self.doors.follow_trades,
         )
 
-    def _sync(self, environment: Environment) -> Sync:
+    def _sync(self, environment: Environment, memory: SyncMemory) -> Sync:
         boxes = self.mailboxes
         return Sync(
-            inboxes=self.sync_inboxes,
-            doors=SyncDoors(store=self.doors.sync_store, buffer=self.doors.sync_buffer),
-            table=TokenTable(self.settings.tracking.tokens),
-            pace=self.pace,
+            inbox=boxes.updates,
+            publications={**boxes.publications, "gateway": boxes.gateway},
+            stores=SyncStores(store=self.doors.sync_store, buffer=self.doors.sync_buffer),
+            memory=memory,
+            tracked_tokens=self.settings.tracking.tokens,
             settings=self.settings.sync,
             environment=environment,
-            publications={**boxes.publications, "gateway": boxes.gateway},
         )
 
     # Those that do not.
@@ -127,9 +151,9 @@ class Composition:
     def _roster(self) -> Roster:
         return Roster(self.settings.tracking.tokens, self.settings.hot_score.half_life_seconds)
 
-    def _market_data(self, environment: Environment) -> MarketData:
+    def _market_data(self, environment: Environment, mail: JobMail) -> MarketData:
         return MarketData(
-            mail=self.mails["market-data"],
+            mail=mail,
             roster=self._roster(),
             sources=MarketDataSources(quotes=self.doors.quotes, sol_price=self.doors.sol_price),
             plan=MarketDataPlan(
@@ -138,37 +162,39 @@ class Composition:
             environment=environment,
         )
 
-    def _holder_count(self, environment: Environment) -> HolderCount:
+    def _holder_count(self, environment: Environment, mail: JobMail) -> HolderCount:
         return HolderCount(
-            mail=self.mails["holder-count"],
+            mail=mail,
             roster=self._roster(),
             source=self.doors.holders,
             settings=self.settings.holder_count,
             environment=environment,
         )
 
-    def _hot_score(self, environment: Environment) -> HotScore:
+    def _hot_score(self, environment: Environment, mail: JobMail) -> HotScore:
         return HotScore(
             trades=self.mailboxes.trades,
-            mail=self.mails["hot-score"],
+            mail=mail,
             tokens_tracked=self.settings.tracking.tokens,
             settings=self.settings.hot_score,
             environment=environment,
         )
 
-    def _activity(self, environment: Environment) -> ActivityMonitor:
+    def _activity(self, environment: Environment, counts_sent: Counter[Mint]) -> ActivityMonitor:
         boxes = self.mailboxes
         return ActivityMonitor(
             presences=boxes.presences,
             settings=self.settings.activity,
             environment=environment,
-            counts_sent=self.watcher_counts_sent,
+            counts_sent=counts_sent,
             outboxes=ActivityOutboxes(
-                control=tuple(boxes.control.values()), updates=boxes.updates, census=boxes.gateway
+                control=(*boxes.control.values(), boxes.updates),
+                updates=boxes.updates,
+                census=boxes.gateway,
             ),
         )
 
-    def _gateway(self, operations: Operations, environment: Environment) -> Gateway:
+    def _gateway(self, operations: Operations, environment: Environment, _memory: None) -> Gateway:
         boxes = self.mailboxes
         chosen = asdict(self.settings.gateway) | {
             "tokens": self.settings.tracking.tokens,
@@ -183,6 +209,11 @@ class Composition:
                 roster=boxes.updates, presences=boxes.presences, governor=boxes.updates
             ),
         )
+
+
+def _build_stream(build: Callable[[], Actor], _environment: Environment, _memory: None) -> Actor:
+    """A stream remembers nothing, and has its environment from the doors."""
+    return build()
 
 
 def supervision_settings(settings: Settings) -> SupervisionSettings:

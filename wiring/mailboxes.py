@@ -12,6 +12,8 @@ from domain.messages import (
     Presence,
     SourceEvent,
     SyncMessage,
+    SystemActivated,
+    SystemIdled,
     TokenPublished,
     TokenUpdated,
     TradeSeen,
@@ -32,12 +34,14 @@ def _of_token(message: object) -> object:
             return message.mint, message.origin
         case TokenPublished():
             return message.token.mint
+        case SystemActivated() | SystemIdled():
+            return "activity"  # the latest counts
         case _:
             return None
 
 
 def _combined(older: Any, newer: Any) -> Any:
-    return combined(older, newer)
+    return combined(older, newer) if isinstance(newer, TokenUpdated) else newer
 
 
 @define
@@ -50,7 +54,7 @@ class Mailboxes:
     trades: Mailbox[TradeSeen] = field(init=False)
     presences: Mailbox[Presence] = field(init=False)
     gateway: Mailbox[GatewayMessage] = field(init=False)
-    publications: Mapping[str, Mailbox[TokenPublished]] = field(init=False)
+    publications: Mapping[str, Mailbox[Any]] = field(init=False)  # TokenPublished
     control: Mapping[str, Mailbox[ActivityChange]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -71,5 +75,17 @@ class Mailboxes:
         latest = Conflate[ActivityChange](key=lambda _: "activity")
         self.control = {
             actor: Mailbox(f"{actor} control", capacity=1, policy=latest)
-            for actor in ("market-data", "hot-score", "holder-count", "sync")
+            for actor in ("market-data", "hot-score", "holder-count")
         }
+
+    def count_unsaved(self) -> dict[str, int]:
+        """Messages that would be lost if the process ended now, by what they are.
+
+        Once ingest has admitted the events and sync has appended the updates, Postgres or the
+        buffer keeps them for the next process.
+        """
+        depths = {
+            "events not admitted": self.events.statistics().depth,
+            "updates not appended": self.updates.statistics().depth,
+        }
+        return {name: depth for name, depth in depths.items() if depth}

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import trio
 
+from actors.ingest.memory import IngestMemory
 from actors.jobs.mail import Activity
+from actors.sync.memory import SyncMemory
 from buffer.memory import MemoryBuffer
 from domain.messages import (
     CensusWanted,
@@ -86,7 +88,7 @@ def holders_of(*kinds: type[Any]) -> set[str]:
     return {
         spec.name
         for spec in child_specs()
-        if any(isinstance(thing, kinds) for thing in reachable(spec.build()))
+        if any(isinstance(thing, kinds) for thing in reachable(spec.build_actor()))
     }
 
 
@@ -120,7 +122,7 @@ def test_each_mailbox_has_one_reader_and_every_mailbox_is_read() -> None:
 
 async def test_every_actor_can_be_built_again_and_again() -> None:
     for spec in child_specs():
-        first, second = spec.build(), spec.build()
+        first, second = spec.build_actor(), spec.build_actor()
         assert first is not second
         assert isinstance(first.summary(), dict)
 
@@ -130,9 +132,17 @@ def test_children_are_restarted_alone() -> None:
 
 
 def test_what_an_actor_was_told_outlives_its_restart() -> None:
-    for name in ("market-data", "hot-score", "holder-count", "sync"):
+    for name in ("market-data", "hot-score", "holder-count"):
         [spec] = [each for each in child_specs() if each.name == name]
-        assert told(spec.build()) is told(spec.build()), name
+        assert told(spec.build_actor()) is told(spec.build_actor()), name
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sync", SyncMemory), ("ingest", IngestMemory)])
+def test_what_only_an_actor_holds_outlives_its_restart(name: str, kind: type) -> None:
+    [spec] = [each for each in child_specs() if each.name == name]
+    assert isinstance(spec.memory, kind)
+    for actor in (spec.build_actor(), spec.build_actor()):
+        assert [spec.memory] == [thing for thing in reachable(actor) if isinstance(thing, kind)]
 
 
 def told(actor: Actor) -> Activity:

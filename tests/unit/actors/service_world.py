@@ -26,7 +26,7 @@ from supervision import Inbox, Outbox
 from supervision.children import ChildSpec
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
-from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, environment, mint
+from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, clock, environment, mint
 from wiring.children import Composition, supervision_settings
 from wiring.doors import Doors
 from wiring.mailboxes import Mailboxes
@@ -105,7 +105,9 @@ class ServiceWorld:
             roster=boxes.updates,
             shown=self.shown,
         )
-        specs.append(ChildSpec(name="gateway", build=onlooker, inboxes=(boxes.gateway,)))
+        specs.append(
+            ChildSpec(name="gateway", build=lambda _memory: onlooker(), inboxes=(boxes.gateway,))
+        )
         return Supervisor(specs, supervision_settings(self.settings), environment(self.log))
 
     @asynccontextmanager
@@ -132,7 +134,7 @@ class ServiceWorld:
 
 def operations() -> Operations:
     return Operations(
-        readiness=Readiness([], on_first_ready=lambda: None),
+        readiness=Readiness([], on_first_ready=lambda: None, clock=clock, log=Log().logger),
         actors=dict,
         writes=dict,
         checkpoints=dict,

@@ -61,11 +61,14 @@ class Log:
 
 
 def environment(log: Log, random: Random | None = None) -> Environment:
+    def clock() -> UnixSeconds:
+        return UnixSeconds(WALL_CLOCK_AT_ZERO + trio.current_time())
+
     return Environment(
-        clock=lambda: UnixSeconds(WALL_CLOCK_AT_ZERO + trio.current_time()),
+        clock=clock,
         random=random or NoJitter(),
         log=log.logger,
-        readiness=Readiness([], on_first_ready=lambda: None),
+        readiness=Readiness([], on_first_ready=lambda: None, clock=clock, log=log.logger),
     )
 
 
@@ -84,7 +87,7 @@ class ScriptedActor:
 
 
 def child(name: str, life: Callable[[], Awaitable[None]], **more: Any) -> ChildSpec:
-    return ChildSpec(name=name, build=lambda: ScriptedActor(life), **more)
+    return ChildSpec(name=name, build=lambda _memory: ScriptedActor(life), **more)
 
 
 async def leaked_cancellation() -> trio.Cancelled:

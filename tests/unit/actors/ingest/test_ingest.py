@@ -133,7 +133,7 @@ async def test_only_the_newest_mints_are_remembered(autojump_clock: MockClock) -
     async with running(ingest):
         await world.send(*(created(number) for number in range(30)))
         await until(1.0)
-    assert [mint(number) for number in range(20, 30)] == list(ingest.sights)
+    assert [mint(number) for number in range(20, 30)] == list(ingest.sights.by_mint)
 
 
 # What goes on as an update.
