@@ -13,7 +13,7 @@ from buffer import Appended
 from buffer.memory import MemoryBuffer
 from domain.errors import StoreUnavailable
 from domain.merging import Observations
-from domain.messages import TokensAdmitted
+from domain.messages import TokensAdmitted, TokenUpdated
 from domain.token import Status
 from domain.values import Mint, UnixSeconds, Value
 from store import WriteReceipt
@@ -22,6 +22,7 @@ from tests.unit.actors.world import (
     HOUR,
     Servers,
     TimedStore,
+    at,
     clock,
     mint,
     running,
@@ -312,9 +313,9 @@ async def test_change_of_status_reaches_postgres_within_its_bound_also_while_idl
         await admit_tokens(world, 2)
         await until(10.0)
         await world.go_idle()
-        for number, values in ((1, {"status": 2, "holder_count": 3}), (2, {"holder_count": 5})):
-            await until(1000.0)
-            await world.update(1000.0, number=number, **values)
+        await until(1000.0)
+        await world.update(1000.0, number=1, status=2, holder_count=3)
+        await world.update(1000.0, number=2, holder_count=5)
         await until(1000.0 + world.staleness.lifecycle_seconds)
         assert (Status.BONDED, 3) == (world.stored(1).status, world.stored(1).holder_count)
         assert world.stored(2).holder_count is None
@@ -342,7 +343,9 @@ async def test_update_that_cannot_be_kept_is_quarantined_and_stops_nobody(
     async with running(world.sync()):
         await admit_tokens(world, 2)
         await until(2.0)
-        await world.update(2.0, number=1, **values)
+        await world.messages.send(
+            TokenUpdated(mint=mint(1), observed_at=at(2.0), origin="ingest", values=values)
+        )
         await world.update(2.0, number=2, holder_count=8)
         await until(3.0)
         assert 8 == world.shown(2).holder_count
