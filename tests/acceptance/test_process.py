@@ -19,8 +19,11 @@ from commands.main import main
 from tests.acceptance.service import ROOT, running_service, settings
 from tests.acceptance.test_outages import admitted, creates, migration, until_bonded_on_feed
 from tests.acceptance.world import running_peer
+from tests.architecture.repository import PROJECT
 from tests.conftest import PostgresFactory, RedisFactory
 from tests.patience import PATIENCE_SECONDS
+
+VERSION = PROJECT["project"]["version"]
 
 
 def ended(
@@ -111,6 +114,11 @@ def test_module_takes_the_arguments_of_run_and_no_others(tmp_path: Path) -> None
     process = ended(stores, "--confg", str(file), module="supervisor")
     assert 78 == process.returncode
     assert process.stderr.startswith("token-discovery: unrecognized arguments: --confg")
+
+
+def test_module_tells_its_version() -> None:
+    process = ended({}, "--version", module="supervisor")
+    assert (f"token-discovery {VERSION}\n", 0) == (process.stdout, process.returncode)
 
 
 @pytest.mark.parametrize(
