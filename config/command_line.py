@@ -8,8 +8,9 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from config.version import DISTRIBUTION, read_version
 from domain.errors import BadConfiguration, ExitingError
 
 
@@ -18,6 +19,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise BadConfiguration(f"{' '.join(message.split())} (see {self.prog} --help)")
+
+
+class ShowVersion(argparse.Action):
+    """Print the version and exit with 0; it is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
+        print(f"{DISTRIBUTION} {read_version()}")
+        parser.exit()
+
+
+def add_version_option(parser: argparse.ArgumentParser) -> None:
+    """Let the command line understand `--version`."""
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="print the version and exit")
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
