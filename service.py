@@ -86,13 +86,7 @@ class Service:
                 environment,
                 on_drain=self._say_draining,
                 has_started=lambda: self.started,
-                # The streams' events are admitted and the updates appended to the buffer, which
-                # keeps for the next life what is not in Postgres yet.
-                is_durable=lambda: (
-                    not (
-                        mailboxes.events.statistics().depth or mailboxes.updates.statistics().depth
-                    )
-                ),
+                unsaved=mailboxes.count_unsaved,
             )
             try:
                 await self._serve()

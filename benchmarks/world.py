@@ -128,7 +128,7 @@ class SyncWorld:
         composition = Composition(self.settings, doors, self._environment(), self.mailboxes)
         operations: Any = None  # only the gateway is given it, which is not built
         specs = composition.child_specs(operations)
-        self.sync = next(spec for spec in specs if spec.name == "sync").build()
+        self.sync = next(spec for spec in specs if spec.name == "sync").build_actor()
 
     def _environment(self) -> Environment:
         log = structlog.wrap_logger(

@@ -4,6 +4,7 @@ A class's docstring is its default message; what caused it stands in attributes.
 Adapters translate driver errors into these, so that actors see no driver.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -110,6 +111,17 @@ class StoreNotReached(ExitingError):
     """A store could not be reached within the start deadline."""
 
     exit_code = 69
+
+
+class ValuesNotSaved(ExitingError):
+    """A drain ended before everything was saved."""
+
+    exit_code = 69
+
+    def __init__(self, unsaved: Mapping[str, int]) -> None:
+        self.unsaved = dict(unsaved)
+        counts = ", ".join(f"{name} ({count})" for name, count in self.unsaved.items())
+        super().__init__(f"The drain ended before everything was saved. Lost: {counts}")
 
 
 class ServiceNotReached(ExitingError):

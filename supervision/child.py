@@ -60,7 +60,7 @@ class Child:
 
         async def serve() -> None:
             nonlocal returned
-            self.actor = self.spec.build()
+            self.actor = self.spec.build_actor()
             await self.actor.run()
             returned = True
 

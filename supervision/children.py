@@ -20,12 +20,20 @@ class Restart(Enum):
 
 @frozen(kw_only=True)
 class ChildSpec:
-    """One actor: how it is built at every start, and the mailboxes that only it reads."""
+    """One actor: how it is built at every start, and what outlives its restarts.
+
+    `memory` is the state that every life of the actor shares. Its mailboxes survive as well.
+    """
 
     name: str
-    build: Callable[[], Actor]
-    inboxes: tuple[Mailbox[Any], ...] = ()  # none: a source, which holds nothing
+    build: Callable[[Any], Actor]  # called with `memory` at every start
+    inboxes: tuple[Mailbox[Any], ...] = ()  # that only it reads; none: a source
+    memory: Any = field(default=None, eq=False, repr=False)
     restart: Restart = Restart.ALONE
+
+    def build_actor(self) -> Actor:
+        """A new actor with the memory of the lives before it."""
+        return self.build(self.memory)
 
 
 @frozen(kw_only=True)

@@ -39,8 +39,12 @@ class _Entry(Generic[M]):
 
 
 @define(eq=False)
-class Mailbox(Generic[M]):
-    """A bounded queue that keeps books. Use `Outbox` and `Inbox` as types in actors.
+class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
+    """A memory channel that keeps books. Use `Outbox` and `Inbox` as types in actors.
+
+    It is both ends of the channel. It differs from trio's own in three things: a policy says
+    what happens when it is full, a received message stays in hand until the reader comes back,
+    and sending to a closed mailbox counts the message as dropped instead of raising.
 
     `capacity` bounds what waits; in hand may be one batch more, which a crash puts back on top.
     """
@@ -121,7 +125,20 @@ class Mailbox(Generic[M]):
         self._senders.clear()
         self._reader.unpark()
 
+    async def aclose(self) -> None:
+        """As `close`, with a checkpoint."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
     # Receiving.
+
+    async def receive(self) -> M:
+        """Wait for a message and take it; the one before it counts as handled.
+
+        `trio.EndOfChannel` once closed and empty. Cancelling it loses nothing.
+        """
+        await self._wait_for_message()
+        return self._take_oldest()
 
     async def receive_batch(self, limit: int) -> list[M]:
         """Wait for a message, then take up to `limit` that are there.
@@ -139,6 +156,7 @@ class Mailbox(Generic[M]):
         """Every message until the mailbox is closed and empty."""
         return self
 
+    # The same as in the base class, which would await one coroutine more for each message.
     async def __anext__(self) -> M:
         try:
             await self._wait_for_message()

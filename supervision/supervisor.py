@@ -8,7 +8,7 @@ built anew; its mailboxes survive and offer again what it had in hand.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -19,7 +19,7 @@ from domain.errors import (
     ActorReturned,
     ExitingError,
     RestartIntensityExceeded,
-    StoreNotReached,
+    ValuesNotSaved,
 )
 from supervision.child import Child, State
 from supervision.children import ChildSpec, Restart, SupervisionSettings
@@ -43,7 +43,8 @@ class Supervisor:
     on_drain: Callable[[], object] = lambda: None  # told once, whatever began the drain
     leave_at_once: Callable[[int], object] = os._exit  # for an actor that cannot be ended
     has_started: Callable[[], bool] = lambda: True  # the service has been ready once
-    is_durable: Callable[[], bool] = lambda: False  # leaving at once would lose nothing
+    # What would be lost if the process ended now, and how much of it; empty: nothing.
+    unsaved: Callable[[], Mapping[str, int]] = dict
     children: list[Child] = field(init=False)
     _draining: trio.Event = field(init=False, factory=trio.Event)
     _drain_seconds: float = field(init=False, default=0.0)
@@ -116,7 +117,9 @@ class Supervisor:
         """A life has ended: decide what comes after it."""
         if error is not None:
             self._note_failure(child, error)
-        if child.stopping:
+        if child.stopping and isinstance(error, ExitingError):
+            self._give_up(child, error)
+        elif child.stopping:
             child.end(State.STOPPED)
         elif child.interrupted:
             for mailbox in child.spec.inboxes:
@@ -193,8 +196,8 @@ class Supervisor:
         with trio.move_on_at(self._deadline - min(LEAVING_SECONDS, self._drain_seconds / 20)):
             for child in self.children:
                 await child.ended.wait()
+        self._report_drain()
         self._leave_if_stuck()
-        self._log.info("drained", left=self._messages_left())
 
     async def _drain_child(self, child: Child, until: float, reserve_seconds: float) -> None:
         """Let a child finish until then, cancel it after that."""
@@ -211,21 +214,25 @@ class Supervisor:
         with trio.move_on_after(reserve_seconds / 2):
             await child.ended.wait()
 
+    def _report_drain(self) -> None:
+        """Say how the drain ended; what a promise to keep it is broken for ends it with 69."""
+        left, unsaved = self._messages_left(), dict(self.unsaved())
+        # Of a service that was never ready nobody was promised anything.
+        if not unsaved or not self.has_started():
+            self._log.info("drained", left=left)
+            return
+        self._log.error("drain incomplete", unsaved=unsaved, left=left)
+        self._fatal = self._fatal or ValuesNotSaved(unsaved)
+
     def _leave_if_stuck(self) -> None:
+        """End the process at once if an actor did not end: nothing else would end it in time."""
         stuck = [child.spec.name for child in self.children if not child.ended.is_set()]
         if not stuck:
             return
         # What ignores a cancellation is a thread that waits for a store which does not answer.
-        is_durable = self.is_durable() or not self.has_started()
-        exit_code = 0 if is_durable else StoreNotReached.exit_code
-        if self._fatal is not None:
-            exit_code = self._fatal.exit_code
+        exit_code = self._fatal.exit_code if self._fatal is not None else 0
         self._log.critical(
-            "leaving with actors that ignore their cancellation",
-            actors=stuck,
-            left=self._messages_left(),
-            is_durable=is_durable,
-            exit_code=exit_code,
+            "leaving with actors that ignore their cancellation", actors=stuck, exit_code=exit_code
         )
         self.leave_at_once(exit_code)
 

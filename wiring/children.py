@@ -30,6 +30,7 @@ from config.settings import Settings
 from domain.values import Mint
 from feed import FeedSettings, Operations
 from store.checkpoints import CheckpointWatch
+from supervision import Actor
 from supervision.children import ChildSpec, SupervisionSettings
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
@@ -48,7 +49,6 @@ class Composition:
     # What an actor was told, and has told others, outlives a restart of it.
     mails: dict[str, JobMail] = field(init=False)
     sync_inboxes: SyncInboxes = field(init=False)
-    watcher_counts_sent: Counter[Mint] = field(init=False, factory=Counter)
     pace: SyncPace = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -72,32 +72,49 @@ class Composition:
     def child_specs(self, operations: Operations) -> list[ChildSpec]:
         """Every child, upstream first: the order of a drain."""
         boxes = self.mailboxes
-        jobs = {
+        jobs: dict[str, tuple[Callable[[Environment, Any], Actor], tuple[Mailbox[Any], ...]]] = {
             "market-data": (self._market_data, ()),
             "hot-score": (self._hot_score, (boxes.trades,)),
             "holder-count": (self._holder_count, ()),
         }
         return [
-            *(ChildSpec(name=name, build=build) for name, build in self.doors.streams.items()),
+            *(
+                self._spec(name, partial(_build_stream, build))
+                for name, build in self.doors.streams.items()
+            ),
             self._spec("ingest", self._ingest, boxes.events),
             *(
-                self._spec(job, build, boxes.publications[job], boxes.control[job], *more)
+                self._spec(
+                    job,
+                    build,
+                    boxes.publications[job],
+                    boxes.control[job],
+                    *more,
+                    memory=self.mails[job],
+                )
                 for job, (build, more) in jobs.items()
             ),
-            self._spec("activity", self._activity, boxes.presences),
+            self._spec("activity", self._activity, boxes.presences, memory=Counter[Mint]()),
             self._spec("sync", self._sync, boxes.updates, boxes.control["sync"]),
             self._spec("gateway", partial(self._gateway, operations), boxes.gateway),
         ]
 
     def _spec(
-        self, name: str, build: Callable[[Environment], Any], *inboxes: Mailbox[Any]
+        self,
+        name: str,
+        build: Callable[[Environment, Any], Actor],
+        *inboxes: Mailbox[Any],
+        memory: Any = None,
     ) -> ChildSpec:
+        """A child whose `build` is called with its environment and its memory at every start."""
         environment = self.environment.for_actor(name)
-        return ChildSpec(name=name, build=partial(build, environment), inboxes=inboxes)
+        return ChildSpec(
+            name=name, build=partial(build, environment), inboxes=inboxes, memory=memory
+        )
 
     # Those that hold a store.
 
-    def _ingest(self, environment: Environment) -> Ingest:
+    def _ingest(self, environment: Environment, _memory: None) -> Ingest:
         return Ingest(
             events=self.mailboxes.events,
             outboxes=IngestOutboxes(sync=self.mailboxes.updates, trades=self.mailboxes.trades),
@@ -110,7 +127,7 @@ class Composition:
             environment=environment,
         )
 
-    def _sync(self, environment: Environment) -> Sync:
+    def _sync(self, environment: Environment, _memory: None) -> Sync:
         boxes = self.mailboxes
         return Sync(
             inboxes=self.sync_inboxes,
@@ -127,9 +144,9 @@ class Composition:
     def _roster(self) -> Roster:
         return Roster(self.settings.tracking.tokens, self.settings.hot_score.half_life_seconds)
 
-    def _market_data(self, environment: Environment) -> MarketData:
+    def _market_data(self, environment: Environment, mail: JobMail) -> MarketData:
         return MarketData(
-            mail=self.mails["market-data"],
+            mail=mail,
             roster=self._roster(),
             sources=MarketDataSources(quotes=self.doors.quotes, sol_price=self.doors.sol_price),
             plan=MarketDataPlan(
@@ -138,37 +155,37 @@ class Composition:
             environment=environment,
         )
 
-    def _holder_count(self, environment: Environment) -> HolderCount:
+    def _holder_count(self, environment: Environment, mail: JobMail) -> HolderCount:
         return HolderCount(
-            mail=self.mails["holder-count"],
+            mail=mail,
             roster=self._roster(),
             source=self.doors.holders,
             settings=self.settings.holder_count,
             environment=environment,
         )
 
-    def _hot_score(self, environment: Environment) -> HotScore:
+    def _hot_score(self, environment: Environment, mail: JobMail) -> HotScore:
         return HotScore(
             trades=self.mailboxes.trades,
-            mail=self.mails["hot-score"],
+            mail=mail,
             tokens_tracked=self.settings.tracking.tokens,
             settings=self.settings.hot_score,
             environment=environment,
         )
 
-    def _activity(self, environment: Environment) -> ActivityMonitor:
+    def _activity(self, environment: Environment, counts_sent: Counter[Mint]) -> ActivityMonitor:
         boxes = self.mailboxes
         return ActivityMonitor(
             presences=boxes.presences,
             settings=self.settings.activity,
             environment=environment,
-            counts_sent=self.watcher_counts_sent,
+            counts_sent=counts_sent,
             outboxes=ActivityOutboxes(
                 control=tuple(boxes.control.values()), updates=boxes.updates, census=boxes.gateway
             ),
         )
 
-    def _gateway(self, operations: Operations, environment: Environment) -> Gateway:
+    def _gateway(self, operations: Operations, environment: Environment, _memory: None) -> Gateway:
         boxes = self.mailboxes
         chosen = asdict(self.settings.gateway) | {
             "tokens": self.settings.tracking.tokens,
@@ -183,6 +200,11 @@ class Composition:
                 roster=boxes.updates, presences=boxes.presences, governor=boxes.updates
             ),
         )
+
+
+def _build_stream(build: Callable[[], Actor], _environment: Environment, _memory: None) -> Actor:
+    """A stream remembers nothing, and has its environment from the doors."""
+    return build()
 
 
 def supervision_settings(settings: Settings) -> SupervisionSettings:

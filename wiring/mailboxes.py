@@ -73,3 +73,15 @@ class Mailboxes:
             actor: Mailbox(f"{actor} control", capacity=1, policy=latest)
             for actor in ("market-data", "hot-score", "holder-count", "sync")
         }
+
+    def count_unsaved(self) -> dict[str, int]:
+        """Messages that would be lost if the process ended now, by what they are.
+
+        Once ingest has admitted the events and sync has appended the updates, Postgres or the
+        buffer keeps them for the next process.
+        """
+        depths = {
+            "events not admitted": self.events.statistics().depth,
+            "updates not appended": self.updates.statistics().depth,
+        }
+        return {name: depth for name, depth in depths.items() if depth}

@@ -86,7 +86,7 @@ def holders_of(*kinds: type[Any]) -> set[str]:
     return {
         spec.name
         for spec in child_specs()
-        if any(isinstance(thing, kinds) for thing in reachable(spec.build()))
+        if any(isinstance(thing, kinds) for thing in reachable(spec.build_actor()))
     }
 
 
@@ -120,7 +120,7 @@ def test_each_mailbox_has_one_reader_and_every_mailbox_is_read() -> None:
 
 async def test_every_actor_can_be_built_again_and_again() -> None:
     for spec in child_specs():
-        first, second = spec.build(), spec.build()
+        first, second = spec.build_actor(), spec.build_actor()
         assert first is not second
         assert isinstance(first.summary(), dict)
 
@@ -132,7 +132,7 @@ def test_children_are_restarted_alone() -> None:
 def test_what_an_actor_was_told_outlives_its_restart() -> None:
     for name in ("market-data", "hot-score", "holder-count", "sync"):
         [spec] = [each for each in child_specs() if each.name == name]
-        assert told(spec.build()) is told(spec.build()), name
+        assert told(spec.build_actor()) is told(spec.build_actor()), name
 
 
 def told(actor: Actor) -> Activity:

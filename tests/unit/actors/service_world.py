@@ -105,7 +105,9 @@ class ServiceWorld:
             roster=boxes.updates,
             shown=self.shown,
         )
-        specs.append(ChildSpec(name="gateway", build=onlooker, inboxes=(boxes.gateway,)))
+        specs.append(
+            ChildSpec(name="gateway", build=lambda _memory: onlooker(), inboxes=(boxes.gateway,))
+        )
         return Supervisor(specs, supervision_settings(self.settings), environment(self.log))
 
     @asynccontextmanager

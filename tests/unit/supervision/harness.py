@@ -84,7 +84,7 @@ class ScriptedActor:
 
 
 def child(name: str, life: Callable[[], Awaitable[None]], **more: Any) -> ChildSpec:
-    return ChildSpec(name=name, build=lambda: ScriptedActor(life), **more)
+    return ChildSpec(name=name, build=lambda _memory: ScriptedActor(life), **more)
 
 
 async def leaked_cancellation() -> trio.Cancelled:

@@ -7,7 +7,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from domain.errors import RestartIntensityExceeded, StoreNotReached
+from domain.errors import RestartIntensityExceeded, StoreNotReached, ValuesNotSaved
 from supervision.child import State
 from supervision.children import Restart
 from supervision.mailbox import Mailbox
@@ -274,8 +274,110 @@ async def test_child_held_by_a_restart_is_drained_too(autojump_clock: MockClock)
     assert 1 == trio.current_time()
 
 
+# What is not saved.
+
+
+async def test_cancelled_actor_that_left_messages_unsaved_ends_the_process_with_69(
+    autojump_clock: MockClock,
+) -> None:
+    slow = box("slow", full_of=9)
+    log = Log()
+    supervised = supervisor(
+        child("slow", forwarder(slow, None, seconds=2.5, ended_at=[]), inboxes=(slow,)), log=log
+    )
+    supervised.unsaved = lambda: {"messages": slow.statistics().depth}
+    with pytest.raises(ExceptionGroup) as raised:
+        await run_for(0, supervised)
+    [error] = raised.value.exceptions
+    assert isinstance(error, ValuesNotSaved)
+    assert (69, {"messages": 7}) == (error.exit_code, error.unsaved)
+    assert str(error).endswith("Lost: messages (7)")
+    assert [("error", {"messages": 7}, {"slow": 7})] == [
+        (entry["log_level"], entry["unsaved"], entry["left"])
+        for entry in log.entries("drain incomplete")
+    ]
+    assert [] == log.entries("drained")
+    assert trio.current_time() < SETTINGS.shutdown_deadline_seconds
+
+
+async def test_unsaved_is_asked_for_when_every_child_has_ended(autojump_clock: MockClock) -> None:
+    inbox = box("inbox", full_of=2)
+    asked_at: list[tuple[float, int]] = []
+
+    def note_unsaved() -> dict[str, int]:
+        asked_at.append((trio.current_time(), inbox.statistics().depth))
+        return {}
+
+    log = Log()
+    supervised = supervisor(
+        child("reader", forwarder(inbox, None, seconds=1, ended_at=[]), inboxes=(inbox,)), log=log
+    )
+    supervised.unsaved = note_unsaved
+    await run_for(0, supervised)
+    assert [(2, 0)] == asked_at
+    assert [{}] == [entry["left"] for entry in log.entries("drained")]
+    assert [] == log.entries("drain incomplete")
+
+
+async def test_service_that_was_never_ready_has_promised_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    log = Log()
+    supervised = supervisor(child("actor", trio.sleep_forever), log=log)
+    supervised.has_started = lambda: False
+    supervised.unsaved = lambda: {"values": 3}
+    await run_for(1, supervised)
+    assert 1 == len(log.entries("drained"))
+    assert [] == log.entries("drain incomplete")
+
+
+async def test_drain_after_a_failure_keeps_its_exit_code_and_tells_what_is_unsaved(
+    autojump_clock: MockClock,
+) -> None:
+    async def broken() -> None:
+        raise ValueError
+
+    log = Log()
+    supervised = supervisor(child("broken", broken), log=log)
+    supervised.unsaved = lambda: {"values": 3}
+    with pytest.raises(RestartIntensityExceeded):
+        await supervised.run()
+    assert [{"values": 3}] == [entry["unsaved"] for entry in log.entries("drain incomplete")]
+
+
+@pytest.mark.parametrize("seconds_before_failing", [0.5, 100.0], ids=["in time", "when cancelled"])
+async def test_exiting_error_of_a_drain_ends_the_process_after_the_other_children_had_their_turn(
+    seconds_before_failing: float, autojump_clock: MockClock
+) -> None:
+    inbox, other = box("inbox", full_of=1), box("other", full_of=1)
+    ended_at: list[float] = []
+
+    async def unable() -> None:
+        async for _ in inbox:
+            try:
+                await trio.sleep(seconds_before_failing)
+            finally:
+                raise ValuesNotSaved({"values": 5})
+
+    supervised = supervisor(
+        child("unable", unable, inboxes=(inbox,)),
+        child("other", forwarder(other, None, seconds=1, ended_at=ended_at), inboxes=(other,)),
+    )
+    with pytest.raises(ExceptionGroup) as raised:
+        await run_for(0, supervised)
+    [error] = raised.value.exceptions
+    assert isinstance(error, ValuesNotSaved)
+    assert {"values": 5} == error.unsaved
+    assert 1 == len(ended_at)
+    assert [State.FAILED, State.DRAINED] == [each.state for each in supervised.children]
+    assert trio.current_time() < SETTINGS.shutdown_deadline_seconds
+
+
+# Stuck actors.
+
+
 async def left_with_a_stuck_actor(
-    *, is_durable: bool = False, has_started: bool = True
+    *, unsaved: int = 0, has_started: bool = True
 ) -> list[tuple[float, int]]:
     """When, and with which code, a process leaves whose drain at second 1 meets a stuck actor."""
     left: list[tuple[float, int]] = []
@@ -292,26 +394,30 @@ async def left_with_a_stuck_actor(
     log = Log()
     supervised = supervisor(child("stubborn", stubborn), log=log)
     supervised.leave_at_once = leave
-    supervised.is_durable = lambda: is_durable
+    supervised.unsaved = lambda: {"values": unsaved} if unsaved else {}
     supervised.has_started = lambda: has_started
-    await run_for(1, supervised)
+    try:
+        await run_for(1, supervised)
+    except* ValuesNotSaved:
+        assert unsaved
     [critical] = log.entries("leaving with actors that ignore their cancellation")
     assert ["stubborn"] == critical["actors"]
+    assert (unsaved > 0) == bool(log.entries("drain incomplete"))
     return left
 
 
 async def test_stuck_actor_cannot_hold_the_process_up_to_the_deadline(
     autojump_clock: MockClock,
 ) -> None:
-    left = await left_with_a_stuck_actor(is_durable=True)
+    left = await left_with_a_stuck_actor()
     assert [(9 - LEAVING_SECONDS, 0)] == left
 
 
-async def test_leaving_with_a_stuck_actor_says_69_when_something_may_be_lost(
+async def test_leaving_with_a_stuck_actor_says_69_when_something_is_unsaved(
     autojump_clock: MockClock,
 ) -> None:
-    left = await left_with_a_stuck_actor(is_durable=False)
-    assert [(9 - LEAVING_SECONDS, StoreNotReached.exit_code)] == left
+    left = await left_with_a_stuck_actor(unsaved=4)
+    assert [(9 - LEAVING_SECONDS, ValuesNotSaved.exit_code)] == left
 
 
 async def test_those_after_a_stuck_actor_have_time_to_finish(autojump_clock: MockClock) -> None:

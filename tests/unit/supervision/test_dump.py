@@ -53,7 +53,11 @@ async def test_dump_shows_state_uptime_restarts_last_error_and_summary_of_every_
             raise ValueError("first life")
         await trio.sleep_forever()
 
-    spec = ChildSpec(name="actor", build=lambda: ScriptedActor(life, {"tokens": 3}))
+    spec = ChildSpec(
+        name="actor",
+        build=lambda _memory: ScriptedActor(life, {"tokens": 3}),
+        memory={"not for": "the dump"},
+    )
     document = await taken_after(12, spec)
     [actor] = document["actors"]
     error = actor.pop("last_error")
@@ -112,7 +116,7 @@ async def test_dump_shows_the_process(autojump_clock: MockClock) -> None:
 
 
 async def test_broken_summary_does_not_break_the_dump(autojump_clock: MockClock) -> None:
-    document = await taken_after(1, ChildSpec(name="broken", build=BrokenSummary))
+    document = await taken_after(1, ChildSpec(name="broken", build=lambda _memory: BrokenSummary()))
     [actor] = document["actors"]
     assert {"error": "RuntimeError: no summary today"} == actor["summary"]
 

@@ -192,6 +192,11 @@ async def test_send_and_receive_are_checkpoints() -> None:
         await mailbox.send(1)
     with trio.testing.assert_checkpoints():
         await anext(mailbox)
+    await mailbox.send(2)
+    with trio.testing.assert_checkpoints():
+        await mailbox.receive()
+    with trio.testing.assert_checkpoints():
+        await mailbox.aclose()
 
 
 async def test_cancelled_send_leaves_nothing_behind() -> None:
@@ -304,6 +309,62 @@ async def test_mailbox_without_room_or_batch_without_message_is_refused() -> Non
         Mailbox[int]("numbers", capacity=0)
     with pytest.raises(ValueError, match="at least one message"):
         await Mailbox[int]("numbers", capacity=1).receive_batch(0)
+
+
+# A channel of trio.
+
+
+async def copy_all(source: trio.abc.ReceiveChannel[int], target: trio.abc.SendChannel[int]) -> None:
+    """What anybody may do with the two ends of a channel."""
+    async with target:
+        async for number in source:
+            await target.send(number)
+
+
+async def test_mailbox_is_used_as_either_end_of_a_trio_channel() -> None:
+    source, target = Mailbox[int]("source", capacity=9), Mailbox[int]("target", capacity=1)
+    for number in (1, 2, 3):
+        await source.send(number)
+    await source.aclose()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(copy_all, source, target)
+        assert [1, 2, 3] == [await target.receive() for _ in range(3)]
+    with pytest.raises(trio.EndOfChannel):
+        await target.receive()
+    assert 3 == source.statistics().handled == target.statistics().handled
+
+
+async def test_mailbox_passes_messages_from_and_to_trios_own_channels() -> None:
+    to_mailbox, from_mailbox = Mailbox[int]("numbers", capacity=9), Mailbox[int]("more", capacity=9)
+    sender, receiver = trio.open_memory_channel[int](9)
+    for number in (1, 2):
+        await from_mailbox.send(number)
+    from_mailbox.close()
+    await copy_all(from_mailbox, sender)
+    await copy_all(receiver, to_mailbox)
+    assert [1, 2] == await taken(to_mailbox)
+
+
+async def test_message_received_singly_is_in_hand_until_the_next_is_asked_for() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    for number in (1, 2):
+        await mailbox.send(number)
+    assert 1 == await mailbox.receive()
+    assert (0, 1) == (mailbox.statistics().handled, mailbox.statistics().in_hand)
+    mailbox.reoffer(crashes_before_quarantine=3)
+    assert [1, 2] == [await mailbox.receive(), await mailbox.receive()]
+    assert (1, 1) == (mailbox.statistics().handled, mailbox.statistics().in_hand)
+
+
+async def test_closing_again_or_while_cancelled_still_closes() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=9)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await mailbox.aclose()
+    assert scope.cancelled_caught
+    await mailbox.aclose()
+    with pytest.raises(trio.EndOfChannel):
+        await mailbox.receive()
 
 
 # Crashes.

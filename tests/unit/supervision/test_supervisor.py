@@ -17,6 +17,7 @@ from tests.unit.supervision.harness import (
     SETTINGS,
     WALL_CLOCK_AT_ZERO,
     Log,
+    ScriptedActor,
     child,
     environment,
     leaked_cancellation,
@@ -96,8 +97,8 @@ async def test_actor_is_built_afresh_at_every_start(autojump_clock: MockClock) -
     life = lives(ValueError(), started_at=started_at)
     built: list[Actor] = []
 
-    def build() -> Actor:
-        built.append(child("broken", life).build())
+    def build(_memory: None) -> Actor:
+        built.append(child("broken", life).build_actor())
         return built[-1]
 
     spec = evolve(child("broken", life), build=build)
@@ -105,15 +106,45 @@ async def test_actor_is_built_afresh_at_every_start(autojump_clock: MockClock) -
     assert 2 == len({id(actor) for actor in built})
 
 
+async def test_memory_of_a_child_outlives_its_restarts(autojump_clock: MockClock) -> None:
+    memories: list[list[str]] = []
+
+    def build(memory: list[str]) -> Actor:
+        async def life() -> None:
+            memory.append("started")
+            memories.append(memory)
+            if len(memory) < 3:
+                raise ValueError
+            await trio.sleep_forever()
+
+        return ScriptedActor(life)
+
+    spec = ChildSpec(name="actor", build=build, memory=[])
+    await run_for(10, supervisor(spec))
+    assert ["started"] * 3 == spec.memory
+    assert all(memory is spec.memory for memory in memories)
+
+
+async def test_child_without_memory_is_built_with_none(autojump_clock: MockClock) -> None:
+    memories: list[object] = []
+
+    def build(memory: object) -> Actor:
+        memories.append(memory)
+        return ScriptedActor(trio.sleep_forever)
+
+    await run_for(1, supervisor(ChildSpec(name="actor", build=build)))
+    assert [None] == memories
+
+
 async def test_failing_build_is_a_failure_like_any_other(autojump_clock: MockClock) -> None:
     started_at: list[float] = []
     working = child("actor", lives(started_at=started_at))
     failures = [OSError("no such thing")]
 
-    def build() -> Actor:
+    def build(_memory: None) -> Actor:
         if failures:
             raise failures.pop()
-        return working.build()
+        return working.build_actor()
 
     log = Log()
     await run_for(10, supervisor(evolve(working, build=build), log=log))
