@@ -25,14 +25,14 @@ from domain.values import UnixSeconds
 from feed import Operations
 from sources.http import new_http_client
 from store.ledger import Ledger
-from supervision.collector import freeze_startup_objects
 from supervision.environment import Environment
-from supervision.failures import first_cause
+from supervision.failures import find_first_error
+from supervision.garbage_collection import freeze_startup_objects
 from supervision.notify import Notifier
 from supervision.readiness import Readiness
 from supervision.signals import Signals
 from supervision.supervisor import Supervisor
-from wiring.children import Composition, governor_plan, supervision_settings
+from wiring.children import Composition, governor_plan
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
 from wiring.metrics import exposition
@@ -82,7 +82,8 @@ class Service:
             self.activity, self.pace = composition.sync_inboxes.activity, composition.pace
             self.supervisor = Supervisor(
                 composition.child_specs(self._operations(composition.pace)),
-                supervision_settings(self.settings),
+                self.settings.supervision,
+                self.settings.shutdown,
                 environment,
                 on_drain=self._say_draining,
                 has_started=lambda: self.started,
@@ -111,7 +112,7 @@ class Service:
 
     def _operations(self, pace: SyncPace) -> Operations:
         def inspect() -> dict[str, object]:  # of the supervisor that is built with these
-            return self.supervisor.inspect()
+            return self.supervisor.take_dump()
 
         def governor() -> dict[str, Any]:
             return pace.governor.as_json(trio.current_time())
@@ -149,11 +150,11 @@ class Service:
         self.started = True
         freeze_startup_objects()
         self.log.info("service ready")
-        self.notifier.ready()
+        self.notifier.say_ready()
 
     def _say_draining(self) -> None:
         self.readiness.drain()
-        self.notifier.stopping()
+        self.notifier.say_stopping()
 
     def _reload(self) -> None:
         """SIGHUP: take over what can change at run time, and say what cannot."""
@@ -176,7 +177,7 @@ def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
         trio.run(service.run)
     except ExceptionGroup as group:
         # Not `except*`: what that raises is wrapped in a group again, before Python 3.11.4.
-        error = first_cause(group)
+        error = find_first_error(group)
         if group.split(ExitingError)[1] is not None or not isinstance(error, ExitingError):
             raise
         if settings.logging.format == "console":

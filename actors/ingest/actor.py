@@ -42,7 +42,7 @@ from sources.venues import LAUNCHLAB
 from store import TokenStore
 from store.bisection import write_around_refusals
 from supervision import Inbox, Outbox
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 from supervision.environment import Environment
 
 ORIGIN = "ingest"
@@ -117,7 +117,7 @@ class Ingest:
         }
 
     async def serve(self) -> None:
-        async for events in Batches(self.events, self.settings.commit_tokens):
+        async for events in receive_batches(self.events, self.settings.commit_tokens):
             # The first birth of a burst is committed at once, those that follow share a commit.
             if await self.handle(events):
                 await trio.sleep(self.settings.commit_delay_seconds)

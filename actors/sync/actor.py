@@ -51,7 +51,7 @@ from domain.token import Status
 from domain.values import NO_VERSION, Mint, UnixSeconds
 from store.columns import PERIOD_SECONDS
 from supervision import Inbox, Outbox
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 from supervision.environment import Environment
 
 ORIGIN = "sync"
@@ -126,7 +126,7 @@ class Sync:
     # Taking updates.
 
     async def serve(self) -> None:
-        async for batch in Batches(self.inboxes.messages, self.settings.append_updates):
+        async for batch in receive_batches(self.inboxes.messages, self.settings.append_updates):
             await self.take(batch)
 
     async def take(self, batch: Sequence[SyncMessage]) -> None:
