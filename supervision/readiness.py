@@ -5,6 +5,8 @@ ingest, sync, gateway  --set-->  Readiness  --first ready-->  Notifier
 
 from collections.abc import Callable, Iterable
 
+from config.redaction import redact_text
+
 NOT_YET = "not yet"
 
 
@@ -21,7 +23,7 @@ class Readiness:
         """The condition `name` holds (None), or fails for `reason`; `KeyError` if there is none."""
         if name not in self._reasons:
             raise KeyError(name)
-        self._reasons[name] = reason
+        self._reasons[name] = reason and redact_text(reason)
         if self.is_ready and not self._was_ready:
             self._was_ready = True
             self._on_first_ready()
