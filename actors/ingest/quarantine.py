@@ -40,10 +40,10 @@ class Quarantine:
     def is_done(self) -> bool:
         return not self.is_busy
 
-    def add(self, refused: Sequence[tuple[Token, str]]) -> None:
+    def add_refused(self, refused: Sequence[tuple[Token, str]]) -> None:
         """Keep the tokens with the reason why Postgres refused them."""
         memory = self.life.memory
-        memory.refusals += [self._refusal(token, reason) for token, reason in refused]
+        memory.refusals += [self._make_refusal(token, reason) for token, reason in refused]
         del memory.refusals[:-MOST_REFUSALS]
         self.counts["quarantined"] += len(refused)
         self._hand_over()
@@ -76,7 +76,7 @@ class Quarantine:
         self.is_busy, self.is_waiting = False, True
         self.life.desk.set_timer(QuarantineDue(), self.backoff.next_wait_seconds())
 
-    def _refusal(self, token: Token, reason: str) -> Refused:
+    def _make_refusal(self, token: Token, reason: str) -> Refused:
         self.life.environment.log.warning("new token quarantined", mint=token.mint, reason=reason)
         identity = {name: getattr(token, name) for name in IDENTITY_FIELDS}
         return Refused(

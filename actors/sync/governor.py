@@ -118,7 +118,7 @@ class Governor:
         self.counts["wal_bytes"] += int(own)
         if self.wal.level < -TOLERATED_EXCESS * wal_capacity:
             self._press("own_wal", self._own_wal_in_words(now), now)
-        if (usual := self.latency.exceeded(written.rows, written.seconds)) is not None:
+        if (usual := self.latency.note_commit(written.rows, written.seconds)) is not None:
             words = f"commits take {written.seconds * 1000:.0f} ms, usually {usual * 1000:.0f} ms"
             self._press("latency", words, now)
 

@@ -121,7 +121,7 @@ async def test_staleness_holds_under_any_pressure_while_postgres_answers(
             await world.update(float(second), number=second % 40 + 1, buys_24h=second)
             if second % 5 == 0:
                 await world.update(float(second), number=second % 40 + 1, pool_type=f"{second}")
-            for group, age in sync.backlog.ages(float(second)).items():
+            for group, age in sync.backlog.measure_ages(float(second)).items():
                 oldest[group] = max(oldest.get(group, 0.0), age)
             if second % 300 < 7:
                 world.servers.database.pulse = busier(world.servers.database.pulse)
@@ -188,7 +188,7 @@ async def test_restarted_sync_knows_the_age_of_what_it_finds(autojump_clock: Moc
     sync = world.sync()
     async with running(sync):
         await until(69.0)
-        assert {Group.MARKET: pytest.approx(19.0, abs=0.01)} == sync.backlog.ages(69.0)
+        assert {Group.MARKET: pytest.approx(19.0, abs=0.01)} == sync.backlog.measure_ages(69.0)
 
 
 # The server's pulse.
