@@ -49,7 +49,7 @@ class Hub:
             if position % CLIENTS_AT_ONCE == CLIENTS_AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
 
-    async def serve(self, outgoing: Outgoing, handshake: bytes, unread: bytes) -> None:
+    async def serve_client(self, outgoing: Outgoing, handshake: bytes, unread: bytes) -> None:
         """One WebSocket client, from its handshake to its end."""
         stream = SessionStream(outgoing, handshake, unread, self.settings.client_queue_bytes)
         # The reader has a nursery of its own: some frames make it raise (a ping after a close).

@@ -69,7 +69,7 @@ class Outgoing:
         self._progress.unpark_all()
         self.nursery.cancel_scope.cancel()
 
-    async def sent(self, at_most_queued_bytes: int = 0) -> None:
+    async def wait_until_sent(self, at_most_queued_bytes: int = 0) -> None:
         """Wait until no more than this is queued, or the connection is given up."""
         while self.queued_bytes > at_most_queued_bytes:
             await self._progress.park()

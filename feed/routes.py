@@ -2,13 +2,12 @@
 
     Request -> Routes.answer -> Response
 
-GET and HEAD, and POST for what operators may change (feed/control.py). Answers of the API are
-never cached; pages are revalidated by ETag.
+GET and HEAD, and POST for what operators may change (feed/control.py); OPTIONS tells which. Answers
+of the API are never cached; pages are revalidated by ETag.
 """
 
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
-from hashlib import sha256
 
 import orjson
 import trio
@@ -21,9 +20,11 @@ from domain.values import parse_address
 from feed import FeedSettings, Operations, Surroundings
 from feed.board import Boards
 from feed.control import parse_governor_set, require_operator
-from feed.http import Headers, Request, Response, json_response, with_headers
+from feed.fields import GZIP, choose_encoding, matches_strongly, matches_weakly
+from feed.http import Headers, Request, Response, add_headers, json_response
 from feed.pages import Page, load_pages
 from feed.query import LISTS, FeedQuery, matches, parse_query
+from feed.targets import ASTERISK
 
 Route = Callable[[Request], Awaitable[Response]]
 
@@ -73,15 +74,25 @@ class Routes:
             "/ws": self._websocket_expected,
         }
 
-    async def answer(self, request: Request) -> Response:
+    async def answer_request(self, request: Request) -> Response:
         """The response; `RequestRefused` for what cannot be answered."""
-        route = self._route(request.path)
+        self.require_answerable(request)
+        if request.method == "OPTIONS":
+            return Response(status=204, headers=(("Allow", allowed_methods(request.path)),))
+        response = await self._find_route(request.path)(request)
+        return await _compress(request, response)
+
+    def require_answerable(self, request: Request) -> None:
+        """`RequestRefused` where the head alone tells that the request will not be answered."""
+        has_path = request.method != "CONNECT" and request.path != ASTERISK
+        if has_path:
+            self._find_route(request.path)
         if request.method not in methods_of(request.path):
             raise RequestRefused(405, "method_not_allowed", "this method is not answered here")
-        response = await route(request)
-        return await _compressed(request, response)
+        if request.method == "POST":
+            require_operator(request, self.settings.control_token)
 
-    def _route(self, path: str) -> Route:
+    def _find_route(self, path: str) -> Route:
         if path in self._exact:
             return self._exact[path]
         if path in self._pages:
@@ -143,7 +154,6 @@ class Routes:
     async def _governor(self, request: Request) -> Response:
         if request.method != "POST":
             return json_response(self.operations.governor())
-        require_operator(request, self.settings.control_token)
         message = parse_governor_set(request.body)
         await self.surroundings.govern(message)
         return json_response({"accepted": asdict(message)}, status=202)
@@ -166,23 +176,32 @@ class Routes:
 
     async def _page(self, request: Request) -> Response:
         page = self._pages[request.path]
-        tag = f'"{sha256(page.body).hexdigest()[:16]}"'
+        encoding = _negotiated_encoding(request, is_large=True)
+        body = page.compressed if encoding == GZIP else page.body
         headers: Headers = (
-            ("ETag", tag),
+            ("ETag", page.tags[encoding]),
             ("Cache-Control", "no-cache"),
             ("Vary", "Accept-Encoding"),
         )
-        if request.headers.get("if-none-match") == tag:
-            return Response(status=304, content_type=page.content_type, headers=headers)
-        if not _takes_gzip(request):
-            return Response(content_type=page.content_type, body=page.body, headers=headers)
-        headers += (("Content-Encoding", "gzip"),)
-        return Response(content_type=page.content_type, body=page.compressed, headers=headers)
+        if not matches_strongly(request.headers.get("if-match", "*"), page.tags[encoding]):
+            raise RequestRefused(412, "precondition_failed", "this page has another ETag now")
+        if matches_weakly(request.headers.get("if-none-match", ""), page.tags[encoding]):
+            return Response(status=304, headers=headers)
+        if encoding == GZIP:
+            headers += (("Content-Encoding", GZIP),)
+        return Response(content_type=page.content_type, body=body, headers=headers)
 
 
 def methods_of(path: str) -> tuple[str, ...]:
-    """The methods that a path answers."""
-    return ("GET", "HEAD", "POST") if path in CONTROL_PATHS else ("GET", "HEAD")
+    """The methods that a path answers; those of the whole server for `*`."""
+    if path == ASTERISK or path in CONTROL_PATHS:
+        return ("GET", "HEAD", "OPTIONS", "POST")
+    return ("GET", "HEAD", "OPTIONS")
+
+
+def allowed_methods(path: str) -> str:
+    """The value of an Allow field."""
+    return ", ".join(methods_of(path))
 
 
 def common_headers(response: Response) -> Headers:
@@ -195,16 +214,20 @@ def common_headers(response: Response) -> Headers:
     return headers
 
 
-async def _compressed(request: Request, response: Response) -> Response:
-    is_small = len(response.body) < COMPRESS_FROM_BYTES
-    if is_small or response.has_header("Content-Encoding") or not _takes_gzip(request):
-        return response
-    # In a thread: a third of a megabyte takes some milliseconds.
-    body = await trio.to_thread.run_sync(gzip.compress, response.body, 1)
-    headers = (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
-    return with_headers(evolve(response, body=body), headers)
+async def _compress(request: Request, response: Response) -> Response:
+    """The response in a content coding that the client takes."""
+    if response.has_header("ETag"):
+        return response  # a page: negotiated already
+    is_large = len(response.body) >= COMPRESS_FROM_BYTES
+    if _negotiated_encoding(request, is_large=is_large) == GZIP:
+        # In a thread: a third of a megabyte takes some milliseconds.
+        body = await trio.to_thread.run_sync(gzip.compress, response.body, 1)
+        response = add_headers(evolve(response, body=body), (("Content-Encoding", GZIP),))
+    return add_headers(response, (("Vary", "Accept-Encoding"),))
 
 
-def _takes_gzip(request: Request) -> bool:
-    offers = request.headers.get("accept-encoding", "").lower().split(",")
-    return any(offer.strip() in ("gzip", "gzip;q=1", "gzip;q=1.0", "*") for offer in offers)
+def _negotiated_encoding(request: Request, *, is_large: bool) -> str:
+    encoding = choose_encoding(request.headers.get("accept-encoding"), prefer_gzip=is_large)
+    if encoding is None:
+        raise RequestRefused(406, "not_acceptable", "the content codings are gzip and identity")
+    return encoding

@@ -17,10 +17,12 @@ from attrs import define, field
 
 from domain.errors import AddressUnavailable, RequestRefused
 from feed import FeedSettings, Surroundings
-from feed.http import HttpConnection, Request, Response, error_response, with_headers
+from feed.connection import HttpConnection
+from feed.fields import has_token
+from feed.http import Request, Response, add_headers, error_response
 from feed.hub import Hub
 from feed.outgoing import Outgoing
-from feed.routes import HEALTH_PATHS, Routes, common_headers, methods_of
+from feed.routes import HEALTH_PATHS, Routes, allowed_methods, common_headers
 
 RESERVED_CONNECTIONS = 64  # beyond `clients`, for health checks and for saying 503; newest win
 BACKLOG_CONNECTIONS = 512  # not yet accepted
@@ -103,16 +105,23 @@ class Server:
         connection = HttpConnection(stream, outgoing, self.settings.request_timeout_seconds)
         is_open = True
         while is_open:
+            request: Request | None = None
             try:
-                request = await connection.next_request()
+                request = await connection.receive_head()
                 if request is None:
                     return
+                if connection.is_client_waiting:  # with the body, which may not be wanted
+                    self._require_room(request, is_reserve)
+                    self.routes.require_answerable(request)
+                request = await connection.receive_body(request)
                 self._require_room(request, is_reserve)
                 if request.path == "/ws" and request.is_upgrade:
-                    await self.hub.serve(outgoing, _handshake(request), connection.rest())
+                    handshake = _handshake(request)
+                    await self.hub.serve_client(outgoing, handshake, connection.take_unread())
                     break
             except RequestRefused as refusal:
-                await connection.respond(self._finished(error_response(refusal)), then_close=True)
+                response = self._finish(_refusal_response(refusal, request))
+                await connection.send_response(response, then_close=True)
                 break
             is_open = await self._respond(connection, request, is_reserve)
         if not is_reserve:  # its time is for others, and what it asked has been read
@@ -140,28 +149,32 @@ class Server:
     ) -> bool:
         self._answering += 1
         try:
-            response = self._finished(await self._answer(request))
+            response = self._finish(await self._answer(request))
             then_close = is_reserve or self.is_draining
-            return await connection.respond(response, then_close=then_close)
+            return await connection.send_response(response, then_close=then_close)
         finally:
             self._answering -= 1
             self._something_ended.unpark_all()
 
     async def _answer(self, request: Request) -> Response:
         try:
-            return await self.routes.answer(request)
+            return await self.routes.answer_request(request)
         except RequestRefused as refusal:
-            response = error_response(refusal)
-            if refusal.status != 405:
-                return response
-            return with_headers(response, (("Allow", ", ".join(methods_of(request.path))),))
+            return _refusal_response(refusal, request)
         except Exception:
             self.surroundings.log.exception("request failed", path=request.path[:200])
             return error_response(RequestRefused(500, "internal_error", "this is our fault"))
 
-    def _finished(self, response: Response) -> Response:
+    def _finish(self, response: Response) -> Response:
         date = ("Date", formatdate(self.surroundings.clock(), usegmt=True))
-        return with_headers(response, (*common_headers(response), date))
+        return add_headers(response, (*common_headers(response), date))
+
+
+def _refusal_response(refusal: RequestRefused, request: Request | None) -> Response:
+    response = error_response(refusal)
+    if refusal.status == 405 and request is not None:
+        return add_headers(response, (("Allow", allowed_methods(request.path)),))
+    return response
 
 
 def _handshake(request: Request) -> bytes:
@@ -172,7 +185,7 @@ def _handshake(request: Request) -> bytes:
     key = request.headers.get("sec-websocket-key", "")
     if request.headers.get("sec-websocket-version") != "13" or not _is_key(key):
         raise RequestRefused(400, "bad_handshake", "this is no WebSocket handshake, version 13")
-    if request.method != "GET" or "upgrade" not in request.headers.get("connection", "").lower():
+    if request.method != "GET" or not has_token(request.headers.get("connection", ""), "upgrade"):
         raise RequestRefused(400, "bad_handshake", "a handshake is a GET with Connection: Upgrade")
     return (
         "GET /ws HTTP/1.1\r\nHost: feed\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

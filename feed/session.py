@@ -87,10 +87,10 @@ class SessionStream(trio.abc.Stream):
         self.outgoing.put(bytes(data))
         if data and data[0] == FIRST_BYTE_OF_CLOSE:
             self.outgoing.seal()
-        await self.outgoing.sent(self.queue_bytes)
+        await self.outgoing.wait_until_sent(self.queue_bytes)
 
     async def wait_send_all_might_not_block(self) -> None:
-        await self.outgoing.sent()
+        await self.outgoing.wait_until_sent()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Bytes of the client, at most as fast as its allowance."""
@@ -111,7 +111,7 @@ class SessionStream(trio.abc.Stream):
     async def aclose(self) -> None:
         """Close the socket, once what was put is sent."""
         try:
-            await self.outgoing.sent()
+            await self.outgoing.wait_until_sent()
         finally:
             await self.outgoing.stream.aclose()
 
@@ -188,7 +188,7 @@ class Session:
             except FrameRefused as refusal:
                 self.broadcast.refused += 1
                 self.say(error_message(refusal.reason))
-            await self.outgoing.sent(self.stream.queue_bytes)
+            await self.outgoing.wait_until_sent(self.stream.queue_bytes)
 
     async def _handle(self, message: str | bytes) -> None:
         if not self.allowance.take(1, trio.current_time()):

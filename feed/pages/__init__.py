@@ -6,11 +6,13 @@ page's own origin only. Strings of tokens are hostile and only ever become text 
 
 import gzip
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib.resources import files
 
 from attrs import frozen
 
 from domain.scoring import LANDMARK
+from feed.fields import GZIP, IDENTITY
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -41,6 +43,7 @@ class Page:
     content_type: str
     body: bytes
     compressed: bytes
+    tags: Mapping[str, str]  # entity tags by content coding: each is a representation of its own
 
 
 def load_pages(half_life_seconds: float) -> Mapping[str, Page]:
@@ -53,4 +56,6 @@ def _page(name: str, half_life_seconds: float) -> Page:
     text = text.replace("{half_life_seconds}", f"{half_life_seconds:g}")
     body = text.replace("{landmark_seconds}", f"{LANDMARK:.0f}").encode()
     suffix = name[name.rindex(".") :]
-    return Page(CONTENT_TYPES[suffix], body, gzip.compress(body, mtime=0))
+    digest = sha256(body).hexdigest()[:16]
+    tags = {IDENTITY: f'"{digest}"', GZIP: f'"{digest}-gzip"'}
+    return Page(CONTENT_TYPES[suffix], body, gzip.compress(body, mtime=0), tags)

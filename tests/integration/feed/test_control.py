@@ -73,7 +73,8 @@ async def test_a_token_that_is_set_is_always_wanted(authorization: str, status: 
 
 
 @pytest.mark.parametrize(
-    ("path", "methods"), [(PATH, "GET, HEAD, POST"), ("/api/ops/writes", "GET, HEAD")]
+    ("path", "methods"),
+    [(PATH, "GET, HEAD, OPTIONS, POST"), ("/api/ops/writes", "GET, HEAD, OPTIONS")],
 )
 async def test_405_allows_what_the_path_answers(path: str, methods: str) -> None:
     async with serving() as world, http_client(world) as client:

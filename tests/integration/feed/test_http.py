@@ -47,7 +47,7 @@ async def test_a_token_is_found_by_its_mint() -> None:
         ("DELETE", "/api/warp-pipes/feed", 405, "method_not_allowed"),
         ("GET", "/" + "a" * 10_000, 414, "target_too_long"),
         ("GET", "/" + "a" * 30_000, 414, "target_too_long"),
-        ("GET", "http://elsewhere/", 400, "bad_request"),
+        ("GET", "gopher://elsewhere/", 400, "bad_request"),
     ],
 )
 async def test_errors_are_json_with_a_code_and_a_message(
