@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 import trio
 from attrs import Factory, define, field, frozen
 
+from config.settings import GatewaySettings, HotScoreSettings, TrackingSettings
+from domain.errors import AddressUnavailable
 from domain.messages import (
     CensusWanted,
     GatewayMessage,
@@ -22,10 +24,11 @@ from domain.messages import (
     RosterWanted,
     TokenPublished,
 )
-from feed import FeedSettings, Operations, Surroundings
+from feed import Operations, Surroundings
 from feed.board import Boards
 from feed.catalogue import Catalogue
 from feed.hub import Hub
+from feed.listening import name_address, open_listeners
 from feed.routes import Routes
 from feed.server import Server
 from supervision import Inbox, Outbox
@@ -33,8 +36,7 @@ from supervision.environment import Environment
 
 NAME = "gateway"
 MESSAGES_AT_ONCE = 50  # some 2 ms of ranking; between two batches the clients get their turn
-
-
+LISTEN_ATTEMPTS, LISTEN_AGAIN_SECONDS = 6, 0.5  # as nginx does
 PRUNE_SECONDS = 60.0  # what is past its retention leaves a quiet feed that late
 
 
@@ -45,10 +47,19 @@ class GatewayOutboxes:
     governor: Outbox[GovernorSet]  # sync
 
 
+@frozen(kw_only=True)
+class GatewayPlan:
+    """The settings that the gateway goes by."""
+
+    gateway: GatewaySettings
+    tracking: TrackingSettings
+    hot_score: HotScoreSettings
+
+
 def _new_boards(gateway: "Gateway") -> Boards:
-    settings = gateway.settings
+    settings = gateway.plan.gateway
     return Boards(
-        catalogue=Catalogue(settings.tokens),
+        catalogue=Catalogue(gateway.plan.tracking.tokens),
         board_tokens=settings.board_tokens,
         history_limit=settings.delta_history,
         epoch=f"{gateway.environment.random.getrandbits(64):016x}",
@@ -62,9 +73,10 @@ def _new_server(gateway: "Gateway") -> Server:
         govern=gateway.outboxes.governor.send,
         log=gateway.environment.log,
     )
-    settings, boards = gateway.settings, gateway.boards
+    settings, boards = gateway.plan.gateway, gateway.boards
     hub = Hub(settings, boards, surroundings.announce, gateway.environment.random)
-    routes = Routes(settings, boards, gateway.operations, surroundings)
+    half_life_seconds = gateway.plan.hot_score.half_life_seconds
+    routes = Routes(settings, boards, gateway.operations, surroundings, half_life_seconds)
     return Server(settings, routes, hub, surroundings)
 
 
@@ -77,7 +89,7 @@ class Gateway:
     # Messages out.
     outboxes: GatewayOutboxes
     # State.
-    settings: FeedSettings
+    plan: GatewayPlan
     operations: Operations
     environment: Environment
     boards: Boards = field(init=False, default=Factory(_new_boards, takes_self=True))
@@ -96,8 +108,8 @@ class Gateway:
             self.environment.readiness.set(NAME, "not listening")
 
     async def serve(self) -> None:
-        listeners = await self.server.listen()
-        self.addresses = [_address(listener) for listener in listeners]
+        listeners = await self.listen_patiently()
+        self.addresses = [_address_of(listener) for listener in listeners]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.server.serve, listeners)
             nursery.start_soon(self.server.hub.keep_alive)
@@ -130,13 +142,27 @@ class Gateway:
             "pruned": self.pruned,
         }
 
+    async def listen_patiently(self) -> list[trio.SocketListener]:
+        """Open the port; one that is taken is waited for, since its owner may be on its way out."""
+        host, port = self.plan.gateway.host, self.plan.gateway.port
+        for attempt in range(LISTEN_ATTEMPTS - 1):
+            try:
+                return await open_listeners(host, port)
+            except AddressUnavailable as error:
+                if not error.is_taken:
+                    raise
+                if attempt == 0:
+                    self.environment.log.warning("address is taken; trying again", error=str(error))
+                await trio.sleep(LISTEN_AGAIN_SECONDS)
+        return await open_listeners(host, port)
+
     async def collect(self) -> bool:
         """Learn until the next publication is due; False once the mailbox has closed."""
         # Receiving is atomic under cancellation, so the timeouts lose no token.
         with trio.move_on_after(PRUNE_SECONDS):
             if not await self.receive():
                 return False
-        with trio.move_on_at(self.published_at + self.settings.delta_interval_seconds):
+        with trio.move_on_at(self.published_at + self.plan.gateway.delta_interval_seconds):
             while await self.receive():
                 pass
             return False
@@ -176,6 +202,6 @@ class Gateway:
             self.environment.readiness.set(NAME, None)
 
 
-def _address(listener: trio.SocketListener) -> str:
+def _address_of(listener: trio.SocketListener) -> str:
     host, port = listener.socket.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return name_address(host, port)

@@ -16,6 +16,7 @@ import attrs
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_, le, matches_re
 
+from config.listening import listening_host
 from config.postgres_url import libpq_url, unknown_parameters
 from domain.errors import SettingsInvalid
 
@@ -59,6 +60,13 @@ def _postgres_address() -> Any:
         converter=libpq_url,
         repr=without_credentials,
     )
+
+
+def _listening_host() -> Any:
+    def is_understood(_instance: object, _setting: object, host: str) -> None:
+        listening_host(host)
+
+    return field(validator=is_understood, converter=listening_host)
 
 
 def _seconds() -> Any:
@@ -180,7 +188,7 @@ class TrackingSettings:
 
 @frozen(kw_only=True)
 class GatewaySettings:
-    host: str = field(validator=matches_re(r"\S+"))
+    host: str = _listening_host()
     port: int = field(validator=[ge(0), le(65535)])
     clients: int = _count()
     board_tokens: int = field(validator=[ge(1), le(1000)])

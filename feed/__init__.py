@@ -10,31 +10,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from domain.messages import GovernorSet, Presence
 from domain.values import UnixSeconds
 
 Clock = Callable[[], UnixSeconds]
 Announce = Callable[[Presence], object]  # tells the activity actor, and never waits
-
-
-@frozen(kw_only=True)
-class FeedSettings:
-    """The settings `gateway.*`, `tracking.tokens` and `hot_score.half_life_seconds`."""
-
-    host: str
-    port: int  # 0: any free one
-    clients: int
-    board_tokens: int
-    delta_interval_seconds: float
-    delta_history: int
-    client_queue_bytes: int
-    send_timeout_seconds: float
-    request_timeout_seconds: float
-    control_token: str = field(repr=False)  # empty: only this machine may change anything
-    tokens: int
-    half_life_seconds: float
 
 
 class Readiness(Protocol):

@@ -10,8 +10,9 @@ import trio
 from attrs import define, field
 from trio_websocket import WebSocketConnection, wrap_server_stream
 
+from config.settings import GatewaySettings
 from domain.messages import CensusTaken, ClientConnected, ClientLeft
-from feed import Announce, FeedSettings
+from feed import Announce
 from feed.board import Boards, Publication
 from feed.frames import GOING_AWAY, PING_FRAME, FramedPublication, close_frame
 from feed.outgoing import Outgoing
@@ -27,7 +28,7 @@ CLIENTS_AT_ONCE = 64  # frames sent between two checkpoints: about half a millis
 class Hub:
     """All WebSocket clients."""
 
-    settings: FeedSettings
+    settings: GatewaySettings
     boards: Boards
     announce: Announce
     random: Random

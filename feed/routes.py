@@ -13,11 +13,12 @@ import orjson
 import trio
 from attrs import asdict, define, evolve, field
 
+from config.settings import GatewaySettings
 from domain.errors import MintRefused, QueryRefused, RequestRefused
 from domain.messages import FeedRequested
 from domain.token import Status
 from domain.values import parse_address
-from feed import FeedSettings, Operations, Surroundings
+from feed import Operations, Surroundings
 from feed.board import Boards
 from feed.control import parse_governor_set, require_operator
 from feed.fields import GZIP, choose_encoding, matches_strongly, matches_weakly
@@ -50,10 +51,11 @@ SECURITY_HEADERS: Headers = (
 class Routes:
     """Answers every request that is not a WebSocket."""
 
-    settings: FeedSettings
+    settings: GatewaySettings
     boards: Boards
     operations: Operations
     surroundings: Surroundings
+    half_life_seconds: float  # of hot scores
     _pages: Mapping[str, Page] = field(init=False)
     _exact: Mapping[str, Route] = field(init=False)
     _querying: trio.CapacityLimiter = field(
@@ -61,7 +63,7 @@ class Routes:
     )
 
     def __attrs_post_init__(self) -> None:
-        self._pages = load_pages(self.settings.half_life_seconds)
+        self._pages = load_pages(self.half_life_seconds)
         self._exact = {
             "/api/warp-pipes/feed": self._feed,
             "/api/ops/actors": self._operation(self.operations.actors),

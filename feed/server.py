@@ -15,8 +15,9 @@ from email.utils import formatdate
 import trio
 from attrs import define, field
 
-from domain.errors import AddressUnavailable, RequestRefused
-from feed import FeedSettings, Surroundings
+from config.settings import GatewaySettings
+from domain.errors import RequestRefused
+from feed import Surroundings
 from feed.connection import HttpConnection
 from feed.fields import has_token
 from feed.http import Request, Response, add_headers, error_response
@@ -25,7 +26,6 @@ from feed.outgoing import Outgoing
 from feed.routes import HEALTH_PATHS, Routes, allowed_methods, common_headers
 
 RESERVED_CONNECTIONS = 64  # beyond `clients`, for health checks and for saying 503; newest win
-BACKLOG_CONNECTIONS = 512  # not yet accepted
 DRAIN_SECONDS = 1.0  # for clients to answer the close, and for responses under way
 
 
@@ -33,7 +33,7 @@ DRAIN_SECONDS = 1.0  # for clients to answer the close, and for responses under 
 class Server:
     """Accepts and serves connections."""
 
-    settings: FeedSettings
+    settings: GatewaySettings
     routes: Routes
     hub: Hub
     surroundings: Surroundings
@@ -45,14 +45,6 @@ class Server:
     _answering: int = field(init=False, default=0)  # requests
     _accepting: trio.CancelScope = field(init=False, factory=trio.CancelScope)
     _something_ended: trio.lowlevel.ParkingLot = field(init=False, factory=trio.lowlevel.ParkingLot)
-
-    async def listen(self) -> list[trio.SocketListener]:
-        """Open the port; `AddressUnavailable` says why it cannot."""
-        host, port = self.settings.host, self.settings.port
-        try:
-            return await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG_CONNECTIONS)
-        except OSError as error:
-            raise AddressUnavailable(f"cannot listen on {host}:{port}: {error}") from error
 
     async def serve(self, listeners: list[trio.SocketListener]) -> None:
         """Serve until cancelled; then close the port and every connection."""

@@ -14,10 +14,11 @@ import trio
 from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
+from config.settings import GatewaySettings
 from domain.errors import FrameRefused
 from domain.messages import ClientSpoke, MintUnwatched, MintWatched
 from domain.values import Mint
-from feed import Announce, FeedSettings
+from feed import Announce
 from feed.allowance import Allowance
 from feed.board import BOARD_NAMES, Boards
 from feed.commands import (
@@ -45,7 +46,7 @@ PONG_MESSAGE = b'{"type":"pong"}'
 class Broadcast:
     """What all sessions share."""
 
-    settings: FeedSettings
+    settings: GatewaySettings
     boards: Boards
     announce: Announce
     latest: FramedPublication = field(init=False, factory=lambda: FramedPublication(0, {}))

@@ -160,11 +160,33 @@ async def test_a_cancelled_gateway_is_not_ready(autojump_clock: MockClock) -> No
     assert world.conditions.said[-1] == (1, "not listening")
 
 
-async def test_an_address_in_use_is_told_by_name() -> None:
+async def test_an_address_in_use_is_told_by_name_after_some_attempts(
+    autojump_clock: MockClock,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(AddressUnavailable, match=f"cannot listen on 127.0.0.1:{port}: "):
-            await make_world(port=port).gateway.run()
+        world = make_world(port=port)
+        reason = f"cannot listen on 127.0.0.1:{port}: Address already in use"
+        with pytest.raises(AddressUnavailable, match=f"^{reason}$"):
+            await world.gateway.run()
+    assert 2.5 == trio.current_time()
+    assert [("address is taken; trying again", reason)] == [
+        (entry["event"], entry["error"]) for entry in world.log.entries
+    ]
+
+
+async def test_an_address_whose_owner_leaves_is_taken_over(autojump_clock: MockClock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        world = make_world(port=port)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.gateway.run)
+            await trio.sleep(1.2)
+            assert [] == world.conditions.said
+            other.close()
+            await anext(world.roster)
+            assert (1.5, [(1.5, None)]) == (trio.current_time(), world.conditions.said)
+            world.inbox.close()
 
 
 async def test_a_restarted_gateway_listens_on_the_same_port_again() -> None:
