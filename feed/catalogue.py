@@ -13,6 +13,7 @@ from attrs import Factory, define, field
 from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds
+from feed.folding import fold_text
 from feed.ranking import Ranking, RankRule, greatest_first, newest_first
 
 
@@ -31,6 +32,11 @@ def _is_live(token: Token) -> bool:
 def _heat(token: Token) -> float | None:
     score = token.hot_score
     return None if score is None or not isfinite(score) or not _is_live(token) else -score
+
+
+def _search_text(token: Token) -> str:
+    # Nothing that is searched for holds a line break, so that no match spans both.
+    return f"{fold_text(token.symbol or '')}\n{fold_text(token.name or '')}"
 
 
 SORT_RULES: Mapping[str, RankRule] = {
@@ -60,6 +66,7 @@ class Catalogue:
     tokens: dict[Mint, Token] = field(init=False, factory=dict)
     shelves: Mapping[Status, Shelf] = field(init=False, factory=_empty_shelves)
     hot: Ranking = field(init=False, default=Factory(lambda: Ranking(_heat)))
+    search_texts: dict[Mint, str] = field(init=False, factory=dict)  # symbol and name, folded
     version: int = field(init=False, default=0)  # grows with every change
     _endings: Ranking = field(init=False, default=Factory(lambda: Ranking(retained_until)))
 
@@ -69,6 +76,8 @@ class Catalogue:
         if before is token:
             return
         self.tokens[token.mint] = token
+        if before is None or (before.symbol, before.name) != (token.symbol, token.name):
+            self.search_texts[token.mint] = _search_text(token)
         self._rank(before, token)
         ending = self._endings.first()
         if ending is not None and len(self.tokens) > self.limit:
@@ -82,6 +91,7 @@ class Catalogue:
         return before - len(self.tokens)
 
     def _forget(self, mint: Mint) -> None:
+        del self.search_texts[mint]
         self._rank(self.tokens.pop(mint), None)
 
     def _rank(self, before: Token | None, after: Token | None) -> None:

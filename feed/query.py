@@ -15,8 +15,9 @@ from attrs import field, frozen
 
 from domain.errors import QueryRefused
 from domain.token import Status, Token
-from domain.values import UnixSeconds
+from domain.values import Mint, UnixSeconds
 from feed.catalogue import SORT_RULES, Catalogue
+from feed.folding import fold_text
 from feed.ranking import Rank
 
 Test = Callable[[Token], bool]
@@ -67,7 +68,7 @@ class FeedQuery:
 
     sort_by: str = "hot"
     limit: int = 50  # tokens a list
-    search: str = ""  # case-folded
+    search: str = ""  # as `fold_text` leaves it
     search_mint: str = ""  # as given: base58 is case-sensitive
     only_watched: bool = False
     age_minutes: Bounds | None = None
@@ -84,7 +85,7 @@ def parse_query(text: str) -> FeedQuery:
     return FeedQuery(
         sort_by=_parsed(given, "sortBy", _sort_order, "hot"),
         limit=_parsed(given, "limit", _limit, 50),
-        search=search.casefold(),
+        search=fold_text(search),
         search_mint=search,
         only_watched=_parsed(given, "onlyWatched", _truth, False),
         age_minutes=age,
@@ -101,7 +102,7 @@ def matches(
     During a pause the catalogue may change: the search goes on from where it stood.
     """
     ranking = catalogue.shelves[status][query.sort_by]
-    tests = _tests(query, now)
+    tests = _tests(query, now, catalogue.search_texts)
     found = 0
     rank: Rank | None = None
     while page := ranking.after(rank, EXAMINED_AT_ONCE):
@@ -123,7 +124,7 @@ def _passes(tests: list[Test], token: Token) -> bool:
     return True
 
 
-def _tests(query: FeedQuery, now: UnixSeconds) -> list[Test]:
+def _tests(query: FeedQuery, now: UnixSeconds, search_texts: Mapping[Mint, str]) -> list[Test]:
     tests: list[Test] = []
     if query.only_watched:
         tests.append(lambda token: token.watcher_count > 0)
@@ -134,7 +135,7 @@ def _tests(query: FeedQuery, now: UnixSeconds) -> list[Test]:
     if (age := query.age_minutes) is not None:
         tests.append(lambda token: age.hold((now - token.first_seen_at) / 60))
     if query.search:
-        tests.append(_search_test(query.search, query.search_mint))
+        tests.append(_search_test(query, search_texts))
     return tests
 
 
@@ -142,12 +143,9 @@ def _number_test(name: str, bounds: Bounds) -> Test:
     return lambda token: bounds.hold(getattr(token, name))
 
 
-def _search_test(folded: str, mint_prefix: str) -> Test:
-    return lambda token: (
-        folded in (token.symbol or "").casefold()
-        or folded in (token.name or "").casefold()
-        or token.mint.startswith(mint_prefix)
-    )
+def _search_test(query: FeedQuery, search_texts: Mapping[Mint, str]) -> Test:
+    wanted, mint_prefix = query.search, query.search_mint
+    return lambda token: wanted in search_texts[token.mint] or token.mint.startswith(mint_prefix)
 
 
 def _parameters(text: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ FILES = {
     "/assets/feed.js": "feed.js",
     "/assets/board.js": "board.js",
     "/assets/card.js": "card.js",
+    "/assets/folding.js": "folding.js",
     "/assets/live.js": "live.js",
     "/assets/ops.css": "ops.css",
     "/assets/ops.js": "ops.js",

@@ -2,6 +2,7 @@
 
 import { BOARDS, ordered } from "./board.js";
 import { Card } from "./card.js";
+import { foldText, searchText } from "./folding.js";
 import { Live } from "./live.js";
 
 const MOST_WATCHES = 200;
@@ -12,7 +13,7 @@ const stored = {
 };
 
 const watched = new Set(stored.get("watched", []));
-const filter = { text: "", onlyWatched: false };
+const filter = { text: "", folded: "", onlyWatched: false };
 
 class BoardView {
   constructor(name) {
@@ -98,9 +99,7 @@ class BoardView {
 
 function isWanted(item) {
   if (filter.onlyWatched && !watched.has(item.mint)) return false;
-  const text = filter.text.toLowerCase();
-  return !text || (item.symbol ?? "").toLowerCase().includes(text)
-    || (item.name ?? "").toLowerCase().includes(text) || item.mint.startsWith(filter.text);
+  return !filter.folded || searchText(item).includes(filter.folded) || item.mint.startsWith(filter.text);
 }
 
 // Drawing: once a frame, and only boards that changed.
@@ -178,6 +177,7 @@ live.watched = watched;
 
 $("search").addEventListener("input", (event) => {
   filter.text = event.target.value.trim();
+  filter.folded = foldText(filter.text);
   Object.values(views).forEach(schedule);
 });
 $("only-watched").addEventListener("click", (event) => {

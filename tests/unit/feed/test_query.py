@@ -1,6 +1,8 @@
 """The feed's parameters: what they mean, and what is refused."""
 
 from typing import Any
+from unicodedata import normalize
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,10 @@ from hypothesis import strategies as st
 
 from domain.errors import QueryRefused
 from domain.token import Status, Token
+from domain.values import UnixSeconds
+from feed import catalogue as catalogue_module
 from feed.catalogue import SORT_RULES, Catalogue
+from feed.folding import fold_text
 from feed.query import EXAMINED_AT_ONCE, LISTS, FeedQuery, matches, parse_query
 from tests.unit.feed.tokens import NOW, make_token, mint_of, tokens
 
@@ -139,6 +144,61 @@ def test_a_search_matches_symbol_name_or_the_start_of_the_mint(search: str) -> N
         make_token(1, symbol="Pepe", name="Pepe the Frog"), make_token(2**200, symbol="Dog")
     )
     assert found(catalogue, f"searchQuery={search}") == [1]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("Pokémon Café", "mon café"),
+        ("ＰＥＰＥ　ＣＯＩＮ", "pepe coin"),
+        ("Diyarbakır", "BAKIR"),
+        ("İSTANBUL", "istanbul"),
+        ("ZÜRICH", "zürich"),
+        ("❤\ufe0f Love", "❤ love"),
+    ],
+)
+def test_a_search_finds_every_form_of_a_text(form: Any, name: str, search: str) -> None:
+    for field in ("symbol", "name"):
+        catalogue = catalogue_of(
+            make_token(1, **{field: normalize(form, name)}), make_token(2, **{field: "Pokemon"})
+        )
+        for asked in (search, search.upper(), normalize("NFD", search)):
+            assert found(catalogue, urlencode({"searchQuery": asked})) == [1]
+
+
+def test_a_search_does_not_match_across_symbol_and_name() -> None:
+    catalogue = catalogue_of(make_token(1, symbol="AB", name="CD"))
+    for search in ("abcd", "b c", "b\nc", "b%0Ac"):
+        assert found(catalogue, f"searchQuery={search}") == []
+
+
+def test_a_search_follows_a_token_whose_name_becomes_known_and_is_forgotten_with_it() -> None:
+    catalogue = catalogue_of(make_token(1))
+    assert found(catalogue, "searchQuery=late") == []
+    catalogue.put(make_token(1, name="Late"))
+    assert found(catalogue, "searchQuery=late") == [1]
+    catalogue.put(make_token(1, name="Late", holder_count=1))
+    assert found(catalogue, "searchQuery=late") == [1]
+    assert 1 == catalogue.prune(UnixSeconds(NOW + 1e6))
+    assert {} == catalogue.search_texts
+
+
+def test_texts_are_folded_once_a_token_and_not_at_each_query(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folded: list[str] = []
+
+    def fold(text: str) -> str:
+        folded.append(text)
+        return fold_text(text)
+
+    monkeypatch.setattr(catalogue_module, "fold_text", fold)
+    catalogue = catalogue_of(*(make_token(n, symbol=f"S{n}", name=f"N{n}") for n in range(10)))
+    for count in range(5):
+        catalogue.put(make_token(1, symbol="S1", name="N1", holder_count=count))
+        assert found(catalogue, "searchQuery=n1") == [1]
+    assert 20 == len(folded)
 
 
 def test_dead_tokens_are_in_no_list() -> None:
