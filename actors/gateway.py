@@ -103,25 +103,25 @@ class Gateway:
     async def run(self) -> None:
         """Serve until the mailbox closes; then publish the rest and send the clients away."""
         try:
-            await self.serve()
+            await self.serve_clients()
         finally:
             self.environment.readiness.set(NAME, "not listening")
 
-    async def serve(self) -> None:
+    async def serve_clients(self) -> None:
         listeners = await self.listen_patiently()
         self.addresses = [_address_of(listener) for listener in listeners]
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.server.serve, listeners)
+            nursery.start_soon(self.server.serve_connections, listeners)
             nursery.start_soon(self.server.hub.keep_alive)
             self.environment.log.info("gateway listens", addresses=self.addresses)
             self.environment.readiness.set(NAME, "the boards are not filled yet")
             await self.outboxes.roster.send(RosterWanted(subscriber=NAME, wants_end=True))
-            await self.publish()  # the census: nobody is here yet
+            await self.publish_changes()  # the census: nobody is here yet
             mailbox_open = True
             while mailbox_open:
-                mailbox_open = await self.collect()
-                await self.publish()
-            await self.server.drain()
+                mailbox_open = await self.collect_publication()
+                await self.publish_changes()
+            await self.server.drain_connections()
             nursery.cancel_scope.cancel()
 
     def summary(self) -> Mapping[str, object]:
@@ -131,7 +131,7 @@ class Gateway:
             "epoch": self.boards.epoch,
             "offset": self.boards.offset,
             "tokens": len(self.boards.catalogue.tokens),
-            "boards": self.boards.sizes(),
+            "boards": self.boards.count_tokens(),
             "connections": self.server.connections,
             "connections_refused": self.server.refused,
             "connections_failed": self.server.failed,
@@ -156,47 +156,47 @@ class Gateway:
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
         return await open_listeners(host, port)
 
-    async def collect(self) -> bool:
+    async def collect_publication(self) -> bool:
         """Learn until the next publication is due; False once the mailbox has closed."""
         # Receiving is atomic under cancellation, so the timeouts lose no token.
         with trio.move_on_after(PRUNE_SECONDS):
-            if not await self.receive():
+            if not await self.receive_messages():
                 return False
         with trio.move_on_at(self.published_at + self.plan.gateway.delta_interval_seconds):
-            while await self.receive():
+            while await self.receive_messages():
                 pass
             return False
         return True
 
-    async def receive(self) -> bool:
+    async def receive_messages(self) -> bool:
         """Learn from what is there, or comes next; False once the mailbox has closed."""
         try:
-            self.learn(await self.inbox.receive_batch(MESSAGES_AT_ONCE))
+            self.apply_messages(await self.inbox.receive_batch(MESSAGES_AT_ONCE))
         except trio.EndOfChannel:
             return False
         return True
 
-    def learn(self, messages: Sequence[GatewayMessage]) -> None:
+    def apply_messages(self, messages: Sequence[GatewayMessage]) -> None:
         for message in messages:
             match message:
                 case TokenPublished(token=token):
-                    self.boards.catalogue.put(token)
+                    self.boards.catalogue.put_token(token)
                 case CensusWanted():
                     self.census_wanted = True
                 case RosterTold():
                     self.is_filled = True
 
-    async def publish(self) -> None:
+    async def publish_changes(self) -> None:
         """Give the clients what changed since the last time, and activity its census."""
         if self.census_wanted:
             self.census_wanted = False
             # At once, so that whoever comes or goes is told of after it, or is counted in it.
-            self.outboxes.presences.send_nowait(self.server.hub.census())
-        self.pruned += self.boards.catalogue.prune(self.environment.clock())
-        publication = self.boards.collect()
+            self.outboxes.presences.send_nowait(self.server.hub.take_census())
+        self.pruned += self.boards.catalogue.prune_expired(self.environment.clock())
+        publication = self.boards.publish_changes()
         if publication is not None:
             self.published_at = trio.current_time()
-            await self.server.hub.publish(publication)
+            await self.server.hub.send_publication(publication)
         if self.is_filled:
             self.is_filled = False
             self.environment.readiness.set(NAME, None)

@@ -29,7 +29,7 @@ def _is_live(token: Token) -> bool:
     return token.status is Status.BONDED or not token.silent
 
 
-def _heat(token: Token) -> float | None:
+def _heat_of(token: Token) -> float | None:
     score = token.hot_score
     return None if score is None or not isfinite(score) or not _is_live(token) else -score
 
@@ -65,12 +65,12 @@ class Catalogue:
     limit: int
     tokens: dict[Mint, Token] = field(init=False, factory=dict)
     shelves: Mapping[Status, Shelf] = field(init=False, factory=_empty_shelves)
-    hot: Ranking = field(init=False, default=Factory(lambda: Ranking(_heat)))
+    hot: Ranking = field(init=False, default=Factory(lambda: Ranking(_heat_of)))
     search_texts: dict[Mint, str] = field(init=False, factory=dict)  # symbol and name, folded
     version: int = field(init=False, default=0)  # grows with every change
     _endings: Ranking = field(init=False, default=Factory(lambda: Ranking(retained_until)))
 
-    def put(self, token: Token) -> None:
+    def put_token(self, token: Token) -> None:
         """Learn of a token as it now is."""
         before = self.tokens.get(token.mint)
         if before is token:
@@ -78,35 +78,35 @@ class Catalogue:
         self.tokens[token.mint] = token
         if before is None or (before.symbol, before.name) != (token.symbol, token.name):
             self.search_texts[token.mint] = _search_text(token)
-        self._rank(before, token)
-        ending = self._endings.first()
+        self._rank_again(before, token)
+        ending = self._endings.first_rank()
         if ending is not None and len(self.tokens) > self.limit:
-            self._forget(ending[1])
+            self._forget_token(ending[1])
 
-    def prune(self, now: UnixSeconds) -> int:
+    def prune_expired(self, now: UnixSeconds) -> int:
         """Forget the tokens past their retention; how many they were."""
         before = len(self.tokens)
-        while (ending := self._endings.first()) is not None and float(ending[0]) <= now:
-            self._forget(ending[1])
+        while (ending := self._endings.first_rank()) is not None and float(ending[0]) <= now:
+            self._forget_token(ending[1])
         return before - len(self.tokens)
 
-    def _forget(self, mint: Mint) -> None:
+    def _forget_token(self, mint: Mint) -> None:
         del self.search_texts[mint]
-        self._rank(self.tokens.pop(mint), None)
+        self._rank_again(self.tokens.pop(mint), None)
 
-    def _rank(self, before: Token | None, after: Token | None) -> None:
+    def _rank_again(self, before: Token | None, after: Token | None) -> None:
         self.version += 1
-        self._endings.change(before, after)
-        self.hot.change(before, after)
+        self._endings.replace_token(before, after)
+        self.hot.replace_token(before, after)
         here = before.status if before is not None and _is_live(before) else None
         there = after.status if after is not None and _is_live(after) else None
         if here is there and here is not None:
             for ranking in self.shelves[here].values():
-                ranking.change(before, after)
+                ranking.replace_token(before, after)
             return
         if here is not None:
             for ranking in self.shelves[here].values():
-                ranking.change(before, None)
+                ranking.replace_token(before, None)
         if there is not None:
             for ranking in self.shelves[there].values():
-                ranking.change(None, after)
+                ranking.replace_token(None, after)

@@ -15,7 +15,7 @@ from attrs import Factory, define, evolve, field
 
 from domain.errors import RequestRefused
 from feed.fields import list_members
-from feed.http import WITHOUT_CONTENT, Request, Response
+from feed.http import WITHOUT_CONTENT, HttpRequest, HttpResponse
 from feed.outgoing import Outgoing
 from feed.targets import is_host, parse_target
 
@@ -51,7 +51,7 @@ class HttpConnection:
 
     # In.
 
-    async def receive_head(self) -> Request | None:
+    async def receive_head(self) -> HttpRequest | None:
         """The next request without its body; None when the client has no more.
 
         `RequestRefused` for what is no request.
@@ -71,7 +71,7 @@ class HttpConnection:
         is_body_due = self._body_bytes != 0 and not self.protocol.trailing_data[0]
         return is_body_due and self.protocol.they_are_waiting_for_100_continue
 
-    async def receive_body(self, request: Request) -> Request:
+    async def receive_body(self, request: HttpRequest) -> HttpRequest:
         """The request with its body; a client that waits is told to continue.
 
         `RequestRefused` where the body is too large, malformed or late.
@@ -80,7 +80,7 @@ class HttpConnection:
             raise _body_too_large()
         with trio.move_on_at(self._deadline):
             if self.is_client_waiting:
-                self.outgoing.put(self.protocol.send(GO_ON))
+                self.outgoing.put_piece(self.protocol.send(GO_ON))
             return evolve(request, body=await self._read_body())
         raise _timed_out()
 
@@ -98,14 +98,14 @@ class HttpConnection:
                 self.protocol.receive_data(begun)
         return True
 
-    async def _read_head(self) -> Request | None:
+    async def _read_head(self) -> HttpRequest | None:
         head = await self._next_event()
         if not isinstance(head, h11.Request):
             return None  # the client has closed between requests
         self._method = head.method.decode("ascii")
         self._body_bytes = _declared_body_bytes(head)
         _check_size(head)
-        return evolve(_request(head), peer=_peer(self.stream))
+        return evolve(_make_request(head), peer=_peer_of(self.stream))
 
     async def _read_body(self) -> bytes:
         body = bytearray()
@@ -125,35 +125,35 @@ class HttpConnection:
             if not isinstance(event, type):
                 return event
             if event is h11.PAUSED:
-                raise _malformed()
+                raise _malformed_request()
             self.protocol.receive_data(await self.stream.receive_some(RECEIVE_BYTES))
 
     def _refusal_of(self, error: h11.RemoteProtocolError) -> RequestRefused:
         if error.error_status_hint == 501:
             return RequestRefused(501, "not_implemented", "the one transfer coding is chunked")
         if error.error_status_hint != 431:
-            return _malformed()
+            return _malformed_request()
         has_target = b"\n" in self.protocol.trailing_data[0]
         return _head_too_large() if has_target else _target_too_long()
 
     # Out.
 
-    async def send_response(self, response: Response, *, then_close: bool = False) -> bool:
+    async def send_response(self, response: HttpResponse, *, then_close: bool = False) -> bool:
         """Send the response; False when the connection is to be closed."""
         if self.protocol.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return False
         is_request_read = self.protocol.their_state not in (h11.IDLE, h11.SEND_BODY, h11.ERROR)
-        headers = _headers(response)
+        headers = _encode_headers(response)
         if then_close or not is_request_read:
             headers.append((b"Connection", b"close"))
-        self.outgoing.put(self._encode(response, headers))
+        self.outgoing.put_piece(self._encode_response(response, headers))
         await self.outgoing.wait_until_sent()
         if {self.protocol.our_state, self.protocol.their_state} != {h11.DONE}:
             return False
         self._begin_next_request()
         return not self.outgoing.is_broken
 
-    async def linger(self) -> None:
+    async def linger_until_closed(self) -> None:
         """End our side and take in what still comes, lest a reset destroys the response."""
         await self.outgoing.wait_until_sent()
         if self.outgoing.is_broken:
@@ -169,7 +169,7 @@ class HttpConnection:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return  # the client is gone: nothing is left to protect
 
-    def _encode(self, response: Response, headers: list[tuple[bytes, bytes]]) -> bytes:
+    def _encode_response(self, response: HttpResponse, headers: list[tuple[bytes, bytes]]) -> bytes:
         reason = HTTPStatus(response.status).phrase.encode("ascii")
         events: list[h11.Event] = [
             h11.Response(status_code=response.status, reason=reason, headers=headers)
@@ -191,7 +191,7 @@ class HttpConnection:
         self._idle_seconds = KEEP_ALIVE_SECONDS
 
 
-def _request(head: h11.Request) -> Request:
+def _make_request(head: h11.Request) -> HttpRequest:
     method = head.method.decode("ascii")
     path, query = parse_target(method, head.target.decode("ascii"))
     if not head.http_version.startswith(b"1."):
@@ -201,7 +201,7 @@ def _request(head: h11.Request) -> Request:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     _check_headers(headers, head.http_version)
-    return Request(
+    return HttpRequest(
         method=method,
         path=path,
         query=query,
@@ -236,14 +236,14 @@ def _check_size(head: h11.Request) -> None:
         raise _head_too_large()
 
 
-def _peer(stream: trio.SocketStream) -> str:
+def _peer_of(stream: trio.SocketStream) -> str:
     try:
         return str(stream.socket.getpeername()[0])
     except OSError:
         return ""  # it has gone while its request was read
 
 
-def _headers(response: Response) -> list[tuple[bytes, bytes]]:
+def _encode_headers(response: HttpResponse) -> list[tuple[bytes, bytes]]:
     headers = list(response.headers)
     if response.status not in WITHOUT_CONTENT:
         length = ("Content-Length", str(len(response.body)))
@@ -251,7 +251,7 @@ def _headers(response: Response) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers]
 
 
-def _malformed() -> RequestRefused:
+def _malformed_request() -> RequestRefused:
     return RequestRefused(400, "bad_request", "this is no HTTP/1.1 request")
 
 

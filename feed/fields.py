@@ -43,7 +43,7 @@ def choose_encoding(accepted: str | None, *, prefer_gzip: bool) -> str | None:
     """
     if accepted is None:
         return IDENTITY
-    qualities = _qualities(accepted)
+    qualities = _read_qualities(accepted)
     anything = qualities.get("*", 0.0)
     gzip = max(qualities.get(GZIP, anything), qualities.get("x-gzip", 0.0))
     # The identity is acceptable unless it is excluded, by name or by `*;q=0`.
@@ -63,7 +63,7 @@ def _opaque_part(tag: str) -> str | None:
     return match["opaque"] if match else None
 
 
-def _qualities(value: str) -> dict[str, float]:
+def _read_qualities(value: str) -> dict[str, float]:
     """Each member's quality by its lower-case name; what is malformed is left out."""
     qualities: dict[str, float] = {}
     for member in list_members(value):

@@ -15,7 +15,7 @@ WITHOUT_CONTENT = (204, 304)  # statuses whose responses have no body, and tell 
 
 
 @frozen(kw_only=True)
-class Request:
+class HttpRequest:
     """One request."""
 
     method: str
@@ -34,7 +34,7 @@ class Request:
 
 
 @frozen(kw_only=True)
-class Response:
+class HttpResponse:
     """One response; its length and its date are added when it is sent."""
 
     status: int = 200
@@ -47,18 +47,18 @@ class Response:
         return any(name == own for own, _ in self.headers)
 
 
-def add_headers(response: Response, headers: Headers) -> Response:
+def add_headers(response: HttpResponse, headers: Headers) -> HttpResponse:
     """The response with these headers, too."""
     return evolve(response, headers=(*response.headers, *headers))
 
 
-def json_response(value: Any, *, status: int = 200) -> Response:
+def json_response(value: Any, *, status: int = 200) -> HttpResponse:
     """Anything of plain values as JSON; what JSON does not know is written as text."""
     body = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
-    return Response(status=status, body=body)
+    return HttpResponse(status=status, body=body)
 
 
-def error_response(error: RequestRefused) -> Response:
+def error_response(error: RequestRefused) -> HttpResponse:
     """`{"error": {"code", "message"}}`."""
     value = {"error": {"code": error.code, "message": str(error)}}
     return json_response(value, status=error.status)

@@ -1,6 +1,6 @@
 """All WebSocket clients: how they come and go, and how a publication reaches them.
 
-boards --publication--> Hub --frames, built once--> every Session
+boards --publication--> Hub --frames, built once--> every ClientSession
 """
 
 from itertools import count
@@ -16,7 +16,7 @@ from feed import Announce
 from feed.board import Boards, Publication
 from feed.frames import GOING_AWAY, PING_FRAME, FramedPublication, close_frame
 from feed.outgoing import Outgoing
-from feed.session import Broadcast, Session, SessionStream
+from feed.session import Broadcast, ClientSession, SessionStream
 
 LARGEST_MESSAGE = 16 * 1024  # characters
 KEEPALIVE_SECONDS = 20.0
@@ -33,7 +33,7 @@ class Hub:
     announce: Announce
     random: Random
     broadcast: Broadcast = field(init=False)
-    sessions: dict[int, Session] = field(init=False, factory=dict)
+    sessions: dict[int, ClientSession] = field(init=False, factory=dict)
     served: int = field(init=False, default=0)  # clients, ever
     _numbers: "count[int]" = field(init=False)
 
@@ -42,11 +42,11 @@ class Hub:
         # No client of an earlier life of the gateway has the same number.
         self._numbers = count(self.random.getrandbits(32) << 20)
 
-    async def publish(self, publication: Publication) -> None:
+    async def send_publication(self, publication: Publication) -> None:
         """Send one publication to everybody who follows; the rest of the process runs on."""
-        framed = self.broadcast.latest = FramedPublication.of(publication)
+        framed = self.broadcast.latest = FramedPublication.frame(publication)
         for position, session in enumerate(list(self.sessions.values())):
-            session.deliver(framed)
+            session.deliver_publication(framed)
             if position % CLIENTS_AT_ONCE == CLIENTS_AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
 
@@ -61,16 +61,18 @@ class Hub:
                 )
                 connection = await request.accept()
             stream.is_accepted.set()
-            await self._attend(Session(next(self._numbers), self.broadcast, stream), connection)
+            await self._attend_client(
+                ClientSession(next(self._numbers), self.broadcast, stream), connection
+            )
             nursery.cancel_scope.cancel()
 
-    async def _attend(self, session: Session, connection: WebSocketConnection) -> None:
+    async def _attend_client(self, session: ClientSession, connection: WebSocketConnection) -> None:
         session.offset = self.broadcast.latest.offset
         self.sessions[session.client] = session
         self.served += 1
         try:
             self.announce(ClientConnected(client=session.client))
-            await session.serve(connection)
+            await session.serve_client(connection)
         finally:
             del self.sessions[session.client]
             self.announce(ClientLeft(client=session.client))
@@ -84,15 +86,15 @@ class Hub:
                 if trio.current_time() - session.stream.heard_at > SILENT_SECONDS:
                     session.outgoing.give_up()
                 elif not session.outgoing.queued_bytes:
-                    session.outgoing.put(PING_FRAME)
+                    session.outgoing.put_piece(PING_FRAME)
 
     def say_goodbye(self) -> None:
         """Tell every client that the server goes away; they are to close."""
         for session in self.sessions.values():
-            session.outgoing.put(close_frame(GOING_AWAY))
-            session.outgoing.seal()
+            session.outgoing.put_piece(close_frame(GOING_AWAY))
+            session.outgoing.accept_no_more()
 
-    def census(self) -> CensusTaken:
+    def take_census(self) -> CensusTaken:
         """Who is connected, and what each watches."""
         watched = {client: session.watched for client, session in self.sessions.items()}
         return CensusTaken(watched=watched)

@@ -50,7 +50,7 @@ async def _open_on_all(host: str, port: int) -> list[trio.SocketListener]:
             try:
                 listeners.append(await _open_on(family, (address[0], chosen, *address[2:])))
             except OSError as error:
-                failure = _unavailable(address[0], chosen, error)
+                failure = _unavailable_address(address[0], chosen, error)
                 if error.errno not in ABSENT:
                     raise failure from None
                 absences.append(failure)
@@ -73,7 +73,7 @@ async def _addresses_of(host: str, port: int) -> list[Address]:
             )
         ]
     except OSError as error:
-        raise _unavailable(host, port, error) from None
+        raise _unavailable_address(host, port, error) from None
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
@@ -91,7 +91,7 @@ async def _open_on(family: int, address: tuple[Any, ...]) -> trio.SocketListener
         raise
 
 
-def _unavailable(host: str, port: int, error: OSError) -> AddressUnavailable:
+def _unavailable_address(host: str, port: int, error: OSError) -> AddressUnavailable:
     reason = error.strerror or str(error)
     return AddressUnavailable(
         f"cannot listen on {name_address(host, port)}: {reason}",

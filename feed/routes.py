@@ -1,6 +1,6 @@
 """What each path answers.
 
-    Request -> Routes.answer -> Response
+    HttpRequest -> Routes.answer -> HttpResponse
 
 GET and HEAD, and POST for what operators may change (feed/control.py); OPTIONS tells which. Answers
 of the API are never cached; pages are revalidated by ETag.
@@ -22,12 +22,12 @@ from feed import Operations, Surroundings
 from feed.board import Boards
 from feed.control import parse_governor_set, require_operator
 from feed.fields import GZIP, choose_encoding, matches_strongly, matches_weakly
-from feed.http import Headers, Request, Response, add_headers, json_response
+from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_response
 from feed.pages import Page, load_pages
-from feed.query import LISTS, FeedQuery, matches, parse_query
+from feed.query import LISTS, FeedQuery, find_matches, parse_query
 from feed.targets import ASTERISK
 
-Route = Callable[[Request], Awaitable[Response]]
+Route = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 QUERIES_AT_ONCE = 4  # a query may look at every token; more of them wait
 QUERIES_WAITING = 64  # more are refused
@@ -65,26 +65,26 @@ class Routes:
     def __attrs_post_init__(self) -> None:
         self._pages = load_pages(self.half_life_seconds)
         self._exact = {
-            "/api/warp-pipes/feed": self._feed,
-            "/api/ops/actors": self._operation(self.operations.actors),
-            "/api/ops/writes": self._operation(self.operations.writes),
-            "/api/ops/checkpoints": self._operation(self.operations.checkpoints),
-            "/api/ops/governor": self._governor,
-            "/livez": self._alive,
-            "/readyz": self._ready,
-            "/metrics": self._metrics,
-            "/ws": self._websocket_expected,
+            "/api/warp-pipes/feed": self._get_feed,
+            "/api/ops/actors": self._route_to(self.operations.actors),
+            "/api/ops/writes": self._route_to(self.operations.writes),
+            "/api/ops/checkpoints": self._route_to(self.operations.checkpoints),
+            "/api/ops/governor": self._use_governor,
+            "/livez": self._get_liveness,
+            "/readyz": self._get_readiness,
+            "/metrics": self._get_metrics,
+            "/ws": self._refuse_without_upgrade,
         }
 
-    async def answer_request(self, request: Request) -> Response:
+    async def answer_request(self, request: HttpRequest) -> HttpResponse:
         """The response; `RequestRefused` for what cannot be answered."""
         self.require_answerable(request)
         if request.method == "OPTIONS":
-            return Response(status=204, headers=(("Allow", allowed_methods(request.path)),))
+            return HttpResponse(status=204, headers=(("Allow", allowed_methods(request.path)),))
         response = await self._find_route(request.path)(request)
-        return await _compress(request, response)
+        return await _compress_response(request, response)
 
-    def require_answerable(self, request: Request) -> None:
+    def require_answerable(self, request: HttpRequest) -> None:
         """`RequestRefused` where the head alone tells that the request will not be answered."""
         has_path = request.method != "CONNECT" and request.path != ASTERISK
         if has_path:
@@ -98,14 +98,14 @@ class Routes:
         if path in self._exact:
             return self._exact[path]
         if path in self._pages:
-            return self._page
+            return self._get_page
         if path.startswith("/api/tokens/"):
-            return self._token
+            return self._get_token
         raise RequestRefused(404, "not_found", "there is nothing at this path")
 
     # The feed.
 
-    async def _feed(self, request: Request) -> Response:
+    async def _get_feed(self, request: HttpRequest) -> HttpResponse:
         try:
             query = parse_query(request.query)
         except QueryRefused as refusal:
@@ -114,25 +114,27 @@ class Routes:
         if self._querying.statistics().tasks_waiting >= QUERIES_WAITING:
             raise RequestRefused(429, "too_many_requests", "too many queries at once; try again")
         async with self._querying:
-            return await self._feed_response(query)
+            return await self._make_feed_response(query)
 
-    async def _feed_response(self, query: FeedQuery) -> Response:
+    async def _make_feed_response(self, query: FeedQuery) -> HttpResponse:
         # Taken first: deltas after an earlier cursor repeat what is here, and harm nothing.
         cursor = self.boards.cursor
-        parts = [b'"%b":[%b]' % (n.encode(), await self._found(query, s)) for n, s in LISTS.items()]
+        parts = [
+            b'"%b":[%b]' % (n.encode(), await self._find_items(query, s)) for n, s in LISTS.items()
+        ]
         value = orjson.dumps({"epoch": cursor.epoch, "offset": cursor.offset})
-        return Response(body=b'{%b,"cursor":%b}' % (b",".join(parts), value))
+        return HttpResponse(body=b'{%b,"cursor":%b}' % (b",".join(parts), value))
 
-    async def _found(self, query: FeedQuery, status: Status) -> bytes:
+    async def _find_items(self, query: FeedQuery, status: Status) -> bytes:
         found = []
-        for token in matches(self.boards.catalogue, query, status, self.surroundings.clock()):
+        for token in find_matches(self.boards.catalogue, query, status, self.surroundings.clock()):
             if token is None:
                 await trio.lowlevel.checkpoint()
             else:
-                found.append(self.boards.items.encoded_item(token))
+                found.append(self.boards.items.get_json(token))
         return b",".join(found)
 
-    async def _token(self, request: Request) -> Response:
+    async def _get_token(self, request: HttpRequest) -> HttpResponse:
         try:
             mint = parse_address(request.path.removeprefix("/api/tokens/"))
         except MintRefused as refusal:
@@ -140,30 +142,30 @@ class Routes:
         token = self.boards.catalogue.tokens.get(mint)
         if token is None:
             raise RequestRefused(404, "unknown_mint", "no token of this mint is tracked")
-        return Response(body=self.boards.items.encoded_item(token))
+        return HttpResponse(body=self.boards.items.get_json(token))
 
-    async def _websocket_expected(self, request: Request) -> Response:
+    async def _refuse_without_upgrade(self, request: HttpRequest) -> HttpResponse:
         raise RequestRefused(400, "websocket_expected", "this path speaks WebSocket, version 13")
 
     # Operations.
 
-    def _operation(self, operation: Callable[[], object]) -> Route:
-        async def route(request: Request) -> Response:
+    def _route_to(self, operation: Callable[[], object]) -> Route:
+        async def route(request: HttpRequest) -> HttpResponse:
             return json_response(operation())
 
         return route
 
-    async def _governor(self, request: Request) -> Response:
+    async def _use_governor(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             return json_response(self.operations.governor())
         message = parse_governor_set(request.body)
         await self.surroundings.govern(message)
         return json_response({"accepted": asdict(message)}, status=202)
 
-    async def _alive(self, request: Request) -> Response:
+    async def _get_liveness(self, request: HttpRequest) -> HttpResponse:
         return json_response({"status": "alive"})
 
-    async def _ready(self, request: Request) -> Response:
+    async def _get_readiness(self, request: HttpRequest) -> HttpResponse:
         readiness = self.operations.readiness
         if readiness.is_ready:
             return json_response({"status": "ready"})
@@ -171,12 +173,12 @@ class Routes:
             {"status": "not ready", "reasons": list(readiness.reasons())}, status=503
         )
 
-    async def _metrics(self, request: Request) -> Response:
-        return Response(content_type=METRICS_TYPE, body=self.operations.metrics())
+    async def _get_metrics(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(content_type=METRICS_TYPE, body=self.operations.metrics())
 
     # Pages.
 
-    async def _page(self, request: Request) -> Response:
+    async def _get_page(self, request: HttpRequest) -> HttpResponse:
         page = self._pages[request.path]
         encoding = _negotiated_encoding(request, is_large=True)
         body = page.compressed if encoding == GZIP else page.body
@@ -188,10 +190,10 @@ class Routes:
         if not matches_strongly(request.headers.get("if-match", "*"), page.tags[encoding]):
             raise RequestRefused(412, "precondition_failed", "this page has another ETag now")
         if matches_weakly(request.headers.get("if-none-match", ""), page.tags[encoding]):
-            return Response(status=304, headers=headers)
+            return HttpResponse(status=304, headers=headers)
         if encoding == GZIP:
             headers += (("Content-Encoding", GZIP),)
-        return Response(content_type=page.content_type, body=body, headers=headers)
+        return HttpResponse(content_type=page.content_type, body=body, headers=headers)
 
 
 def methods_of(path: str) -> tuple[str, ...]:
@@ -206,7 +208,7 @@ def allowed_methods(path: str) -> str:
     return ", ".join(methods_of(path))
 
 
-def common_headers(response: Response) -> Headers:
+def common_headers(response: HttpResponse) -> Headers:
     """What every response has, beside its own headers."""
     headers = SECURITY_HEADERS
     if not response.has_header("Cache-Control"):
@@ -216,7 +218,7 @@ def common_headers(response: Response) -> Headers:
     return headers
 
 
-async def _compress(request: Request, response: Response) -> Response:
+async def _compress_response(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """The response in a content coding that the client takes."""
     if response.has_header("ETag"):
         return response  # a page: negotiated already
@@ -228,7 +230,7 @@ async def _compress(request: Request, response: Response) -> Response:
     return add_headers(response, (("Vary", "Accept-Encoding"),))
 
 
-def _negotiated_encoding(request: Request, *, is_large: bool) -> str:
+def _negotiated_encoding(request: HttpRequest, *, is_large: bool) -> str:
     encoding = choose_encoding(request.headers.get("accept-encoding"), prefer_gzip=is_large)
     if encoding is None:
         raise RequestRefused(406, "not_acceptable", "the content codings are gzip and identity")

@@ -20,7 +20,7 @@ from domain.errors import RequestRefused
 from feed import Surroundings
 from feed.connection import HttpConnection
 from feed.fields import has_token
-from feed.http import Request, Response, add_headers, error_response
+from feed.http import HttpRequest, HttpResponse, add_headers, error_response
 from feed.hub import Hub
 from feed.outgoing import Outgoing
 from feed.routes import HEALTH_PATHS, Routes, allowed_methods, common_headers
@@ -46,7 +46,7 @@ class Server:
     _accepting: trio.CancelScope = field(init=False, factory=trio.CancelScope)
     _something_ended: trio.lowlevel.ParkingLot = field(init=False, factory=trio.lowlevel.ParkingLot)
 
-    async def serve(self, listeners: list[trio.SocketListener]) -> None:
+    async def serve_connections(self, listeners: list[trio.SocketListener]) -> None:
         """Serve until cancelled; then close the port and every connection."""
         async with trio.open_nursery() as connections, AsyncExitStack() as open_listeners:
             for listener in listeners:
@@ -56,7 +56,7 @@ class Server:
                     self.serve_connection, listeners, handler_nursery=connections
                 )
 
-    async def drain(self) -> None:
+    async def drain_connections(self) -> None:
         """Close the WebSockets, wait a little for what is under way, and then close the port.
 
         Until then health checks are told of the drain; nothing else is served any more.
@@ -79,7 +79,7 @@ class Server:
                 if is_reserve:
                     self._take_in_reserve(scope)
                 outgoing = Outgoing(stream, nursery, self.settings.send_timeout_seconds)
-                await self._converse(stream, outgoing, is_reserve)
+                await self._serve_requests(stream, outgoing, is_reserve)
                 nursery.cancel_scope.cancel()
         except* Exception as errors:
             # What hostile bytes do to a connection ends here, whatever it is.
@@ -91,13 +91,13 @@ class Server:
                 self._reserve.pop(scope, None)
             self._something_ended.unpark_all()
 
-    async def _converse(
+    async def _serve_requests(
         self, stream: trio.SocketStream, outgoing: Outgoing, is_reserve: bool
     ) -> None:
         connection = HttpConnection(stream, outgoing, self.settings.request_timeout_seconds)
         is_open = True
         while is_open:
-            request: Request | None = None
+            request: HttpRequest | None = None
             try:
                 request = await connection.receive_head()
                 if request is None:
@@ -108,16 +108,16 @@ class Server:
                 request = await connection.receive_body(request)
                 self._require_room(request, is_reserve)
                 if request.path == "/ws" and request.is_upgrade:
-                    handshake = _handshake(request)
+                    handshake = _make_handshake(request)
                     await self.hub.serve_client(outgoing, handshake, connection.take_unread())
                     break
             except RequestRefused as refusal:
-                response = self._finish(_refusal_response(refusal, request))
+                response = self._finish_response(_refusal_response(refusal, request))
                 await connection.send_response(response, then_close=True)
                 break
-            is_open = await self._respond(connection, request, is_reserve)
+            is_open = await self._respond_to(connection, request, is_reserve)
         if not is_reserve:  # its time is for others, and what it asked has been read
-            await connection.linger()
+            await connection.linger_until_closed()
 
     def _take_in_reserve(self, scope: trio.CancelScope) -> None:
         if len(self._reserve) >= RESERVED_CONNECTIONS:
@@ -127,7 +127,7 @@ class Server:
             self.refused += 1
         self._reserve[scope] = None
 
-    def _require_room(self, request: Request, is_reserve: bool) -> None:
+    def _require_room(self, request: HttpRequest, is_reserve: bool) -> None:
         if request.path in HEALTH_PATHS:
             return
         if self.is_draining:
@@ -136,19 +136,19 @@ class Server:
             self.refused += 1
             raise RequestRefused(503, "too_many_clients", "no more clients can be served")
 
-    async def _respond(
-        self, connection: HttpConnection, request: Request, is_reserve: bool
+    async def _respond_to(
+        self, connection: HttpConnection, request: HttpRequest, is_reserve: bool
     ) -> bool:
         self._answering += 1
         try:
-            response = self._finish(await self._answer(request))
+            response = self._finish_response(await self._answer_request(request))
             then_close = is_reserve or self.is_draining
             return await connection.send_response(response, then_close=then_close)
         finally:
             self._answering -= 1
             self._something_ended.unpark_all()
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer_request(self, request: HttpRequest) -> HttpResponse:
         try:
             return await self.routes.answer_request(request)
         except RequestRefused as refusal:
@@ -157,19 +157,19 @@ class Server:
             self.surroundings.log.exception("request failed", path=request.path[:200])
             return error_response(RequestRefused(500, "internal_error", "this is our fault"))
 
-    def _finish(self, response: Response) -> Response:
+    def _finish_response(self, response: HttpResponse) -> HttpResponse:
         date = ("Date", formatdate(self.surroundings.clock(), usegmt=True))
         return add_headers(response, (*common_headers(response), date))
 
 
-def _refusal_response(refusal: RequestRefused, request: Request | None) -> Response:
+def _refusal_response(refusal: RequestRefused, request: HttpRequest | None) -> HttpResponse:
     response = error_response(refusal)
     if refusal.status == 405 and request is not None:
         return add_headers(response, (("Allow", allowed_methods(request.path)),))
     return response
 
 
-def _handshake(request: Request) -> bytes:
+def _make_handshake(request: HttpRequest) -> bytes:
     """A handshake of our own making with the client's key: no other header of it matters.
 
     A library further in thus never sees a hostile header (trio-websocket's #184 and #198).

@@ -1,7 +1,7 @@
 """One WebSocket client: what it follows, what it says, and what it is still owed.
 
-    hub --FramedPublication--> Session --> Outgoing --> client
-    client --> trio-websocket --> Session --> Presence --> activity
+    hub --FramedPublication--> ClientSession --> Outgoing --> client
+    client --> trio-websocket --> ClientSession --> Presence --> activity
 
 trio-websocket reads; `SessionStream` gives it the socket so that whatever it writes (handshake,
 pong, close) goes through the connection's one writer, as deltas do.
@@ -55,13 +55,13 @@ class Broadcast:
 
     def snapshot_frame(self, board: str) -> bytes:
         """The board as last published."""
-        return text_frame(self.boards.snapshot(board))
+        return text_frame(self.boards.snapshot_message(board))
 
     def resume_frames(self, wanted: Subscribe) -> bytes | None:
         """What a client has missed; None when it needs a snapshot."""
         if wanted.since is None:
             return None
-        messages = self.boards.since(wanted.board, wanted.since)
+        messages = self.boards.resume_messages(wanted.board, wanted.since)
         return None if messages is None else b"".join(map(text_frame, messages))
 
 
@@ -85,9 +85,9 @@ class SessionStream(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
         if self.outgoing.is_broken:
             raise trio.BrokenResourceError
-        self.outgoing.put(bytes(data))
+        self.outgoing.put_piece(bytes(data))
         if data and data[0] == FIRST_BYTE_OF_CLOSE:
-            self.outgoing.seal()
+            self.outgoing.accept_no_more()
         await self.outgoing.wait_until_sent(self.queue_bytes)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -106,7 +106,7 @@ class SessionStream(trio.abc.Stream):
         else:
             data = bytes(await self.outgoing.stream.receive_some(max_bytes))
         self.heard_at = trio.current_time()
-        await trio.sleep(self.allowance.charge(len(data), self.heard_at))
+        await trio.sleep(self.allowance.take_on_credit(len(data), self.heard_at))
         return data
 
     async def aclose(self) -> None:
@@ -118,7 +118,7 @@ class SessionStream(trio.abc.Stream):
 
 
 @define(eq=False)
-class Session:
+class ClientSession:
     """One WebSocket client."""
 
     client: int
@@ -141,33 +141,33 @@ class Session:
 
     # Out.
 
-    def deliver(self, publication: FramedPublication) -> None:
+    def deliver_publication(self, publication: FramedPublication) -> None:
         """Send the deltas of the boards this client follows; harmless when repeated."""
         if publication.offset <= self.offset:
             return
         self.offset = publication.offset
-        frames = publication.frames(self.following)
+        frames = publication.frames_of(self.following)
         if not frames:
             return
         if self.outgoing.queued_bytes + len(frames) > self.broadcast.settings.client_queue_bytes:
-            self._conflate()
+            self._fall_behind()
         else:
-            self.outgoing.put(frames, is_droppable=True)
+            self.outgoing.put_piece(frames, is_droppable=True)
 
     def send_snapshots(self) -> None:
         """Send what is stale, one snapshot after the other, as long as nothing is queued."""
-        self.deliver(self.broadcast.latest)
+        self.deliver_publication(self.broadcast.latest)
         while self.stale and not self.outgoing.queued_bytes and not self.outgoing.is_broken:
             board = next(iter(self.stale))
             del self.stale[board]
             self.following |= {board}
-            self.outgoing.put(self.broadcast.snapshot_frame(board), is_droppable=True)
+            self.outgoing.put_piece(self.broadcast.snapshot_frame(board), is_droppable=True)
 
-    def say(self, message: bytes) -> None:
+    def send_reply(self, message: bytes) -> None:
         """Send a reply."""
-        self.outgoing.put(text_frame(message))
+        self.outgoing.put_piece(text_frame(message))
 
-    def _conflate(self) -> None:
+    def _fall_behind(self) -> None:
         self.broadcast.conflated += 1
         self.outgoing.drop_droppable()
         self.stale |= dict.fromkeys(board for board in BOARD_NAMES if board in self.following)
@@ -175,7 +175,7 @@ class Session:
 
     # In.
 
-    async def serve(self, connection: WebSocketConnection) -> None:
+    async def serve_client(self, connection: WebSocketConnection) -> None:
         """Act on the client's messages until it leaves."""
         self.outgoing.on_drained = self.send_snapshots
         while True:
@@ -185,15 +185,15 @@ class Session:
                 return
             self._note_sign_of_life()
             try:
-                await self._handle(message)
+                await self._act_on(message)
             except FrameRefused as refusal:
                 self.broadcast.refused += 1
-                self.say(error_message(refusal.reason))
+                self.send_reply(error_message(refusal.reason))
             await self.outgoing.wait_until_sent(self.stream.queue_bytes)
 
-    async def _handle(self, message: str | bytes) -> None:
-        if not self.allowance.take(1, trio.current_time()):
-            self.say(error_message("rate_limited"))
+    async def _act_on(self, message: str | bytes) -> None:
+        if not self.allowance.try_take(1, trio.current_time()):
+            self.send_reply(error_message("rate_limited"))
             await trio.sleep(PAUSE_SECONDS)
             return
         match parse_command(message):
@@ -209,17 +209,17 @@ class Session:
                     self.watched -= {mint}
                     self.broadcast.announce(MintUnwatched(client=self.client, mint=mint))
             case Ping():
-                self.say(PONG_MESSAGE)
+                self.send_reply(PONG_MESSAGE)
 
     def _subscribe(self, wanted: Subscribe) -> None:
-        self.deliver(self.broadcast.latest)
+        self.deliver_publication(self.broadcast.latest)
         self.following -= {wanted.board}
         self.stale.pop(wanted.board, None)
         frames = self.broadcast.resume_frames(wanted)
         room = self.broadcast.settings.client_queue_bytes - self.outgoing.queued_bytes
         if frames is not None and len(frames) <= room:
             self.following |= {wanted.board}
-            self.outgoing.put(frames, is_droppable=True)
+            self.outgoing.put_piece(frames, is_droppable=True)
         else:
             self.stale[wanted.board] = None
             self.send_snapshots()

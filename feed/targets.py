@@ -28,15 +28,15 @@ def parse_target(method: str, target: str) -> tuple[str, str]:
     decode it, must not be passed by `/%6detrics`.
     """
     if "#" in target:
-        raise _refusal("a target has no fragment")
+        raise _bad_target("a target has no fragment")
     if method == "CONNECT":
         if not _TUNNEL.fullmatch(target):
-            raise _refusal("CONNECT takes a host and a port")
+            raise _bad_target("CONNECT takes a host and a port")
         return target, ""
     if target == ASTERISK and method == "OPTIONS":
         return ASTERISK, ""
     if target.startswith("/"):
-        return _split(target)
+        return _split_query(target)
     return _split_absolute(method, target)
 
 
@@ -48,18 +48,18 @@ def is_host(value: str) -> bool:
 def _split_absolute(method: str, target: str) -> tuple[str, str]:
     match = _ABSOLUTE.fullmatch(target)
     if not match:
-        raise _refusal("the target must be a path or an address of HTTP")
+        raise _bad_target("the target must be a path or an address of HTTP")
     if not _AUTHORITY.fullmatch(match["authority"]):
-        raise _refusal("the target's host is malformed")
+        raise _bad_target("the target's host is malformed")
     if not match["rest"] and method == "OPTIONS":
         return ASTERISK, ""
-    return _split(match["rest"] if match["rest"].startswith("/") else "/" + match["rest"])
+    return _split_query(match["rest"] if match["rest"].startswith("/") else "/" + match["rest"])
 
 
-def _split(target: str) -> tuple[str, str]:
+def _split_query(target: str) -> tuple[str, str]:
     path, _, query = target.partition("?")
     return path, query
 
 
-def _refusal(message: str) -> RequestRefused:
+def _bad_target(message: str) -> RequestRefused:
     return RequestRefused(400, "bad_request", message)

@@ -49,10 +49,10 @@ class Page:
 
 def load_pages(half_life_seconds: float) -> Mapping[str, Page]:
     """Every page by its path; the feed page is told how hot scores decay."""
-    return {path: _page(name, half_life_seconds) for path, name in FILES.items()}
+    return {path: _load_page(name, half_life_seconds) for path, name in FILES.items()}
 
 
-def _page(name: str, half_life_seconds: float) -> Page:
+def _load_page(name: str, half_life_seconds: float) -> Page:
     text = files(__package__).joinpath(name).read_text(encoding="utf-8")
     text = text.replace("{half_life_seconds}", f"{half_life_seconds:g}")
     body = text.replace("{landmark_seconds}", f"{LANDMARK:.0f}").encode()

@@ -10,7 +10,7 @@ import trio
 from domain.errors import RequestRefused
 from domain.messages import GovernorSet
 from feed.control import parse_governor_set, require_operator
-from feed.http import Request
+from feed.http import HttpRequest
 from tests.integration.feed.clients import Answer, everything, get, http_client, raw_client, serving
 from tests.patience import PATIENCE_SECONDS
 from tests.unit.feed.worlds import World
@@ -102,7 +102,7 @@ async def test_no_other_path_takes_a_post() -> None:
     ],
 )
 def test_only_loopback_is_this_machine(peer: str, is_heard: bool) -> None:
-    request = Request(method="POST", path=PATH, query="", headers={}, peer=peer)
+    request = HttpRequest(method="POST", path=PATH, query="", headers={}, peer=peer)
     if is_heard:
         require_operator(request, "")
     else:

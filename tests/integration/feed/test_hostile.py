@@ -321,7 +321,7 @@ async def test_a_client_that_asks_much_and_reads_nothing_is_not_listened_to() ->
             while True:
                 await mute.send_all(text(SUBSCRIBE) * 100)
         for session in world.gateway.server.hub.sessions.values():
-            largest = max(20_000, len(world.gateway.boards.snapshot("new")) + 20)
+            largest = max(20_000, len(world.gateway.boards.snapshot_message("new")) + 20)
             assert session.outgoing.queued_bytes <= largest + 1000
 
 

@@ -169,7 +169,7 @@ async def test_activity_hears_of_a_client_and_what_it_watches() -> None:
             assert ClientConnected(client=number) == connected
             assert ClientSpoke(client=number) == spoke
             assert MintWatched(client=number, mint=mint_of(1)) == watched
-            assert {number: {mint_of(1)}} == world.gateway.server.hub.census().watched
+            assert {number: {mint_of(1)}} == world.gateway.server.hub.take_census().watched
             await client.say({"type": "unwatch", "mint": mint_of(1)})
             assert [MintUnwatched(client=number, mint=mint_of(1))] == await presences(world, 1)
         assert [ClientLeft(client=number)] == await presences(world, 1)

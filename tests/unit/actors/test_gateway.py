@@ -27,7 +27,7 @@ class PassingClient:
     offset: int = 0
     watched: frozenset[Mint] = frozenset()
 
-    async def serve(self, connection: object) -> None:
+    async def serve_client(self, connection: object) -> None:
         await trio.lowlevel.checkpoint()
 
 
@@ -38,7 +38,7 @@ async def test_a_token_is_published_at_once_after_a_quiet_time(
         await trio.sleep(10)
         await world.publish(make_token())
         await wait_all_tasks_blocked()
-        assert (trio.current_time(), world.gateway.boards.sizes()["new"]) == (10, 1)
+        assert (trio.current_time(), world.gateway.boards.count_tokens()["new"]) == (10, 1)
 
 
 async def test_what_follows_within_an_interval_becomes_one_delta(
@@ -51,9 +51,9 @@ async def test_what_follows_within_an_interval_becomes_one_delta(
         await trio.sleep(0.2)
         await world.publish(make_token(3))
         await trio.sleep(0.04)
-        assert (world.gateway.boards.offset, world.gateway.boards.sizes()["new"]) == (1, 1)
+        assert (world.gateway.boards.offset, world.gateway.boards.count_tokens()["new"]) == (1, 1)
         await trio.sleep(0.02)
-        assert (world.gateway.boards.offset, world.gateway.boards.sizes()["new"]) == (2, 3)
+        assert (world.gateway.boards.offset, world.gateway.boards.count_tokens()["new"]) == (2, 3)
 
 
 async def test_under_load_deltas_follow_one_another_at_the_interval(
@@ -82,9 +82,9 @@ async def test_tokens_leave_the_boards_when_their_retention_ends(
     async with running() as world:
         await world.publish(make_token(first_seen_at=NOW))
         await trio.sleep(48 * 3600 - 1)
-        assert world.gateway.boards.sizes()["new"] == 1
+        assert world.gateway.boards.count_tokens()["new"] == 1
         await trio.sleep(61)
-        assert world.gateway.boards.sizes()["new"] == 0
+        assert world.gateway.boards.count_tokens()["new"] == 0
         assert world.gateway.summary()["pruned"] == 1
 
 
@@ -120,11 +120,11 @@ async def test_a_census_agrees_with_who_comes_and_goes_in_the_same_tick(
         for client in range(100):
             world.gateway.census_wanted = True
             async with trio.open_nursery() as nursery:
-                visit: Any = world.gateway.server.hub._attend
+                visit: Any = world.gateway.server.hub._attend_client
                 nursery.start_soon(visit, PassingClient(client), None)
                 for _ in range(client % 4):  # at every moment of the visit, in any order of tasks
                     await trio.lowlevel.checkpoint()
-                await world.gateway.publish()
+                await world.gateway.publish_changes()
             for presence in await world.presences.receive_batch(1000):
                 activity.take_note(presence)
             assert {} == activity.watched
@@ -139,7 +139,7 @@ async def test_what_the_mailbox_still_holds_when_it_closes_is_published(
         await anext(world.roster)
         await world.publish(*(make_token(number) for number in range(3)))
         world.inbox.close()
-    assert world.gateway.boards.sizes()["new"] == 3
+    assert world.gateway.boards.count_tokens()["new"] == 3
     assert trio.current_time() == 0
 
 
