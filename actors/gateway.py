@@ -37,6 +37,8 @@ from supervision.environment import Environment
 NAME = "gateway"
 MESSAGES_AT_ONCE = 50  # some 2 ms of ranking; between two batches the clients get their turn
 LISTEN_ATTEMPTS, LISTEN_AGAIN_SECONDS = 6, 0.5  # as nginx does
+HEALTH_SECONDS = 1.0  # an outage is told that late
+PRUNED_AT_ONCE = 50  # tokens between two checkpoints, some 2 ms
 PRUNE_SECONDS = 60.0  # what is past its retention leaves a quiet feed that late
 
 
@@ -74,7 +76,8 @@ def _new_server(gateway: "Gateway") -> Server:
         log=gateway.environment.log,
     )
     settings, boards = gateway.plan.gateway, gateway.boards
-    hub = Hub(settings, boards, surroundings.announce, gateway.environment.random)
+    health = gateway.operations.health
+    hub = Hub(settings, boards, surroundings.announce, health, gateway.environment.random)
     half_life_seconds = gateway.plan.hot_score.half_life_seconds
     routes = Routes(settings, boards, gateway.operations, surroundings, half_life_seconds)
     return Server(settings, routes, hub, surroundings)
@@ -115,7 +118,10 @@ class Gateway:
             nursery.start_soon(self.server.hub.keep_alive)
             self.environment.log.info("gateway listens", addresses=self.addresses)
             self.environment.readiness.set(NAME, "the boards are not filled yet")
-            await self.outboxes.roster.send(RosterWanted(subscriber=NAME, wants_end=True))
+            nursery.start_soon(self.watch_health)
+            # Not awaited here: while sync's mailbox is full, clients are served all the same.
+            wanted = RosterWanted(subscriber=NAME, wants_end=True)
+            nursery.start_soon(self.outboxes.roster.send, wanted)
             await self.publish_changes()  # the census: nobody is here yet
             mailbox_open = True
             while mailbox_open:
@@ -192,7 +198,7 @@ class Gateway:
             self.census_wanted = False
             # At once, so that whoever comes or goes is told of after it, or is counted in it.
             self.outboxes.presences.send_nowait(self.server.hub.take_census())
-        self.pruned += self.boards.catalogue.prune_expired(self.environment.clock())
+        await self.prune_expired()
         publication = self.boards.publish_changes()
         if publication is not None:
             self.published_at = trio.current_time()
@@ -200,6 +206,19 @@ class Gateway:
         if self.is_filled:
             self.is_filled = False
             self.environment.readiness.set(NAME, None)
+
+    async def prune_expired(self) -> None:
+        """Forget the tokens past their retention; the clients get their turn between batches."""
+        now = self.environment.clock()
+        while pruned := self.boards.catalogue.prune_expired(now, PRUNED_AT_ONCE):
+            self.pruned += pruned
+            await trio.lowlevel.checkpoint()
+
+    async def watch_health(self) -> None:
+        """Tell the clients who follow it how the service is."""
+        while True:
+            await self.server.hub.send_health()
+            await trio.sleep(HEALTH_SECONDS)
 
 
 def _address_of(listener: trio.SocketListener) -> str:

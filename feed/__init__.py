@@ -19,22 +19,41 @@ Clock = Callable[[], UnixSeconds]
 Announce = Callable[[Presence], object]  # tells the activity actor, and never waits
 
 
-class Readiness(Protocol):
-    """Whether the service serves, and if not, why."""
+class KnownOutage(Protocol):
+    """A store or a source that does not answer now."""
+
+    @property
+    def name(self) -> str:
+        """As operators know it: "redis", "postgres", "pumpportal"."""
+
+    @property
+    def reason(self) -> str:
+        """What went wrong; without secrets."""
+
+    @property
+    def since(self) -> UnixSeconds:
+        """When it went away."""
+
+
+class ServiceHealth(Protocol):
+    """Whether the service serves, and what is away."""
 
     @property
     def is_ready(self) -> bool:
         """False before the service serves, and from the start of a drain."""
 
     def reasons(self) -> Sequence[str]:
-        """What is missing; empty while ready."""
+        """What keeps it from serving; empty while it is ready."""
+
+    def outages(self) -> Sequence[KnownOutage]:
+        """What is away now, also while it serves."""
 
 
 @frozen(kw_only=True)
 class Operations:
     """What operators ask of the process; each is answered at once, from memory."""
 
-    readiness: Readiness
+    health: ServiceHealth
     actors: Callable[[], object]  # JSON values of /api/ops/actors
     writes: Callable[[], object]
     checkpoints: Callable[[], object]

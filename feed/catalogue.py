@@ -6,6 +6,7 @@ one whose retention ends first goes.
 """
 
 from collections.abc import Mapping
+from itertools import takewhile
 from math import isfinite
 
 from attrs import Factory, define, field
@@ -83,12 +84,13 @@ class Catalogue:
         if ending is not None and len(self.tokens) > self.limit:
             self._forget_token(ending[1])
 
-    def prune_expired(self, now: UnixSeconds) -> int:
-        """Forget the tokens past their retention; how many they were."""
-        before = len(self.tokens)
-        while (ending := self._endings.first_rank()) is not None and float(ending[0]) <= now:
-            self._forget_token(ending[1])
-        return before - len(self.tokens)
+    def prune_expired(self, now: UnixSeconds, most: int) -> int:
+        """Forget tokens past their retention, `most` of them at most; how many they were."""
+        endings = self._endings.ranks_after(None, most)
+        mints = [mint for _, mint in takewhile(lambda ending: float(ending[0]) <= now, endings)]
+        for mint in mints:
+            self._forget_token(mint)
+        return len(mints)
 
     def _forget_token(self, mint: Mint) -> None:
         del self.search_texts[mint]

@@ -36,16 +36,21 @@ class Unwatch:
 
 
 @frozen(kw_only=True)
+class FollowHealth:
+    """Be told how the service is, now and whenever that changes."""
+
+
+@frozen(kw_only=True)
 class Ping:
-    pass
+    """Be answered; tells that both ends are there."""
 
 
-Command = Subscribe | Unsubscribe | Watch | Unwatch | Ping
+Command = Subscribe | Unsubscribe | Watch | Unwatch | FollowHealth | Ping
 
 MESSAGES = {  # by reason of refusal
     "text_expected": "frames are text",
     "malformed": "a frame is one JSON object",
-    "unknown_type": "type is one of subscribe, unsubscribe, watch, unwatch, ping",
+    "unknown_type": "type is one of subscribe, unsubscribe, watch, unwatch, health, ping",
     "unknown_board": f"board is one of {', '.join(BOARD_NAMES)}",
     "bad_since": 'since is {"epoch": text, "offset": whole number}',
     "bad_mint": "mint is base58 of 32 bytes",
@@ -74,6 +79,8 @@ def parse_command(message: str | bytes) -> Command:
             return Watch(mint=_read_mint(frame))
         case "unwatch":
             return Unwatch(mint=_read_mint(frame))
+        case "health":
+            return FollowHealth()
         case "ping":
             return Ping()
         case other:

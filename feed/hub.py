@@ -3,6 +3,7 @@
 boards --publication--> Hub --frames, built once--> every ClientSession
 """
 
+from collections.abc import AsyncIterator
 from itertools import count
 from random import Random
 
@@ -12,7 +13,7 @@ from trio_websocket import WebSocketConnection, wrap_server_stream
 
 from config.settings import GatewaySettings
 from domain.messages import CensusTaken, ClientConnected, ClientLeft
-from feed import Announce
+from feed import Announce, ServiceHealth
 from feed.board import Boards, Publication
 from feed.frames import GOING_AWAY, PING_FRAME, FramedPublication, close_frame
 from feed.outgoing import Outgoing
@@ -31,24 +32,34 @@ class Hub:
     settings: GatewaySettings
     boards: Boards
     announce: Announce
+    health: ServiceHealth
     random: Random
     broadcast: Broadcast = field(init=False)
     sessions: dict[int, ClientSession] = field(init=False, factory=dict)
     served: int = field(init=False, default=0)  # clients, ever
+    _health_sent: bytes = field(init=False, default=b"")  # as everybody was told last
     _numbers: "count[int]" = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.broadcast = Broadcast(self.settings, self.boards, self.announce)
+        self.broadcast = Broadcast(self.settings, self.boards, self.announce, self.health)
         # No client of an earlier life of the gateway has the same number.
         self._numbers = count(self.random.getrandbits(32) << 20)
 
     async def send_publication(self, publication: Publication) -> None:
         """Send one publication to everybody who follows; the rest of the process runs on."""
         framed = self.broadcast.latest = FramedPublication.frame(publication)
-        for position, session in enumerate(list(self.sessions.values())):
+        async for session in self._each_session():
             session.deliver_publication(framed)
-            if position % CLIENTS_AT_ONCE == CLIENTS_AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
+
+    async def send_health(self) -> None:
+        """Tell everybody who wants to know how the service is, if that has changed."""
+        frame = self.broadcast.health_frame()
+        if frame == self._health_sent:
+            return
+        self._health_sent = frame
+        async for session in self._each_session():
+            if session.follows_health:
+                session.deliver_health(frame)
 
     async def serve_client(self, outgoing: Outgoing, handshake: bytes, unread: bytes) -> None:
         """One WebSocket client, from its handshake to its end."""
@@ -65,6 +76,12 @@ class Hub:
                 ClientSession(next(self._numbers), self.broadcast, stream), connection
             )
             nursery.cancel_scope.cancel()
+
+    async def _each_session(self) -> AsyncIterator[ClientSession]:
+        for position, session in enumerate(list(self.sessions.values()), start=1):
+            yield session
+            if position % CLIENTS_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
 
     async def _attend_client(self, session: ClientSession, connection: WebSocketConnection) -> None:
         session.offset = self.broadcast.latest.offset

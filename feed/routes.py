@@ -22,6 +22,7 @@ from feed import Operations, Surroundings
 from feed.board import Boards
 from feed.control import parse_governor_set, require_operator
 from feed.fields import GZIP, choose_encoding, matches_strongly, matches_weakly
+from feed.health import NOT_READY, report_health
 from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_response
 from feed.pages import Page, load_pages
 from feed.query import LISTS, FeedQuery, find_matches, parse_query
@@ -70,6 +71,7 @@ class Routes:
             "/api/ops/writes": self._route_to(self.operations.writes),
             "/api/ops/checkpoints": self._route_to(self.operations.checkpoints),
             "/api/ops/governor": self._use_governor,
+            "/api/ops/health": self._get_health,
             "/livez": self._get_liveness,
             "/readyz": self._get_readiness,
             "/metrics": self._get_metrics,
@@ -159,19 +161,22 @@ class Routes:
         if request.method != "POST":
             return json_response(self.operations.governor())
         message = parse_governor_set(request.body)
-        await self.surroundings.govern(message)
+        with trio.move_on_after(self.settings.request_timeout_seconds) as patience:
+            await self.surroundings.govern(message)
+        if patience.cancelled_caught:  # and nothing has been sent
+            raise RequestRefused(503, "busy", "sync takes in no more at present; try again")
         return json_response({"accepted": asdict(message)}, status=202)
 
     async def _get_liveness(self, request: HttpRequest) -> HttpResponse:
         return json_response({"status": "alive"})
 
     async def _get_readiness(self, request: HttpRequest) -> HttpResponse:
-        readiness = self.operations.readiness
-        if readiness.is_ready:
-            return json_response({"status": "ready"})
-        return json_response(
-            {"status": "not ready", "reasons": list(readiness.reasons())}, status=503
-        )
+        report = report_health(self.operations.health)
+        status = 503 if report.status == NOT_READY else 200
+        return json_response(report.readiness, status=status)
+
+    async def _get_health(self, request: HttpRequest) -> HttpResponse:
+        return json_response(report_health(self.operations.health).document)
 
     async def _get_metrics(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse(content_type=METRICS_TYPE, body=self.operations.metrics())

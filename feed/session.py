@@ -18,10 +18,11 @@ from config.settings import GatewaySettings
 from domain.errors import FrameRefused
 from domain.messages import ClientSpoke, MintUnwatched, MintWatched
 from domain.values import Mint
-from feed import Announce
+from feed import Announce, ServiceHealth
 from feed.allowance import Allowance
 from feed.board import BOARD_NAMES, Boards
 from feed.commands import (
+    FollowHealth,
     Ping,
     Subscribe,
     Unsubscribe,
@@ -31,6 +32,7 @@ from feed.commands import (
     parse_command,
 )
 from feed.frames import FIRST_BYTE_OF_CLOSE, FramedPublication, text_frame
+from feed.health import health_message
 from feed.outgoing import Outgoing
 
 MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 50, 300  # a page that returns repeats 200 watches
@@ -49,6 +51,7 @@ class Broadcast:
     settings: GatewaySettings
     boards: Boards
     announce: Announce
+    health: ServiceHealth
     latest: FramedPublication = field(init=False, factory=lambda: FramedPublication(0, {}))
     conflated: int = field(init=False, default=0)  # times a slow client fell behind
     refused: int = field(init=False, default=0)  # frames
@@ -56,6 +59,10 @@ class Broadcast:
     def snapshot_frame(self, board: str) -> bytes:
         """The board as last published."""
         return text_frame(self.boards.snapshot_message(board))
+
+    def health_frame(self) -> bytes:
+        """How the service is now."""
+        return text_frame(health_message(self.health))
 
     def resume_frames(self, wanted: Subscribe) -> bytes | None:
         """What a client has missed; None when it needs a snapshot."""
@@ -127,6 +134,8 @@ class ClientSession:
     following: frozenset[str] = field(init=False, default=frozenset())  # boards sent as deltas
     stale: dict[str, None] = field(init=False, factory=dict)  # boards that await a snapshot
     offset: int = field(init=False, default=0)  # of the last publication delivered
+    follows_health: bool = field(init=False, default=False)
+    is_health_due: bool = field(init=False, default=False)  # to be told once the queue is empty
     watched: frozenset[Mint] = field(init=False, default=frozenset())  # a census shares it
     spoke_at: float = field(init=False, default=float("-inf"))
     allowance: Allowance = field(
@@ -154,6 +163,18 @@ class ClientSession:
         else:
             self.outgoing.put_piece(frames, is_droppable=True)
 
+    def deliver_health(self, frame: bytes) -> None:
+        """Tell how the service is; a client that is behind hears only of the latest change."""
+        self.is_health_due = self.outgoing.queued_bytes > 0
+        if not self.is_health_due:
+            self.outgoing.put_piece(frame)
+
+    def send_what_is_due(self) -> None:
+        """The queue is empty: send what has waited for that."""
+        if self.is_health_due:
+            self.deliver_health(self.broadcast.health_frame())
+        self.send_snapshots()
+
     def send_snapshots(self) -> None:
         """Send what is stale, one snapshot after the other, as long as nothing is queued."""
         self.deliver_publication(self.broadcast.latest)
@@ -177,7 +198,7 @@ class ClientSession:
 
     async def serve_client(self, connection: WebSocketConnection) -> None:
         """Act on the client's messages until it leaves."""
-        self.outgoing.on_drained = self.send_snapshots
+        self.outgoing.on_drained = self.send_what_is_due
         while True:
             try:
                 message = await connection.get_message()
@@ -208,6 +229,9 @@ class ClientSession:
                 if mint in self.watched:
                     self.watched -= {mint}
                     self.broadcast.announce(MintUnwatched(client=self.client, mint=mint))
+            case FollowHealth():
+                self.follows_health = True
+                self.deliver_health(self.broadcast.health_frame())
             case Ping():
                 self.send_reply(PONG_MESSAGE)
 

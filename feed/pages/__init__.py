@@ -29,6 +29,7 @@ FILES = {
     "/assets/board.js": "board.js",
     "/assets/card.js": "card.js",
     "/assets/folding.js": "folding.js",
+    "/assets/health.js": "health.js",
     "/assets/live.js": "live.js",
     "/assets/ops.css": "ops.css",
     "/assets/ops.js": "ops.js",

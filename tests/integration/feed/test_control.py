@@ -13,7 +13,8 @@ from feed.control import parse_governor_set, require_operator
 from feed.http import HttpRequest
 from tests.integration.feed.clients import Answer, everything, get, http_client, raw_client, serving
 from tests.patience import PATIENCE_SECONDS
-from tests.unit.feed.worlds import World
+from tests.unit.feed.tokens import make_token, mint_of
+from tests.unit.feed.worlds import World, until
 
 PATH = "/api/ops/governor"
 
@@ -70,6 +71,25 @@ async def test_a_token_that_is_set_is_always_wanted(authorization: str, status: 
         headers = {"Authorization": authorization} if authorization else {}
         answer = await post(world, {"reset": True}, headers | {"X-Forwarded-For": "1.2.3.4"})
         assert answer.status == status
+
+
+async def test_a_full_mailbox_of_sync_holds_up_nobody_else_and_is_told() -> None:
+    async with serving(request_timeout_seconds=0.5) as world:
+        for _ in range(world.governor.capacity):
+            await world.governor.send(GovernorSet(reset=True))
+        async with trio.open_nursery() as nursery:
+            answers: list[Answer] = []
+
+            async def ask() -> None:
+                answers.append(await post(world, {"rowsPerHour": 5}))
+
+            nursery.start_soon(ask)
+            await until(lambda: world.governor.statistics().senders_waiting == 1)
+            await world.show(make_token(1))
+            assert 200 == (await get(world, f"/api/tokens/{mint_of(1)}")).status
+        (answer,) = answers
+        assert (503, "busy") == (answer.status, answer.json["error"]["code"])
+        assert world.governor.statistics().depth == world.governor.capacity  # nothing came later
 
 
 @pytest.mark.parametrize(

@@ -51,13 +51,21 @@ def test_pruning_forgets_new_tokens_after_48_hours_and_bonded_ones_after_72() ->
     catalogue.put_token(
         make_token(2, first_seen_at=NOW, status=Status.BONDED, status_changed_at=NOW)
     )
-    pruned = [
-        catalogue.prune_expired(UnixSeconds(NOW + hours * HOUR)) for hours in (47.9, 48, 71.9, 72)
-    ]
+    times = [UnixSeconds(NOW + hours * HOUR) for hours in (47.9, 48, 71.9, 72)]
+    pruned = [catalogue.prune_expired(now, 10) for now in times]
     assert pruned == [0, 1, 0, 1]
     assert [
         mint for shelf in catalogue.shelves[Status.NEW].values() for mint in shelf.top_mints(9)
     ] == []
+
+
+def test_pruning_forgets_no_more_at_once_than_it_is_allowed_and_the_first_expired_first() -> None:
+    catalogue = Catalogue(limit=100)
+    for number in range(5):
+        catalogue.put_token(make_token(number, first_seen_at=UnixSeconds(NOW + number)))
+    later = UnixSeconds(NOW + 48 * HOUR + 3)
+    assert [2, 2, 0] == [catalogue.prune_expired(later, 2) for _ in range(3)]
+    assert {mint_of(4)} == catalogue.tokens.keys()
 
 
 def test_past_the_limit_the_oldest_token_goes() -> None:

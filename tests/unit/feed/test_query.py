@@ -180,7 +180,7 @@ def test_a_search_follows_a_token_whose_name_becomes_known_and_is_forgotten_with
     assert found(catalogue, "searchQuery=late") == [1]
     catalogue.put_token(make_token(1, name="Late", holder_count=1))
     assert found(catalogue, "searchQuery=late") == [1]
-    assert 1 == catalogue.prune_expired(UnixSeconds(NOW + 1e6))
+    assert 1 == catalogue.prune_expired(UnixSeconds(NOW + 1e6), 10)
     assert {} == catalogue.search_texts
 
 

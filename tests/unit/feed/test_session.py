@@ -18,8 +18,8 @@ from feed.commands import Subscribe
 from feed.frames import FramedPublication, text_frame
 from feed.outgoing import Outgoing
 from feed.session import BYTES_AT_ONCE, BYTES_PER_SECOND, Broadcast, ClientSession, SessionStream
-from tests.unit.feed.tokens import make_token
-from tests.unit.feed.worlds import SETTINGS
+from tests.unit.feed.tokens import NOW, make_token
+from tests.unit.feed.worlds import SETTINGS, Away, Conditions
 
 QUEUE_BYTES = 50_000
 
@@ -82,8 +82,9 @@ async def a_session() -> AsyncIterator[Desk]:
     ):
         outgoing = Outgoing(stream, nursery, send_timeout_seconds=5.0)
         session_stream = SessionStream(outgoing, b"", b"", QUEUE_BYTES)
-        session = ClientSession(1, Broadcast(settings, boards, nobody), session_stream)
-        outgoing.on_drained = session.send_snapshots
+        broadcast = Broadcast(settings, boards, nobody, Conditions())
+        session = ClientSession(1, broadcast, session_stream)
+        outgoing.on_drained = session.send_what_is_due
         session._subscribe(Subscribe(board="new", since=None))
         yield Desk(session, boards, client)
         nursery.cancel_scope.cancel()
@@ -137,6 +138,25 @@ async def test_who_drains_during_a_fan_out_gets_no_delta_that_the_snapshot_has()
             ("snapshot", 0),
             ("snapshot", 1),
         ]
+
+
+async def test_a_client_that_is_behind_hears_only_of_the_latest_health() -> None:
+    async with a_session() as desk:
+        conditions = desk.session.broadcast.health
+        assert isinstance(conditions, Conditions)
+        desk.fill()
+        queued = desk.session.outgoing.queued_bytes
+        for name in ("redis", "postgres", "redis"):
+            conditions.away = [Away(name, "gone", NOW)]
+            desk.session.deliver_health(desk.session.broadcast.health_frame())
+        conditions.away = []
+        assert queued == desk.session.outgoing.queued_bytes
+        frames = await desk.read_everything()
+        assert ["ready"] == [frame["status"] for frame in frames if frame["type"] == "health"]
+        conditions.away = [Away("redis", "gone", NOW)]
+        desk.session.deliver_health(desk.session.broadcast.health_frame())
+        (frame,) = await desk.read_everything()
+        assert "degraded" == frame["status"]
 
 
 async def test_what_a_slow_client_has_queued_is_dropped_but_for_replies() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import structlog
 import trio
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 from structlog.testing import LogCapture
 
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
@@ -38,12 +38,22 @@ SETTINGS = GatewaySettings(
 HOT_SCORE = HotScoreSettings(interval_seconds=900.0, tokens=500, half_life_seconds=1800.0)
 
 
+@frozen
+class Away:
+    """A store or a source that is away."""
+
+    name: str
+    reason: str
+    since: UnixSeconds
+
+
 @define
 class Conditions:
     """What the gateway says of its readiness, with the time."""
 
     said: list[tuple[float, str | None]] = Factory(list)
     is_ready: bool = True
+    away: list[Away] = Factory(list)
 
     def set(self, name: str, reason: str | None) -> None:
         assert name == "gateway"
@@ -54,6 +64,9 @@ class Conditions:
 
     def reasons(self) -> list[str]:
         return [] if self.is_ready else ["not just now"]
+
+    def outages(self) -> list[Away]:
+        return self.away
 
 
 @define(kw_only=True)
@@ -97,7 +110,7 @@ def make_world(*, tokens: int = 1000, **changes: Any) -> World:
     log = LogCapture()
     started_at = trio.current_time()  # the real clock starts anywhere
     operations = Operations(
-        readiness=conditions,
+        health=conditions,
         actors=lambda: {"of": "actors"},
         writes=lambda: {"of": "writes"},
         checkpoints=lambda: {"of": "checkpoints"},
