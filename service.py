@@ -125,7 +125,7 @@ class Service:
 
         checkpoints = self.sync_memory.watch.snapshot
         return Operations(
-            readiness=self.readiness,
+            health=self.readiness,
             actors=inspect,
             writes=writes,
             checkpoints=checkpoints,

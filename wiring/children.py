@@ -13,7 +13,7 @@ from typing import Any
 from attrs import asdict, define, field
 
 from actors.activity import ActivityMonitor, ActivityOutboxes
-from actors.gateway import Gateway, GatewayOutboxes
+from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from actors.ingest.actor import Ingest, IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
@@ -30,7 +30,7 @@ from actors.sync.life import SyncStores
 from actors.sync.memory import SyncMemory
 from config.settings import Settings
 from domain.values import Mint
-from feed import FeedSettings, Operations
+from feed import Operations
 from store.checkpoints import CheckpointWatch
 from supervision import Actor
 from supervision.children import ChildSpec
@@ -196,13 +196,13 @@ class Composition:
 
     def _gateway(self, operations: Operations, environment: Environment, _memory: None) -> Gateway:
         boxes = self.mailboxes
-        chosen = asdict(self.settings.gateway) | {
-            "tokens": self.settings.tracking.tokens,
-            "half_life_seconds": self.settings.hot_score.half_life_seconds,
-        }
         return Gateway(
             inbox=boxes.gateway,
-            settings=FeedSettings(**chosen),
+            plan=GatewayPlan(
+                gateway=self.settings.gateway,
+                tracking=self.settings.tracking,
+                hot_score=self.settings.hot_score,
+            ),
             operations=operations,
             environment=environment,
             outboxes=GatewayOutboxes(

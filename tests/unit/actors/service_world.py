@@ -135,7 +135,7 @@ class ServiceWorld:
 
 def operations() -> Operations:
     return Operations(
-        readiness=Readiness([], on_first_ready=lambda: None, clock=clock, log=Log().logger),
+        health=Readiness([], on_first_ready=lambda: None, clock=clock, log=Log().logger),
         actors=dict,
         writes=dict,
         checkpoints=dict,
