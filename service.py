@@ -24,14 +24,14 @@ from feed import Operations
 from sources.http import new_http_client
 from store.ledger import Ledger
 from supervision.clock import SteadyClock
-from supervision.collector import freeze_startup_objects
 from supervision.environment import Environment
-from supervision.failures import first_cause
+from supervision.failures import find_first_error
+from supervision.garbage_collection import freeze_startup_objects
 from supervision.notify import Notifier
 from supervision.readiness import Readiness
 from supervision.signals import Signals
 from supervision.supervisor import Supervisor
-from wiring.children import Composition, governor_plan, supervision_settings
+from wiring.children import Composition, governor_plan
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
 from wiring.metrics import exposition
@@ -84,7 +84,8 @@ class Service:
             self.sync_memory = composition.sync_memory
             self.supervisor = Supervisor(
                 composition.child_specs(self._operations()),
-                supervision_settings(self.settings),
+                self.settings.supervision,
+                self.settings.shutdown,
                 environment,
                 on_drain=self._say_draining,
                 has_started=lambda: self.started,
@@ -113,7 +114,7 @@ class Service:
 
     def _operations(self) -> Operations:
         def inspect() -> dict[str, object]:  # of the supervisor that is built with these
-            return self.supervisor.inspect()
+            return self.supervisor.take_dump()
 
         def governor() -> dict[str, Any]:
             return self.sync_memory.governor.as_json(trio.current_time())
@@ -151,11 +152,11 @@ class Service:
         self.started = True
         freeze_startup_objects()
         self.log.info("service ready")
-        self.notifier.ready()
+        self.notifier.say_ready()
 
     def _say_draining(self) -> None:
         self.readiness.drain()
-        self.notifier.stopping()
+        self.notifier.say_stopping()
 
     def _reload(self) -> None:
         """SIGHUP: take over what can change at run time, and say what cannot."""
@@ -180,7 +181,7 @@ def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
         trio.run(service.run)
     except ExceptionGroup as group:
         # Not `except*`: what that raises is wrapped in a group again, before Python 3.11.4.
-        error = first_cause(group)
+        error = find_first_error(group)
         if group.split(ExitingError)[1] is not None or not isinstance(error, ExitingError):
             raise
         if settings.logging.format == "console":

@@ -29,7 +29,7 @@ from domain.messages import (
 )
 from domain.values import Mint
 from supervision import Inbox, Outbox
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 from supervision.environment import Environment
 
 ORIGIN = "activity"
@@ -80,7 +80,7 @@ class ActivityMonitor:
         }
 
     async def follow(self) -> None:
-        async for presences in Batches(self.presences, PRESENCES_AT_ONCE):
+        async for presences in receive_batches(self.presences, PRESENCES_AT_ONCE):
             is_sign = bool(self.watched) or any(each != NOBODY_IS_HERE for each in presences)
             for presence in presences:
                 self.take_note(presence)

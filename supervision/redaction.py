@@ -33,7 +33,7 @@ _HIDDEN_ASSIGNMENT = re.compile(
 _AUTHORIZATION = re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]+", re.IGNORECASE)
 
 
-def redacted_text(text: str) -> str:
+def redact_text(text: str) -> str:
     """`text` without URL credentials and values of secret names, cut to `LONGEST_TEXT`."""
     # Cut before searching, with room for what hiding shortens: a text may have megabytes.
     cut = text[: 4 * LONGEST_TEXT]
@@ -45,7 +45,7 @@ def redacted_text(text: str) -> str:
     return cut[:LONGEST_TEXT] + CUT
 
 
-def described(value: object) -> object:
+def describe_value(value: object) -> object:
     """`value` as JSON values: its shape, bounded and without secrets.
 
     An attrs object becomes its known fields under its class's name; what JSON cannot say
@@ -71,7 +71,7 @@ class _Description:
         if isinstance(value, float):
             return value if math.isfinite(value) else repr(value)  # JSON knows no NaN
         if isinstance(value, str):
-            return redacted_text(value)
+            return redact_text(value)
         return self._of_tree(value, depth + 1)
 
     def _of_tree(self, value: object, depth: int) -> object:
@@ -83,14 +83,14 @@ class _Description:
             return {type(value).__name__: self._of_pairs(_known_fields(value), depth)}
         if isinstance(value, list | tuple | set | frozenset):
             return self._of_items(value, depth)
-        return redacted_text(_safe_repr(value))
+        return redact_text(_safe_repr(value))
 
     def _of_pairs(self, pairs: Iterable[tuple[str, object]], depth: int) -> dict[str, object]:
         pairs = iter(pairs)
         shown = {}
         for name, item in islice(pairs, LONGEST_COLLECTION):
             secret = isinstance(item, str | bytes) and _HIDDEN_NAME.fullmatch(name) and item
-            shown[redacted_text(name)] = HIDDEN if secret else self.of(item, depth)
+            shown[redact_text(name)] = HIDDEN if secret else self.of(item, depth)
             if self.leaves_left < 0:
                 break
         if next(pairs, None) is not None:

@@ -33,7 +33,7 @@ from domain.values import Mint
 from feed import FeedSettings, Operations
 from store.checkpoints import CheckpointWatch
 from supervision import Actor
-from supervision.children import ChildSpec, SupervisionSettings
+from supervision.children import ChildSpec
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from wiring.doors import Doors
@@ -214,14 +214,6 @@ class Composition:
 def _build_stream(build: Callable[[], Actor], _environment: Environment, _memory: None) -> Actor:
     """A stream remembers nothing, and has its environment from the doors."""
     return build()
-
-
-def supervision_settings(settings: Settings) -> SupervisionSettings:
-    """What the settings want of the supervisor."""
-    return SupervisionSettings(
-        **asdict(settings.supervision),
-        shutdown_deadline_seconds=settings.shutdown.deadline_seconds,
-    )
 
 
 def governor_plan(settings: Settings) -> GovernorPlan:

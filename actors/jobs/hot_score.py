@@ -26,7 +26,7 @@ from domain.scoring import SMALLEST_TRADE_SOL, together, with_trade
 from domain.token import Token
 from domain.values import Mint, Sol, UnixSeconds
 from supervision import Inbox
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 from supervision.environment import Environment
 
 TRADES_AT_ONCE = 1000
@@ -82,7 +82,7 @@ class HotScore:
     # Messages in.
 
     async def follow_trades(self) -> None:
-        async for trades in Batches(self.trades, TRADES_AT_ONCE):
+        async for trades in receive_batches(self.trades, TRADES_AT_ONCE):
             for trade in trades:
                 self.streamed_at[trade.mint] = trade.seen_at
                 self._add(trade.mint, trade.sol or SMALLEST_TRADE_SOL, trade.seen_at)

@@ -27,7 +27,7 @@ from supervision.children import ChildSpec
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
 from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, clock, environment, mint
-from wiring.children import Composition, supervision_settings
+from wiring.children import Composition
 from wiring.doors import Doors
 from wiring.mailboxes import Mailboxes
 
@@ -108,7 +108,8 @@ class ServiceWorld:
         specs.append(
             ChildSpec(name="gateway", build=lambda _memory: onlooker(), inboxes=(boxes.gateway,))
         )
-        return Supervisor(specs, supervision_settings(self.settings), environment(self.log))
+        settings = self.settings
+        return Supervisor(specs, settings.supervision, settings.shutdown, environment(self.log))
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Supervisor]:
@@ -117,7 +118,7 @@ class ServiceWorld:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(supervisor.run)
             yield supervisor
-            supervisor.drain()
+            supervisor.begin_drain()
 
     def stored(self, number: int) -> Token:
         return self.servers.database.tokens[mint(number)]

@@ -8,7 +8,7 @@ from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervision.redaction import DEEPEST, HIDDEN, LEAVES, LONGEST_TEXT, described, redacted_text
+from supervision.redaction import DEEPEST, HIDDEN, LEAVES, LONGEST_TEXT, describe_value, redact_text
 
 
 @frozen
@@ -39,25 +39,25 @@ class Unprintable:
     ],
 )
 def test_secrets_in_text_are_hidden(text: str, expected: str) -> None:
-    assert expected == redacted_text(text)
+    assert expected == redact_text(text)
 
 
 def test_long_text_is_cut() -> None:
-    assert "x" * LONGEST_TEXT + "..." == redacted_text("x" * 10_000_000)
+    assert "x" * LONGEST_TEXT + "..." == redact_text("x" * 10_000_000)
 
 
 def test_secret_that_a_cut_would_halve_is_hidden() -> None:
-    assert "s3cret" not in redacted_text("x" * 190 + " password=s3cret" * 50)
+    assert "s3cret" not in redact_text("x" * 190 + " password=s3cret" * 50)
 
 
 def test_attrs_object_shows_its_known_fields_without_secrets() -> None:
     expected = {"Account": {"name": "me", "api_key": HIDDEN, "pin": HIDDEN}}
-    assert expected == described(Account("me", "s3cret"))
+    assert expected == describe_value(Account("me", "s3cret"))
 
 
 def test_values_of_secret_keys_are_hidden_and_objects_under_them_shown() -> None:
     secrets = {"password": "s3cret", "token": Account("me", "s3cret"), "tokens": 5}
-    shown = described(secrets)
+    shown = describe_value(secrets)
     assert isinstance(shown, dict)
     assert (HIDDEN, 5) == (shown["password"], shown["tokens"])
     assert "me" == shown["token"]["Account"]["name"]
@@ -67,11 +67,11 @@ def test_deep_trees_are_cut() -> None:
     tree: list[object] = []
     for _ in range(DEEPEST + 5):
         tree = [tree]
-    assert "[" * DEEPEST + '"..."' + "]" * DEEPEST == orjson.dumps(described(tree)).decode()
+    assert "[" * DEEPEST + '"..."' + "]" * DEEPEST == orjson.dumps(describe_value(tree)).decode()
 
 
 def test_what_has_no_repr_is_named() -> None:
-    assert "<Unprintable whose repr raises RuntimeError>" == described(Unprintable())
+    assert "<Unprintable whose repr raises RuntimeError>" == describe_value(Unprintable())
 
 
 trees = st.recursive(
@@ -93,7 +93,7 @@ trees = st.recursive(
 
 @given(trees)
 def test_any_value_becomes_json(value: object) -> None:
-    orjson.dumps(described(value))
+    orjson.dumps(describe_value(value))
 
 
 def leaves(value: object) -> int:
@@ -108,4 +108,4 @@ def leaves(value: object) -> int:
 def test_any_tree_is_bounded(first: int, second: int, third: int) -> None:
     tree = [[list(range(third)) for _ in range(second)] for _ in range(first)]
     # The budget, and one mark of a cut for each collection that is still open.
-    assert leaves(described(tree)) <= LEAVES + 2 * DEEPEST
+    assert leaves(describe_value(tree)) <= LEAVES + 2 * DEEPEST
