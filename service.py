@@ -18,6 +18,7 @@ from attrs import define, field
 
 from actors.sync.memory import SyncMemory
 from config.logs import Threshold, configure_log
+from config.redaction import find_secrets, register_secrets
 from config.settings import Settings, changed_names, reloaded
 from domain.errors import ExitingError, StoreNotReached
 from feed import Operations
@@ -161,6 +162,7 @@ class Service:
     def _reload(self) -> None:
         """SIGHUP: take over what can change at run time, and say what cannot."""
         settings = self.reload()
+        register_secrets(find_secrets(settings))
         reloadable, fixed = changed_names(self.settings, settings)
         self.settings = reloaded(self.settings, settings)
         self.threshold.level = self.settings.logging.level
@@ -172,7 +174,7 @@ class Service:
 
 def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
     """Run the service until it is drained; the process's exit code, its reason in the log."""
-    threshold = configure_log(settings.logging.level, settings.logging.format)
+    threshold = configure_log(settings)
     log = structlog.get_logger()
     log.info("starting", settings=str(settings))
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)

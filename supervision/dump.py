@@ -14,8 +14,8 @@ from attrs import asdict
 
 from domain.values import UnixSeconds
 from supervision.child import Child
+from supervision.description import describe_value
 from supervision.mailbox import Mailbox
-from supervision.redaction import describe_value
 
 SAMPLE_MESSAGES = 5  # shown of a mailbox: the oldest that wait, the newest in quarantine
 

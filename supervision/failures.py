@@ -7,7 +7,7 @@ from attrs import frozen
 
 from domain.errors import ExitingError
 from domain.values import UnixSeconds
-from supervision.redaction import redact_text
+from supervision.description import shorten_text
 
 STACK_FRAMES = 20  # innermost frames kept of a traceback
 
@@ -35,7 +35,7 @@ def describe_failure(error: Exception, at: UnixSeconds) -> Failure:
     own = [frame for frame in frames if "site-packages" not in frame.filename]
     return Failure(
         type=type(error).__name__,
-        message=redact_text(message),
+        message=shorten_text(message),
         origin=_describe_frame(own[-1]) if own else "",
         frames=tuple(_describe_frame(frame) for frame in frames[-STACK_FRAMES:]),
         at=at,

@@ -20,9 +20,9 @@ import trio
 from attrs import asdict, define, field
 from outcome import capture
 
+from supervision.description import describe_value
 from supervision.mailbox_statistics import MailboxCounters, MailboxStatistics
 from supervision.policies import BLOCK, Conflate, Policy
-from supervision.redaction import describe_value
 
 M = TypeVar("M")
 

@@ -14,6 +14,8 @@ from typing import Any
 import trio
 from attrs import define, field
 
+from config.redaction import redact_text
+
 LOWEST_DESCRIPTOR = 3  # 0, 1 and 2 are the standard streams
 STATUS_SECONDS = 0.5  # between two looks at the status
 
@@ -64,7 +66,8 @@ class Notifier:
         if self.socket_address is None:
             return
         while True:
-            if (status := " ".join(describe().split())) != self.status:
+            status = redact_text(" ".join(describe().split()))  # a status is one line
+            if status != self.status:
                 self.status = status
                 self._send(f"STATUS={status}")
             await trio.sleep(STATUS_SECONDS)

@@ -19,10 +19,10 @@ from domain.backoff import Backoff
 from domain.errors import ActorReturned, ExitingError, RestartIntensityExceeded, ValuesNotSaved
 from supervision.child import Child, State
 from supervision.children import ChildSpec
+from supervision.description import describe_value
 from supervision.dump import dump_document
 from supervision.environment import Environment
 from supervision.failures import describe_failure
-from supervision.redaction import describe_value
 
 # Parts of the shutdown deadline. The first children to be drained leave a quarter of it to the
 # later ones; the process needs the last 0.3 s, or a twentieth if that is less, to end.
