@@ -12,9 +12,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from domain.values import UnixSeconds
-
 from config.redaction import redact_text
+from domain.values import UnixSeconds
 
 NOT_YET = "not yet"
 
