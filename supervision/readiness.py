@@ -93,7 +93,7 @@ class Readiness:
         if problem is None:
             dependency.problems.pop(reporter, None)
         else:
-            dependency.problems[reporter] = problem
+            problem = dependency.problems[reporter] = redact_text(problem)
         is_away = bool(dependency.problems)
         if is_away and not was_away:
             dependency.since = self.clock()

@@ -16,9 +16,9 @@ from supervision.children import ChildSpec
 from supervision.environment import Environment
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
+from tests.patience import PATIENCE_SECONDS
 
 WALL_CLOCK_AT_ZERO = 1_750_000_000.0  # what the wall clock says at second 0 of a test
-LONGEST_WAIT_SECONDS = 5.0  # for something that takes milliseconds
 
 SETTINGS = SupervisionSettings(
     restarts=5,
@@ -50,7 +50,7 @@ class Log:
 
     async def wait(self, event: str, times: int = 1) -> list[EventDict]:
         """The entries of `event`, once there are so many; on the real clock."""
-        with trio.fail_after(LONGEST_WAIT_SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             while len(self.entries(event)) < times:
                 await self._readers.park()
         return self.entries(event)
