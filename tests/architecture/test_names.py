@@ -18,10 +18,7 @@ CLASS_NAMES_GIVEN_TWICE_YET = {
     "MarketData",
     "Offload",
     "PostgresSettings",
-    "Readiness",
-    "Request",
     "Service",
-    "Session",
     "Transaction",
     "Written",
 }
