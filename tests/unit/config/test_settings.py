@@ -311,6 +311,5 @@ def test_the_host_has_one_canonical_form(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["[::", "1.2.3", "a b", "http://localhost"])
 def test_a_host_that_nobody_can_listen_on_is_a_problem(host: str) -> None:
-    shown = without_credentials(host)
     reason = "gateway.host: must be an IP address or a host name"
-    assert [f"{reason}, not {shown!r} (HOST)"] == problems(HOST=host)
+    assert [f"{reason} (HOST)"] == problems(HOST=host)
