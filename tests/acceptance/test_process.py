@@ -87,6 +87,7 @@ def test_for_people_the_last_line_of_trouble_is_a_plain_one(redis_url: str) -> N
             "postgresql://127.0.0.1:1/x",
             redis_url,
             START__DEADLINE_SECONDS="4",
+            SUPERVISION__RESTARTS="1000",
             GATEWAY__PORT=f"{taken.getsockname()[1]}",
         )
         process = ended(environment, "run", "--log-format", "console")
