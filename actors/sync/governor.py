@@ -15,12 +15,12 @@ Pure and deterministic: it has no clock, `now` is seconds of one that never goes
 from collections import Counter
 from collections.abc import Mapping
 from math import inf
-from typing import Any
 
 from attrs import Factory, define, evolve, field
 
 from actors.sync.allowance import Bucket, Budget, GovernorPlan, Grant, Written
 from actors.sync.latency import UsualLatency
+from actors.sync.snapshots import GovernorSnapshot, StalenessSnapshot
 from domain.token import Group
 
 DECREASE = 0.5  # what pressure multiplies the share by
@@ -283,35 +283,27 @@ class Governor:
         own, allowed = self.own_bytes_per_second(now), self.allowed.wal_bytes_per_second
         return f"own WAL {own / 1000:.1f} kB/s over its {allowed / 1000:.1f} kB/s"
 
-    def as_json(self, now: float) -> dict[str, Any]:
-        """Everything an operator may want to know; JSON values."""
-        allowed, bounds = self.allowed, self.plan.staleness_seconds
-        return {
-            "share": round(self.share, 4),
-            "budget": _budget_as_json(self.budget),
-            "configured": _budget_as_json(self.plan.budget),
-            "allowed": _budget_as_json(allowed),
-            "ownWalBytesPerSecond": round(self.own_bytes_per_second(now), 1),
-            "othersWalBytesPerSecond": round(self.others_bytes_per_second, 1),
-            "bytesPerRow": round(self.bytes_a_row, 1),
-            "waiting": self.waiting,
-            "heldBack": self.held_back,
-            "overriding": self.overriding,
-            "staleness": {
-                group.value: {
-                    "seconds": round(self.ages_seconds.get(group, 0.0), 1),
-                    "boundSeconds": bound,
-                    "isBroken": group in self.broken,
-                }
-                for group, bound in bounds.items()
+    def snapshot(self, now: float) -> GovernorSnapshot:
+        """Everything that an operator may want to know."""
+        return GovernorSnapshot(
+            share=self.share,
+            budget=self.budget,
+            configured=self.plan.budget,
+            allowed=self.allowed,
+            own_wal_bytes_per_second=self.own_bytes_per_second(now),
+            others_wal_bytes_per_second=self.others_bytes_per_second,
+            bytes_per_row=self.bytes_a_row,
+            waiting=self.waiting,
+            held_back=self.held_back,
+            overriding=self.overriding,
+            staleness={
+                group.value: StalenessSnapshot(
+                    seconds=self.ages_seconds.get(group, 0.0),
+                    bound_seconds=bound,
+                    is_broken=group in self.broken,
+                )
+                for group, bound in self.plan.staleness_seconds.items()
             },
-            "counts": dict(self.counts),
-            "reasons": self.reasons(now),
-        }
-
-
-def _budget_as_json(budget: Budget) -> dict[str, float]:
-    return {
-        "walBytesPerSecond": round(budget.wal_bytes_per_second, 2),
-        "rowsPerHour": round(budget.rows_per_hour, 2),
-    }
+            counts=dict(self.counts),
+            reasons=tuple(self.reasons(now)),
+        )

@@ -86,7 +86,7 @@ async def test_tokens_leave_the_boards_when_their_retention_ends(
         assert world.gateway.boards.count_tokens()["new"] == 1
         await trio.sleep(61)
         assert world.gateway.boards.count_tokens()["new"] == 0
-        assert world.gateway.summary()["pruned"] == 1
+        assert world.gateway.snapshot().pruned == 1
 
 
 async def test_a_start_asks_for_the_roster_and_says_that_nobody_is_here(

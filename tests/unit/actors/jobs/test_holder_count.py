@@ -92,7 +92,7 @@ async def test_unchanged_counts_are_not_sent(autojump_clock: MockClock) -> None:
         world.know(stats(1, 8))
         await until(1300.0)
     assert [{"holder_count": 8}] == world.values()
-    assert 2 == job.summary()["unchanged"]
+    assert 2 == job.snapshot().unchanged
 
 
 @pytest.mark.parametrize("error", [RateLimited(retry_after_seconds=9.0), SourceUnavailable()])

@@ -294,7 +294,7 @@ def test_allowance_stays_between_its_floor_and_the_budget(
                 governed.note_flushed(grant, now)
         assert LEAST_SHARE <= governed.share <= 1.0
         assert governed.allowed.rows_per_hour <= governed.budget.rows_per_hour
-        governed.as_json(now)
+        governed.snapshot(now)
 
 
 # What it says, and is told.
@@ -327,4 +327,4 @@ def test_new_tokens_are_counted_and_cost_no_allowance() -> None:
     governed = governor()
     governed.note_admitted(100_000)
     assert governed.grant(waiting=5000, due=0, now=0.0).is_complete
-    assert governed.as_json(0.0)["counts"]["exempt_rows"] == 100_000
+    assert governed.snapshot(0.0).counts["exempt_rows"] == 100_000

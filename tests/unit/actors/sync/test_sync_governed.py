@@ -10,6 +10,7 @@ from config.settings import StalenessSettings
 from domain.messages import GovernorSet
 from domain.token import Group
 from store import ServerPulse
+from store.checkpoints import ObservedCheckpoints
 from store.memory import UNTROUBLED
 from tests.unit.actors.sync.sync_world import SyncWorld
 from tests.unit.actors.world import (
@@ -237,8 +238,9 @@ async def test_requested_checkpoint_reaches_the_governor_and_the_watch(
         await until(21.0)
     assert world.memory.governor.share == 0.5
     snapshot = world.memory.watch.snapshot()
-    assert (snapshot["requested"], snapshot["history"][-1]["requested"]) == (1, 1)
-    assert snapshot["at"] == at(20.0)
+    assert isinstance(snapshot, ObservedCheckpoints)
+    assert (snapshot.requested, snapshot.history[-1].requested) == (1, 1)
+    assert snapshot.at == at(20.0)
 
 
 async def test_missed_pulse_changes_nothing_else(autojump_clock: MockClock) -> None:
@@ -250,8 +252,8 @@ async def test_missed_pulse_changes_nothing_else(autojump_clock: MockClock) -> N
         await until(45.0)
         world.store.come_up()
         await until(51.0)
-    assert sync.upkeep.counts["pulses_missed"] == 3  # at 20, 30 and 40
-    assert world.memory.watch.snapshot()["history"][-1]["seconds"] == 40.0
+    assert sync.snapshot().pulses_missed == 3  # at 20, 30 and 40
+    assert world.memory.watch.snapshot().history[-1].seconds == 40.0
 
 
 # An operator.
@@ -271,9 +273,8 @@ async def test_governor_is_set_by_a_message_and_says_so(autojump_clock: MockCloc
         await world.messages.send(GovernorSet(reset=True))
         await until(601.0)
         assert rows_by_flush(world)[1:] == [(600.0, 3)]
-    governor = sync.summary()["governor"]
-    assert isinstance(governor, dict)
-    assert governor["budget"] == governor["configured"]
+    governor = sync.snapshot().governor
+    assert governor.budget == governor.configured
     assert len(world.log.entries("governor set")) == 2
 
 
