@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from domain.messages import SourceEvent
-from domain.snapshots import Snapshot
+from domain.snapshots import Snapshot, snapshot_class
 from domain.values import Mint, UnixSeconds, Usd, Value
 
 
@@ -40,10 +40,10 @@ class SourceEnvironment(Protocol):
         """A structlog logger."""
 
 
+@snapshot_class
 class StreamSnapshot(Snapshot):
     """The base of what the streams tell; the metrics of all are labelled by the stream's name."""
 
-    __slots__ = ()
     told_as = "stream"
 
 
