@@ -10,21 +10,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import structlog
 import trio
 from attrs import define, field
 
 from actors.sync.memory import SyncMemory
+from actors.sync.snapshots import GovernorSnapshot
 from config.logs import Threshold, configure_log
 from config.redaction import find_secrets, register_secrets
 from config.settings import Settings, changed_names, reloaded
 from domain.errors import ExitingError, StoreNotReached
 from feed import Operations
+from feed.operations import render_dump, render_snapshot, render_writes
 from sources.http import new_http_client
 from store.ledger import Ledger
 from supervision.clock import SteadyClock
+from supervision.dump import Dump
 from supervision.environment import Environment
 from supervision.failures import find_first_error
 from supervision.garbage_collection import freeze_startup_objects
@@ -35,7 +37,7 @@ from supervision.supervisor import Supervisor
 from wiring.children import Composition, governor_plan
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
-from wiring.metrics import exposition
+from wiring.metrics import MetricSources, exposition, take_health_snapshot
 
 CONDITIONS = ("ingest", "sync", "gateway")
 CLOSE_SECONDS = 1.0
@@ -101,6 +103,7 @@ class Service:
     async def _serve(self) -> None:
         signals = Signals(
             supervisor=self.supervisor,
+            render=render_dump,
             reload=self._reload,
             dump_directory=Path(self.settings.logging.dump_directory or tempfile.gettempdir()),
             log=self.log,
@@ -114,23 +117,27 @@ class Service:
             nursery.cancel_scope.cancel()
 
     def _operations(self) -> Operations:
-        def inspect() -> dict[str, object]:  # of the supervisor that is built with these
+        def dump() -> Dump:  # of the supervisor that is built with these
             return self.supervisor.take_dump()
 
-        def governor() -> dict[str, Any]:
-            return self.sync_memory.governor.as_json(trio.current_time())
+        def governor() -> GovernorSnapshot:
+            return self.sync_memory.governor.snapshot(trio.current_time())
 
-        def writes() -> dict[str, Any]:
-            return {**self.ledger.snapshot(), "governor": governor()}
-
-        checkpoints = self.sync_memory.watch.snapshot
+        ledger, checkpoints = self.ledger.snapshot, self.sync_memory.watch.snapshot
+        sources = MetricSources(
+            dump=dump,
+            ledger=ledger,
+            governor=governor,
+            checkpoints=checkpoints,
+            health=lambda: take_health_snapshot(self.readiness, self.clock),
+        )
         return Operations(
             health=self.readiness,
-            actors=inspect,
-            writes=writes,
-            checkpoints=checkpoints,
-            governor=governor,
-            metrics=exposition(inspect, writes, checkpoints),
+            actors=lambda: render_dump(dump()),
+            writes=lambda: render_writes(ledger(), governor()),
+            checkpoints=lambda: render_snapshot(checkpoints()),
+            governor=lambda: render_snapshot(governor()),
+            metrics=exposition(sources),
         )
 
     async def _require_start(self) -> None:

@@ -24,6 +24,7 @@ from domain.messages import (
     RosterWanted,
     TokenPublished,
 )
+from domain.snapshots import Snapshot, counter, detail, gauge, snapshot_class
 from feed import Operations, Surroundings
 from feed.board import Boards
 from feed.catalogue import Catalogue
@@ -56,6 +57,23 @@ class GatewayPlan:
     gateway: GatewaySettings
     tracking: TrackingSettings
     hot_score: HotScoreSettings
+
+
+@snapshot_class
+class GatewaySnapshot(Snapshot):
+    addresses: tuple[str, ...] = detail("Where it listens.")
+    epoch: str = detail("The numbering of the boards' offsets.")
+    offset: int = counter("Publications of the boards.", metric="publications")
+    tokens: int = gauge("Tokens in the catalogue.")
+    boards: Mapping[str, int] = gauge("Tokens that a board shows.", by="board")
+    connections: int = gauge("Connections that are open, of HTTP and WebSocket.")
+    connections_refused: int = counter("Connections refused for want of room.")
+    connections_failed: int = counter("Connections that ended with an error.")
+    clients: int = gauge("WebSocket clients.")
+    clients_served: int = counter("WebSocket clients that have connected.")
+    clients_conflated: int = counter("Snapshots sent to clients too slow for every delta.")
+    frames_refused: int = counter("Frames of clients that were not understood.")
+    pruned: int = counter("Tokens that left the catalogue because their time was over.")
 
 
 def _new_boards(gateway: "Gateway") -> Boards:
@@ -130,23 +148,23 @@ class Gateway:
             await self.server.drain_connections()
             nursery.cancel_scope.cancel()
 
-    def summary(self) -> Mapping[str, object]:
+    def snapshot(self) -> GatewaySnapshot:
         hub = self.server.hub
-        return {
-            "addresses": self.addresses,
-            "epoch": self.boards.epoch,
-            "offset": self.boards.offset,
-            "tokens": len(self.boards.catalogue.tokens),
-            "boards": self.boards.count_tokens(),
-            "connections": self.server.connections,
-            "connections_refused": self.server.refused,
-            "connections_failed": self.server.failed,
-            "clients": len(hub.sessions),
-            "clients_served": hub.served,
-            "clients_conflated": hub.broadcast.conflated,
-            "frames_refused": hub.broadcast.refused,
-            "pruned": self.pruned,
-        }
+        return GatewaySnapshot(
+            addresses=tuple(self.addresses),
+            epoch=self.boards.epoch,
+            offset=self.boards.offset,
+            tokens=len(self.boards.catalogue.tokens),
+            boards=self.boards.count_tokens(),
+            connections=self.server.connections,
+            connections_refused=self.server.refused,
+            connections_failed=self.server.failed,
+            clients=len(hub.sessions),
+            clients_served=hub.served,
+            clients_conflated=hub.broadcast.conflated,
+            frames_refused=hub.broadcast.refused,
+            pruned=self.pruned,
+        )
 
     async def listen_patiently(self) -> list[trio.SocketListener]:
         """Open the port; one that is taken is waited for, since its owner may be on its way out."""

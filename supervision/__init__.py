@@ -1,13 +1,14 @@
 """The actor runtime: mailboxes, child specs, restarts, drain and dumps.
 
-An actor is an object with `run` and `summary`, built afresh at every (re)start by its child
+An actor is an object with `run` and `snapshot`, built afresh at every (re)start by its child
 spec. It owns its state, talks through mailboxes, and lets errors it cannot act on escape:
 the supervisor restarts it, its mailbox survives.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from domain.snapshots import Snapshot
 from domain.values import UnixSeconds
 
 Received_co = TypeVar("Received_co", covariant=True)
@@ -22,8 +23,8 @@ class Actor(Protocol):
     async def run(self) -> None:
         """Serve until the inbox closes (a drain), then finish what is in hand and return."""
 
-    def summary(self) -> Mapping[str, object]:
-        """The state in a few JSON values, for dumps."""
+    def snapshot(self) -> Snapshot:
+        """What it does and has done, for metrics and dumps; cheap, and changes nothing."""
 
 
 class Outbox(Protocol[Sent_contra]):

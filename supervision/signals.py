@@ -20,6 +20,7 @@ import orjson
 import trio
 from attrs import define, field
 
+from domain.snapshots import Snapshot
 from supervision.task_tree import render_task_tree
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -31,7 +32,7 @@ class Supervised(Protocol):
 
     def begin_drain(self) -> None: ...
 
-    def take_dump(self) -> Mapping[str, object]: ...
+    def take_dump(self) -> Snapshot: ...
 
 
 @define(kw_only=True, eq=False)
@@ -39,6 +40,7 @@ class Signals:
     """Serves the process's signals until it is cancelled."""
 
     supervisor: Supervised
+    render: Callable[[Snapshot], Mapping[str, object]]  # a dump as JSON values
     reload: Callable[[], object]
     dump_directory: Path
     log: Any
@@ -85,7 +87,7 @@ class Signals:
             signal.signal(number, leave_now)
 
     async def _log_dump(self) -> None:
-        document = self.supervisor.take_dump()
+        document = self.render(self.supervisor.take_dump())
         path = await self._write_file("dump.json", orjson.dumps(document, default=str))
         self.log.info("dump", path=path, document=document)
 

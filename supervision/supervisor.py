@@ -20,7 +20,7 @@ from domain.errors import ActorReturned, ExitingError, RestartIntensityExceeded,
 from supervision.child import Child, State
 from supervision.children import ChildSpec
 from supervision.description import describe_value
-from supervision.dump import dump_document
+from supervision.dump import Dump, dump_children
 from supervision.environment import Environment
 from supervision.failures import describe_failure
 
@@ -91,9 +91,9 @@ class Supervisor:
         """True until a child has been given up."""
         return self._fatal is None
 
-    def take_dump(self) -> dict[str, object]:
-        """Every actor, every mailbox and the process as bounded JSON values."""
-        return dump_document(
+    def take_dump(self) -> Dump:
+        """Every actor, every mailbox and the process, at this moment."""
+        return dump_children(
             self.children,
             taken_at=self.environment.clock(),
             uptime_seconds=trio.current_time() - self._started_at,

@@ -28,6 +28,7 @@ from actors.ingest.life import IngestLife, IngestStores
 from actors.ingest.memory import Birth, IngestMemory
 from actors.ingest.quarantine import Quarantine, QuarantineDue
 from actors.ingest.sights import Sight, Sights
+from actors.ingest.snapshot import IngestSnapshot
 from actors.ingest.spool import Spool, SpoolDue, TokensTaken
 from config.settings import IngestSettings
 from domain.errors import BufferUnavailable, StoreUnavailable
@@ -111,19 +112,27 @@ class Ingest:
             memory=self.memory,
             settings=self.settings,
             environment=self.environment,
+            counts=self.counts,
         )
         self.quarantine = Quarantine(life=life)
         self.spool = Spool(life=life, recall=self._recall_tokens)
         self.admission = Admission(life=life, spool=self.spool)
         self.spool.look_into()
 
-    def summary(self) -> Mapping[str, object]:
-        return {
-            "recent_mints": len(self.sights.by_mint),
-            "spooling": self.memory.is_spooling,
-            "unadmitted": len(self.memory.unadmitted),
-            **self.counts,
-        }
+    def snapshot(self) -> IngestSnapshot:
+        return IngestSnapshot(
+            recent_mints=len(self.sights.by_mint),
+            spooling=self.memory.is_spooling,
+            unadmitted=len(self.memory.unadmitted),
+            admitted=self.counts["admitted"],
+            duplicate_creates=self.counts["duplicate_creates"],
+            trades=self.counts["trades"],
+            migrations=self.counts["migrations"],
+            repeated_migrations=self.counts["repeated_migrations"],
+            pools=self.counts["pools"],
+            spooled=self.counts["spooled"],
+            quarantined=self.counts["quarantined"],
+        )
 
     async def _handle_note(self, note: object) -> None:
         match note:

@@ -4,7 +4,6 @@ While Redis is away they wait, and no good token waits for them; what is more th
 in the log alone.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 from attrs import define, field
@@ -30,7 +29,6 @@ class Quarantine:
     is_busy: bool = field(default=False, init=False)
     is_waiting: bool = field(default=False, init=False)  # the buffer did not answer
     backoff: Backoff = field(init=False)
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @backoff.default
     def _new_backoff(self) -> Backoff:
@@ -45,7 +43,7 @@ class Quarantine:
         memory = self.life.memory
         memory.refusals += [self._make_refusal(token, reason) for token, reason in refused]
         del memory.refusals[:-MOST_REFUSALS]
-        self.counts["quarantined"] += len(refused)
+        self.life.counts["quarantined"] += len(refused)
         self._hand_over()
 
     def try_again(self) -> None:

@@ -7,7 +7,6 @@ It is also looked into now and then when nothing was spooled: an earlier life ma
 tokens there, and sync puts back those that the buffer has lost.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -51,7 +50,6 @@ class Spool:
     is_busy: bool = field(default=False, init=False)
     needs_repair: bool = field(default=False, init=False)
     backoff: Backoff = field(init=False)
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @backoff.default
     def _new_backoff(self) -> Backoff:
@@ -59,7 +57,7 @@ class Spool:
 
     def note_spooled(self, tokens: int) -> None:
         """New tokens are in the spool: it is to be emptied as soon as Postgres takes them."""
-        self.counts["spooled"] += tokens
+        self.life.counts["spooled"] += tokens
         self.life.memory.is_spooling = True
         if not self.is_busy and not self.backoff.attempts:
             self.look_into()

@@ -28,6 +28,7 @@ from actors.sync.flusher import Flusher, FlushOrder, FlushRetryDue
 from actors.sync.life import SyncLife, SyncStores
 from actors.sync.memory import SyncMemory
 from actors.sync.restoring import BufferReadDue, Restorer, StoreLoadDue
+from actors.sync.snapshots import SyncSnapshot
 from actors.sync.table import TokenTable
 from actors.sync.upkeep import (
     ProbeDue,
@@ -148,17 +149,26 @@ class Sync:
             memory=self.memory,
             settings=self.settings,
             environment=self.environment,
+            counts=self.counts,
             publish=self.publish_tokens,
         )
 
-    def summary(self) -> Mapping[str, object]:
-        return {
-            "tokens": len(self.table.published),
-            "unflushed": len(self.table.unflushed),
-            "unappended": len(self.memory.unappended),
-            **self.counts,
-            "governor": self.memory.governor.as_json(trio.current_time()),
-        }
+    def snapshot(self) -> SyncSnapshot:
+        return SyncSnapshot(
+            tokens=len(self.table.published),
+            unflushed=len(self.table.unflushed),
+            unappended=len(self.memory.unappended),
+            appended=self.counts["appended"],
+            failed_appends=self.counts["failed_appends"],
+            put_back=self.counts["put_back"],
+            failed_flushes=self.counts["failed_flushes"],
+            lost=self.counts["lost"],
+            quarantined=self.counts["quarantined"],
+            refused=self.counts["refused"],
+            pulses_missed=self.counts["pulses_missed"],
+            failed_retentions=self.counts["failed_retentions"],
+            governor=self.memory.governor.snapshot(trio.current_time()),
+        )
 
     def _handle_note(self, note: object) -> None:
         match note:

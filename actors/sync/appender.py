@@ -7,7 +7,6 @@ bounded by the number of tokens and goes with the next call. While the buffer is
 wait here and are tried again by a timer; new tokens are published all the same.
 """
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -49,7 +48,6 @@ class Appender:
     is_loss_known: bool = field(default=False, init=False)  # the buffer is to get back what it lost
     after_put_back: list[Callable[[], None]] = field(factory=list, init=False)
     backoff: Backoff = field(init=False)
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @backoff.default
     def _new_backoff(self) -> Backoff:
@@ -119,7 +117,7 @@ class Appender:
             self.life.backlog.note_fields(mint, accepted.values, now)
             if self.life.table.apply_observations(mint, accepted) is not None:
                 visible.append(mint)
-        self.counts["appended"] += len(appended.changed)
+        self.life.counts["appended"] += len(appended.changed)
         for mint, reason in appended.refused.items():
             self._refuse_values(mint, in_flight[mint].values, reason)
         self.life.publish(visible)
@@ -159,7 +157,7 @@ class Appender:
 
     def _note_given_back(self, epoch: str) -> None:
         self.epoch, self.is_loss_known = epoch, False
-        self.counts["put_back"] += 1
+        self.life.counts["put_back"] += 1
         waiting, self.after_put_back = self.after_put_back, []
         for then in waiting:
             then()
@@ -181,7 +179,7 @@ class Appender:
     def _note_failure(self, error: BufferUnavailable) -> None:
         """The buffer does not answer, and may have taken the values: they are appended again."""
         self.is_calling, self.is_waiting = False, True
-        self.counts["failed_appends"] += 1
+        self.life.counts["failed_appends"] += 1
         self.life.memory.take_back_in_flight()
         self.life.desk.set_timer(AppendDue(), self.backoff.next_wait_seconds())
 

@@ -11,7 +11,7 @@ A flush of everything must meet every value that the table holds unflushed. One 
 meet has been lost by the buffer (evicted, or deleted by hand), and is put back and flushed again.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
@@ -116,7 +116,6 @@ class Flusher:
     is_losing: bool = field(default=False, init=False)  # what was put back was lost once more
     needs_repair: bool = field(default=False, init=False)
     backoff: Backoff = field(init=False)
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @backoff.default
     def _new_backoff(self) -> Backoff:
@@ -252,7 +251,7 @@ class Flusher:
 
     def _make_refusal(self, change: TokenChange, reason: str) -> Refused:
         self.life.environment.log.warning("update quarantined", mint=change.mint, reason=reason)
-        self.counts["quarantined"] += 1
+        self.life.counts["quarantined"] += 1
         now = self.life.environment.clock()
         return Refused(mint=change.mint, reason=reason, refused_at=now, values=change.values)
 
@@ -326,7 +325,7 @@ class Flusher:
 
     def _repeat_for(self, flush: Flush, lost: frozenset[Mint]) -> None:
         """Put back what was lost and flush it at once; lost again, it waits for the next flush."""
-        self.counts["lost"] += len(lost)
+        self.life.counts["lost"] += len(lost)
         self.is_losing = flush.order.is_repeated
         if self.is_losing:
             flush.order.then()
@@ -360,7 +359,7 @@ class Flusher:
     def _give_up(self, error: Exception) -> None:
         """A store does not answer; the order is tried again."""
         self.flush = None
-        self.counts["failed_flushes"] += 1
+        self.life.counts["failed_flushes"] += 1
         if isinstance(error, StoreNeedsRepair):
             self.life.environment.log.error("the store needs repair", error=str(error))
             self._report_repair(str(error))

@@ -5,7 +5,6 @@ TidyDue   -> flushed tokens that are off the feed leave the table
 PulseDue  -> store.read_pulse -> checkpoint watch, governor
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 
 import trio
@@ -55,7 +54,6 @@ class Upkeep:
     retain_backoff: Backoff = field(init=False)
     pulse_taken_at: float = field(default=0.0, init=False)  # trio's clock
     spooled_since: float | None = field(default=None, init=False)  # without an empty spool between
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @retain_backoff.default
     def _new_retain_backoff(self) -> Backoff:
@@ -109,7 +107,7 @@ class Upkeep:
     def _note_drop_failed(self, error: StoreUnavailable) -> None:
         """It costs WAL each time it fails, so it is tried less and less often."""
         wait_seconds = max(RETAIN_EVERY_SECONDS, self.retain_backoff.next_wait_seconds())
-        self.counts["failed_retentions"] += 1
+        self.life.counts["failed_retentions"] += 1
         self.life.environment.log.error(
             "retention failed", error=str(error), again_seconds=round(wait_seconds)
         )
@@ -175,7 +173,7 @@ class Upkeep:
 
     def _note_missed_pulse(self, _: StoreUnavailable) -> None:
         self._set_pulse_timer()
-        self.counts["pulses_missed"] += 1
+        self.life.counts["pulses_missed"] += 1
 
     def probe_buffer(self) -> None:
         """Ask the buffer whether it answers, and has its data, where nobody else has lately."""

@@ -209,7 +209,7 @@ function showActors({ actors, mailboxes, process }) {
     ["filled", (box) => meter(box.depth / box.capacity, box.depth > 0.8 * box.capacity ? "down" : box.depth > 0.4 * box.capacity ? "warm" : "well", `${box.depth} of ${box.capacity}`)],
     ["depth", (box) => `${short.format(box.depth)} of ${short.format(box.capacity)}`, "number"],
     ["oldest", (box) => known(box.oldest_age_seconds, duration), "number"],
-    ...["sent", "handled", "conflated", "dropped", "quarantined", "rejected"].map(count),
+    ...["sent", "handled", "conflated", "dropped", "quarantined"].map(count),
     ["waiting", (box) => exact.format(box.senders_waiting), "number"],
   ], mailboxes));
   showSummary(actors);

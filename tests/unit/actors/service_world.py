@@ -1,6 +1,6 @@
 """The whole service on twins: real actors, mailboxes and supervision, and nothing outside."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -18,6 +18,7 @@ from domain.messages import (
     SourceEvent,
     TokenPublished,
 )
+from domain.snapshots import Snapshot, gauge, snapshot_class
 from domain.token import Token
 from domain.values import Mint
 from feed import Operations
@@ -32,6 +33,11 @@ from wiring.doors import Doors
 from wiring.mailboxes import Mailboxes
 
 Script = Sequence[tuple[float, SourceEvent]]
+
+
+@snapshot_class
+class OnlookerSnapshot(Snapshot):
+    shown: int = gauge("Tokens shown.")
 
 
 @define(kw_only=True)
@@ -53,8 +59,8 @@ class Onlooker:
                     first_at, _ = self.shown.get(token.mint, (trio.current_time(), token))
                     self.shown[token.mint] = first_at, token
 
-    def summary(self) -> Mapping[str, object]:
-        return {"shown": len(self.shown)}
+    def snapshot(self) -> OnlookerSnapshot:
+        return OnlookerSnapshot(shown=len(self.shown))
 
 
 def _ingest_store(world: "ServiceWorld") -> TimedStore:

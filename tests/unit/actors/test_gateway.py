@@ -11,7 +11,7 @@ from attrs import define
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.activity import ActivityMonitor, ActivityOutboxes
-from actors.gateway import PRUNED_AT_ONCE
+from actors.gateway import PRUNED_AT_ONCE, GatewaySnapshot
 from domain.errors import AddressUnavailable
 from domain.messages import CensusTaken, CensusWanted, RosterTold, RosterWanted, TokenPublished
 from domain.values import Mint, UnixSeconds
@@ -40,6 +40,34 @@ async def test_a_token_is_published_at_once_after_a_quiet_time(
         await world.publish(make_token())
         await wait_all_tasks_blocked()
         assert (trio.current_time(), world.gateway.boards.count_tokens()["new"]) == (10, 1)
+
+
+async def test_snapshot_tells_what_is_shown_to_whom(autojump_clock: MockClock) -> None:
+    async with running() as world:
+        await world.publish(make_token(1, hot_score=5.0))
+        await trio.sleep(1)
+        await world.publish(make_token(2))
+        await trio.sleep(1)
+        server = world.gateway.server
+        server.connections, server.refused, server.failed = 4, 5, 6
+        server.hub.served = 7
+        server.hub.broadcast.conflated, server.hub.broadcast.refused = 8, 9
+        assert world.gateway.snapshot() == GatewaySnapshot(
+            addresses=tuple(world.gateway.addresses),
+            epoch=world.gateway.boards.epoch,
+            offset=2,
+            tokens=2,
+            boards={"new": 2, "graduating": 0, "bonded": 0, "hot": 1},
+            connections=4,
+            connections_refused=5,
+            connections_failed=6,
+            clients=0,
+            clients_served=7,
+            clients_conflated=8,
+            frames_refused=9,
+            pruned=0,
+        )
+        assert 1 == len(world.gateway.addresses)
 
 
 async def test_what_follows_within_an_interval_becomes_one_delta(
@@ -86,7 +114,7 @@ async def test_tokens_leave_the_boards_when_their_retention_ends(
         assert world.gateway.boards.count_tokens()["new"] == 1
         await trio.sleep(61)
         assert world.gateway.boards.count_tokens()["new"] == 0
-        assert world.gateway.summary()["pruned"] == 1
+        assert world.gateway.snapshot().pruned == 1
 
 
 async def test_a_start_asks_for_the_roster_and_says_that_nobody_is_here(

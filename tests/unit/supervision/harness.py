@@ -1,6 +1,6 @@
 """What the supervision tests share: a captured log, time without jitter, and scripted actors."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
@@ -11,6 +11,7 @@ from structlog.testing import LogCapture
 from structlog.typing import EventDict
 
 from config.settings import ShutdownSettings, SupervisionSettings
+from domain.snapshots import Snapshot, snapshot_class
 from domain.values import UnixSeconds
 from supervision.children import ChildSpec
 from supervision.environment import Environment
@@ -73,18 +74,23 @@ def environment(log: Log, random: Random | None = None) -> Environment:
     )
 
 
+@snapshot_class
+class Nothing(Snapshot):
+    """An actor that has nothing to tell."""
+
+
 @define
 class ScriptedActor:
     """An actor whose life is one function."""
 
     life: Callable[[], Awaitable[None]]
-    figures: Mapping[str, object] = field(factory=dict)
+    state: Snapshot = field(factory=Nothing)
 
     async def run(self) -> None:
         await self.life()
 
-    def summary(self) -> Mapping[str, object]:
-        return self.figures
+    def snapshot(self) -> Snapshot:
+        return self.state
 
 
 def child(name: str, life: Callable[[], Awaitable[None]], **more: Any) -> ChildSpec:
