@@ -3,8 +3,8 @@
 --
 -- KEYS  1 td:version  2 td:epoch  3 td:dirty  4 td:changes
 -- ARGV  1 batch: one flat JSON list (a list a token would take twice the time), for each token
---           mint, count, is_unsure, count names, count values, count times of observation;
---         a mint occurs once; a value is its JSON text; is_unsure: a value that we have
+--           mint, count, is_forced, count names, count values, count times of observation;
+--         a mint occurs once; a value is its JSON text; is_forced: a value that we have
 --         already is a change, too
 --       2 fields of which the greatest value wins: JSON object of true
 --       3 least version to give, microseconds
@@ -96,7 +96,7 @@ end
 
 -- What a sighting of a field means: is it a change, when was it observed, and, if only our time
 -- of it is to move, the version that it keeps.
-local function judge(name, value, observed_at, old, is_unsure)
+local function judge(name, value, observed_at, old, is_forced)
     if not old then
         return true, observed_at, nil
     end
@@ -105,7 +105,7 @@ local function judge(name, value, observed_at, old, is_unsure)
     if value ~= old_value then
         return supersedes(name, value, observed_at, old_value, old_at), observed_at, nil
     end
-    if is_unsure then
+    if is_forced then
         return true, math.max(observed_at, old_at), nil
     end
     return false, observed_at, observed_at > old_at and old_version or nil
@@ -130,6 +130,14 @@ local function write_changed(mint, key, marks, version, writes_count, is_unsure)
     call('HSET', key, unpack(writes, 1, writes_count + 2))
 end
 
+-- Put a token back into the list of dirty tokens, where its entry was lost.
+local function restore_dirty_entry(mint, marks)
+    local last, cleared = marks_of(marks)
+    if last > cleared then
+        call('ZADD', DIRTY, 'NX', version_text(last), mint)
+    end
+end
+
 -- Write new times of unchanged values; they keep a clean token remembered.
 local function write_sighted(key, marks, writes_count)
     local last, cleared = marks_of(marks)
@@ -140,7 +148,7 @@ local function write_sighted(key, marks, writes_count)
 end
 
 -- Merge what the batch says of one token from position `first` on; how many fields changed.
-local function merge(mint, count, is_unsure, first)
+local function merge(mint, count, is_forced, first)
     local key = 'td:token:' .. mint
     local stored = call('HMGET', key, '.', unpack(batch, first, first + count - 1))
     local marks, version = stored[1], math.max(newest + 1, least_version)
@@ -148,7 +156,7 @@ local function merge(mint, count, is_unsure, first)
     for offset = 0, count - 1 do
         local name, value = batch[first + offset], batch[first + count + offset]
         local is_change, observed_at, kept_version =
-            judge(name, value, batch[first + 2 * count + offset], stored[offset + 2], is_unsure)
+            judge(name, value, batch[first + 2 * count + offset], stored[offset + 2], is_forced)
         if is_change then
             changed_count = changed_count + 1
             changed[changed_count] = name
@@ -161,6 +169,9 @@ local function merge(mint, count, is_unsure, first)
                 pack(TWO_DOUBLES, kept_version or version, observed_at) .. value
             writes_count = writes_count + 2
         end
+    end
+    if is_forced then
+        restore_dirty_entry(mint, marks)
     end
     if changed_count > 0 then
         newest = version
@@ -175,8 +186,8 @@ end
 local answers = {}
 local position = 1
 for token = 1, tokens do
-    local mint, count, is_unsure = batch[position], batch[position + 1], batch[position + 2]
-    local changed_count = merge(mint, count, is_unsure, position + 3)
+    local mint, count, is_forced = batch[position], batch[position + 1], batch[position + 2]
+    local changed_count = merge(mint, count, is_forced, position + 3)
     if changed_count == count then
         answers[token] = 'true'
     elseif changed_count == 0 then

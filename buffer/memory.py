@@ -5,7 +5,7 @@ together; `lose_data` and `fail_next` are the faults that a test can order.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import orjson
@@ -18,7 +18,7 @@ from buffer.codec import (
     decode_refused,
     decode_token,
     decode_value,
-    encode_batch,
+    encode_observations,
     encode_refused,
     encode_token,
 )
@@ -87,7 +87,6 @@ class MemoryBuffer:
 
     clock: Callable[[], UnixSeconds]
     bounds: BufferBounds = USUAL_BOUNDS
-    risks: Sequence[str] = ()  # as `open` is to tell them
     data: Data = field(init=False)
     # State: what this process knows of the life of the data; see `buffer.redis`.
     _lives: int = field(default=0, init=False)
@@ -123,7 +122,7 @@ class MemoryBuffer:
     async def open(self) -> Sequence[str]:
         await trio.lowlevel.checkpoint()
         with self._answering():
-            return self.risks
+            return ()
 
     async def close(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -132,71 +131,79 @@ class MemoryBuffer:
         self, batch: Mapping[Mint, Observations], *, forced: bool = False
     ) -> Appended:
         await trio.lowlevel.checkpoint()
-        texts, refused = encode_batch(batch)
         try:
             with self._answering():
-                changed = self._append(batch, texts, forced=forced)
+                appended = self._append(batch, batch if forced else self._unsure)
         except BufferUnavailable:
-            self._unsure |= texts.keys()
+            self._unsure.update(batch)
             raise
         self._newest = max(self._newest, self.data.newest)
-        self._unsure -= texts.keys()
-        epoch, newest = self.data.epoch, self.data.newest
-        return Appended(epoch=epoch, newest=newest, changed=changed, refused=refused)
+        self._unsure.difference_update(batch)
+        return appended
 
-    def _append(
-        self,
-        batch: Mapping[Mint, Observations],
-        texts: Mapping[Mint, list[str]],
-        *,
-        forced: bool = False,
-    ) -> dict[Mint, Observations]:
+    def _append(self, batch: Mapping[Mint, Observations], forced: Container[Mint]) -> Appended:
+        encoded: dict[Mint, tuple[list[str], list[UnixSeconds]]] = {}
+        refused: dict[Mint, str] = {}
+        for mint, observed in batch.items():
+            try:
+                encoded[mint] = encode_observations(observed)
+            except ValueError as error:
+                refused[mint] = str(error)
+        encoded = {mint: one for mint, one in encoded.items() if one[0]}
         self._expire()
         self.data.epoch = f"memory-{self._lives}"
         waiting = len(self.data.dirty_since)
-        if waiting + len(texts) > self.bounds.dirty_tokens:
+        if waiting + len(encoded) > self.bounds.dirty_tokens:
             raise BufferUnavailable(f"FULL {waiting} tokens wait to be flushed")
         self.data.newest = max(self.data.newest, self._newest)
-        changed = {}
-        for mint, each in texts.items():
-            names = self._merge(mint, batch[mint], each, is_unsure=forced or mint in self._unsure)
-            if len(names) == len(each):
+        changed: dict[Mint, Observations] = {}
+        for mint, (texts, times) in encoded.items():
+            names = self._merge(mint, batch[mint].values, texts, times, is_forced=mint in forced)
+            if len(names) == len(texts):
                 changed[mint] = batch[mint]
             elif names:
                 changed[mint] = batch[mint].reduced_to(names)
-        return changed
+        return Appended(
+            epoch=self.data.epoch, newest=self.data.newest, changed=changed, refused=refused
+        )
 
     def _merge(
-        self, mint: Mint, seen: Observations, texts: Sequence[str], *, is_unsure: bool
+        self,
+        mint: Mint,
+        values: Mapping[str, Value],
+        texts: Sequence[str],
+        times: Sequence[UnixSeconds],
+        *,
+        is_forced: bool,
     ) -> list[str]:
         """Merge what the batch says of one token; the names of what changed."""
         fields = self.data.tokens.get(mint, Fields())
         version = Version(max(self.data.newest + 1, int(self.clock() * 1e6)))
         changed: dict[str, Field] = {}
         was_sighted = False
-        for (name, value), text in zip(seen.values.items(), texts, strict=True):
-            observed_at, known = seen.time_of(name), fields.by_name.get(name)
+        for (name, value), observed_at, text in zip(values.items(), times, texts, strict=True):
+            known = fields.by_name.get(name)
             if known is not None and known.text == text:
                 was_sighted = was_sighted or observed_at > known.observed_at
                 known.observed_at = max(known.observed_at, observed_at)
-                if is_unsure:
+                if is_forced:
                     changed[name] = Field(version, known.observed_at, text)
             elif known is None or known.loses(name, value, observed_at):
                 changed[name] = Field(version, observed_at, text)
+        if is_forced and fields.is_dirty:
+            self.data.dirty_since.setdefault(mint, fields.newest)
         if changed:
-            self._become_dirty(mint, fields, version, is_unsure=is_unsure)
+            self._become_dirty(mint, fields, version)
             fields.by_name.update(changed)
             self._publish(mint, version, changed)
         elif was_sighted and not fields.is_dirty:
             self._remember_for_a_while(mint)
         return list(changed)
 
-    def _become_dirty(
-        self, mint: Mint, fields: Fields, version: Version, *, is_unsure: bool
-    ) -> None:
+    def _become_dirty(self, mint: Mint, fields: Fields, version: Version) -> None:
         self.data.tokens[mint] = fields
-        if not fields.is_dirty or is_unsure:
-            self.data.dirty_since.setdefault(mint, version)
+        if not fields.is_dirty:
+            self.data.dirty_since[mint] = version
             self.data.expires_at.pop(mint, None)
         fields.newest = self.data.newest = version
 
@@ -241,10 +248,10 @@ class MemoryBuffer:
             values={name: decode_value(one.text) for name, one in unflushed.items()},
         )
 
-    async def clear_flushed(self, flushed: Sequence[TokenChange]) -> int:
+    async def clear_flushed(self, changes: Sequence[TokenChange]) -> int:
         await trio.lowlevel.checkpoint()
         with self._answering():
-            return sum(self._clear(change.mint, change.version) for change in flushed)
+            return sum(self._clear(change.mint, change.version) for change in changes)
 
     def _known_epoch(self) -> str:
         return self.data.epoch if self.data.newest >= self._newest else ""

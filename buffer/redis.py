@@ -1,8 +1,9 @@
 """The buffer in Redis (6.2 or later) or Valkey, through redis-py in worker threads.
 
-    append -> append.lua    spool      -> spool.lua         spooled, quarantined -> shelved.lua
-    dirty  -> dirty.lua     quarantine -> quarantine.lua    unspool, release     -> unshelve.lua
-    clear  -> clear.lua
+    append_observations -> append.lua    spool_tokens    -> spool.lua
+    read_dirty          -> dirty.lua     quarantine_rows -> quarantine.lua
+    clear_flushed       -> clear.lua     read_spooled, read_quarantined      -> shelved.lua
+                                         remove_spooled, release_quarantined -> unshelve.lua
 
 Each method is one call of one script, which the server runs as a whole or not at all; a batch
 travels as one JSON text, both ways, because redis-py pays microseconds for every argument.
@@ -10,7 +11,7 @@ Keys: td:version, td:epoch, td:dirty, td:token:<mint>, td:changes (a stream), an
 td:quarantine:*. The server must not evict keys (maxmemory-policy noeviction).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Protocol, TypeVar
@@ -27,7 +28,7 @@ from buffer.codec import (
     decode_changes,
     decode_refused,
     decode_token,
-    encode_batch,
+    encode_observations,
     encode_refused,
     encode_token,
 )
@@ -44,7 +45,6 @@ PAGE_KEYS = (DIRTY_KEY, "td:epoch", "td:version")
 SPOOL_KEYS = ("td:spool:order", "td:spool:rows")
 QUARANTINE_KEYS = ("td:quarantine:order", "td:quarantine:rows")
 GREATEST_WINS_JSON = orjson.dumps(dict.fromkeys(sorted(GREATEST_WINS), True))
-NO_EVICTION = "noeviction"
 MOST_CONNECTIONS = 8  # the offload function's limiter should allow no more
 
 Answer = TypeVar("Answer")
@@ -81,7 +81,7 @@ class RedisBuffer:
         self._scripts = {name: self._client.register_script(text_of(name)) for name in SCRIPTS}
 
     async def open(self) -> Sequence[str]:
-        return await self.offload(self._prepare)
+        return await self.offload(self._open)
 
     async def close(self) -> None:
         self._client.connection_pool.disconnect()  # closing sockets does not block
@@ -89,35 +89,29 @@ class RedisBuffer:
     async def append_observations(
         self, batch: Mapping[Mint, Observations], *, forced: bool = False
     ) -> Appended:
-        texts, refused = encode_batch(batch)
         try:
-            answer = await self.offload(self._append, batch, texts, forced)
+            appended = await self.offload(self._append, batch, forced)
         except BufferUnavailable:
             # Bounded by the tokens of the failed batches, which the caller is to repeat.
-            self._unsure.update(texts)
+            self._unsure.update(batch)
             raise
-        self._newest = max(self._newest, Version(answer["newest"]))
+        self._newest = max(self._newest, appended.newest)
         if self._unsure:
-            self._unsure.difference_update(texts)
-        return Appended(
-            epoch=answer["epoch"],
-            newest=Version(answer["newest"]),
-            changed=changed(batch, texts, answer["changed"]),
-            refused=refused,
-        )
+            self._unsure.difference_update(batch)
+        return appended
 
     async def read_dirty(self, after: Version, limit: int) -> DirtyPage:
-        return await self.offload(self._dirty, after, limit)
+        return await self.offload(self._read_dirty, after, limit)
 
-    async def clear_flushed(self, flushed: Sequence[TokenChange]) -> int:
-        return await self.offload(self._clear, flushed)
+    async def clear_flushed(self, changes: Sequence[TokenChange]) -> int:
+        return await self.offload(self._clear, changes)
 
     async def spool_tokens(self, tokens: Sequence[Token]) -> None:
         rows = [(token.mint, encode_token(token)) for token in tokens]
         await self.offload(self._shelve, "spool", SPOOL_KEYS, rows, self.bounds.spooled_tokens)
 
     async def read_spooled(self, limit: int) -> Sequence[Token]:
-        rows = await self.offload(self._asked, "shelved", SPOOL_KEYS, limit)
+        rows = await self.offload(self._read_json, "shelved", SPOOL_KEYS, limit)
         return [decode_token(row) for row in rows]
 
     async def remove_spooled(self, mints: Sequence[Mint]) -> None:
@@ -130,7 +124,7 @@ class RedisBuffer:
 
     async def read_quarantined(self) -> Sequence[Refused]:
         most = self.bounds.quarantined_mints
-        rows = await self.offload(self._asked, "shelved", QUARANTINE_KEYS, most)
+        rows = await self.offload(self._read_json, "shelved", QUARANTINE_KEYS, most)
         return [decode_refused(row) for row in rows]
 
     async def release_quarantined(self, mints: Sequence[Mint]) -> None:
@@ -138,40 +132,41 @@ class RedisBuffer:
 
     # Blocking from here on, in a worker thread.
 
-    def _prepare(self) -> Sequence[str]:
+    def _open(self) -> Sequence[str]:
+        with_errors_translated(self._client.ping)
         for script in self._scripts.values():
             with_errors_translated(self._client.script_load, script.script)
-        memory: Mapping[str, Any] = with_errors_translated(self._client.info, "memory")
-        policy = str(memory.get("maxmemory_policy", NO_EVICTION))
-        if int(memory.get("maxmemory", 0)) and policy != NO_EVICTION:
-            return [f"maxmemory-policy {policy} evicts keys when memory is short"]
-        return []
+        return ()
 
-    def _append(
-        self, batch: Mapping[Mint, Observations], texts: Mapping[Mint, list[str]], forced: bool
-    ) -> Any:
+    def _append(self, batch: Mapping[Mint, Observations], forced: bool) -> Appended:
         bounds = self.bounds
-        now = int(self.clock() * 1e6)
-        return self._asked(
+        encoded, mints, refused = encode_batch(batch, batch if forced else self._unsure)
+        answer = self._read_json(
             "append",
             APPEND_KEYS,
-            encoded(batch, texts, texts.keys() if forced else self._unsure),
+            encoded,
             GREATEST_WINS_JSON,
-            now,
+            int(self.clock() * 1e6),
             self._newest,
             token_hex(8),
-            len(texts),
+            len(mints),
             bounds.dirty_tokens,
             bounds.stream_entries,
             bounds.clean_seconds,
         )
+        return Appended(
+            epoch=answer["epoch"],
+            newest=Version(answer["newest"]),
+            changed=select_changed(batch, mints, answer["changed"]),
+            refused=refused,
+        )
 
-    def _dirty(self, after: Version, limit: int) -> DirtyPage:
-        epoch, newest, rows = self._asked("dirty", PAGE_KEYS, after, limit, self._newest)
+    def _read_dirty(self, after: Version, limit: int) -> DirtyPage:
+        epoch, newest, rows = self._read_json("dirty", PAGE_KEYS, after, limit, self._newest)
         return DirtyPage(epoch, newest, decode_changes(rows))
 
-    def _clear(self, flushed: Sequence[TokenChange]) -> int:
-        pairs = orjson.dumps([(change.mint, change.version) for change in flushed])
+    def _clear(self, changes: Sequence[TokenChange]) -> int:
+        pairs = orjson.dumps([(change.mint, change.version) for change in changes])
         return int(self._run("clear", (DIRTY_KEY,), pairs, self.bounds.clean_seconds))
 
     def _shelve(
@@ -182,7 +177,7 @@ class RedisBuffer:
     def _unshelve(self, keys: Sequence[str], mints: Sequence[Mint]) -> None:
         self._run("unshelve", keys, orjson.dumps(mints))
 
-    def _asked(self, script: str, keys: Sequence[str], *arguments: bytes | int | str) -> Any:
+    def _read_json(self, script: str, keys: Sequence[str], *arguments: bytes | int | str) -> Any:
         """The JSON that a script answers."""
         return orjson.loads(self._run(script, keys, *arguments))
 
@@ -217,29 +212,34 @@ def with_errors_translated(function: Callable[..., Any], *arguments: Any) -> Any
         raise BufferUnavailable(f"{type(error).__name__}: {error}") from error
 
 
-def encoded(
-    batch: Mapping[Mint, Observations], texts: Mapping[Mint, list[str]], unsure: Set[Mint]
-) -> bytes:
-    """The batch as append.lua wants it."""
-    flat: list[object] = []
-    for mint, values in texts.items():
-        seen = batch[mint]
-        flat += mint, len(values), mint in unsure
-        flat += seen.values
-        flat += values
-        if seen.times:
-            flat += map(seen.time_of, seen.values)
-        else:
-            flat += [seen.observed_at] * len(values)
-    return orjson.dumps(flat)
+def encode_batch(
+    batch: Mapping[Mint, Observations], forced: Container[Mint]
+) -> tuple[bytes, Sequence[Mint], Mapping[Mint, str]]:
+    """The batch as append.lua wants it, the mints in it, and why the others are refused."""
+    encoded: list[object] = []
+    mints: list[Mint] = []
+    refused: dict[Mint, str] = {}
+    for mint, observed in batch.items():
+        try:
+            texts, times = encode_observations(observed)
+        except ValueError as error:
+            refused[mint] = str(error)
+            continue
+        if texts:
+            mints.append(mint)
+            encoded += mint, len(texts), mint in forced
+            encoded += observed.values
+            encoded += texts
+            encoded += times
+    return orjson.dumps(encoded), mints, refused
 
 
-def changed(
+def select_changed(
     batch: Mapping[Mint, Observations],
-    mints: Iterable[Mint],
+    mints: Sequence[Mint],
     answers: Sequence[bool | Sequence[str]],
 ) -> dict[Mint, Observations]:
-    """The changes that append.lua tells of: all fields of a token, none, or those named."""
+    """What append.lua says has changed of each mint: all fields, none, or those named."""
     return {
         mint: batch[mint] if names is True else batch[mint].reduced_to(names)
         for mint, names in zip(mints, answers, strict=True)

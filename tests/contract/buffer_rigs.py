@@ -1,19 +1,19 @@
 """The two buffers, each with the faults and the glimpses inside that the contract suite needs."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import orjson
 import redis
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from buffer import USUAL_BOUNDS, BufferBounds, UpdateBuffer
 from buffer.memory import MemoryBuffer, Published
 from buffer.redis import RedisBuffer
 from domain.errors import BufferUnavailable
-from domain.merging import Observations, fold
-from domain.messages import TokenChange, TokenUpdated
+from domain.merging import Observations
+from domain.messages import TokenChange
 from domain.values import Mint, UnixSeconds, Value, Version
 
 TIMEOUT_SECONDS = 2.0
@@ -23,35 +23,27 @@ MINT, OTHER_MINT, THIRD_MINT = (Mint(letter * 44) for letter in "ABC")
 Answer = TypeVar("Answer")
 
 
-def updated(values: Mapping[str, Value], at: float = 1000.0, mint: Mint = MINT) -> TokenUpdated:
-    return TokenUpdated(mint=mint, observed_at=UnixSeconds(at), origin="test", values=values)
+def observed(
+    values: Mapping[str, Value], at: float = 1000.0, mint: Mint = MINT
+) -> dict[Mint, Observations]:
+    """A batch of one token; batches are joined by `|`."""
+    return {mint: Observations(dict(values), UnixSeconds(at))}
 
 
-@frozen(kw_only=True)
-class Told:
-    """What an append said, its changes as updates."""
-
-    epoch: str
-    newest: Version
-    changed: tuple[TokenUpdated, ...]
-    refused: Mapping[Mint, str]
+def observed_of_each(
+    values: Mapping[str, Value], mints: Iterable[Mint]
+) -> dict[Mint, Observations]:
+    return {mint: Observations(dict(values), UnixSeconds(1000.0)) for mint in mints}
 
 
-async def append(
-    buffer: UpdateBuffer, updates: Sequence[TokenUpdated] = (), *, forced: bool = False
-) -> Told:
-    """Fold the updates by token, as sync does, and append them."""
-    batch: dict[Mint, Observations] = {}
-    for update in updates:
-        fold(batch.setdefault(update.mint, Observations()), update)
-    appended = await buffer.append_observations(batch, forced=forced)
-    changed = tuple(
-        updated(seen.values, at=max(map(seen.time_of, seen.values)), mint=mint)
-        for mint, seen in appended.changed.items()
-    )
-    return Told(
-        epoch=appended.epoch, newest=appended.newest, changed=changed, refused=appended.refused
-    )
+def fields_of(
+    batch: Mapping[Mint, Observations],
+) -> dict[Mint, dict[str, tuple[Value, float]]]:
+    """Every value with its own time, whichever way the observations hold the times."""
+    return {
+        mint: {name: (value, seen.time_of(name)) for name, value in seen.values.items()}
+        for mint, seen in batch.items()
+    }
 
 
 @define
