@@ -39,10 +39,11 @@ from domain.token import GREATEST_WINS, Token
 from domain.values import NO_VERSION, Mint, UnixSeconds, Version
 
 SCRIPTS = ("append", "dirty", "clear", "spool", "quarantine", "shelved", "unshelve")
-APPEND_KEYS = ("td:version", "td:epoch", "td:dirty", "td:changes")
 DIRTY_KEY = "td:dirty"
-PAGE_KEYS = (DIRTY_KEY, "td:epoch", "td:version")
 SPOOL_KEYS = ("td:spool:order", "td:spool:rows")
+SPOOL_READ_KEYS = (*SPOOL_KEYS, "td:epoch")
+APPEND_KEYS = ("td:version", "td:epoch", DIRTY_KEY, "td:changes", "td:spool:order")
+PAGE_KEYS = (DIRTY_KEY, "td:epoch", "td:version", *SPOOL_KEYS)
 QUARANTINE_KEYS = ("td:quarantine:order", "td:quarantine:rows")
 GREATEST_WINS_JSON = orjson.dumps(dict.fromkeys(sorted(GREATEST_WINS), True))
 MOST_CONNECTIONS = 8  # the offload function's limiter should allow no more
@@ -111,7 +112,7 @@ class RedisBuffer:
         await self.offload(self._shelve, "spool", SPOOL_KEYS, rows, self.bounds.spooled_tokens)
 
     async def read_spooled(self, limit: int) -> Sequence[Token]:
-        rows = await self.offload(self._read_json, "shelved", SPOOL_KEYS, limit)
+        rows = await self.offload(self._read_json, "shelved", SPOOL_READ_KEYS, limit)
         return [decode_token(row) for row in rows]
 
     async def remove_spooled(self, mints: Sequence[Mint]) -> None:

@@ -1,6 +1,7 @@
 """The two buffers, each with the faults and the glimpses inside that the contract suite needs."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 import orjson
@@ -9,7 +10,8 @@ import trio
 from attrs import define, evolve, field
 
 from buffer import USUAL_BOUNDS, BufferBounds, UpdateBuffer
-from buffer.memory import MemoryBuffer, Published
+from buffer.memory import MemoryBuffer
+from buffer.memory_data import Published
 from buffer.redis import RedisBuffer
 from domain.errors import BufferUnavailable
 from domain.merging import Observations
@@ -73,6 +75,16 @@ class LossyOffload:
         return answer
 
 
+class Loss(Enum):
+    """Keys that a server can lose alone, by eviction or by hand."""
+
+    DIRTY_LIST = "td:dirty"
+    VERSION = "td:version"
+    EPOCH = "td:epoch"
+    SPOOL_ORDER = "td:spool:order"
+    SPOOL_ROWS = "td:spool:rows"
+
+
 class Rig(Protocol):
     """One adapter under test."""
 
@@ -86,6 +98,11 @@ class Rig(Protocol):
 
     def lose_data(self) -> None:
         """The server comes back empty."""
+
+    def lose_tokens(self, mints: Sequence[Mint]) -> None:
+        """The hashes of these tokens are gone."""
+
+    def lose(self, loss: Loss) -> None: ...
 
     def lose_answers(self, calls: int) -> None:
         """The next calls happen, and fail all the same."""
@@ -112,6 +129,23 @@ class MemoryRig:
 
     def lose_data(self) -> None:
         self.buffer.lose_data()
+
+    def lose_tokens(self, mints: Sequence[Mint]) -> None:
+        self.buffer.data.lose_tokens(mints)
+
+    def lose(self, loss: Loss) -> None:
+        data = self.buffer.data
+        match loss:
+            case Loss.DIRTY_LIST:
+                data.lose_dirty_list()
+            case Loss.VERSION:
+                data.lose_version()
+            case Loss.EPOCH:
+                data.lose_epoch()
+            case Loss.SPOOL_ORDER:
+                data.lose_spool_order()
+            case Loss.SPOOL_ROWS:
+                data.lose_spool_rows()
 
     def lose_answers(self, calls: int) -> None:
         self.buffer.fail_next(calls, after_effect=True)
@@ -148,6 +182,12 @@ class RedisRig:
 
     def lose_data(self) -> None:
         self.server.flushall()
+
+    def lose_tokens(self, mints: Sequence[Mint]) -> None:
+        self.server.delete("no such key", *[f"td:token:{mint}" for mint in mints])
+
+    def lose(self, loss: Loss) -> None:
+        self.server.delete(loss.value)
 
     def lose_answers(self, calls: int) -> None:
         self.offload.answers_to_lose = calls

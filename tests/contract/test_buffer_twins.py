@@ -9,14 +9,14 @@ from attrs import define, field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buffer.memory import Published
+from buffer.memory_data import Published
 from commands.embedded import EmbeddedRedis
 from domain.errors import BufferUnavailable
 from domain.merging import Observations
 from domain.messages import Refused
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds, Value, Version
-from tests.contract.buffer_rigs import MemoryRig, RedisRig, Rig, cleared, fields_of
+from tests.contract.buffer_rigs import Loss, MemoryRig, RedisRig, Rig, cleared, fields_of
 
 # Few of each, so that updates meet: the same token, the same field, the same value or time.
 MINTS = st.sampled_from([Mint("A" * 44), Mint("B" * 44)])
@@ -92,6 +92,12 @@ class Witness:
     async def lose_data(self) -> None:
         self.rig.lose_data()
 
+    async def lose_tokens(self, mints: Sequence[Mint]) -> None:
+        self.rig.lose_tokens(mints)
+
+    async def lose(self, loss: Loss) -> None:
+        self.rig.lose(loss)
+
     async def step(self, seconds: float) -> None:
         self.rig.clock.advance(seconds)
 
@@ -140,6 +146,8 @@ UPDATING = some(
     operation("clear", st.dictionaries(MINTS, st.integers(0, 9), min_size=1)),
     operation("clear", st.dictionaries(MINTS, st.integers(0, 9), min_size=1)),
     operation("lose_data"),
+    operation("lose_tokens", MINT_LISTS),
+    operation("lose", st.sampled_from([Loss.DIRTY_LIST, Loss.VERSION, Loss.EPOCH])),
     operation("step", st.sampled_from([0.000001, 1.0, 600.0, -600.0])),
 )
 SHELVING = some(
@@ -148,7 +156,9 @@ SHELVING = some(
     operation("remove_spooled", MINT_LISTS),
     operation("quarantine_rows", ROWS),
     operation("release_quarantined", MINT_LISTS),
+    operation("append", BATCHES),
     operation("lose_data"),
+    operation("lose", st.sampled_from([Loss.SPOOL_ORDER, Loss.SPOOL_ROWS])),
 )
 bounded = settings(
     max_examples=150,
