@@ -68,8 +68,20 @@ def _is_time(moment: object) -> bool:
 def _describe_unsayable(values: Mapping[str, Value]) -> str:
     for name, value in values.items():
         if not _is_sayable(value):
-            return f"{name}: JSON cannot say {_shown(value)}"
+            return f"{name}: JSON cannot say {_shown(value)}: {_describe_kind(value)}"
     raise AssertionError("asked about values that JSON can say")
+
+
+def _describe_kind(value: object) -> str:
+    match value:
+        case int():
+            return "more than 64 bits"
+        case float():
+            return "not a finite number"
+        case str():
+            return "surrogates without their partners"
+        case _:
+            return "no value of a field"
 
 
 def _shown(value: object) -> str:

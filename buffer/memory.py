@@ -15,7 +15,7 @@ from attrs import define, field
 
 from buffer import USUAL_BOUNDS, Appended, BufferBounds, DirtyPage
 from buffer.codec import decode_refused, decode_token, encode_refused, encode_token
-from buffer.memory_data import Data
+from buffer.memory_data import Data, encode_batch
 from domain.errors import BufferUnavailable
 from domain.merging import Observations
 from domain.messages import Refused, TokenChange
@@ -104,13 +104,16 @@ class MemoryBuffer:
 
     def _append(self, batch: Mapping[Mint, Observations], forced: bool) -> Appended:
         self._appends += 1
-        return self.data.append(
-            batch,
-            forced=batch if forced else self._unsure,
+        encoded, refused = encode_batch(batch, batch if forced else self._unsure)
+        changed = self.data.append(
+            encoded,
+            is_put_back=forced,
             newest_told=self._newest,
             now=self.clock(),
             fresh_epoch=f"memory-{self._appends}",
         )
+        newest = self.data.newest or NO_VERSION
+        return Appended(epoch=self.data.epoch, newest=newest, changed=changed, refused=refused)
 
     async def read_dirty(self, after: Version, limit: int) -> DirtyPage:
         return await self._call(

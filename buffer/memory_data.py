@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 
 from attrs import Factory, define, field, frozen
 
-from buffer import Appended, BufferBounds, DirtyPage
+from buffer import BufferBounds, DirtyPage
 from buffer.codec import decode_changes, decode_value, encode_observations
 from domain.errors import BufferUnavailable
 from domain.merging import Observations, supersedes
@@ -117,14 +117,14 @@ class Data:
 
     def append(
         self,
-        batch: Mapping[Mint, Observations],
+        encoded: Mapping[Mint, Encoded],
         *,
-        forced: Container[Mint],
+        is_put_back: bool,
         newest_told: Version,
         now: UnixSeconds,
         fresh_epoch: str,
-    ) -> Appended:
-        encoded, refused = _encode(batch, forced)
+    ) -> dict[Mint, Observations]:
+        """Merge the observations; those that changed."""
         self._expire(now)
         waiting = len(self.dirty_since)
         if waiting + len(encoded) > self.bounds.dirty_tokens:
@@ -144,9 +144,9 @@ class Data:
             if names:
                 is_all = len(names) == len(one.texts)
                 changed[mint] = one.observed if is_all else one.observed.reduced_to(names)
-        if lost:
+        if lost and not is_put_back:
             self._begin_epoch(fresh_epoch)
-        return Appended(epoch=self.epoch, newest=self.newest, changed=changed, refused=refused)
+        return changed
 
     def _is_whole(self, newest_told: Version) -> bool:
         is_known = self.newest is not None and self.newest >= newest_told
@@ -302,9 +302,10 @@ class Data:
             del self.quarantined[next(iter(self.quarantined))]
 
 
-def _encode(
+def encode_batch(
     batch: Mapping[Mint, Observations], forced: Container[Mint]
 ) -> tuple[dict[Mint, Encoded], dict[Mint, str]]:
+    """The observations as `Data.append` takes them, and why those of other tokens are refused."""
     encoded: dict[Mint, Encoded] = {}
     refused: dict[Mint, str] = {}
     for mint, observed in batch.items():

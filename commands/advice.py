@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from attrs import define, frozen
 
-from buffer.facts import RedisFacts
+from buffer.redis.facts import RedisFacts
 from store.postgres.facts import PostgresFacts
 
 MEGABYTE = 1 << 20

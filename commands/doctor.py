@@ -12,7 +12,7 @@ from pathlib import Path
 import trio
 from attrs import asdict
 
-from buffer import facts as redis_facts
+from buffer.redis import facts as redis_facts
 from commands.advice import Finding, Gravity, on_postgres, on_redis
 from config.settings import Settings, load_settings
 from domain.errors import (

@@ -182,15 +182,25 @@ async def test_a_time_comes_back_exactly(buffer: UpdateBuffer) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, -math.inf, None, 2**64, -(2**63) - 1, "\ud800"], ids=ascii
+    ("value", "why"),
+    [
+        (math.nan, "nan: not a finite number"),
+        (math.inf, "inf: not a finite number"),
+        (-math.inf, "-inf: not a finite number"),
+        (None, "None: no value of a field"),
+        (2**64, "18446744073709551616: more than 64 bits"),
+        (-(2**63) - 1, "-9223372036854775809: more than 64 bits"),
+        ("\ud800", "'\\ud800': surrogates without their partners"),
+        (b"1", "b'1': no value of a field"),
+    ],
 )
 async def test_what_json_cannot_say_is_refused_and_the_others_are_appended(
-    buffer: UpdateBuffer, value: Value
+    buffer: UpdateBuffer, value: Any, why: str
 ) -> None:
     batch = observed({"holder_count": 1, "price_usd": value}, mint=OTHER_MINT)
     batch |= observed({"price_usd": 1.0}) | observed({"price_usd": 2.0}, mint=THIRD_MINT)
     appended = await buffer.append_observations(batch)
-    assert {OTHER_MINT: f"price_usd: JSON cannot say {value!a}"} == appended.refused
+    assert {OTHER_MINT: f"price_usd: JSON cannot say {why}"} == appended.refused
     assert [MINT, THIRD_MINT] == list(appended.changed)
     assert {MINT, THIRD_MINT} == (await dirty_values(buffer)).keys()
 

@@ -112,7 +112,7 @@ async def test_the_stream_is_capped(rig: RedisRig) -> None:
 
 
 def test_every_script_is_a_file_and_every_file_a_script() -> None:
-    files = Path(__file__).parents[2].joinpath("buffer").glob("*.lua")
+    files = Path(__file__).parents[2].joinpath("buffer", "redis").glob("*.lua")
     assert sorted(SCRIPTS) == sorted(file.stem for file in files)
 
 

@@ -154,6 +154,7 @@ class RedisBuffer:
             bounds.dirty_tokens,
             bounds.stream_entries,
             bounds.clean_seconds,
+            int(forced),
         )
         return Appended(
             epoch=answer["epoch"],

@@ -14,6 +14,7 @@
 --       6 tokens in the batch  7 most tokens that may be dirty
 --       8 entries to keep on the stream, about
 --       9 seconds to remember a token without unflushed fields
+--       10 1 when the caller puts back what was lost: that of a lost hash, too
 -- Answer  JSON {"epoch", "newest", "changed"}: for each token of the batch true (all fields),
 --         false (none) or the names; the error FULL, with nothing done, past the bound.
 --
@@ -41,6 +42,7 @@ local greatest_wins = cjson.decode(ARGV[2])
 local least_version, newest_told, fresh_epoch = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local tokens, most_dirty = tonumber(ARGV[6]), tonumber(ARGV[7])
 local stream_entries, clean_seconds = ARGV[8], ARGV[9]
+local is_put_back = ARGV[10] == '1'
 
 local call, concat, format = redis.call, table.concat, string.format
 local pack, unpack_doubles = struct.pack, struct.unpack
@@ -140,7 +142,7 @@ local function write_changed(mint, key, marks, version, writes_count)
     local last, cleared = marks_of(marks)
     if last <= cleared then
         if call('ZADD', DIRTY, version_text(version), mint) == 0 then
-            has_lost_hash = true -- it was dirty: with its marks went unflushed values
+            has_lost_hash = not is_put_back -- it was dirty: with its marks went unflushed values
         end
         if marks then
             call('PERSIST', key)
