@@ -5,8 +5,9 @@ together. Faults that a test can order: the losses of `data`, `lose_data`, calls
 server that is full or has become read-only, and a gap before and after the effect of every call.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from itertools import count
 from typing import TypeVar
 
 import orjson
@@ -41,7 +42,7 @@ class MemoryBuffer:
     bounds: BufferBounds = USUAL_BOUNDS
     data: Data = field(init=False)
     # State: what this process knows of the life of the data; see `buffer.redis`.
-    _appends: int = field(default=0, init=False)
+    _epoch_numbers: Iterator[int] = field(factory=lambda: count(1), init=False)
     _newest: Version = field(default=NO_VERSION, init=False)
     _unsure: set[Mint] = field(factory=set, init=False)
     # Faults that a test orders.
@@ -58,7 +59,7 @@ class MemoryBuffer:
 
     def lose_data(self) -> None:
         """Be as a server that comes back empty."""
-        self.data = Data(self.bounds)
+        self.data = Data(self.bounds, epoch_numbers=self._epoch_numbers)
 
     def fail_next(self, calls: int, *, after_effect: bool = False) -> None:
         """Let the next calls raise `BufferUnavailable`; `after_effect`: having happened."""
@@ -85,7 +86,11 @@ class MemoryBuffer:
         return answer
 
     async def open(self) -> Sequence[str]:
-        return await self._call(Effect.READS, lambda: self.risks)
+        def open_now() -> Sequence[str]:
+            self.data.mend_dirty_list()
+            return self.risks
+
+        return await self._call(Effect.READS, open_now)
 
     async def close(self) -> None:
         await self._call(Effect.READS, lambda: None)
@@ -103,14 +108,12 @@ class MemoryBuffer:
         return appended
 
     def _append(self, batch: Mapping[Mint, Observations], forced: bool) -> Appended:
-        self._appends += 1
         encoded, refused = encode_batch(batch, batch if forced else self._unsure)
         changed = self.data.append(
             encoded,
             is_put_back=forced,
             newest_told=self._newest,
             now=self.clock(),
-            fresh_epoch=f"memory-{self._appends}",
         )
         newest = self.data.newest or NO_VERSION
         return Appended(epoch=self.data.epoch, newest=newest, changed=changed, refused=refused)
@@ -129,18 +132,33 @@ class MemoryBuffer:
 
     async def spool_tokens(self, tokens: Sequence[Token]) -> None:
         rows = [(token.mint, encode_token(token)) for token in tokens]
-        await self._call(Effect.ADDS, lambda: self.data.spool(rows))
+        await self._call(Effect.ADDS, lambda: self.data.spool.add(rows, self.bounds.spooled_tokens))
 
     async def read_spooled(self, limit: int) -> Sequence[Token]:
-        rows = await self._call(Effect.READS, lambda: self.data.read_spooled(limit))
+        rows = await self._call(Effect.READS, lambda: self._read_spooled(limit))
         return [decode_token(orjson.loads(row)) for row in rows]
 
+    def _read_spooled(self, limit: int) -> list[str]:
+        rows, is_whole = self.data.spool.read(limit)
+        if not is_whole:
+            self.data.lose_epoch()
+        return rows
+
     async def remove_spooled(self, mints: Sequence[Mint]) -> None:
-        await self._call(Effect.REMOVES, lambda: self.data.remove_spooled(mints))
+        await self._call(Effect.REMOVES, lambda: self.data.spool.remove(mints))
 
     async def quarantine_rows(self, rows: Sequence[Refused]) -> None:
         encoded = [(row.mint, encode_refused(row)) for row in rows]
-        await self._call(Effect.ADDS, lambda: self.data.quarantine(encoded))
+
+        def quarantine() -> None:
+            quarantined = self.data.quarantined
+            for mint, row in encoded:
+                quarantined.pop(mint, None)  # to stand last
+                quarantined[mint] = row
+            while len(quarantined) > self.bounds.quarantined_mints:
+                del quarantined[next(iter(quarantined))]
+
+        await self._call(Effect.ADDS, quarantine)
 
     async def read_quarantined(self) -> Sequence[Refused]:
         rows = await self._call(Effect.READS, lambda: list(self.data.quarantined.values()))

@@ -7,12 +7,14 @@ with `lose` is what a deletion, an eviction or an empty disk does to a server.
 """
 
 from collections import deque
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 
 from attrs import Factory, define, field, frozen
 
 from buffer import BufferBounds, DirtyPage
 from buffer.codec import decode_changes, decode_value, encode_observations
+from buffer.memory_spool import Spool
 from domain.errors import BufferUnavailable
 from domain.merging import Observations, supersedes
 from domain.messages import TokenChange
@@ -78,12 +80,10 @@ class Data:
     tokens: dict[Mint, Fields] = Factory(dict)
     dirty_since: dict[Mint, Version] = Factory(dict)
     expires_at: dict[Mint, float] = Factory(dict)  # of clean tokens, the first to go first
-    spool_order: dict[Mint, None] = Factory(dict)
-    spool_rows: dict[Mint, str] = Factory(dict)
+    has_dirty_landmark: bool = False  # see append.lua: the list was not lost since the epoch began
+    spool: Spool = Factory(Spool)
     quarantined: dict[Mint, str] = Factory(dict)
-    # The landmarks of append.lua: whether a list was not lost since the epoch began.
-    has_dirty_landmark: bool = False
-    has_spool_landmark: bool = False
+    epoch_numbers: Iterator[int] = Factory(lambda: count(1))
 
     @published.default
     def _new_stream(self) -> deque[Published]:
@@ -100,13 +100,6 @@ class Data:
         self.dirty_since.clear()
         self.has_dirty_landmark = False
 
-    def lose_spool_order(self) -> None:
-        self.spool_order.clear()
-        self.has_spool_landmark = False
-
-    def lose_spool_rows(self) -> None:
-        self.spool_rows.clear()
-
     def lose_version(self) -> None:
         self.newest = None
 
@@ -122,7 +115,6 @@ class Data:
         is_put_back: bool,
         newest_told: Version,
         now: UnixSeconds,
-        fresh_epoch: str,
     ) -> dict[Mint, Observations]:
         """Merge the observations; those that changed."""
         self._expire(now)
@@ -132,7 +124,7 @@ class Data:
         is_whole = self._is_whole(newest_told)
         self.newest = max(self.newest or NO_VERSION, newest_told)
         if not is_whole:
-            self._begin_epoch(fresh_epoch)
+            self._begin_epoch()
             self.newest = max([self.newest, *self.dirty_since.values()])
         lost = [mint for mint in encoded if self._has_lost_hash(mint)]
         changed: dict[Mint, Observations] = {}
@@ -145,16 +137,16 @@ class Data:
                 is_all = len(names) == len(one.texts)
                 changed[mint] = one.observed if is_all else one.observed.reduced_to(names)
         if lost and not is_put_back:
-            self._begin_epoch(fresh_epoch)
+            self._begin_epoch()
         return changed
 
     def _is_whole(self, newest_told: Version) -> bool:
         is_known = self.newest is not None and self.newest >= newest_told
         return bool(self.epoch) and self.has_dirty_landmark and is_known
 
-    def _begin_epoch(self, fresh_epoch: str) -> None:
-        self.epoch = fresh_epoch
-        self.has_dirty_landmark = self.has_spool_landmark = True
+    def _begin_epoch(self) -> None:
+        self.epoch = f"memory-{next(self.epoch_numbers)}"
+        self.has_dirty_landmark = self.spool.has_landmark = True
 
     def _has_lost_hash(self, mint: Mint) -> bool:
         return mint in self.dirty_since and mint not in self.tokens
@@ -216,7 +208,11 @@ class Data:
 
     def read_dirty(self, after: Version, limit: int, newest_told: Version) -> DirtyPage:
         rows: list[TokenChange] = []
-        is_whole = self._mend_spool() and self.has_dirty_landmark and self.newest is not None
+        is_whole = (
+            self.spool.mend(has_epoch=bool(self.epoch))
+            and self.has_dirty_landmark
+            and self.newest is not None
+        )
         for since, mint in sorted((since, mint) for mint, since in self.dirty_since.items()):
             if len(rows) == limit:
                 break
@@ -242,14 +238,15 @@ class Data:
             values={name: decode_value(one.text) for name, one in unflushed.items()},
         )
 
-    def _mend_spool(self) -> bool:
-        """Pair places and rows; False if something was missing."""
-        is_shown = self.has_spool_landmark or not self.epoch
-        if is_shown and len(self.spool_order) == len(self.spool_rows):
-            return True
-        places = [mint for mint in self.spool_order if mint in self.spool_rows]
-        self.spool_order = dict.fromkeys([*places, *self.spool_rows])
-        return False
+    # mend.lua
+
+    def mend_dirty_list(self) -> None:
+        """Put tokens with unflushed fields back into a list that was lost."""
+        if self.has_dirty_landmark:
+            return
+        for mint, fields in self.tokens.items():
+            if fields.is_dirty:
+                self.dirty_since.setdefault(mint, fields.newest)
 
     # clear.lua
 
@@ -265,41 +262,6 @@ class Data:
         self.dirty_since.pop(mint, None)
         self._remember_for_a_while(mint, now)
         return True
-
-    # spool.lua, shelved.lua, unshelve.lua, quarantine.lua
-
-    def spool(self, rows: Sequence[tuple[Mint, str]]) -> None:
-        waiting = len(self.spool_order)
-        new = dict.fromkeys(mint for mint, _ in rows if mint not in self.spool_order)
-        if waiting + len(new) > self.bounds.spooled_tokens:
-            raise BufferUnavailable(f"FULL {waiting} new tokens wait to be stored")
-        self.spool_order |= new
-        for mint, row in rows:
-            self.spool_rows.setdefault(mint, row)
-
-    def read_spooled(self, limit: int) -> list[str]:
-        rows: list[str] = []
-        for mint in list(self.spool_order):
-            if len(rows) == limit:
-                break
-            if mint in self.spool_rows:
-                rows.append(self.spool_rows[mint])
-            else:
-                del self.spool_order[mint]
-                self.epoch = ""
-        return rows
-
-    def remove_spooled(self, mints: Iterable[Mint]) -> None:
-        for mint in mints:
-            self.spool_order.pop(mint, None)
-            self.spool_rows.pop(mint, None)
-
-    def quarantine(self, rows: Iterable[tuple[Mint, str]]) -> None:
-        for mint, row in rows:
-            self.quarantined.pop(mint, None)  # to stand last
-            self.quarantined[mint] = row
-        while len(self.quarantined) > self.bounds.quarantined_mints:
-            del self.quarantined[next(iter(self.quarantined))]
 
 
 def encode_batch(

@@ -57,7 +57,7 @@ async def _examine(settings: Settings) -> tuple[list[Finding], list[str]]:
         unreached.append(f"Postgres: {error}")
     try:
         redis = settings.redis
-        facts = await offload(redis_facts.read_facts, redis.url, redis.timeout_seconds)
+        facts = await offload(redis_facts.read_facts_once, redis.url, redis.timeout_seconds)
         findings += on_redis(facts)
     except BufferUnavailable as error:
         unreached.append(f"Redis: {error}")

@@ -12,6 +12,8 @@ td:quarantine:*. The server must not evict keys (maxmemory-policy noeviction).
 """
 
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from hashlib import sha1
+from operator import methodcaller
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Protocol, TypeVar
@@ -19,9 +21,7 @@ from typing import Any, Protocol, TypeVar
 import orjson
 import redis
 from attrs import define, field
-from redis.backoff import NoBackoff
-from redis.commands.core import Script
-from redis.retry import Retry
+from redis.exceptions import NoScriptError
 
 from buffer import USUAL_BOUNDS, Appended, BufferBounds, DirtyPage
 from buffer.codec import (
@@ -32,13 +32,25 @@ from buffer.codec import (
     encode_refused,
     encode_token,
 )
+from buffer.redis.connection import RedisConnections
+from buffer.redis.facts import describe_risks, read_facts, require_single_server
+from domain.chunks import chunks
 from domain.errors import BufferUnavailable
 from domain.merging import Observations
 from domain.messages import Refused, TokenChange
 from domain.token import GREATEST_WINS, Token
 from domain.values import NO_VERSION, Mint, UnixSeconds, Version
 
-SCRIPTS = ("append", "dirty", "clear", "spool", "quarantine", "shelved", "unshelve")
+SCRIPTS = {
+    file.stem: file.read_text("utf-8") for file in sorted(Path(__file__).parent.glob("*.lua"))
+}
+SHA1 = {
+    name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()
+}
+LANDMARK = "."  # see append.lua
+HASH_PREFIX = "td:token:"
+MOST_KEYS_SCANNED = 1_000_000  # about a second; past it lost entries of td:dirty stay lost
+SCANNED_AT_ONCE = 1000
 DIRTY_KEY = "td:dirty"
 SPOOL_KEYS = ("td:spool:order", "td:spool:rows")
 SPOOL_READ_KEYS = (*SPOOL_KEYS, "td:epoch")
@@ -46,7 +58,6 @@ APPEND_KEYS = ("td:version", "td:epoch", DIRTY_KEY, "td:changes", "td:spool:orde
 PAGE_KEYS = (DIRTY_KEY, "td:epoch", "td:version", *SPOOL_KEYS)
 QUARANTINE_KEYS = ("td:quarantine:order", "td:quarantine:rows")
 GREATEST_WINS_JSON = orjson.dumps(dict.fromkeys(sorted(GREATEST_WINS), True))
-MOST_CONNECTIONS = 8  # the offload function's limiter should allow no more
 
 Answer = TypeVar("Answer")
 
@@ -66,26 +77,25 @@ class Offload(Protocol):
 class RedisBuffer:
     """`buffer.UpdateBuffer` on a Redis-protocol server."""
 
-    url: str = field(repr=False)  # may hold a password
+    url: str = field(repr=False)  # as config.redis_url understands it; may hold a password
     timeout_seconds: float  # to connect, and for one call
     offload: Offload
     clock: Callable[[], UnixSeconds]
     bounds: BufferBounds = USUAL_BOUNDS
-    _client: redis.Redis = field(init=False, repr=False)
-    _scripts: Mapping[str, Script] = field(init=False, repr=False)
+    _connections: RedisConnections = field(init=False)
     # State: what this process knows of the life of the data.
     _newest: Version = field(default=NO_VERSION, init=False)  # that an append has told
     _unsure: set[Mint] = field(factory=set, init=False)  # in appends that may have happened
 
-    def __attrs_post_init__(self) -> None:
-        self._client = connected_later(self.url, self.timeout_seconds)
-        self._scripts = {name: self._client.register_script(text_of(name)) for name in SCRIPTS}
+    @_connections.default
+    def _new_connections(self) -> RedisConnections:
+        return RedisConnections(self.url, self.timeout_seconds)
 
     async def open(self) -> Sequence[str]:
         return await self.offload(self._open)
 
     async def close(self) -> None:
-        self._client.connection_pool.disconnect()  # closing sockets does not block
+        self._connections.close()
 
     async def append_observations(
         self, batch: Mapping[Mint, Observations], *, forced: bool = False
@@ -134,10 +144,27 @@ class RedisBuffer:
     # Blocking from here on, in a worker thread.
 
     def _open(self) -> Sequence[str]:
-        with_errors_translated(self._client.ping)
-        for script in self._scripts.values():
-            with_errors_translated(self._client.script_load, script.script)
-        return ()
+        facts = read_facts(self._connections)
+        if facts is not None:
+            require_single_server(facts)
+        for text in SCRIPTS.values():
+            self._connections.call(methodcaller("script_load", text))
+        self._mend_dirty_list()
+        return describe_risks(facts)
+
+    def _mend_dirty_list(self) -> None:
+        """Find tokens that nobody would flush, after td:dirty was lost and the process ended."""
+
+        def find_all(client: redis.Redis) -> list[list[str]]:
+            is_there = client.zscore(DIRTY_KEY, LANDMARK) is not None
+            if is_there or int(client.dbsize()) > MOST_KEYS_SCANNED:
+                return []
+            keys = client.scan_iter(match=HASH_PREFIX + "*", count=SCANNED_AT_ONCE)
+            mints = (key.decode(errors="replace").removeprefix(HASH_PREFIX) for key in keys)
+            return list(chunks(mints, SCANNED_AT_ONCE))
+
+        for mints in self._connections.call(find_all):
+            self._run("mend", (DIRTY_KEY,), orjson.dumps(mints))
 
     def _append(self, batch: Mapping[Mint, Observations], forced: bool) -> Appended:
         bounds = self.bounds
@@ -169,7 +196,8 @@ class RedisBuffer:
 
     def _clear(self, changes: Sequence[TokenChange]) -> int:
         pairs = orjson.dumps([(change.mint, change.version) for change in changes])
-        return int(self._run("clear", (DIRTY_KEY,), pairs, self.bounds.clean_seconds))
+        cleaned: int = self._run("clear", (DIRTY_KEY,), pairs, self.bounds.clean_seconds)
+        return cleaned
 
     def _shelve(
         self, script: str, keys: Sequence[str], rows: Sequence[tuple[Mint, str]], most: int
@@ -181,37 +209,26 @@ class RedisBuffer:
 
     def _read_json(self, script: str, keys: Sequence[str], *arguments: bytes | int | str) -> Any:
         """The JSON that a script answers."""
-        return orjson.loads(self._run(script, keys, *arguments))
+        return self._run(script, keys, *arguments, read=orjson.loads)
 
-    def _run(self, script: str, keys: Sequence[str], *arguments: bytes | int | str) -> Any:
-        # A server that has restarted does not know the script: redis-py then loads it again.
-        return with_errors_translated(self._scripts[script], keys, arguments)
+    def _run(
+        self,
+        script: str,
+        keys: Sequence[str],
+        *arguments: bytes | int | str,
+        read: Callable[[Any], Any] = int,
+    ) -> Any:
+        """What `read` makes of a script's answer."""
+        given: Sequence[Any] = (*keys, *arguments)
 
+        def run(client: redis.Redis) -> Any:
+            try:
+                return read(client.evalsha(SHA1[script], len(keys), *given))
+            except NoScriptError:  # the server has restarted
+                client.script_load(SCRIPTS[script])
+                return read(client.evalsha(SHA1[script], len(keys), *given))
 
-def connected_later(url: str, timeout_seconds: float) -> redis.Redis:
-    """A client that connects with its first call, never waits longer and never retries."""
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=MOST_CONNECTIONS,
-        timeout=timeout_seconds,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),  # retrying belongs to the actors
-        protocol=2,  # needs no handshake, and the answers here are plain texts
-    )
-    return redis.Redis(connection_pool=pool)
-
-
-def text_of(script: str) -> str:
-    return Path(__file__).with_name(f"{script}.lua").read_text("utf-8")
-
-
-def with_errors_translated(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns; whatever the server or the network refuses: BufferUnavailable."""
-    try:
-        return function(*arguments)
-    except redis.RedisError as error:
-        raise BufferUnavailable(f"{type(error).__name__}: {error}") from error
+        return self._connections.call(run)
 
 
 def encode_batch(

@@ -104,6 +104,15 @@ class Rig(Protocol):
 
     def lose(self, loss: Loss) -> None: ...
 
+    def restarted(self) -> UpdateBuffer:
+        """The buffer of the next process, which has been told nothing; on the same data."""
+
+    def fill(self) -> None:
+        """The server is at its maxmemory."""
+
+    def demote(self) -> None:
+        """The server becomes a replica, and stays up."""
+
     def lose_answers(self, calls: int) -> None:
         """The next calls happen, and fail all the same."""
 
@@ -143,9 +152,20 @@ class MemoryRig:
             case Loss.EPOCH:
                 data.lose_epoch()
             case Loss.SPOOL_ORDER:
-                data.lose_spool_order()
+                data.spool.lose_order()
             case Loss.SPOOL_ROWS:
-                data.lose_spool_rows()
+                data.spool.lose_rows()
+
+    def restarted(self) -> MemoryBuffer:
+        buffer = MemoryBuffer(self.clock)
+        buffer.data = self.buffer.data
+        return buffer
+
+    def fill(self) -> None:
+        self.buffer.is_full = True
+
+    def demote(self) -> None:
+        self.buffer.is_read_only = True
 
     def lose_answers(self, calls: int) -> None:
         self.buffer.fail_next(calls, after_effect=True)
@@ -189,6 +209,15 @@ class RedisRig:
     def lose(self, loss: Loss) -> None:
         self.server.delete(loss.value)
 
+    def restarted(self) -> RedisBuffer:
+        return self.bounded(USUAL_BOUNDS)
+
+    def fill(self) -> None:
+        self.server.config_set("maxmemory", 1)
+
+    def demote(self) -> None:
+        self.server.replicaof("127.0.0.1", "1")  # where no master is
+
     def lose_answers(self, calls: int) -> None:
         self.offload.answers_to_lose = calls
 
@@ -209,6 +238,8 @@ class RedisRig:
                 self.server.pexpire(key, max(0, left_milliseconds - round(seconds * 1000)))
 
     def close(self) -> None:
+        self.server.config_set("maxmemory", 0)
+        self.server.replicaof("NO", "ONE")
         for buffer in (self.buffer, *self.others):
             trio.run(buffer.close)
         self.server.close()
