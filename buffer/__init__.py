@@ -42,7 +42,7 @@ class Appended:
     epoch: str  # names this life of the buffer's data; another one means that data was lost
     newest: Version  # no change so far has a higher one
     changed: Mapping[Mint, Observations]  # only the fields whose value did change
-    refused: Mapping[Mint, str]  # the reasons; nothing of these tokens was appended
+    refused: Mapping[Mint, str]  # tokens of which nothing was appended, and why
 
 
 class DirtyPage(NamedTuple):
@@ -63,7 +63,7 @@ class UpdateBuffer(Protocol):
     async def open(self) -> Sequence[str]:
         """Connect and load the scripts; harmless when already open.
 
-        Returns what in the server's configuration endangers the data, in words; empty: nothing.
+        The answer tells the risks in the server's configuration, in plain words; empty: none.
         """
 
     async def append_observations(
@@ -71,14 +71,20 @@ class UpdateBuffer(Protocol):
     ) -> Appended:
         """Merge the observations by `domain.merging`, in one call; equal values change nothing.
 
-        Changed tokens become dirty and are published on the stream `td:changes`. After a failed
-        append, which may have happened, the next one that has observations of the same token
-        takes also equal values for changes: nobody has been told of them. `forced` does so for
-        all, and marks the tokens dirty even where their own marks say that they are: it puts back
-        what the server has lost.
+        Changed tokens become dirty and are published on the stream `td:changes`. Where all
+        fields of a token changed, `changed` holds the very object given. The caller leaves the
+        batch as it is until the call returns.
 
-        A token with a value that JSON cannot say (NaN, infinity, None, an integer of more than 64
-        bits) is refused alone. An empty batch only tells the epoch and the newest version.
+        `forced` puts back what the server has lost: equal values are changes, too, and a token
+        becomes dirty again also if the server believes that it is.
+
+        After a failed append, which may have happened, the next one that has the same token
+        takes also equal values for changes: nobody has been told of them.
+
+        A token with a value that JSON cannot say (NaN, infinity, None, an integer of more than
+        64 bits, a lone surrogate), with a status that is no number, or with no time, is refused;
+        the others are appended all the same. An empty batch only tells the epoch and the newest
+        version.
         """
 
     async def read_dirty(self, after: Version, limit: int) -> DirtyPage:
@@ -90,14 +96,17 @@ class UpdateBuffer(Protocol):
         may be met again by the same pass: end a pass at the newest version it began with.
         """
 
-    async def clear_flushed(self, flushed: Sequence[TokenChange]) -> int:
+    async def clear_flushed(self, changes: Sequence[TokenChange]) -> int:
         """Forget fields up to each change's version; how many tokens are clean thereby.
 
         A field that changed after that version stays, and keeps its token dirty.
         """
 
     async def spool_tokens(self, tokens: Sequence[Token]) -> None:
-        """Keep new tokens, in order, until Postgres takes them; a mint is kept once, the first."""
+        """Keep new tokens, in order, until Postgres takes them; a mint is kept once, the first.
+
+        `ValueError`, with nothing kept, when JSON cannot say a value.
+        """
 
     async def read_spooled(self, limit: int) -> Sequence[Token]:
         """Up to `limit` spooled tokens, oldest first."""

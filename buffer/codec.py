@@ -23,37 +23,69 @@ from domain.token import (
 )
 from domain.values import Mint, UnixSeconds, Value
 
+NOT_SAYABLE = "null"  # what orjson makes of NaN, infinity and None
+LONGEST_SHOWN_CHARACTERS = 100  # of a value, in the reason for refusing it
 FIELDS_OF_THIS_RELEASE = frozenset(UPDATE_FIELDS)
 
 
 def encode_values(values: Mapping[str, Value]) -> list[str]:
-    """The JSON texts of the values, by the fields' names; equal texts are equal values."""
-    texts = [orjson.dumps(value).decode() for value in values.values()]
-    if "null" in texts:  # what orjson makes of NaN and infinity
-        raise ValueError(f"JSON cannot say every one of {values!r}")
+    """The JSON texts of the values, in their order; equal texts are equal values.
+
+    `ValueError` names the first field whose value JSON cannot say.
+    """
+    try:
+        texts = [orjson.dumps(value).decode() for value in values.values()]
+    except TypeError:
+        texts = [NOT_SAYABLE]
+    if NOT_SAYABLE in texts:
+        raise ValueError(_describe_unsayable(values))
     for name in GREATEST_WINS & values.keys():
-        if isinstance(values[name], bool | str):
-            raise TypeError(f"{name} is compared as a number, and {values[name]!r} is none")
+        if not _is_number(values[name]):
+            raise ValueError(f"{name}: is compared as a number, and {_shown(values[name])} is none")
     return texts
 
 
-def encode_batch(
-    batch: Mapping[Mint, Observations],
-) -> tuple[dict[Mint, list[str]], dict[Mint, str]]:
-    """The JSON texts of each token's values; and the reasons why JSON cannot say some tokens."""
-    texts: dict[Mint, list[str]] = {}
-    refused: dict[Mint, str] = {}
-    for mint, seen in batch.items():
-        if not seen.values:
-            continue
-        if not (isfinite(seen.observed_at) and all(map(isfinite, seen.times.values()))):
-            refused[mint] = "observed at no time"
-            continue
-        try:
-            texts[mint] = encode_values(seen.values)
-        except (ValueError, TypeError) as error:
-            refused[mint] = str(error)
-    return texts, refused
+def encode_observations(observed: Observations) -> tuple[list[str], list[UnixSeconds]]:
+    """The values' JSON texts and times of observation; `ValueError` if either cannot be said."""
+    texts = encode_values(observed.values)
+    if observed.times:
+        times = [observed.time_of(name) for name in observed.values]
+    else:
+        times = [observed.observed_at] * len(texts)
+    if not all(map(_is_time, set(times))):
+        raise ValueError("observed at no time")
+    return texts, times
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_time(moment: object) -> bool:
+    return isinstance(moment, int | float) and isfinite(moment)
+
+
+def _describe_unsayable(values: Mapping[str, Value]) -> str:
+    for name, value in values.items():
+        if not _is_sayable(value):
+            return f"{name}: JSON cannot say {_shown(value)}: {_describe_kind(value)}"
+    raise AssertionError("asked about values that JSON can say")
+
+
+def _describe_kind(value: object) -> str:
+    match value:
+        case int():
+            return "more than 64 bits"
+        case float():
+            return "not a finite number"
+        case str():
+            return "surrogates without their partners"
+        case _:
+            return "no value of a field"
+
+
+def _shown(value: object) -> str:
+    return ascii(value)[:LONGEST_SHOWN_CHARACTERS]
 
 
 def decode_value(text: str) -> Value:
@@ -92,11 +124,14 @@ def encode_refused(row: Refused) -> str:
 
 def _sayable(value: Any) -> Any:
     """The value itself, or its `repr` where JSON cannot say it: a person will read it."""
+    return value if _is_sayable(value) else ascii(value)
+
+
+def _is_sayable(value: object) -> bool:
     try:
-        is_sayable = orjson.dumps(value) != b"null"
+        return orjson.dumps(value) != NOT_SAYABLE.encode()
     except TypeError:
-        is_sayable = False
-    return value if is_sayable else ascii(value)
+        return False
 
 
 def decode_refused(row: Mapping[str, Any]) -> Refused:

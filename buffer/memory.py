@@ -1,84 +1,37 @@
 """The buffer in memory: the twin of `buffer.redis` for tests and simulation.
 
 It does what the scripts do, value by value, so that the contract suite can hold the two
-together; `lose_data` and `fail_next` are the faults that a test can order.
+together. Faults that a test can order: the losses of `data`, `lose_data`, calls that fail, a
+server that is full or has become read-only, and a gap before and after the effect of every call.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from enum import Enum
+from itertools import count
+from typing import TypeVar
 
 import orjson
 import trio
-from attrs import Factory, define, field, frozen
+from attrs import define, field
 
 from buffer import USUAL_BOUNDS, Appended, BufferBounds, DirtyPage
-from buffer.codec import (
-    decode_changes,
-    decode_refused,
-    decode_token,
-    decode_value,
-    encode_batch,
-    encode_refused,
-    encode_token,
-)
+from buffer.codec import decode_refused, decode_token, encode_refused, encode_token
+from buffer.memory_data import Data, encode_batch
 from domain.errors import BufferUnavailable
-from domain.merging import Observations, supersedes
+from domain.merging import Observations
 from domain.messages import Refused, TokenChange
 from domain.token import Token
-from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
+from domain.values import NO_VERSION, Mint, UnixSeconds, Version
+
+Answer = TypeVar("Answer")
 
 
-@define
-class Field:
-    """The last known value of one field."""
+class Effect(Enum):
+    """What a call does to the data; a server in trouble still does some of it."""
 
-    version: Version
-    observed_at: UnixSeconds
-    text: str  # JSON
-
-    def loses(self, name: str, value: Value, observed_at: UnixSeconds) -> bool:
-        return supersedes(name, value, observed_at, decode_value(self.text), self.observed_at)
-
-
-@define
-class Fields:
-    """What is known of one token; a field with a version above `cleared` is unflushed."""
-
-    newest: Version = NO_VERSION
-    cleared: Version = NO_VERSION
-    by_name: dict[str, Field] = Factory(dict)
-
-    @property
-    def is_dirty(self) -> bool:
-        return self.newest > self.cleared
-
-    def unflushed(self) -> dict[str, Field]:
-        return {name: one for name, one in self.by_name.items() if one.version > self.cleared}
-
-
-@frozen(kw_only=True)
-class Published:
-    """One entry of the stream `td:changes`."""
-
-    mint: Mint
-    version: Version
-    observed_at: UnixSeconds
-    values: Mapping[str, Value]
-
-
-@define
-class Data:
-    """Everything that a server would hold, and could lose."""
-
-    published: deque[Published]
-    epoch: str = ""  # named by the first append
-    newest: Version = NO_VERSION
-    tokens: dict[Mint, Fields] = Factory(dict)
-    dirty_since: dict[Mint, Version] = Factory(dict)
-    expires_at: dict[Mint, float] = Factory(dict)  # of clean tokens, the first to go first
-    spooled: dict[Mint, str] = Factory(dict)  # JSON, as in Redis; so is the next
-    quarantined: dict[Mint, str] = Factory(dict)
+    READS = "reads"
+    REMOVES = "removes"  # a full server does this
+    ADDS = "adds"
 
 
 @define
@@ -87,13 +40,17 @@ class MemoryBuffer:
 
     clock: Callable[[], UnixSeconds]
     bounds: BufferBounds = USUAL_BOUNDS
-    risks: Sequence[str] = ()  # as `open` is to tell them
     data: Data = field(init=False)
     # State: what this process knows of the life of the data; see `buffer.redis`.
-    _lives: int = field(default=0, init=False)
+    _epoch_numbers: Iterator[int] = field(factory=lambda: count(1), init=False)
     _newest: Version = field(default=NO_VERSION, init=False)
     _unsure: set[Mint] = field(factory=set, init=False)
-    # Faults that a test has ordered.
+    # Faults that a test orders.
+    delay_seconds: float = field(default=0.0, init=False)  # of every call, before its effect
+    reply_delay_seconds: float = field(default=0.0, init=False)  # of every call, after its effect
+    is_read_only: bool = field(default=False, init=False)  # as a master that was demoted
+    is_full: bool = field(default=False, init=False)  # as a server at its maxmemory
+    risks: Sequence[str] = field(default=(), init=False)  # what `open` is to tell
     _failures: int = field(default=0, init=False)
     _fails_after_effect: bool = field(default=False, init=False)
 
@@ -102,206 +59,119 @@ class MemoryBuffer:
 
     def lose_data(self) -> None:
         """Be as a server that comes back empty."""
-        self._lives += 1
-        published: deque[Published] = deque(maxlen=self.bounds.stream_entries)
-        self.data = Data(published)
+        self.data = Data(self.bounds, epoch_numbers=self._epoch_numbers)
 
     def fail_next(self, calls: int, *, after_effect: bool = False) -> None:
         """Let the next calls raise `BufferUnavailable`; `after_effect`: having happened."""
         self._failures = calls
         self._fails_after_effect = after_effect
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        fails, self._failures = self._failures > 0, max(self._failures - 1, 0)
-        if fails and not self._fails_after_effect:
-            raise BufferUnavailable("a test ordered this call to fail")
-        yield
+    async def _call(self, effect: Effect, function: Callable[[], Answer]) -> Answer:
+        """Do it as a server far away does: later, perhaps not, and heard of later still."""
+        await trio.lowlevel.checkpoint()
+        # A call that has begun is not abandoned when cancelled: nor is one in a thread.
+        with trio.CancelScope(shield=True):
+            await _sleep(self.delay_seconds)
+            fails, self._failures = self._failures > 0, max(self._failures - 1, 0)
+            if fails and not self._fails_after_effect:
+                raise BufferUnavailable("a test ordered this call to fail")
+            if self.is_read_only and effect is not Effect.READS:
+                raise BufferUnavailable("READONLY a test made this server a replica")
+            if self.is_full and effect is Effect.ADDS:
+                raise BufferUnavailable("OOM a test filled this server")
+            answer = function()
+            await _sleep(self.reply_delay_seconds)
         if fails:
             raise BufferUnavailable("a test ordered this answer to be lost")
+        return answer
 
     async def open(self) -> Sequence[str]:
-        await trio.lowlevel.checkpoint()
-        with self._answering():
+        def open_now() -> Sequence[str]:
+            self.data.mend_dirty_list()
             return self.risks
 
+        return await self._call(Effect.READS, open_now)
+
     async def close(self) -> None:
-        await trio.lowlevel.checkpoint()
+        await self._call(Effect.READS, lambda: None)
 
     async def append_observations(
         self, batch: Mapping[Mint, Observations], *, forced: bool = False
     ) -> Appended:
-        await trio.lowlevel.checkpoint()
-        texts, refused = encode_batch(batch)
         try:
-            with self._answering():
-                changed = self._append(batch, texts, forced=forced)
+            appended = await self._call(Effect.ADDS, lambda: self._append(batch, forced))
         except BufferUnavailable:
-            self._unsure |= texts.keys()
+            self._unsure.update(batch)
             raise
-        self._newest = max(self._newest, self.data.newest)
-        self._unsure -= texts.keys()
-        epoch, newest = self.data.epoch, self.data.newest
-        return Appended(epoch=epoch, newest=newest, changed=changed, refused=refused)
+        self._newest = max(self._newest, appended.newest)
+        self._unsure.difference_update(batch)
+        return appended
 
-    def _append(
-        self,
-        batch: Mapping[Mint, Observations],
-        texts: Mapping[Mint, list[str]],
-        *,
-        forced: bool = False,
-    ) -> dict[Mint, Observations]:
-        self._expire()
-        self.data.epoch = f"memory-{self._lives}"
-        waiting = len(self.data.dirty_since)
-        if waiting + len(texts) > self.bounds.dirty_tokens:
-            raise BufferUnavailable(f"FULL {waiting} tokens wait to be flushed")
-        self.data.newest = max(self.data.newest, self._newest)
-        changed = {}
-        for mint, each in texts.items():
-            names = self._merge(mint, batch[mint], each, is_unsure=forced or mint in self._unsure)
-            if len(names) == len(each):
-                changed[mint] = batch[mint]
-            elif names:
-                changed[mint] = batch[mint].reduced_to(names)
-        return changed
-
-    def _merge(
-        self, mint: Mint, seen: Observations, texts: Sequence[str], *, is_unsure: bool
-    ) -> list[str]:
-        """Merge what the batch says of one token; the names of what changed."""
-        fields = self.data.tokens.get(mint, Fields())
-        version = Version(max(self.data.newest + 1, int(self.clock() * 1e6)))
-        changed: dict[str, Field] = {}
-        was_sighted = False
-        for (name, value), text in zip(seen.values.items(), texts, strict=True):
-            observed_at, known = seen.time_of(name), fields.by_name.get(name)
-            if known is not None and known.text == text:
-                was_sighted = was_sighted or observed_at > known.observed_at
-                known.observed_at = max(known.observed_at, observed_at)
-                if is_unsure:
-                    changed[name] = Field(version, known.observed_at, text)
-            elif known is None or known.loses(name, value, observed_at):
-                changed[name] = Field(version, observed_at, text)
-        if changed:
-            self._become_dirty(mint, fields, version, is_unsure=is_unsure)
-            fields.by_name.update(changed)
-            self._publish(mint, version, changed)
-        elif was_sighted and not fields.is_dirty:
-            self._remember_for_a_while(mint)
-        return list(changed)
-
-    def _become_dirty(
-        self, mint: Mint, fields: Fields, version: Version, *, is_unsure: bool
-    ) -> None:
-        self.data.tokens[mint] = fields
-        if not fields.is_dirty or is_unsure:
-            self.data.dirty_since.setdefault(mint, version)
-            self.data.expires_at.pop(mint, None)
-        fields.newest = self.data.newest = version
-
-    def _publish(self, mint: Mint, version: Version, changed: Mapping[str, Field]) -> None:
-        self.data.published.append(
-            Published(
-                mint=mint,
-                version=version,
-                observed_at=max(one.observed_at for one in changed.values()),
-                values={name: decode_value(one.text) for name, one in changed.items()},
-            )
+    def _append(self, batch: Mapping[Mint, Observations], forced: bool) -> Appended:
+        encoded, refused = encode_batch(batch, batch if forced else self._unsure)
+        changed = self.data.append(
+            encoded,
+            is_put_back=forced,
+            newest_told=self._newest,
+            now=self.clock(),
         )
-
-    def _remember_for_a_while(self, mint: Mint) -> None:
-        self.data.expires_at.pop(mint, None)  # to go last
-        self.data.expires_at[mint] = self.clock() + self.bounds.clean_seconds
-
-    def _expire(self) -> None:
-        now = self.clock()
-        while self.data.expires_at:
-            mint, expires_at = next(iter(self.data.expires_at.items()))
-            if now < expires_at:
-                return
-            del self.data.expires_at[mint], self.data.tokens[mint]
+        newest = self.data.newest or NO_VERSION
+        return Appended(epoch=self.data.epoch, newest=newest, changed=changed, refused=refused)
 
     async def read_dirty(self, after: Version, limit: int) -> DirtyPage:
-        await trio.lowlevel.checkpoint()
-        with self._answering():
-            since = sorted((since, mint) for mint, since in self.data.dirty_since.items())
-            page = [(mint, version) for version, mint in since if version > after][:limit]
-            changes = decode_changes([self._change(mint, version) for mint, version in page])
-            return DirtyPage(self._known_epoch(), self.data.newest, changes)
-
-    def _change(self, mint: Mint, dirty_since: Version) -> TokenChange:
-        fields = self.data.tokens[mint]
-        unflushed = fields.unflushed()
-        return TokenChange(
-            mint=mint,
-            version=fields.newest,
-            dirty_since=dirty_since,
-            observed_at=max(one.observed_at for one in unflushed.values()),
-            values={name: decode_value(one.text) for name, one in unflushed.items()},
+        return await self._call(
+            Effect.READS, lambda: self.data.read_dirty(after, limit, self._newest)
         )
 
-    async def clear_flushed(self, flushed: Sequence[TokenChange]) -> int:
-        await trio.lowlevel.checkpoint()
-        with self._answering():
-            return sum(self._clear(change.mint, change.version) for change in flushed)
+    async def clear_flushed(self, changes: Sequence[TokenChange]) -> int:
+        def clear() -> int:
+            now = self.clock()
+            return sum(self.data.clear(change.mint, change.version, now) for change in changes)
 
-    def _known_epoch(self) -> str:
-        return self.data.epoch if self.data.newest >= self._newest else ""
-
-    def _clear(self, mint: Mint, version: Version) -> bool:
-        fields = self.data.tokens.get(mint)
-        if fields is None or not fields.is_dirty or version <= fields.cleared:
-            return False
-        fields.cleared = min(version, fields.newest)
-        if fields.is_dirty:
-            oldest = min(one.version for one in fields.unflushed().values())
-            self.data.dirty_since[mint] = oldest
-            return False
-        del self.data.dirty_since[mint]
-        self._remember_for_a_while(mint)
-        return True
+        return await self._call(Effect.REMOVES, clear)
 
     async def spool_tokens(self, tokens: Sequence[Token]) -> None:
-        await trio.lowlevel.checkpoint()
-        rows = {token.mint: encode_token(token) for token in reversed(tokens)}
-        with self._answering():
-            waiting = len(self.data.spooled)
-            new = [token.mint for token in tokens if token.mint not in self.data.spooled]
-            if waiting + len(set(new)) > self.bounds.spooled_tokens:
-                raise BufferUnavailable(f"FULL {waiting} new tokens wait to be stored")
-            for mint in new:
-                self.data.spooled[mint] = rows[mint]
+        rows = [(token.mint, encode_token(token)) for token in tokens]
+        await self._call(Effect.ADDS, lambda: self.data.spool.add(rows, self.bounds.spooled_tokens))
 
     async def read_spooled(self, limit: int) -> Sequence[Token]:
-        await trio.lowlevel.checkpoint()
-        with self._answering():
-            rows = list(self.data.spooled.values())[:limit]
-            return [decode_token(orjson.loads(row)) for row in rows]
+        rows = await self._call(Effect.READS, lambda: self._read_spooled(limit))
+        return [decode_token(orjson.loads(row)) for row in rows]
+
+    def _read_spooled(self, limit: int) -> list[str]:
+        rows, is_whole = self.data.spool.read(limit)
+        if not is_whole:
+            self.data.lose_epoch()
+        return rows
 
     async def remove_spooled(self, mints: Sequence[Mint]) -> None:
-        await trio.lowlevel.checkpoint()
-        with self._answering():
-            for mint in mints:
-                self.data.spooled.pop(mint, None)
+        await self._call(Effect.REMOVES, lambda: self.data.spool.remove(mints))
 
     async def quarantine_rows(self, rows: Sequence[Refused]) -> None:
-        await trio.lowlevel.checkpoint()
-        with self._answering():
-            for row in rows:
-                self.data.quarantined.pop(row.mint, None)  # to stand last
-                self.data.quarantined[row.mint] = encode_refused(row)
-            while len(self.data.quarantined) > self.bounds.quarantined_mints:
-                del self.data.quarantined[next(iter(self.data.quarantined))]
+        encoded = [(row.mint, encode_refused(row)) for row in rows]
+
+        def quarantine() -> None:
+            quarantined = self.data.quarantined
+            for mint, row in encoded:
+                quarantined.pop(mint, None)  # to stand last
+                quarantined[mint] = row
+            while len(quarantined) > self.bounds.quarantined_mints:
+                del quarantined[next(iter(quarantined))]
+
+        await self._call(Effect.ADDS, quarantine)
 
     async def read_quarantined(self) -> Sequence[Refused]:
-        await trio.lowlevel.checkpoint()
-        with self._answering():
-            rows = self.data.quarantined.values()
-            return [decode_refused(orjson.loads(row)) for row in rows]
+        rows = await self._call(Effect.READS, lambda: list(self.data.quarantined.values()))
+        return [decode_refused(orjson.loads(row)) for row in rows]
 
     async def release_quarantined(self, mints: Sequence[Mint]) -> None:
-        await trio.lowlevel.checkpoint()
-        with self._answering():
+        def release() -> None:
             for mint in mints:
                 self.data.quarantined.pop(mint, None)
+
+        await self._call(Effect.REMOVES, release)
+
+
+async def _sleep(seconds: float) -> None:
+    if seconds > 0:
+        await trio.sleep(seconds)

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from attrs import define, frozen
 
-from buffer.facts import RedisFacts
+from buffer.redis.facts import CLUSTER, RedisFacts, describe_eviction, describe_risks
 from store.postgres.facts import PostgresFacts
 
 MEGABYTE = 1 << 20
@@ -97,23 +97,24 @@ class Traffic:
         return counter * HOUR_SECONDS / max(self.facts.watched_seconds, 60.0)
 
 
-def on_redis(facts: RedisFacts) -> Iterator[Finding]:
-    """Findings on a Redis-protocol server's settings."""
+def on_redis(facts: RedisFacts | None) -> Iterator[Finding]:
+    """Findings on a Redis-protocol server's settings; None: it does not tell them."""
+    if facts is None:
+        [risk] = describe_risks(facts)
+        yield _advise(False, "redis", risk)
+        return
     version = ".".join(map(str, facts.version))
     yield _check(facts.version >= (6, 2), "redis", f"{version} is too old: 6.2 or later is needed")
+    yield _check(not facts.is_cluster, "cluster-enabled", CLUSTER)
     yield _advise(
         facts.is_append_only,
         "appendonly",
         "is off: when Redis and the service end together, updates since the last flush are lost. "
         "Set appendonly yes",
     )
-    evicts = facts.largest_memory_bytes > 0 and facts.eviction_policy != "noeviction"
-    yield _check(
-        not evicts,
-        "maxmemory-policy",
-        f"is {facts.eviction_policy}: Redis would throw unflushed updates away. "
-        "Set maxmemory-policy noeviction",
-    )
+    gravity = Gravity.ADVICE if facts.endangers_flushed_only else Gravity.FAILURE
+    eviction = describe_eviction(facts)
+    yield _finding(not eviction, "maxmemory-policy", gravity, eviction)
 
 
 def _version(facts: PostgresFacts) -> Finding:

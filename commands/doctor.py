@@ -12,7 +12,7 @@ from pathlib import Path
 import trio
 from attrs import asdict
 
-from buffer import facts as redis_facts
+from buffer.redis import facts as redis_facts
 from commands.advice import Finding, Gravity, on_postgres, on_redis
 from config.redaction import find_secrets, redact_text, register_secrets
 from config.settings import Settings, load_settings
@@ -59,7 +59,7 @@ async def _examine(settings: Settings) -> tuple[list[Finding], list[str]]:
         unreached.append(f"Postgres: {error}")
     try:
         redis = settings.redis
-        facts = await offload(redis_facts.read_facts, redis.url, redis.timeout_seconds)
+        facts = await offload(redis_facts.read_facts_once, redis.url, redis.timeout_seconds)
         findings += on_redis(facts)
     except BufferUnavailable as error:
         unreached.append(f"Redis: {error}")

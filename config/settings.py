@@ -19,6 +19,7 @@ from config.conversion import convert_value, describe_problem, make_printable
 from config.layers import read_layers
 from config.listening import listening_host
 from config.postgres_url import libpq_url, unknown_parameters
+from config.redis_url import parse_redis_url
 from config.web_address import WEB_SCHEMES, require_web_address, show_web_address
 from domain.errors import SettingsInvalid
 
@@ -33,11 +34,6 @@ def without_credentials(url: str) -> str:
     if "@" in query:  # or was it a password with a question mark in it?
         return re.sub(r"(?s)//.*", "//…", address)
     return re.sub(r"(?s)//.*@", "//…@", address) + ("?…" if question else "")
-
-
-def _address(*schemes: str, required: bool = False) -> Any:
-    pattern = rf"({'|'.join(schemes)})://\S+" + ("" if required else "|")
-    return field(validator=matches_re(pattern), repr=without_credentials)
 
 
 def _web_address(*schemes: str, with_query: bool = True) -> Any:
@@ -77,6 +73,13 @@ def _listening_host() -> Any:
     return field(validator=is_understood, converter=listening_host)
 
 
+def _redis_address() -> Any:
+    def is_understood(_instance: object, _setting: object, url: str) -> None:
+        parse_redis_url(url)
+
+    return field(validator=is_understood, repr=without_credentials)
+
+
 def _seconds() -> Any:
     return field(validator=[ge(0.001), le(10_000_000.0)])
 
@@ -101,7 +104,7 @@ class PostgresSettings:
 
 @frozen(kw_only=True)
 class RedisSettings:
-    url: str = _address("redis", "rediss", "unix", required=True)
+    url: str = _redis_address()
     timeout_seconds: float = _seconds()
 
 

@@ -65,7 +65,7 @@ def require_web_address(text: str, schemes: tuple[str, ...], *, with_query: bool
     _require_known_parts(address, with_query=with_query)
     if not _is_port(address.port):
         raise ValueError("must have a port from 1 to 65535, in digits, or none")
-    _require_host(address.host)
+    require_host(address.host)
 
 
 def show_web_address(text: str) -> str:
@@ -103,7 +103,8 @@ def _is_port(port: str | None) -> bool:
     return port is None or (PORT.fullmatch(port) is not None and 1 <= int(port[1:]) <= 65535)
 
 
-def _require_host(host: str) -> None:
+def require_host(host: str) -> None:
+    """`ValueError` unless it is the name or the address of a host, IPv6 in brackets."""
     if not host:
         raise ValueError("must have a host")
     if not (_is_ip_address(host) or _is_host_name(host)):

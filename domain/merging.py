@@ -11,7 +11,7 @@ from attrs import Factory, define
 
 from domain.messages import TokenUpdated
 from domain.token import GREATEST_WINS
-from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
+from domain.values import NO_VERSION, UnixSeconds, Value, Version
 
 NO_TIME = UnixSeconds(0.0)
 NO_TIMES: Mapping[str, UnixSeconds] = MappingProxyType({})
@@ -51,47 +51,23 @@ def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) 
 
 def fold(into: Observations, update: TokenUpdated) -> None:
     """Merge an update that arrived later; each field keeps the time of its own observation."""
-    if not into.values:
-        into.values, into.observed_at = dict(update.values), update.observed_at
-        return
-    taken = {
-        name: value
-        for name, value in update.values.items()
-        if name not in into.values
-        or supersedes(name, value, update.observed_at, into.values[name], into.time_of(name))
-    }
-    into.update(Observations(taken, update.observed_at))
+    fold_observations(into, Observations(dict(update.values), update.observed_at))
 
 
 def fold_observations(into: Observations, newer: Observations) -> None:
-    """Merge observations that arrived later; each field keeps the time of its own observation."""
-    taken = {
-        name: value
+    """Merge observations that arrived later, field by field; `newest` becomes the greater one."""
+    if not into.values:
+        into.values, into.observed_at = dict(newer.values), newer.observed_at
+        into.times = newer.times
+        into.newest = max(into.newest, newer.newest)
+        return
+    taken = [
+        name
         for name, value in newer.values.items()
         if name not in into.values
         or supersedes(name, value, newer.time_of(name), into.values[name], into.time_of(name))
-    }
-    newest = max(into.newest, newer.newest)
-    if not into.values:
-        into.values, into.observed_at, into.times = taken, newer.observed_at, dict(newer.times)
-    elif taken:
-        times = {name: newer.time_of(name) for name in taken}
-        into.update(Observations(taken, newer.observed_at, times))
-    into.newest = newest
-
-
-def as_updates(mint: Mint, observations: Observations, origin: str) -> list[TokenUpdated]:
-    """The observations as updates, one for each time: an update has only one."""
-    by_time: dict[UnixSeconds, dict[str, Value]] = {}
-    if not observations.times:
-        by_time[observations.observed_at] = dict(observations.values)
-    else:
-        for name, value in observations.values.items():
-            by_time.setdefault(observations.time_of(name), {})[name] = value
-    return [
-        TokenUpdated(mint=mint, observed_at=observed_at, origin=origin, values=values)
-        for observed_at, values in by_time.items()
     ]
+    into.update(newer.reduced_to(taken))
 
 
 def combined(older: TokenUpdated, newer: TokenUpdated) -> TokenUpdated:

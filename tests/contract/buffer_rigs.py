@@ -1,19 +1,21 @@
 """The two buffers, each with the faults and the glimpses inside that the contract suite needs."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 import orjson
 import redis
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from buffer import USUAL_BOUNDS, BufferBounds, UpdateBuffer
-from buffer.memory import MemoryBuffer, Published
+from buffer.memory import MemoryBuffer
+from buffer.memory_data import Published
 from buffer.redis import RedisBuffer
 from domain.errors import BufferUnavailable
-from domain.merging import Observations, fold
-from domain.messages import TokenChange, TokenUpdated
+from domain.merging import Observations
+from domain.messages import TokenChange
 from domain.values import Mint, UnixSeconds, Value, Version
 
 TIMEOUT_SECONDS = 2.0
@@ -23,35 +25,27 @@ MINT, OTHER_MINT, THIRD_MINT = (Mint(letter * 44) for letter in "ABC")
 Answer = TypeVar("Answer")
 
 
-def updated(values: Mapping[str, Value], at: float = 1000.0, mint: Mint = MINT) -> TokenUpdated:
-    return TokenUpdated(mint=mint, observed_at=UnixSeconds(at), origin="test", values=values)
+def observed(
+    values: Mapping[str, Value], at: float = 1000.0, mint: Mint = MINT
+) -> dict[Mint, Observations]:
+    """A batch of one token; batches are joined by `|`."""
+    return {mint: Observations(dict(values), UnixSeconds(at))}
 
 
-@frozen(kw_only=True)
-class Told:
-    """What an append said, its changes as updates."""
-
-    epoch: str
-    newest: Version
-    changed: tuple[TokenUpdated, ...]
-    refused: Mapping[Mint, str]
+def observed_of_each(
+    values: Mapping[str, Value], mints: Iterable[Mint]
+) -> dict[Mint, Observations]:
+    return {mint: Observations(dict(values), UnixSeconds(1000.0)) for mint in mints}
 
 
-async def append(
-    buffer: UpdateBuffer, updates: Sequence[TokenUpdated] = (), *, forced: bool = False
-) -> Told:
-    """Fold the updates by token, as sync does, and append them."""
-    batch: dict[Mint, Observations] = {}
-    for update in updates:
-        fold(batch.setdefault(update.mint, Observations()), update)
-    appended = await buffer.append_observations(batch, forced=forced)
-    changed = tuple(
-        updated(seen.values, at=max(map(seen.time_of, seen.values)), mint=mint)
-        for mint, seen in appended.changed.items()
-    )
-    return Told(
-        epoch=appended.epoch, newest=appended.newest, changed=changed, refused=appended.refused
-    )
+def fields_of(
+    batch: Mapping[Mint, Observations],
+) -> dict[Mint, dict[str, tuple[Value, float]]]:
+    """Every value with its own time, whichever way the observations hold the times."""
+    return {
+        mint: {name: (value, seen.time_of(name)) for name, value in seen.values.items()}
+        for mint, seen in batch.items()
+    }
 
 
 @define
@@ -81,6 +75,16 @@ class LossyOffload:
         return answer
 
 
+class Loss(Enum):
+    """Keys that a server can lose alone, by eviction or by hand."""
+
+    DIRTY_LIST = "td:dirty"
+    VERSION = "td:version"
+    EPOCH = "td:epoch"
+    SPOOL_ORDER = "td:spool:order"
+    SPOOL_ROWS = "td:spool:rows"
+
+
 class Rig(Protocol):
     """One adapter under test."""
 
@@ -94,6 +98,20 @@ class Rig(Protocol):
 
     def lose_data(self) -> None:
         """The server comes back empty."""
+
+    def lose_tokens(self, mints: Sequence[Mint]) -> None:
+        """The hashes of these tokens are gone."""
+
+    def lose(self, loss: Loss) -> None: ...
+
+    def restarted(self) -> UpdateBuffer:
+        """The buffer of the next process, which has been told nothing; on the same data."""
+
+    def fill(self) -> None:
+        """The server is at its maxmemory."""
+
+    def demote(self) -> None:
+        """The server becomes a replica, and stays up."""
 
     def lose_answers(self, calls: int) -> None:
         """The next calls happen, and fail all the same."""
@@ -120,6 +138,34 @@ class MemoryRig:
 
     def lose_data(self) -> None:
         self.buffer.lose_data()
+
+    def lose_tokens(self, mints: Sequence[Mint]) -> None:
+        self.buffer.data.lose_tokens(mints)
+
+    def lose(self, loss: Loss) -> None:
+        data = self.buffer.data
+        match loss:
+            case Loss.DIRTY_LIST:
+                data.lose_dirty_list()
+            case Loss.VERSION:
+                data.lose_version()
+            case Loss.EPOCH:
+                data.lose_epoch()
+            case Loss.SPOOL_ORDER:
+                data.spool.lose_order()
+            case Loss.SPOOL_ROWS:
+                data.spool.lose_rows()
+
+    def restarted(self) -> MemoryBuffer:
+        buffer = MemoryBuffer(self.clock)
+        buffer.data = self.buffer.data
+        return buffer
+
+    def fill(self) -> None:
+        self.buffer.is_full = True
+
+    def demote(self) -> None:
+        self.buffer.is_read_only = True
 
     def lose_answers(self, calls: int) -> None:
         self.buffer.fail_next(calls, after_effect=True)
@@ -157,6 +203,21 @@ class RedisRig:
     def lose_data(self) -> None:
         self.server.flushall()
 
+    def lose_tokens(self, mints: Sequence[Mint]) -> None:
+        self.server.delete("no such key", *[f"td:token:{mint}" for mint in mints])
+
+    def lose(self, loss: Loss) -> None:
+        self.server.delete(loss.value)
+
+    def restarted(self) -> RedisBuffer:
+        return self.bounded(USUAL_BOUNDS)
+
+    def fill(self) -> None:
+        self.server.config_set("maxmemory", 1)
+
+    def demote(self) -> None:
+        self.server.replicaof("127.0.0.1", "1")  # where no master is
+
     def lose_answers(self, calls: int) -> None:
         self.offload.answers_to_lose = calls
 
@@ -177,6 +238,8 @@ class RedisRig:
                 self.server.pexpire(key, max(0, left_milliseconds - round(seconds * 1000)))
 
     def close(self) -> None:
+        self.server.config_set("maxmemory", 0)
+        self.server.replicaof("NO", "ONE")
         for buffer in (self.buffer, *self.others):
             trio.run(buffer.close)
         self.server.close()

@@ -1,13 +1,32 @@
-"""Fixtures of the store's contract suite."""
+"""Fixtures of the contract suites: a buffer, a database."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from buffer import UpdateBuffer
 from commands.embedded import EmbeddedPostgres
 from tests.conftest import VERSIONS
+from tests.contract.buffer_rigs import MemoryRig, RedisRig, Rig
 from tests.contract.store_world import StoreWorld, fresh_schema, memory_world, postgres_world
+
+
+@pytest.fixture(params=["memory", "redis"])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    made: Rig
+    if request.param == "memory":
+        made = MemoryRig()
+    else:
+        made = RedisRig(request.getfixturevalue("redis_url"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def buffer(rig: Rig) -> UpdateBuffer:
+    return rig.buffer
+
 
 SERVERS = [f"postgres{version}" for version in VERSIONS]
 ADAPTERS = ["memory", *SERVERS, f"{SERVERS[0]}-logged"]

@@ -21,12 +21,12 @@ from tests.contract.buffer_rigs import (
     MINT,
     ManualClock,
     RedisRig,
-    append,
     bounds,
     dirty_values,
     everything_dirty,
     flush,
-    updated,
+    observed,
+    observed_of_each,
 )
 from tests.patience import PATIENCE_SECONDS
 
@@ -46,7 +46,7 @@ async def seconds_to_fail(buffer: RedisBuffer) -> float:
     """How long a call on a server that does not answer takes to say so."""
     began = trio.current_time()
     with pytest.raises(BufferUnavailable):
-        await append(buffer, [updated({"price_usd": 1.0})])
+        await buffer.append_observations(observed({"price_usd": 1.0}))
     return trio.current_time() - began
 
 
@@ -57,7 +57,7 @@ async def test_a_thousand_tokens_are_one_call(rig: RedisRig) -> None:
     await rig.buffer.open()
     rig.server.config_resetstat()
     mints = [Mint(f"mint-{number}") for number in range(1000)]
-    await append(rig.buffer, [updated({"price_usd": 1.0}, mint=mint) for mint in mints])
+    await rig.buffer.append_observations(observed_of_each({"price_usd": 1.0}, mints))
     read = await everything_dirty(rig.buffer)
     await rig.buffer.clear_flushed(read)
     calls: Any = rig.server.info("commandstats")
@@ -67,7 +67,7 @@ async def test_a_thousand_tokens_are_one_call(rig: RedisRig) -> None:
 
 
 async def test_every_key_begins_with_td(rig: RedisRig) -> None:
-    await append(rig.buffer, [updated({"price_usd": 1.0})])
+    await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     await rig.buffer.spool_tokens([Token(mint=MINT, first_seen_at=UnixSeconds(1.0))])
     row = Refused(mint=MINT, reason="a reason", refused_at=UnixSeconds(1.0))
     await rig.buffer.quarantine_rows([row])
@@ -96,23 +96,23 @@ async def test_an_emptied_spool_and_quarantine_leave_no_key(rig: RedisRig) -> No
 
 
 async def test_only_clean_tokens_have_an_expiry(rig: RedisRig) -> None:
-    await append(rig.buffer, [updated({"price_usd": 1.0})])
+    await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     await flush(rig.buffer)
     assert 3590 <= int(rig.server.ttl(f"td:token:{MINT}")) <= 3600
-    await append(rig.buffer, [updated({"price_usd": 2.0})])
+    await rig.buffer.append_observations(observed({"price_usd": 2.0}))
     assert rig.server.ttl(f"td:token:{MINT}") == -1
 
 
 async def test_the_stream_is_capped(rig: RedisRig) -> None:
     buffer = rig.bounded(bounds(stream_entries=100))
     for number in range(400):
-        await append(buffer, [updated({"price_usd": float(number)})])
+        await buffer.append_observations(observed({"price_usd": float(number)}))
     # Redis trims whole nodes of a hundred entries.
     assert 100 <= int(rig.server.xlen("td:changes")) <= 200
 
 
 def test_every_script_is_a_file_and_every_file_a_script() -> None:
-    files = Path(__file__).parents[2].joinpath("buffer").glob("*.lua")
+    files = Path(__file__).parents[2].joinpath("buffer", "redis").glob("*.lua")
     assert sorted(SCRIPTS) == sorted(file.stem for file in files)
 
 
@@ -120,43 +120,43 @@ def test_every_script_is_a_file_and_every_file_a_script() -> None:
 
 
 async def test_forgotten_scripts_are_loaded_again(rig: RedisRig) -> None:
-    await append(rig.buffer, [updated({"price_usd": 1.0})])
+    await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     rig.server.script_flush()
-    await append(rig.buffer, [updated({"price_usd": 2.0})])
+    await rig.buffer.append_observations(observed({"price_usd": 2.0}))
     rig.server.script_flush()
     assert await dirty_values(rig.buffer) == {MINT: {"price_usd": 2.0}}
 
 
 async def test_a_deleted_hash_ends_the_epoch_and_is_dirty_no_more(rig: RedisRig) -> None:
-    before = await append(rig.buffer, [updated({"price_usd": 1.0})])
+    before = await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     rig.server.delete(f"td:token:{MINT}")
     assert await everything_dirty(rig.buffer) == []
-    assert before.epoch != (await append(rig.buffer, [])).epoch
+    assert before.epoch != (await rig.buffer.append_observations({})).epoch
 
 
 async def test_a_server_without_memory_is_unavailable_until_it_has_some(rig: RedisRig) -> None:
     rig.server.config_set("maxmemory", 1)
     try:
         with pytest.raises(BufferUnavailable, match="maxmemory"):
-            await append(rig.buffer, [updated({"price_usd": 1.0})])
+            await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     finally:
         rig.server.config_set("maxmemory", 0)
-    assert len((await append(rig.buffer, [updated({"price_usd": 1.0})])).changed) == 1
+    assert len((await rig.buffer.append_observations(observed({"price_usd": 1.0}))).changed) == 1
 
 
 async def test_an_older_state_of_the_data_is_another_epoch(new_redis: RedisFactory) -> None:
     """A server that comes back with its last snapshot has lost what came after that."""
     server = new_redis()
     rig = rig_on(server)
-    before = await append(rig.buffer, [updated({"price_usd": 1.0})])
+    before = await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     rig.server.save()
-    await append(rig.buffer, [updated({"price_usd": 2.0})])
+    await rig.buffer.append_observations(observed({"price_usd": 2.0}))
     (old,) = await everything_dirty(rig.buffer)
     await trio.to_thread.run_sync(server.kill)
     await trio.to_thread.run_sync(server.start)
     assert await dirty_values(rig.buffer) == {MINT: {"price_usd": 1.0}}
     rig.clock.advance(-3600)
-    after = await append(rig.buffer, [updated({"price_usd": 2.0}, at=1001)])
+    after = await rig.buffer.append_observations(observed({"price_usd": 2.0}, at=1001))
     assert before.epoch != after.epoch
     (new,) = await everything_dirty(rig.buffer)
     assert old.version < new.version
@@ -176,12 +176,12 @@ async def test_a_killed_server_is_unavailable_and_then_works_again(
 ) -> None:
     server = new_redis()
     rig = rig_on(server)
-    before = await append(rig.buffer, [updated({"price_usd": 1.0})])
+    before = await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     await trio.to_thread.run_sync(server.kill)
     for _ in range(3):
         await seconds_to_fail(rig.buffer)
     await trio.to_thread.run_sync(server.start)
-    after = await append(rig.buffer, [updated({"price_usd": 1.0})])
+    after = await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     assert before.epoch != after.epoch
     assert len(after.changed) == 1
     await close(rig)
@@ -197,9 +197,9 @@ async def test_a_server_killed_amid_appends_fails_within_the_time_out(
 
     async def append_until_it_fails() -> None:
         for number in range(10_000):
-            batch = [updated({"price_usd": float(number)}, mint=mint) for mint in mints]
+            batch = observed_of_each({"price_usd": float(number)}, mints)
             try:
-                await append(rig.buffer, batch)
+                await rig.buffer.append_observations(batch)
             except BufferUnavailable:
                 failed.set()
                 return
@@ -211,7 +211,7 @@ async def test_a_server_killed_amid_appends_fails_within_the_time_out(
         with trio.fail_after(PATIENCE_SECONDS):
             await failed.wait()
     await trio.to_thread.run_sync(server.start)
-    await append(rig.buffer, [updated({"price_usd": -1.0}, mint=mint) for mint in mints])
+    await rig.buffer.append_observations(observed_of_each({"price_usd": -1.0}, mints))
     assert len(await everything_dirty(rig.buffer)) == 1000
     await close(rig)
 
@@ -221,7 +221,7 @@ async def test_a_server_that_hangs_is_unavailable_after_the_time_out(
 ) -> None:
     server = new_redis()
     buffer = RedisBuffer(server.url, 1.0, trio.to_thread.run_sync, ManualClock())
-    await append(buffer, [updated({"price_usd": 0.0})])
+    await buffer.append_observations(observed({"price_usd": 0.0}))
     kill(server.pid, signal.SIGSTOP)
     try:
         for _ in range(2):  # the second time without a connection from before
@@ -230,7 +230,7 @@ async def test_a_server_that_hangs_is_unavailable_after_the_time_out(
     finally:
         kill(server.pid, signal.SIGCONT)
     # The commands that nobody waited for may or may not have happened; the value is there once.
-    await append(buffer, [updated({"price_usd": 1.0})])
+    await buffer.append_observations(observed({"price_usd": 1.0}))
     assert await dirty_values(buffer) == {MINT: {"price_usd": 1.0}}
     await buffer.close()
 
@@ -263,13 +263,13 @@ async def test_with_append_only_files_what_was_answered_survives_a_kill(
     await rig.buffer.spool_tokens([token])
     mints = [Mint(f"mint-{number}") for number in range(200)]
     for number in range(5):
-        batch = [updated({"price_usd": float(number)}, mint=mint) for mint in mints]
-        before = await append(rig.buffer, batch)
+        batch = observed_of_each({"price_usd": float(number)}, mints)
+        before = await rig.buffer.append_observations(batch)
     read = await everything_dirty(rig.buffer)
     await rig.buffer.clear_flushed(read[:50])
     await trio.to_thread.run_sync(server.kill)
     await trio.to_thread.run_sync(server.start)
     assert await everything_dirty(rig.buffer) == read[50:]
     assert await rig.buffer.read_spooled(10) == [token]
-    assert before.epoch == (await append(rig.buffer, [])).epoch
+    assert before.epoch == (await rig.buffer.append_observations({})).epoch
     await close(rig)

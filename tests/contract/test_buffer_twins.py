@@ -9,13 +9,14 @@ from attrs import define, field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buffer.memory import Published
+from buffer.memory_data import Published
 from commands.embedded import EmbeddedRedis
 from domain.errors import BufferUnavailable
-from domain.messages import Refused, TokenUpdated
+from domain.merging import Observations
+from domain.messages import Refused
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds, Value, Version
-from tests.contract.buffer_rigs import MemoryRig, RedisRig, Rig, append, cleared
+from tests.contract.buffer_rigs import Loss, MemoryRig, RedisRig, Rig, cleared, fields_of
 
 # Few of each, so that updates meet: the same token, the same field, the same value or time.
 MINTS = st.sampled_from([Mint("A" * 44), Mint("B" * 44)])
@@ -31,15 +32,10 @@ VALUES = st.fixed_dictionaries(
         "hot_score": st.floats(allow_nan=False, allow_infinity=False),
     },
 )
-UPDATES = st.lists(
-    st.builds(
-        TokenUpdated,
-        mint=MINTS,
-        observed_at=TIMES,
-        origin=st.just("market-data"),
-        values=VALUES,
-    ),
-    max_size=4,
+BATCHES = st.dictionaries(
+    MINTS,
+    st.builds(Observations, VALUES, TIMES, st.dictionaries(st.sampled_from(["price_usd"]), TIMES)),
+    max_size=2,
 )
 TOKENS = st.lists(
     st.builds(Token, mint=MINTS, first_seen_at=TIMES, name=st.text(max_size=3)), max_size=3
@@ -58,16 +54,20 @@ class Witness:
     versions: list[Version] = field(factory=lambda: [Version(0)])
     epochs: list[str] = field(factory=list)
 
-    async def append(self, updates: Sequence[TokenUpdated]) -> object:
-        appended = await append(self.rig.buffer, updates)
+    async def append(self, batch: Mapping[Mint, Observations], *, forced: bool = False) -> object:
+        # Of its own, for a buffer may answer with the very objects that it was given.
+        appended = await self.rig.buffer.append_observations(copied(batch), forced=forced)
         if appended.epoch not in self.epochs:
             self.epochs.append(appended.epoch)
-        return self.epochs.index(appended.epoch), appended.changed
+        return self.epochs.index(appended.epoch), fields_of(appended.changed)
 
-    async def append_in_vain(self, updates: Sequence[TokenUpdated]) -> object:
+    async def append_forced(self, batch: Mapping[Mint, Observations]) -> object:
+        return await self.append(batch, forced=True)
+
+    async def append_in_vain(self, batch: Mapping[Mint, Observations]) -> object:
         self.rig.lose_answers(1)
         try:
-            return await append(self.rig.buffer, updates)
+            return await self.append(batch)
         except BufferUnavailable:
             return "unavailable"
 
@@ -92,6 +92,12 @@ class Witness:
     async def lose_data(self) -> None:
         self.rig.lose_data()
 
+    async def lose_tokens(self, mints: Sequence[Mint]) -> None:
+        self.rig.lose_tokens(mints)
+
+    async def lose(self, loss: Loss) -> None:
+        self.rig.lose(loss)
+
     async def step(self, seconds: float) -> None:
         self.rig.clock.advance(seconds)
 
@@ -105,6 +111,10 @@ class Witness:
             await buffer.read_quarantined(),
             self.rig.published(),
         )
+
+
+def copied(batch: Mapping[Mint, Observations]) -> dict[Mint, Observations]:
+    return {mint: seen.reduced_to(seen.values) for mint, seen in batch.items()}
 
 
 @frozen
@@ -128,13 +138,16 @@ def some(*kinds: st.SearchStrategy[Operation]) -> st.SearchStrategy[list[Operati
 
 
 UPDATING = some(
-    operation("append", UPDATES),
-    operation("append", UPDATES),
-    operation("append_in_vain", UPDATES),
+    operation("append", BATCHES),
+    operation("append", BATCHES),
+    operation("append_forced", BATCHES),
+    operation("append_in_vain", BATCHES),
     operation("dirty", st.integers(0, 9), st.integers(1, 3)),
     operation("clear", st.dictionaries(MINTS, st.integers(0, 9), min_size=1)),
     operation("clear", st.dictionaries(MINTS, st.integers(0, 9), min_size=1)),
     operation("lose_data"),
+    operation("lose_tokens", MINT_LISTS),
+    operation("lose", st.sampled_from([Loss.DIRTY_LIST, Loss.VERSION, Loss.EPOCH])),
     operation("step", st.sampled_from([0.000001, 1.0, 600.0, -600.0])),
 )
 SHELVING = some(
@@ -143,7 +156,9 @@ SHELVING = some(
     operation("remove_spooled", MINT_LISTS),
     operation("quarantine_rows", ROWS),
     operation("release_quarantined", MINT_LISTS),
+    operation("append", BATCHES),
     operation("lose_data"),
+    operation("lose", st.sampled_from([Loss.SPOOL_ORDER, Loss.SPOOL_ROWS])),
 )
 bounded = settings(
     max_examples=150,
@@ -154,7 +169,7 @@ bounded = settings(
 
 def shown(answer: object) -> object:
     """The answer with types told apart (True is no 1) and without the order of mappings."""
-    if isinstance(answer, TokenUpdated | Published | Token | Refused):
+    if isinstance(answer, Published | Token | Refused):
         return type(answer).__name__, shown(attrs.asdict(answer, recurse=False))
     if isinstance(answer, Mapping):
         return sorted((name, shown(value)) for name, value in answer.items())

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.merging import Observations, as_updates, combined, fold, supersedes
+from domain.merging import Observations, combined, fold, fold_observations, supersedes
 from domain.messages import TokenUpdated
-from domain.values import UnixSeconds, Value
+from domain.values import UnixSeconds, Value, Version
 from tests.unit.domain.tokens import BIRTH, mint, times
 
 MINT = mint(1)
@@ -93,15 +93,30 @@ def test_fold_does_not_depend_on_the_order_of_arrival(
 
 @given(st.lists(updates(), max_size=6), st.integers(0, 6))
 def test_fold_is_associative(several: list[TokenUpdated], middle: int) -> None:
-    parts = [folded(*several[:middle]), folded(*several[middle:])]
-    joined = folded(*(u for part in parts for u in as_updates(MINT, part, "sync")))
-    assert values_of(folded(*several)) == values_of(joined)
+    joined = folded(*several[:middle])
+    fold_observations(joined, folded(*several[middle:]))
+    assert seen(folded(*several)) == seen(joined)
 
 
-@given(st.lists(updates(), max_size=6))
-def test_observations_survive_being_updates_again(several: list[TokenUpdated]) -> None:
-    observations = folded(*several)
-    assert seen(observations) == seen(folded(*as_updates(MINT, observations, "sync")))
+@given(st.lists(updates(), max_size=6), st.integers(0, 6))
+def test_folding_leaves_the_newer_observations_alone(
+    several: list[TokenUpdated], middle: int
+) -> None:
+    into, newer = folded(*several[:middle]), folded(*several[middle:])
+    before = seen(newer)
+    fold_observations(into, newer)
+    fold(into, update(1e12, website="later than all"))
+    assert before == seen(newer)
+
+
+def test_folded_observations_are_of_the_newest_version_of_both() -> None:
+    older = Observations({"price_usd": 2.0}, UnixSeconds(2), newest=Version(7))
+    newer = Observations({"price_usd": 1.0}, UnixSeconds(1), newest=Version(9))
+    fold_observations(older, newer)
+    assert ({"price_usd": (2.0, 2)}, 9) == (seen(older), older.newest)
+    empty = Observations(newest=Version(11))
+    fold_observations(empty, newer)
+    assert ({"price_usd": (1.0, 1)}, 11) == (seen(empty), empty.newest)
 
 
 @given(st.lists(updates(), min_size=1, max_size=6))

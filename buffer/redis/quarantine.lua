@@ -1,5 +1,5 @@
 -- Quarantine: put refused rows on the shelf, the latest row of a mint last; past the bound the
--- oldest mints go. A shelf is told in spool.lua.
+-- oldest mints go. Shelves are told in spool.lua; this one has no landmark: what it loses is gone.
 --
 -- KEYS  1 the shelf's order  2 the shelf's rows
 -- ARGV  1 batch: JSON list of [mint, row]  2 most mints on the shelf

@@ -1,30 +1,35 @@
 -- Spool: put new tokens on the shelf, in order; a mint that is there stays as it is.
--- A shelf is a sorted set of mints, by order of arrival, and a hash of their rows.
+-- A shelf is a sorted set of mints, by order of arrival from 1 on, and a hash of their rows. The
+-- spool's order holds a landmark, too (append.lua). Where the place or the row of a mint was lost,
+-- it is put back, and the other is kept.
 --
 -- KEYS  1 the shelf's order  2 the shelf's rows
 -- ARGV  1 batch: JSON list of [mint, row]  2 most mints on the shelf
 -- Answer  how many are new; the error FULL, with nothing done, past the bound.
 
 local ORDER, ROWS = KEYS[1], KEYS[2]
+local LANDMARK = '.'
 local batch = cjson.decode(ARGV[1])
 
 local new, seen = {}, {}
 for _, entry in ipairs(batch) do
     local mint = entry[1]
-    if not seen[mint] and redis.call('HEXISTS', ROWS, mint) == 0 then
-        new[#new + 1] = entry
+    if not seen[mint] and not redis.call('ZSCORE', ORDER, mint) then
+        new[#new + 1] = mint
         seen[mint] = true
     end
 end
 
-local waiting = redis.call('ZCARD', ORDER)
+local waiting = redis.call('ZCARD', ORDER) - (redis.call('ZSCORE', ORDER, LANDMARK) and 1 or 0)
 if waiting + #new > tonumber(ARGV[2]) then
     return redis.error_reply('FULL ' .. waiting .. ' new tokens wait to be stored')
 end
 
 local last = tonumber(redis.call('ZRANGE', ORDER, -1, -1, 'WITHSCORES')[2] or '0')
-for position, entry in ipairs(new) do
-    redis.call('ZADD', ORDER, string.format('%.0f', last + position), entry[1])
-    redis.call('HSET', ROWS, entry[1], entry[2])
+for position, mint in ipairs(new) do
+    redis.call('ZADD', ORDER, string.format('%.0f', last + position), mint)
+end
+for _, entry in ipairs(batch) do
+    redis.call('HSETNX', ROWS, entry[1], entry[2])
 end
 return #new

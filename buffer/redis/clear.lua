@@ -1,5 +1,5 @@
--- Clear: compare and delete. What was flushed up to a version is no longer dirty; what changed
--- after it stays, and keeps its token dirty from the oldest such change on.
+-- Clear: forget what was flushed up to a version. What changed after it stays, and keeps its
+-- token dirty from the oldest such change on.
 --
 -- KEYS  1 td:dirty
 -- ARGV  1 flushed: JSON list of [mint, version]
@@ -31,12 +31,15 @@ local function clear(mint, version)
     local key = 'td:token:' .. mint
     local marks = redis.call('HGET', key, '.')
     if not marks then
-        return 0
+        return 0 -- the next page of dirty tokens shows the loss
     end
     local newest, cleared = struct.unpack(TWO_DOUBLES, marks)
     if newest <= cleared or version <= cleared then
         return 0
     end
+    -- First of all, because a server out of memory lets only those scripts write that have
+    -- begun by removing something; and it is the flush that makes room.
+    redis.call('ZREM', DIRTY, mint)
     cleared = math.min(version, newest)
     redis.call('HSET', key, '.', struct.pack(TWO_DOUBLES, newest, cleared))
     if cleared < newest then
@@ -44,7 +47,6 @@ local function clear(mint, version)
         redis.call('ZADD', DIRTY, dirty_since, mint)
         return 0
     end
-    redis.call('ZREM', DIRTY, mint)
     redis.call('EXPIRE', key, clean_seconds)
     return 1
 end
