@@ -5,14 +5,13 @@
 Among the children only ingest and sync are given a store.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from attrs import asdict, define, field
 
-from actors.activity import ActivityMonitor, ActivityOutboxes
+from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes
 from actors.ingest.actor import Ingest, IngestDoors, IngestOutboxes
 from actors.jobs.holder_count import HolderCount
@@ -27,7 +26,6 @@ from actors.sync.flusher import SyncDoors, SyncPace
 from actors.sync.governor import Governor
 from actors.sync.table import TokenTable
 from config.settings import Settings
-from domain.values import Mint
 from feed import FeedSettings, Operations
 from store.checkpoints import CheckpointWatch
 from supervision import Actor
@@ -94,7 +92,7 @@ class Composition:
                 )
                 for job, (build, more) in jobs.items()
             ),
-            self._spec("activity", self._activity, boxes.presences, memory=Counter[Mint]()),
+            self._spec("activity", self._activity, boxes.presences, memory=ActivityMemory()),
             self._spec("sync", self._sync, boxes.updates, boxes.control["sync"]),
             self._spec("gateway", partial(self._gateway, operations), boxes.gateway),
         ]
@@ -173,13 +171,13 @@ class Composition:
             environment=environment,
         )
 
-    def _activity(self, environment: Environment, counts_sent: Counter[Mint]) -> ActivityMonitor:
+    def _activity(self, environment: Environment, memory: ActivityMemory) -> ActivityMonitor:
         boxes = self.mailboxes
         return ActivityMonitor(
             presences=boxes.presences,
             settings=self.settings.activity,
             environment=environment,
-            counts_sent=counts_sent,
+            memory=memory,
             outboxes=ActivityOutboxes(
                 control=tuple(boxes.control.values()), updates=boxes.updates, census=boxes.gateway
             ),
