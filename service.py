@@ -16,7 +16,7 @@ import structlog
 import trio
 from attrs import define, field
 
-from actors.jobs.mail import Activity
+from actors.jobs.switch import ActivitySwitch
 from actors.sync.flusher import SyncPace
 from config.logs import Threshold, configure_log
 from config.settings import Settings, changed_names, reloaded
@@ -59,7 +59,7 @@ class Service:
     readiness: Readiness = field(init=False)
     ledger: Ledger = field(factory=lambda: Ledger(clock=wall_clock), init=False)
     supervisor: Supervisor = field(init=False)
-    activity: Activity = field(init=False)
+    activity: ActivitySwitch = field(init=False)
     pace: SyncPace = field(init=False)
     started: bool = field(default=False, init=False)
 

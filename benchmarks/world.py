@@ -90,6 +90,9 @@ class NoConditions:
     def set(self, name: str, reason: str | None) -> None:
         return
 
+    def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
+        return
+
 
 def trace_clock() -> Callable[[], UnixSeconds]:
     """A wall clock that starts when the trace does: its population is on the feed still."""

@@ -14,6 +14,9 @@ class Conditions(Protocol):
     def set(self, name: str, reason: str | None) -> None:
         """`name` is ready (None), or is not, for a reason."""
 
+    def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
+        """`reporter` cannot reach the store or source `name`, for `problem`; None: it can again."""
+
 
 @frozen(kw_only=True)
 class Environment:

@@ -13,6 +13,7 @@ class Readiness:
 
     def __init__(self, names: Iterable[str], *, on_first_ready: Callable[[], None]) -> None:
         self._reasons: dict[str, str | None] = dict.fromkeys(names, NOT_YET)  # None: it holds
+        self._outages: dict[tuple[str, str], str] = {}  # by name and reporter
         self._on_first_ready = on_first_ready
         self._was_ready = False
         self._draining = False
@@ -25,6 +26,13 @@ class Readiness:
         if self.is_ready and not self._was_ready:
             self._was_ready = True
             self._on_first_ready()
+
+    def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
+        """`reporter` cannot reach the store or source `name`, for `problem`; None: it can again."""
+        if problem is None:
+            self._outages.pop((name, reporter), None)
+        else:
+            self._outages[name, reporter] = problem
 
     def drain(self) -> None:
         """Never ready again: the process is on its way out."""

@@ -25,7 +25,8 @@ from typing import TypeVar
 import trio
 from attrs import define, field, frozen
 
-from actors.jobs.mail import Activity, run_periodically
+from actors.jobs.schedule import run_periodically
+from actors.jobs.switch import ActivitySwitch
 from actors.sync.flusher import MICROSECONDS, Flusher, SyncDoors, SyncPace
 from actors.sync.table import TokenTable
 from config.settings import SyncSettings
@@ -66,7 +67,9 @@ WATCH_SECONDS = 30.0  # between two pulses of the server
 class SyncInboxes:
     messages: Inbox[SyncMessage]
     control: Inbox[ActivityChange]
-    activity: Activity = field(factory=Activity)  # as last told; one for all lives of the actor
+    activity: ActivitySwitch = field(
+        factory=ActivitySwitch
+    )  # as last told; one for all lives of the actor
 
 
 @define(kw_only=True)
@@ -213,7 +216,7 @@ class Sync:
 
     # Watching the server.
 
-    async def watch_server(self, activity: Activity) -> None:
+    async def watch_server(self, activity: ActivitySwitch) -> None:
         """Take the server's pulse while somebody looks; while idle it is left alone."""
         while True:
             activations = activity.activations
@@ -287,7 +290,7 @@ class Sync:
 
     # Flushing.
 
-    async def flush_periodically(self, activity: Activity) -> None:
+    async def flush_periodically(self, activity: ActivitySwitch) -> None:
         await run_periodically(
             lambda: self._patiently(partial(self.flush_as_granted, activity)),
             interval_seconds=self.pace.governor.plan.tick_seconds,
@@ -296,7 +299,7 @@ class Sync:
             name="flush",
         )
 
-    async def flush_when_idled(self, activity: Activity) -> None:
+    async def flush_when_idled(self, activity: ActivitySwitch) -> None:
         while True:
             await activity.wait_idled()
             activations = activity.activations
@@ -334,7 +337,7 @@ class Sync:
         if unbonded:
             await self._flush(partial(self.flusher.discard, chosen=unbonded))
 
-    async def flush_as_granted(self, activity: Activity) -> None:
+    async def flush_as_granted(self, activity: ActivitySwitch) -> None:
         """A regular flush; the first one after an activation takes what idling has left."""
         if activity.activations != self.activations:
             self.activations = activity.activations

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from actors.jobs.mail import Activity
+from actors.jobs.switch import JobMemory
 from buffer.memory import MemoryBuffer
 from domain.messages import (
     CensusWanted,
@@ -135,9 +135,9 @@ def test_what_an_actor_was_told_outlives_its_restart() -> None:
         assert told(spec.build_actor()) is told(spec.build_actor()), name
 
 
-def told(actor: Actor) -> Activity:
-    [activity] = [thing for thing in reachable(actor) if isinstance(thing, Activity)]
-    return activity
+def told(actor: Actor) -> JobMemory:
+    [memory] = [thing for thing in reachable(actor) if isinstance(thing, JobMemory)]
+    return memory
 
 
 # No circle of actors that wait for one another.

@@ -189,7 +189,7 @@ async def test_dexscreener_agrees_with_the_market() -> None:
     async with standing(900.0) as world:
         source = DexScreener(url=world.url, http=world.http)
         tokens = oldest(world.server, 29)
-        quotes = await source.quotes([*(token.mint for token in tokens), UNKNOWN])
+        quotes = await source.fetch_quotes([*(token.mint for token in tokens), UNKNOWN])
         assert UNKNOWN not in quotes
         assert {token.mint for token in tokens} == set(quotes)
         for token in tokens:
@@ -215,7 +215,7 @@ async def test_dexscreener_limits_its_rate() -> None:
         refused = 0
         for _ in range(5):
             try:
-                await source.quotes([UNKNOWN])
+                await source.fetch_quotes([UNKNOWN])
             except RateLimited:
                 refused += 1
         assert 2 == refused
@@ -226,8 +226,8 @@ async def test_both_holder_providers_count_the_same_owners() -> None:
         tokens = [token for token in oldest(world.server, 30) if token.owners]
         assert {"pump"} < {token.venue for token in tokens}
         mints = [token.mint for token in tokens]
-        by_jupiter = await JupiterHolders(url=world.url, http=world.http).counts(mints)
-        by_rpc = await RpcHolders(rpc=JsonRpc(url=world.url, http=world.http)).counts(mints)
+        by_jupiter = await JupiterHolders(url=world.url, http=world.http).fetch_holders(mints)
+        by_rpc = await RpcHolders(rpc=JsonRpc(url=world.url, http=world.http)).fetch_holders(mints)
         for token in tokens:
             assert len(token.owners) == by_jupiter[token.mint].holder_count
             assert len(token.owners) == by_rpc[token.mint].holder_count
@@ -236,7 +236,7 @@ async def test_both_holder_providers_count_the_same_owners() -> None:
 async def test_sol_has_a_price() -> None:
     async with standing(60.0) as world:
         source = JupiterSolPrice(url=world.url, http=world.http)
-        assert sol_usd(60.0) == await source.sol_usd()
+        assert sol_usd(60.0) == await source.fetch_sol_usd()
 
 
 async def test_unknown_rpc_methods_and_bad_parameters_are_errors_with_status_200() -> None:

@@ -18,7 +18,7 @@ from sources.line import (
     STATUS_STAY_AWAY,
     LineSettings,
 )
-from sources.pumpportal import PumpPortal, with_key
+from sources.pumpportal import PumpPortal, PumpPortalMemory, add_key
 from sources.trade_subscriptions import TradeSubscriptions
 from tests.integration.sources.servers import (
     ScriptedServer,
@@ -87,7 +87,7 @@ async def streaming_from(
             settings=line_settings(server.url, silence_seconds),
             api_key=api_key,
             environment=surroundings,
-            trades=TradeSubscriptions(limit=trade_subscriptions),
+            memory=PumpPortalMemory(subscriptions=TradeSubscriptions(limit=trade_subscriptions)),
         )
         nursery.start_soon(stream.run)
         yield stream, outbox, surroundings
@@ -122,7 +122,7 @@ async def test_a_socket_that_falls_silent_is_replaced() -> None:
     async with streaming(server, silence_seconds=0.2) as (stream, outbox, surroundings):
         events = await outbox.until(2)
         assert [event.mint for event in events] == MINTS[:2]
-        assert ("warning", "connection lost") in surroundings.log.lines
+        assert ("warning", "source lost") in surroundings.log.lines
         assert stream.line.last_problem == "SourceUnavailable: silent for 0.2 s"
 
 
@@ -175,7 +175,7 @@ async def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
         events=outbox,
         settings=line_settings(server.url),
         environment=Surroundings(),
-        trades=TradeSubscriptions(limit=0),
+        memory=PumpPortalMemory(subscriptions=TradeSubscriptions(limit=0)),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stream.run)
@@ -298,7 +298,7 @@ async def test_with_a_key_the_trades_of_newborns_are_asked_for() -> None:
 async def test_after_a_reconnect_all_wanted_trades_are_asked_for_again() -> None:
     server = ScriptedServer([says_and_closes(create(0), create(1)), says(create(2))])
     async with streaming(server, api_key="key") as (stream, outbox, _):
-        stream.trades.seed([Mint("4" * 44)])
+        stream.memory.subscriptions.follow_older([Mint("4" * 44)])
         await outbox.until(3)
         heard: set[str] = set()
         with trio.fail_after(PATIENCE_SECONDS):
@@ -416,8 +416,8 @@ def test_a_key_shows_in_no_repr() -> None:
         settings=line_settings("wss://pumpportal.fun/api/data"),
         api_key="secret",
         environment=Surroundings(),
-        trades=TradeSubscriptions(limit=10),
+        memory=PumpPortalMemory(subscriptions=TradeSubscriptions(limit=10)),
     )
     assert "secret" not in repr(stream)
     assert stream.line.settings.url == "wss://pumpportal.fun/api/data?api-key=secret"
-    assert with_key("wss://example.org/?a=1", "secret") == "wss://example.org/?a=1&api-key=secret"
+    assert add_key("wss://example.org/?a=1", "secret") == "wss://example.org/?a=1&api-key=secret"

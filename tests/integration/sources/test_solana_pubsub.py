@@ -9,7 +9,7 @@ import trio
 from sources.line import LineSettings
 from sources.raydium_logs import RAYDIUM_AMM_V4
 from sources.rpc import JsonRpc
-from sources.solana_pubsub import SolanaPools
+from sources.solana_pubsub import SolanaPools, SolanaPoolsMemory
 from tests.integration.sources.http_server import Answer, AnsweringServer, answers, reaching
 from tests.integration.sources.servers import Conversation, ScriptedServer, says, says_and_closes
 from tests.unit.sources.doubles import KeepingOutbox, Surroundings
@@ -44,6 +44,7 @@ async def streaming(
             ),
             rpc=JsonRpc(url=http_server.url, http=http),
             environment=Surroundings(),
+            memory=SolanaPoolsMemory(),
         )
         nursery.start_soon(stream.run)
         yield stream, outbox, server, http_server

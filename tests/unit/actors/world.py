@@ -72,9 +72,15 @@ class Conditions:
     """What actors said of their readiness."""
 
     reasons: dict[str, str | None] = Factory(dict)
+    outages: list[tuple[float, str, str, str | None]] = Factory(
+        list
+    )  # (second, name, reporter, ..)
 
     def set(self, name: str, reason: str | None) -> None:
         self.reasons[name] = reason
+
+    def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
+        self.outages.append((trio.current_time(), name, reporter, problem))
 
 
 def environment(log: Log | None = None) -> Environment:

@@ -49,6 +49,9 @@ class Conditions:
         assert name == "gateway"
         self.said.append((trio.current_time(), reason))
 
+    def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
+        raise AssertionError("the gateway talks to no store and no source")
+
     def reasons(self) -> list[str]:
         return [] if self.is_ready else ["not just now"]
 

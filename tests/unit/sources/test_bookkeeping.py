@@ -56,14 +56,14 @@ def test_memory_is_bounded_and_keeps_the_newest(keys: list[int], limit: int) -> 
 
 
 def sent(subscriptions: TradeSubscriptions) -> list[tuple[str, list[str]]]:
-    requests = [json.loads(request) for request in subscriptions.next_requests()]
+    requests = [json.loads(request) for request in subscriptions.take_requests()]
     return [(request["method"], request["keys"]) for request in requests]
 
 
 def following(*mints: str, limit: int) -> TradeSubscriptions:
     subscriptions = TradeSubscriptions(limit=limit)
     for mint in mints:
-        subscriptions.follow(Mint(mint))
+        subscriptions.follow_mint(Mint(mint))
     return subscriptions
 
 
@@ -76,7 +76,7 @@ def test_newborns_are_subscribed_once_newest_first() -> None:
 def test_the_oldest_makes_room_and_is_unsubscribed() -> None:
     subscriptions = following("a", "b", limit=2)
     sent(subscriptions)
-    subscriptions.follow(Mint("c"))
+    subscriptions.follow_mint(Mint("c"))
     assert sent(subscriptions) == [
         ("subscribeTokenTrade", ["c"]),
         ("unsubscribeTokenTrade", ["a"]),
@@ -90,21 +90,21 @@ def test_what_was_never_subscribed_is_never_unsubscribed() -> None:
 def test_a_new_connection_subscribes_everything_again_and_nothing_else() -> None:
     subscriptions = following("a", "b", limit=2)
     sent(subscriptions)
-    subscriptions.follow(Mint("c"))
+    subscriptions.follow_mint(Mint("c"))
     subscriptions.start_over()
     assert sent(subscriptions) == [("subscribeTokenTrade", ["c", "b"])]
 
 
 def test_seeds_are_older_than_newborns_and_take_only_the_room_left() -> None:
     subscriptions = following("new", limit=3)
-    subscriptions.seed([Mint(mint) for mint in ("young", "new", "old", "oldest")])
+    subscriptions.follow_older([Mint(mint) for mint in ("young", "new", "old", "oldest")])
     assert list(subscriptions.wanted) == ["old", "young", "new"]
     assert sent(subscriptions) == [("subscribeTokenTrade", ["new", "young", "old"])]
 
 
 def test_a_limit_of_zero_follows_nothing() -> None:
     subscriptions = following("a", limit=0)
-    subscriptions.seed([Mint("b")])
+    subscriptions.follow_older([Mint("b")])
     assert sent(subscriptions) == []
 
 
@@ -117,8 +117,8 @@ def test_one_request_names_a_bounded_number_of_mints() -> None:
 def test_a_mint_that_comes_back_before_it_was_unsubscribed_stays_subscribed() -> None:
     subscriptions = following("a", limit=1)
     sent(subscriptions)
-    subscriptions.follow(Mint("b"))
-    subscriptions.follow(Mint("a"))
+    subscriptions.follow_mint(Mint("b"))
+    subscriptions.follow_mint(Mint("a"))
     assert sent(subscriptions) == []
 
 
@@ -145,9 +145,9 @@ def test_the_server_always_ends_up_with_exactly_the_newest(
             server.clear()
             subscriptions.start_over()
         elif step == "seed":
-            subscriptions.seed([Mint("1"), Mint("20"), Mint("21")])
+            subscriptions.follow_older([Mint("1"), Mint("20"), Mint("21")])
         else:
-            subscriptions.follow(Mint(str(step)))
+            subscriptions.follow_mint(Mint(str(step)))
     send()
     assert server == set(subscriptions.wanted)
     assert len(server) <= limit

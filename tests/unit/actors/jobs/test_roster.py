@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from actors.jobs.roster import Roster
 from domain.chunks import chunks
-from domain.scoring import with_trade
+from domain.scoring import add_trade
 from domain.token import Status
 from domain.values import Mint, Sol, UnixSeconds
 from tests.unit.domain.tokens import BIRTH, mint, token
@@ -17,7 +17,7 @@ INTERVAL_SECONDS = 300.0
 def roster(*tokens: object, limit: int = 100) -> Roster:
     filled = Roster(limit, HALF_LIFE_SECONDS)
     for each in tokens:
-        filled.learn(each)  # type: ignore[arg-type]
+        filled.learn_token(each)  # type: ignore[arg-type]
     return filled
 
 
@@ -26,7 +26,7 @@ def at(after: float) -> UnixSeconds:
 
 
 def traded(sol: float, after: float) -> float:
-    return with_trade(None, Sol(sol), at(after), HALF_LIFE_SECONDS)
+    return add_trade(None, Sol(sol), at(after), HALF_LIFE_SECONDS)
 
 
 def picked(from_roster: Roster, count: int = 100, after: float = 0.0) -> list[Mint]:
@@ -50,7 +50,7 @@ def test_one_place_in_four_goes_to_who_has_waited_longest() -> None:
         picks = picked(asked, count=4, after=after)
         assert [mint(1), mint(2), mint(3)] == sorted(picks[:3])
         last.append(picks[3])
-        asked.asked(picks, picks, at(after), INTERVAL_SECONDS)
+        asked.note_answers(picks, picks, at(after), INTERVAL_SECONDS)
     assert [mint(4), mint(5), mint(6)] * 10 + [mint(7)] == last
 
 
@@ -67,7 +67,7 @@ def test_nobody_starves(scores: list[tuple[float, int]], count: int) -> None:
     for run in range(-(-len(tokens) // (count // 4))):
         after = run * INTERVAL_SECONDS
         picks = picked(asked, count=count, after=after)
-        asked.asked(picks, picks, at(after), INTERVAL_SECONDS)
+        asked.note_answers(picks, picks, at(after), INTERVAL_SECONDS)
         seen |= set(picks)
     assert {each.mint for each in tokens} == seen
 
@@ -84,7 +84,7 @@ def test_tokens_off_the_feed_are_not_picked() -> None:
 
 def test_known_token_is_due_again_at_the_next_run() -> None:
     asked = roster(token(1))
-    asked.asked([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
+    asked.note_answers([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
     assert ([], [mint(1)]) == (picked(asked, after=200), picked(asked, after=INTERVAL_SECONDS))
 
 
@@ -94,7 +94,7 @@ def test_unknown_token_is_asked_for_half_as_often_each_time_up_to_an_hour() -> N
         after = run * INTERVAL_SECONDS
         if picked(asked, after=after):
             runs.append(after)
-            asked.asked([mint(1)], [], at(after), INTERVAL_SECONDS)
+            asked.note_answers([mint(1)], [], at(after), INTERVAL_SECONDS)
     assert [0, 600, 1800, 4200, 7500, 10800, 14100, 17400] == runs
 
 
@@ -102,33 +102,33 @@ def test_sign_of_life_ends_the_waiting_of_an_unknown_token() -> None:
     """Defect 14: a negative answer hid a coin that graduated meanwhile."""
     asked = roster(token(1))
     for _ in range(5):
-        asked.asked([mint(1)], [], at(0), INTERVAL_SECONDS)
+        asked.note_answers([mint(1)], [], at(0), INTERVAL_SECONDS)
     assert [] == picked(asked, after=INTERVAL_SECONDS)
-    asked.learn(token(1, status=Status.BONDED, status_changed_at=at(250)))
+    asked.learn_token(token(1, status=Status.BONDED, status_changed_at=at(250)))
     assert [mint(1)] == picked(asked, after=250)
-    asked.asked([mint(1)], [], at(250), INTERVAL_SECONDS)  # it counts as the first time
+    asked.note_answers([mint(1)], [], at(250), INTERVAL_SECONDS)  # it counts as the first time
     assert [mint(1)] == picked(asked, after=250 + 2 * INTERVAL_SECONDS)
 
 
 def test_trade_is_a_sign_of_life_and_a_price_is_none() -> None:
     asked = roster(token(1), token(2))
-    asked.asked([mint(1), mint(2)], [], at(0), INTERVAL_SECONDS)
-    asked.learn(token(1, last_trade_at=at(1)))
-    asked.learn(token(2, price_usd=1.0))
+    asked.note_answers([mint(1), mint(2)], [], at(0), INTERVAL_SECONDS)
+    asked.learn_token(token(1, last_trade_at=at(1)))
+    asked.learn_token(token(2, price_usd=1.0))
     assert [mint(1)] == picked(asked, after=2)
 
 
 def test_sign_of_life_does_not_make_a_known_token_due_before_its_interval() -> None:
     asked = roster(token(1))
-    asked.asked([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
-    asked.learn(token(1, last_trade_at=at(1)))
+    asked.note_answers([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
+    asked.learn_token(token(1, last_trade_at=at(1)))
     assert [] == picked(asked, after=2)
 
 
 def test_token_heard_of_longest_ago_goes_first() -> None:
     small = roster(token(1), token(2), limit=2)
-    small.learn(token(1))
-    small.learn(token(3))
+    small.learn_token(token(1))
+    small.learn_token(token(3))
     assert {mint(1), mint(3)} == set(small.entries)
 
 
@@ -138,11 +138,11 @@ def test_roster_is_bounded_and_picks_what_is_due_once(
 ) -> None:
     small = roster(limit=limit)
     for number, is_known in script:
-        small.learn(token(number))
+        small.learn_token(token(number))
         assert len(small.entries) <= limit
         picks = picked(small, count=3)
         assert len(picks) == len(set(picks)) <= 3
-        small.asked(picks, picks if is_known else [], BIRTH, INTERVAL_SECONDS)
+        small.note_answers(picks, picks if is_known else [], BIRTH, INTERVAL_SECONDS)
         assert not set(picks) & set(picked(small))
 
 

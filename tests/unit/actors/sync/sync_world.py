@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 from attrs import Factory, define, field
 
-from actors.jobs.mail import Activity
+from actors.jobs.switch import ActivitySwitch
 from actors.sync.actor import Sync, SyncInboxes
 from actors.sync.flusher import SyncDoors, SyncPace
 from actors.sync.governor import Governor
@@ -65,7 +65,7 @@ class SyncWorld:
     pace: SyncPace = field(default=Factory(_pace, takes_self=True))
     messages: Mailbox[SyncMessage] = Factory(lambda: Mailboxes(TOKENS).updates)
     control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
-    activity: Activity = Factory(Activity)
+    activity: ActivitySwitch = Factory(ActivitySwitch)
     published: Sent[TokenPublished] = Factory(Sent)
     market_data: Sent[TokenPublished] = Factory(Sent)
     log: Log = Factory(Log)

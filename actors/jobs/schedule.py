@@ -1,0 +1,62 @@
+"""When a job runs: at intervals, at once upon an activation, and not while the system is idle."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import repeat
+from math import inf
+from typing import Any
+
+import trio
+
+from actors.jobs.switch import ActivitySwitch
+
+FRESH_SECONDS = 1.0  # an activation does not repeat a job that started so lately
+
+
+async def run_periodically(
+    job: Callable[[], Awaitable[None]],
+    *,
+    interval_seconds: float,
+    activity: ActivitySwitch,
+    log: Any,
+    name: str,
+) -> None:
+    """Run `job` now, then each interval from its last start, and at once upon an activation.
+
+    While idle the job is skipped, and each tick says so. A job that takes longer than the
+    interval runs again as soon as it has finished. Errors of the job end this.
+    """
+    await run_at_intervals(job, repeat(interval_seconds), activity=activity, log=log, name=name)
+
+
+async def run_at_intervals(
+    job: Callable[[], Awaitable[None]],
+    intervals_seconds: Iterable[float],
+    *,
+    activity: ActivitySwitch,
+    log: Any,
+    name: str,
+) -> None:
+    """As `run_periodically`, with intervals that may differ; it ends when they do."""
+    last_run_at = -inf
+    for interval_seconds in intervals_seconds:
+        tick_at = trio.current_time()
+        activations = activity.activations
+        if activity.active:
+            last_run_at = tick_at
+            await job()
+        else:
+            log.info("skipping job: system idle", job=name)
+        await _wait_for_next_run(tick_at + interval_seconds, activity, activations, last_run_at)
+
+
+async def _wait_for_next_run(
+    next_tick_at: float, activity: ActivitySwitch, activations: int, last_run_at: float
+) -> None:
+    """Until the next tick, or the next activation that finds the job's results no longer fresh."""
+    with trio.move_on_at(next_tick_at):
+        while True:
+            await activity.wait_activated(activations)
+            if trio.current_time() - last_run_at >= FRESH_SECONDS:
+                return
+            activations = activity.activations
+    await trio.lowlevel.checkpoint()  # the job may have taken longer than the interval
