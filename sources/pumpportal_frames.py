@@ -126,8 +126,6 @@ def _trade(
         signature=_signature(frame),
         side=side,
         sol=read_sol(frame.get("solAmount")),
-        tokens=read_tokens(frame.get("tokenAmount")),
-        trader=read_address(frame.get("traderPublicKey")),
         venue=None if where == UNKNOWN else where,
         # For the usual supply, of which a LaunchLab trade says nothing: ingest knows the coin's.
         curve_tokens=curve_tokens,

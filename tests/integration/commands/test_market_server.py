@@ -19,7 +19,7 @@ from commands.market.model import Created, Market, Migrated, Traded
 from commands.market.quotes import sol_usd
 from commands.market.server import PUMPPORTAL_PATH, MarketServer, ServerSettings
 from commands.market.token import MarketToken
-from commands.market.traps import NO_TRAPS, USDC, TrapShares
+from commands.market.traps import USDC, TrapShares
 from domain.errors import MintRefused, RateLimited
 from domain.lifecycle import bonding_progress
 from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
@@ -35,6 +35,16 @@ from sources.sol_price import JupiterSolPrice
 NOW = UnixSeconds(1_800_000_000.0)
 UNKNOWN = Mint("7ehsmTN3JRgZ54A4T6WN2PSKgM2FhxJ4bbgGV8Y1pump")
 SECONDS = 60.0  # for any test here; they take a fraction of one
+NO_TRAPS = TrapShares(
+    duplicate=0.0,
+    quote_mint=0.0,
+    stock=0.0,
+    blank_symbol=0.0,
+    spaces=0.0,
+    no_metadata=0.0,
+    strange_uri=0.0,
+    unseen_migration=0.0,
+)
 
 
 def wall_clock() -> UnixSeconds:

@@ -13,6 +13,7 @@ from sources.holders import JupiterHolders, RpcHolders
 from sources.rpc import JsonRpc
 from sources.sol_price import JupiterSolPrice
 from tests.integration.sources.http_server import AnsweringServer, answers, reaching, sends
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.sources.recordings import load
 from tests.unit.sources.test_holders import token_account
 
@@ -89,6 +90,7 @@ async def test_a_body_that_drips_is_given_up_in_the_same_total_time() -> None:
     async with reaching(server, timeout_seconds=0.2) as http:
         with pytest.raises(SourceUnavailable, match="no answer within"):
             await http.get(server.url)  # the whole body would take 20 s
+        http.timeout_seconds = PATIENCE_SECONDS
         assert await http.get(server.url) == 1  # and the client is as good as new
 
 

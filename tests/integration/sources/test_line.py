@@ -17,7 +17,10 @@ from tests.unit.sources.doubles import Surroundings
 
 def line_to(server: ScriptedServer) -> Line:
     settings = LineSettings(
-        url=server.url, silence_seconds=5, reconnect_seconds=0.01, reconnect_longest_seconds=0.05
+        url=server.url,
+        silence_seconds=PATIENCE_SECONDS,
+        reconnect_seconds=0.01,
+        reconnect_longest_seconds=0.05,
     )
     return Line(name="somewhere", settings=settings, environment=Surroundings())
 
