@@ -345,8 +345,9 @@ async def test_a_refusal_of_trade_streams_turns_them_off_with_a_warning() -> Non
 
 
 async def test_a_full_mailbox_holds_the_socket_back_and_loses_nothing() -> None:
-    number = MESSAGE_QUEUE_FRAMES * 4
-    padding = " " * 60_000  # 61 MB: much more than the kernel's buffers, at most 15 MB, can hold
+    number = MESSAGE_QUEUE_FRAMES * 6
+    # 92 MB: much more than the client's queue (15 MB) and the kernel's buffers (up to 36) hold.
+    padding = " " * 60_000
     gate, said = trio.Event(), 0
 
     async def says_as_it_can(connection: WebSocketConnection) -> None:
