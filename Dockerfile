@@ -24,6 +24,9 @@ COPY . .
 RUN /build/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
     && /opt/token-discovery/bin/pip install --no-deps wheels/*.whl \
     && /opt/token-discovery/bin/pip uninstall --yes pip
+# So that `python -m supervisor` works here as in a checkout; nothing else shares this environment.
+RUN cd "$(/opt/token-discovery/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    && echo token_discovery/rooms > token_discovery.pth
 
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/token-discovery /opt/token-discovery

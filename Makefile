@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+# Where coverage is measured. To trace the others as well, which mostly drive servers and processes
+# of their own, would make the whole run a third longer.
+MEASURED := tests/unit tests/integration
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench lock clean
@@ -10,7 +13,7 @@ READY := $(VENV)/.installed
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "token-discovery needs Python 3.11 or later; set PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -23,11 +26,14 @@ $(READY): requirements.lock pyproject.toml
 
 install: $(READY) ## Set up .venv alone
 
-demo: $(READY) ## Run the whole service on embedded servers and a simulated market
-	@$(BIN)/token-discovery demo
+demo: $(READY) ## Run the whole service on embedded servers; options: make demo ARGS="--speed 3"
+	@$(BIN)/token-discovery demo $(ARGS)
 
-test: $(READY) ## Run every test, on real servers of its own
-	@$(BIN)/python -m pytest
+test: $(READY) ## Run every test, on real servers of its own, and measure coverage
+	@$(BIN)/coverage run -m pytest $(MEASURED)
+	@$(BIN)/python -m pytest $(MEASURED:%=--ignore=%)
+	@echo "Coverage, percent of lines and branches, by $(MEASURED) alone:"
+	@$(BIN)/coverage report --format=total
 
 check: $(READY) ## Lint, types and the import contracts
 	@$(BIN)/ruff check .
@@ -44,4 +50,4 @@ lock: ## Renew both lock files (needs uv); they hold hashes and no address
 	uv export --quiet --no-emit-project --no-header --no-annotate --format requirements-txt -o requirements-service.lock
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/results
+	rm -rf $(VENV) *.egg-info build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis benchmarks/results

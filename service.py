@@ -16,23 +16,23 @@ import structlog
 import trio
 from attrs import define, field
 
-from actors.jobs.switch import ActivitySwitch
-from actors.sync.flusher import SyncPace
+from actors.sync.memory import SyncMemory
 from config.logs import Threshold, configure_log
+from config.redaction import find_secrets, register_secrets
 from config.settings import Settings, changed_names, reloaded
 from domain.errors import ExitingError, StoreNotReached
-from domain.values import UnixSeconds
 from feed import Operations
 from sources.http import new_http_client
 from store.ledger import Ledger
-from supervision.collector import freeze_startup_objects
+from supervision.clock import SteadyClock
 from supervision.environment import Environment
-from supervision.failures import first_cause
+from supervision.failures import find_first_error
+from supervision.garbage_collection import freeze_startup_objects
 from supervision.notify import Notifier
 from supervision.readiness import Readiness
 from supervision.signals import Signals
 from supervision.supervisor import Supervisor
-from wiring.children import Composition, governor_plan, supervision_settings
+from wiring.children import Composition, governor_plan
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
 from wiring.metrics import exposition
@@ -40,11 +40,6 @@ from wiring.metrics import exposition
 CONDITIONS = ("ingest", "sync", "gateway")
 CLOSE_SECONDS = 1.0
 SWITCH_INTERVAL_SECONDS = 0.0005  # threads of the store clients must not hold up the event loop
-
-
-def wall_clock() -> UnixSeconds:
-    """Seconds since 1970, to the millisecond that Postgres and the feed keep."""
-    return UnixSeconds(round(time.time(), 3))
 
 
 @define(kw_only=True)
@@ -57,20 +52,28 @@ class Service:
     log: structlog.typing.FilteringBoundLogger
     notifier: Notifier = field(init=False)
     readiness: Readiness = field(init=False)
-    ledger: Ledger = field(factory=lambda: Ledger(clock=wall_clock), init=False)
+    clock: SteadyClock = field(init=False)
+    ledger: Ledger = field(init=False)
     supervisor: Supervisor = field(init=False)
-    activity: ActivitySwitch = field(init=False)
-    pace: SyncPace = field(init=False)
+    sync_memory: SyncMemory = field(init=False)
     started: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.clock = SteadyClock(read_wall=time.time, read_monotonic=time.monotonic, log=self.log)
+        self.ledger = Ledger(clock=self.clock)
         self.notifier = Notifier.from_environment(os.environ, self.log)
-        self.readiness = Readiness(CONDITIONS, on_first_ready=self._say_ready)
+        self.readiness = Readiness(
+            CONDITIONS, on_first_ready=self._say_ready, clock=self.clock, log=self.log
+        )
 
     async def run(self) -> None:
         """Serve until a drain is finished; raise the `ExitingError` that ended it otherwise."""
         environment = Environment(
-            clock=wall_clock, random=Random(), log=self.log, readiness=self.readiness
+            clock=self.clock,
+            raise_clock=self.clock.raise_to,
+            random=Random(),
+            log=self.log,
+            readiness=self.readiness,
         )
         async with new_http_client() as client:
             mailboxes = Mailboxes(self.settings.tracking.tokens)
@@ -79,14 +82,15 @@ class Service:
             )
             doors = real.build(mailboxes.events)
             composition = Composition(self.settings, doors, environment, mailboxes)
-            self.activity, self.pace = composition.sync_inboxes.activity, composition.pace
+            self.sync_memory = composition.sync_memory
             self.supervisor = Supervisor(
-                composition.child_specs(self._operations(composition.pace)),
-                supervision_settings(self.settings),
+                composition.child_specs(self._operations()),
+                self.settings.supervision,
+                self.settings.shutdown,
                 environment,
                 on_drain=self._say_draining,
                 has_started=lambda: self.started,
-                unsaved=mailboxes.count_unsaved,
+                unsaved=composition.count_unsaved,
             )
             try:
                 await self._serve()
@@ -109,17 +113,17 @@ class Service:
             await self.supervisor.run()
             nursery.cancel_scope.cancel()
 
-    def _operations(self, pace: SyncPace) -> Operations:
+    def _operations(self) -> Operations:
         def inspect() -> dict[str, object]:  # of the supervisor that is built with these
-            return self.supervisor.inspect()
+            return self.supervisor.take_dump()
 
         def governor() -> dict[str, Any]:
-            return pace.governor.as_json(trio.current_time())
+            return self.sync_memory.governor.as_json(trio.current_time())
 
         def writes() -> dict[str, Any]:
             return {**self.ledger.snapshot(), "governor": governor()}
 
-        checkpoints = pace.watch.snapshot
+        checkpoints = self.sync_memory.watch.snapshot
         return Operations(
             readiness=self.readiness,
             actors=inspect,
@@ -143,31 +147,34 @@ class Service:
         if reasons:
             state = "not ready" if self.started else "starting"
             return f"{state}, waits for {', '.join(reasons)}"
-        return "serving" if self.activity.active else "idle"
+        return "serving" if self.sync_memory.is_active else "idle"
 
     def _say_ready(self) -> None:
         self.started = True
         freeze_startup_objects()
         self.log.info("service ready")
-        self.notifier.ready()
+        self.notifier.say_ready()
 
     def _say_draining(self) -> None:
         self.readiness.drain()
-        self.notifier.stopping()
+        self.notifier.say_stopping()
 
     def _reload(self) -> None:
         """SIGHUP: take over what can change at run time, and say what cannot."""
         settings = self.reload()
+        register_secrets(find_secrets(settings))
         reloadable, fixed = changed_names(self.settings, settings)
         self.settings = reloaded(self.settings, settings)
         self.threshold.level = self.settings.logging.level
-        self.pace.governor.configure(governor_plan(self.settings).budget, trio.current_time())
+        self.sync_memory.governor.configure(
+            governor_plan(self.settings).budget, trio.current_time()
+        )
         self.log.info("settings reloaded", changed=reloadable, after_restart=fixed)
 
 
 def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
     """Run the service until it is drained; the process's exit code, its reason in the log."""
-    threshold = configure_log(settings.logging.level, settings.logging.format)
+    threshold = configure_log(settings)
     log = structlog.get_logger()
     log.info("starting", settings=str(settings))
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -176,7 +183,7 @@ def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
         trio.run(service.run)
     except ExceptionGroup as group:
         # Not `except*`: what that raises is wrapped in a group again, before Python 3.11.4.
-        error = first_cause(group)
+        error = find_first_error(group)
         if group.split(ExitingError)[1] is not None or not isinstance(error, ExitingError):
             raise
         if settings.logging.format == "console":

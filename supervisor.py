@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from config.command_line import Parser, exit_code_of
+from config.command_line import Parser, add_version_option, exit_code_of
 from config.settings import Settings, load_settings
 from service import serve
 
@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 def main() -> int:
     """`python -m supervisor`: as `token-discovery run`, without the other commands."""
     parser = Parser(prog="python -m supervisor", description="Serve.")
+    add_version_option(parser)
     add_arguments(parser)
     return exit_code_of(lambda: run(parser.parse_args()))
 

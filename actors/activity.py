@@ -137,7 +137,7 @@ class ActivityMonitor:
         self.last_sign_at = trio.current_time()
         if not self.is_active:
             self.environment.log.info("system activated", clients=len(self.watched))
-            self._announce(is_active=True)
+            self._announce_change(is_active=True)
 
     # Deadlines.
 
@@ -157,7 +157,7 @@ class ActivityMonitor:
         if now >= self._idle_at:
             quiet_seconds = self.settings.idle_after_seconds
             self.environment.log.info("system going idle", quiet_seconds=quiet_seconds)
-            self._announce(is_active=False)
+            self._announce_change(is_active=False)
         if now >= self.next_count_at:
             self.next_count_at = now + self.settings.watchers_interval_seconds
             # A flood may have dropped some presences: the answer tells who is really there.
@@ -169,7 +169,7 @@ class ActivityMonitor:
 
     def _send_again(self) -> None:
         self.resend_at = inf
-        self._inform()
+        self._inform_readers()
         self._send_counts()
 
     def _resend_later(self) -> None:
@@ -177,12 +177,12 @@ class ActivityMonitor:
 
     # Active or idle.
 
-    def _announce(self, *, is_active: bool) -> None:
+    def _announce_change(self, *, is_active: bool) -> None:
         self.is_active = is_active
         self.uninformed = list(self.outboxes.control)
-        self._inform()
+        self._inform_readers()
 
-    def _inform(self) -> None:
+    def _inform_readers(self) -> None:
         """Tell everybody who has not been told whether the system is active now."""
         waiting, self.uninformed = self.uninformed, []
         for control in waiting:

@@ -18,6 +18,7 @@ from domain.messages import (
     GatewayMessage,
     GovernorSet,
     Presence,
+    RosterTold,
     RosterWanted,
     TokenPublished,
 )
@@ -83,6 +84,7 @@ class Gateway:
     server: Server = field(init=False, default=Factory(_new_server, takes_self=True))
     addresses: list[str] = field(init=False, factory=list)  # while listening
     census_wanted: bool = field(init=False, default=True)
+    is_filled: bool = field(init=False, default=False)  # sync has told of every token
     published_at: float = field(init=False, default=float("-inf"))  # trio's clock
     pruned: int = field(init=False, default=0)
 
@@ -100,8 +102,8 @@ class Gateway:
             nursery.start_soon(self.server.serve, listeners)
             nursery.start_soon(self.server.hub.keep_alive)
             self.environment.log.info("gateway listens", addresses=self.addresses)
-            self.environment.readiness.set(NAME, None)
-            await self.outboxes.roster.send(RosterWanted(subscriber=NAME))
+            self.environment.readiness.set(NAME, "the boards are not filled yet")
+            await self.outboxes.roster.send(RosterWanted(subscriber=NAME, wants_end=True))
             await self.publish()  # the census: nobody is here yet
             mailbox_open = True
             while mailbox_open:
@@ -155,6 +157,8 @@ class Gateway:
                     self.boards.catalogue.put(token)
                 case CensusWanted():
                     self.census_wanted = True
+                case RosterTold():
+                    self.is_filled = True
 
     async def publish(self) -> None:
         """Give the clients what changed since the last time, and activity its census."""
@@ -167,6 +171,9 @@ class Gateway:
         if publication is not None:
             self.published_at = trio.current_time()
             await self.server.hub.publish(publication)
+        if self.is_filled:
+            self.is_filled = False
+            self.environment.readiness.set(NAME, None)
 
 
 def _address(listener: trio.SocketListener) -> str:

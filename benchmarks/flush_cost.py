@@ -27,7 +27,7 @@ from commands.storm.trace import Population, changed_values
 from domain.chunks import chunks
 from domain.messages import TokensAdmitted, TokenUpdated
 from domain.values import Mint, UnixSeconds, Value
-from supervision.collector import freeze_startup_objects
+from supervision.garbage_collection import freeze_startup_objects
 
 SIZES = (100, 1000, 10_000, 100_000)
 QUICK_SIZES = (100, 1000)
@@ -81,7 +81,7 @@ async def _measure(addresses: Addresses, sizes: tuple[int, ...]) -> list[Line]:
     try:
         await world.sync.restore()
         for tokens in chunks(population, 1000):
-            stored = await world.store.insert(tokens)
+            stored, _ = await world.store.insert_tokens(tokens)
             await world.sync.take([TokensAdmitted(tokens=tuple(stored))])
         await peer.open()
         await peer.prepare(population)

@@ -21,8 +21,8 @@ from domain.chunks import chunks
 from domain.messages import TokensAdmitted, TokenUpdated
 from domain.token import Token
 from domain.values import Mint
-from supervision.books import MailboxStatistics
-from supervision.collector import freeze_startup_objects
+from supervision.garbage_collection import freeze_startup_objects
+from supervision.mailbox_statistics import MailboxStatistics
 
 TOKENS = 2000
 FLAT_OUT = 0  # as a rate
@@ -93,7 +93,8 @@ async def _pass(addresses: Addresses, rate: int, seconds: float) -> Passage:
         await world.store.open()
         tokens: list[Token] = []
         for part in chunks(Population(7, TOKENS), 1000):
-            tokens += await world.store.insert(part)
+            stored, _ = await world.store.insert_tokens(part)
+            tokens += stored
         freeze_startup_objects()  # as the service does when it is ready
         return await _offered(world, tokens, (rate, seconds))
     finally:
@@ -153,7 +154,7 @@ async def _offer(
 async def _require_stored(world: SyncWorld, last: dict[Mint, float]) -> None:
     stored: dict[Mint, Token] = {}
     for part in chunks(last, 1000):
-        stored |= await world.store.find(part)
+        stored |= await world.store.find_tokens(part)
     wrong = [mint for mint, cap in last.items() if _differs(stored[mint], cap)]
     assert not wrong, f"{len(wrong)} tokens are not as last offered"
 

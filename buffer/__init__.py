@@ -4,18 +4,19 @@ Adapters: `buffer.redis.RedisBuffer` (real) and `buffer.memory.MemoryBuffer` (tw
 tests/contract/test_buffer.py.
 
 A token's fields are one hash; a token with unflushed fields is dirty. Every accepted change
-gets a version that grows, also across a loss of Redis' data. Flushing is: read `dirty`, write
-to Postgres, `clear` exactly the versions read; what arrived in between stays dirty. Flushed
+gets a version that grows, also across a loss of Redis' data. Flushing is: `read_dirty`, write
+to Postgres, `clear_flushed` exactly the versions read; what arrived in between stays dirty. Flushed
 values are remembered for a while, so that the same value again is no change and an older
 observation still loses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from attrs import frozen
 
-from domain.messages import Refused, TokenChange, TokenUpdated
+from domain.merging import Observations
+from domain.messages import Refused, TokenChange
 from domain.token import Token
 from domain.values import Mint, Version
 
@@ -36,11 +37,12 @@ USUAL_BOUNDS = BufferBounds()
 
 @frozen(kw_only=True)
 class Appended:
-    """What became of one batch of updates."""
+    """What became of one batch of observations."""
 
     epoch: str  # names this life of the buffer's data; another one means that data was lost
     newest: Version  # no change so far has a higher one
-    changed: tuple[TokenUpdated, ...]  # one a token: only the fields whose value did change
+    changed: Mapping[Mint, Observations]  # only the fields whose value did change
+    refused: Mapping[Mint, str]  # the reasons; nothing of these tokens was appended
 
 
 class DirtyPage(NamedTuple):
@@ -55,23 +57,31 @@ class UpdateBuffer(Protocol):
     """Unflushed updates, the spool of new tokens, and the quarantine.
 
     Every method raises `BufferUnavailable` when Redis cannot be reached, does not finish in
-    time, or is full; every one can then be repeated without harm. A value that JSON cannot say
-    (NaN, infinity, None, an integer of more than 64 bits) is a `ValueError` or `TypeError`.
+    time, or is full; every one can then be repeated without harm.
     """
 
-    async def open(self) -> None:
-        """Connect and load the scripts; harmless when already open."""
+    async def open(self) -> Sequence[str]:
+        """Connect and load the scripts; harmless when already open.
 
-    async def append(self, updates: Sequence[TokenUpdated]) -> Appended:
-        """Merge the updates by `domain.merging`, in one call; equal values change nothing.
-
-        Changed tokens become dirty and are published on the stream `td:changes`. After a failed
-        append, which may have happened, the next one that has an update of the same token
-        takes also equal values for changes: nobody has been told of them.
-        An empty batch only tells the epoch and the newest version.
+        Returns what in the server's configuration endangers the data, in words; empty: nothing.
         """
 
-    async def dirty(self, after: Version, limit: int) -> DirtyPage:
+    async def append_observations(
+        self, batch: Mapping[Mint, Observations], *, forced: bool = False
+    ) -> Appended:
+        """Merge the observations by `domain.merging`, in one call; equal values change nothing.
+
+        Changed tokens become dirty and are published on the stream `td:changes`. After a failed
+        append, which may have happened, the next one that has observations of the same token
+        takes also equal values for changes: nobody has been told of them. `forced` does so for
+        all, and marks the tokens dirty even where their own marks say that they are: it puts back
+        what the server has lost.
+
+        A token with a value that JSON cannot say (NaN, infinity, None, an integer of more than 64
+        bits) is refused alone. An empty batch only tells the epoch and the newest version.
+        """
+
+    async def read_dirty(self, after: Version, limit: int) -> DirtyPage:
         """The first `limit` dirty tokens with `dirty_since` > `after`, oldest first.
 
         Fields of another release of the service, which cannot be written, are left out.
@@ -80,31 +90,31 @@ class UpdateBuffer(Protocol):
         may be met again by the same pass: end a pass at the newest version it began with.
         """
 
-    async def clear(self, flushed: Sequence[TokenChange]) -> int:
+    async def clear_flushed(self, flushed: Sequence[TokenChange]) -> int:
         """Forget fields up to each change's version; how many tokens are clean thereby.
 
         A field that changed after that version stays, and keeps its token dirty.
         """
 
-    async def spool(self, tokens: Sequence[Token]) -> None:
+    async def spool_tokens(self, tokens: Sequence[Token]) -> None:
         """Keep new tokens, in order, until Postgres takes them; a mint is kept once, the first."""
 
-    async def spooled(self, limit: int) -> Sequence[Token]:
+    async def read_spooled(self, limit: int) -> Sequence[Token]:
         """Up to `limit` spooled tokens, oldest first."""
 
-    async def unspool(self, mints: Sequence[Mint]) -> None:
+    async def remove_spooled(self, mints: Sequence[Mint]) -> None:
         """Forget spooled tokens that Postgres has taken."""
 
-    async def quarantine(self, rows: Sequence[Refused]) -> None:
+    async def quarantine_rows(self, rows: Sequence[Refused]) -> None:
         """Keep rows that cannot be written, one a mint, the latest; past the bound the oldest go.
 
         It takes anything: a value that JSON cannot say is kept as its `repr`.
         """
 
-    async def quarantined(self) -> Sequence[Refused]:
+    async def read_quarantined(self) -> Sequence[Refused]:
         """Every row in quarantine, oldest first."""
 
-    async def release(self, mints: Sequence[Mint]) -> None:
+    async def release_quarantined(self, mints: Sequence[Mint]) -> None:
         """Forget rows in quarantine."""
 
     async def close(self) -> None:

@@ -115,11 +115,12 @@ end
 -- token left behind stays in them.
 local writes, members, changed = {}, {}, {}
 
--- Write a changed token's hash; a dirty one never expires.
-local function write_changed(mint, key, marks, version, writes_count)
+-- Write a changed token's hash; a dirty one never expires. One that is unsure may be missing from
+-- td:dirty although its marks say that it is dirty.
+local function write_changed(mint, key, marks, version, writes_count, is_unsure)
     local last, cleared = marks_of(marks)
-    if last <= cleared then
-        call('ZADD', DIRTY, version_text(version), mint)
+    if last <= cleared or is_unsure then
+        call('ZADD', DIRTY, 'NX', version_text(version), mint)
         if marks then
             call('PERSIST', key)
         end
@@ -163,7 +164,7 @@ local function merge(mint, count, is_unsure, first)
     end
     if changed_count > 0 then
         newest = version
-        write_changed(mint, key, marks, version, writes_count)
+        write_changed(mint, key, marks, version, writes_count, is_unsure)
         add_change(mint, version, newest_at, concat(members, ',', 1, changed_count))
     elseif writes_count > 0 then
         write_sighted(key, marks, writes_count)

@@ -5,11 +5,13 @@ only doubles), and `True`, `1` and `1.0` stay what they are.
 """
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import attrs
 import orjson
 
+from domain.merging import Observations
 from domain.messages import Refused, TokenChange
 from domain.token import (
     FIELDS,
@@ -33,6 +35,25 @@ def encode_values(values: Mapping[str, Value]) -> list[str]:
         if isinstance(values[name], bool | str):
             raise TypeError(f"{name} is compared as a number, and {values[name]!r} is none")
     return texts
+
+
+def encode_batch(
+    batch: Mapping[Mint, Observations],
+) -> tuple[dict[Mint, list[str]], dict[Mint, str]]:
+    """The JSON texts of each token's values; and the reasons why JSON cannot say some tokens."""
+    texts: dict[Mint, list[str]] = {}
+    refused: dict[Mint, str] = {}
+    for mint, seen in batch.items():
+        if not seen.values:
+            continue
+        if not (isfinite(seen.observed_at) and all(map(isfinite, seen.times.values()))):
+            refused[mint] = "observed at no time"
+            continue
+        try:
+            texts[mint] = encode_values(seen.values)
+        except (ValueError, TypeError) as error:
+            refused[mint] = str(error)
+    return texts, refused
 
 
 def decode_value(text: str) -> Value:

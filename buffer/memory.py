@@ -18,14 +18,13 @@ from buffer.codec import (
     decode_refused,
     decode_token,
     decode_value,
+    encode_batch,
     encode_refused,
     encode_token,
-    encode_values,
 )
-from buffer.observations import Observed, by_token
 from domain.errors import BufferUnavailable
-from domain.merging import supersedes
-from domain.messages import Refused, TokenChange, TokenUpdated
+from domain.merging import Observations, supersedes
+from domain.messages import Refused, TokenChange
 from domain.token import Token
 from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
 
@@ -88,6 +87,7 @@ class MemoryBuffer:
 
     clock: Callable[[], UnixSeconds]
     bounds: BufferBounds = USUAL_BOUNDS
+    risks: Sequence[str] = ()  # as `open` is to tell them
     data: Data = field(init=False)
     # State: what this process knows of the life of the data; see `buffer.redis`.
     _lives: int = field(default=0, init=False)
@@ -120,50 +120,62 @@ class MemoryBuffer:
         if fails:
             raise BufferUnavailable("a test ordered this answer to be lost")
 
-    async def open(self) -> None:
+    async def open(self) -> Sequence[str]:
         await trio.lowlevel.checkpoint()
         with self._answering():
-            pass
+            return self.risks
 
     async def close(self) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def append(self, updates: Sequence[TokenUpdated]) -> Appended:
+    async def append_observations(
+        self, batch: Mapping[Mint, Observations], *, forced: bool = False
+    ) -> Appended:
         await trio.lowlevel.checkpoint()
-        observed = by_token(updates)
-        mints = {one.mint for one in observed}
+        texts, refused = encode_batch(batch)
         try:
             with self._answering():
-                changed = self._append(observed)
+                changed = self._append(batch, texts, forced=forced)
         except BufferUnavailable:
-            self._unsure |= mints
+            self._unsure |= texts.keys()
             raise
         self._newest = max(self._newest, self.data.newest)
-        self._unsure -= mints
-        return Appended(epoch=self.data.epoch, newest=self.data.newest, changed=changed)
+        self._unsure -= texts.keys()
+        epoch, newest = self.data.epoch, self.data.newest
+        return Appended(epoch=epoch, newest=newest, changed=changed, refused=refused)
 
-    def _append(self, observed: Sequence[Observed]) -> tuple[TokenUpdated, ...]:
-        texts = [encode_values(one.values) for one in observed]  # or an error, before anything
+    def _append(
+        self,
+        batch: Mapping[Mint, Observations],
+        texts: Mapping[Mint, list[str]],
+        *,
+        forced: bool = False,
+    ) -> dict[Mint, Observations]:
         self._expire()
         self.data.epoch = f"memory-{self._lives}"
         waiting = len(self.data.dirty_since)
-        if waiting + len(observed) > self.bounds.dirty_tokens:
+        if waiting + len(texts) > self.bounds.dirty_tokens:
             raise BufferUnavailable(f"FULL {waiting} tokens wait to be flushed")
         self.data.newest = max(self.data.newest, self._newest)
-        changed = [self._merge(*one) for one in zip(observed, texts, strict=True)]
-        return tuple(
-            one.reduced_to(names) for one, names in zip(observed, changed, strict=True) if names
-        )
+        changed = {}
+        for mint, each in texts.items():
+            names = self._merge(mint, batch[mint], each, is_unsure=forced or mint in self._unsure)
+            if len(names) == len(each):
+                changed[mint] = batch[mint]
+            elif names:
+                changed[mint] = batch[mint].reduced_to(names)
+        return changed
 
-    def _merge(self, observed: Observed, texts: Sequence[str]) -> list[str]:
+    def _merge(
+        self, mint: Mint, seen: Observations, texts: Sequence[str], *, is_unsure: bool
+    ) -> list[str]:
         """Merge what the batch says of one token; the names of what changed."""
-        fields = self.data.tokens.get(observed.mint, Fields())
+        fields = self.data.tokens.get(mint, Fields())
         version = Version(max(self.data.newest + 1, int(self.clock() * 1e6)))
         changed: dict[str, Field] = {}
-        was_sighted, is_unsure = False, observed.mint in self._unsure
-        observations = zip(observed.values.items(), observed.times, texts, strict=True)
-        for (name, value), observed_at, text in observations:
-            known = fields.by_name.get(name)
+        was_sighted = False
+        for (name, value), text in zip(seen.values.items(), texts, strict=True):
+            observed_at, known = seen.time_of(name), fields.by_name.get(name)
             if known is not None and known.text == text:
                 was_sighted = was_sighted or observed_at > known.observed_at
                 known.observed_at = max(known.observed_at, observed_at)
@@ -172,17 +184,19 @@ class MemoryBuffer:
             elif known is None or known.loses(name, value, observed_at):
                 changed[name] = Field(version, observed_at, text)
         if changed:
-            self._become_dirty(observed.mint, fields, version)
+            self._become_dirty(mint, fields, version, is_unsure=is_unsure)
             fields.by_name.update(changed)
-            self._publish(observed.mint, version, changed)
+            self._publish(mint, version, changed)
         elif was_sighted and not fields.is_dirty:
-            self._remember_for_a_while(observed.mint)
+            self._remember_for_a_while(mint)
         return list(changed)
 
-    def _become_dirty(self, mint: Mint, fields: Fields, version: Version) -> None:
+    def _become_dirty(
+        self, mint: Mint, fields: Fields, version: Version, *, is_unsure: bool
+    ) -> None:
         self.data.tokens[mint] = fields
-        if not fields.is_dirty:
-            self.data.dirty_since[mint] = version
+        if not fields.is_dirty or is_unsure:
+            self.data.dirty_since.setdefault(mint, version)
             self.data.expires_at.pop(mint, None)
         fields.newest = self.data.newest = version
 
@@ -208,7 +222,7 @@ class MemoryBuffer:
                 return
             del self.data.expires_at[mint], self.data.tokens[mint]
 
-    async def dirty(self, after: Version, limit: int) -> DirtyPage:
+    async def read_dirty(self, after: Version, limit: int) -> DirtyPage:
         await trio.lowlevel.checkpoint()
         with self._answering():
             since = sorted((since, mint) for mint, since in self.data.dirty_since.items())
@@ -227,7 +241,7 @@ class MemoryBuffer:
             values={name: decode_value(one.text) for name, one in unflushed.items()},
         )
 
-    async def clear(self, flushed: Sequence[TokenChange]) -> int:
+    async def clear_flushed(self, flushed: Sequence[TokenChange]) -> int:
         await trio.lowlevel.checkpoint()
         with self._answering():
             return sum(self._clear(change.mint, change.version) for change in flushed)
@@ -248,7 +262,7 @@ class MemoryBuffer:
         self._remember_for_a_while(mint)
         return True
 
-    async def spool(self, tokens: Sequence[Token]) -> None:
+    async def spool_tokens(self, tokens: Sequence[Token]) -> None:
         await trio.lowlevel.checkpoint()
         rows = {token.mint: encode_token(token) for token in reversed(tokens)}
         with self._answering():
@@ -259,19 +273,19 @@ class MemoryBuffer:
             for mint in new:
                 self.data.spooled[mint] = rows[mint]
 
-    async def spooled(self, limit: int) -> Sequence[Token]:
+    async def read_spooled(self, limit: int) -> Sequence[Token]:
         await trio.lowlevel.checkpoint()
         with self._answering():
             rows = list(self.data.spooled.values())[:limit]
             return [decode_token(orjson.loads(row)) for row in rows]
 
-    async def unspool(self, mints: Sequence[Mint]) -> None:
+    async def remove_spooled(self, mints: Sequence[Mint]) -> None:
         await trio.lowlevel.checkpoint()
         with self._answering():
             for mint in mints:
                 self.data.spooled.pop(mint, None)
 
-    async def quarantine(self, rows: Sequence[Refused]) -> None:
+    async def quarantine_rows(self, rows: Sequence[Refused]) -> None:
         await trio.lowlevel.checkpoint()
         with self._answering():
             for row in rows:
@@ -280,13 +294,13 @@ class MemoryBuffer:
             while len(self.data.quarantined) > self.bounds.quarantined_mints:
                 del self.data.quarantined[next(iter(self.data.quarantined))]
 
-    async def quarantined(self) -> Sequence[Refused]:
+    async def read_quarantined(self) -> Sequence[Refused]:
         await trio.lowlevel.checkpoint()
         with self._answering():
             rows = self.data.quarantined.values()
             return [decode_refused(orjson.loads(row)) for row in rows]
 
-    async def release(self, mints: Sequence[Mint]) -> None:
+    async def release_quarantined(self, mints: Sequence[Mint]) -> None:
         await trio.lowlevel.checkpoint()
         with self._answering():
             for mint in mints:

@@ -10,7 +10,7 @@ Keys: td:version, td:epoch, td:dirty, td:token:<mint>, td:changes (a stream), an
 td:quarantine:*. The server must not evict keys (maxmemory-policy noeviction).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Protocol, TypeVar
@@ -27,13 +27,13 @@ from buffer.codec import (
     decode_changes,
     decode_refused,
     decode_token,
+    encode_batch,
     encode_refused,
     encode_token,
-    encode_values,
 )
-from buffer.observations import Observed, by_token
 from domain.errors import BufferUnavailable
-from domain.messages import Refused, TokenChange, TokenUpdated
+from domain.merging import Observations
+from domain.messages import Refused, TokenChange
 from domain.token import GREATEST_WINS, Token
 from domain.values import NO_VERSION, Mint, UnixSeconds, Version
 
@@ -44,6 +44,7 @@ PAGE_KEYS = (DIRTY_KEY, "td:epoch", "td:version")
 SPOOL_KEYS = ("td:spool:order", "td:spool:rows")
 QUARANTINE_KEYS = ("td:quarantine:order", "td:quarantine:rows")
 GREATEST_WINS_JSON = orjson.dumps(dict.fromkeys(sorted(GREATEST_WINS), True))
+NO_EVICTION = "noeviction"
 MOST_CONNECTIONS = 8  # the offload function's limiter should allow no more
 
 Answer = TypeVar("Answer")
@@ -79,78 +80,87 @@ class RedisBuffer:
         self._client = connected_later(self.url, self.timeout_seconds)
         self._scripts = {name: self._client.register_script(text_of(name)) for name in SCRIPTS}
 
-    async def open(self) -> None:
-        await self.offload(self._load_scripts)
+    async def open(self) -> Sequence[str]:
+        return await self.offload(self._prepare)
 
     async def close(self) -> None:
         self._client.connection_pool.disconnect()  # closing sockets does not block
 
-    async def append(self, updates: Sequence[TokenUpdated]) -> Appended:
-        observed = by_token(updates)
+    async def append_observations(
+        self, batch: Mapping[Mint, Observations], *, forced: bool = False
+    ) -> Appended:
+        texts, refused = encode_batch(batch)
         try:
-            answer = await self.offload(self._append, observed)
+            answer = await self.offload(self._append, batch, texts, forced)
         except BufferUnavailable:
             # Bounded by the tokens of the failed batches, which the caller is to repeat.
-            self._unsure.update(one.mint for one in observed)
+            self._unsure.update(texts)
             raise
         self._newest = max(self._newest, Version(answer["newest"]))
         if self._unsure:
-            self._unsure.difference_update(one.mint for one in observed)
+            self._unsure.difference_update(texts)
         return Appended(
             epoch=answer["epoch"],
             newest=Version(answer["newest"]),
-            changed=changed(observed, answer["changed"]),
+            changed=changed(batch, texts, answer["changed"]),
+            refused=refused,
         )
 
-    async def dirty(self, after: Version, limit: int) -> DirtyPage:
+    async def read_dirty(self, after: Version, limit: int) -> DirtyPage:
         return await self.offload(self._dirty, after, limit)
 
-    async def clear(self, flushed: Sequence[TokenChange]) -> int:
+    async def clear_flushed(self, flushed: Sequence[TokenChange]) -> int:
         return await self.offload(self._clear, flushed)
 
-    async def spool(self, tokens: Sequence[Token]) -> None:
+    async def spool_tokens(self, tokens: Sequence[Token]) -> None:
         rows = [(token.mint, encode_token(token)) for token in tokens]
         await self.offload(self._shelve, "spool", SPOOL_KEYS, rows, self.bounds.spooled_tokens)
 
-    async def spooled(self, limit: int) -> Sequence[Token]:
+    async def read_spooled(self, limit: int) -> Sequence[Token]:
         rows = await self.offload(self._asked, "shelved", SPOOL_KEYS, limit)
         return [decode_token(row) for row in rows]
 
-    async def unspool(self, mints: Sequence[Mint]) -> None:
+    async def remove_spooled(self, mints: Sequence[Mint]) -> None:
         await self.offload(self._unshelve, SPOOL_KEYS, mints)
 
-    async def quarantine(self, rows: Sequence[Refused]) -> None:
+    async def quarantine_rows(self, rows: Sequence[Refused]) -> None:
         encoded = [(row.mint, encode_refused(row)) for row in rows]
         most = self.bounds.quarantined_mints
         await self.offload(self._shelve, "quarantine", QUARANTINE_KEYS, encoded, most)
 
-    async def quarantined(self) -> Sequence[Refused]:
+    async def read_quarantined(self) -> Sequence[Refused]:
         most = self.bounds.quarantined_mints
         rows = await self.offload(self._asked, "shelved", QUARANTINE_KEYS, most)
         return [decode_refused(row) for row in rows]
 
-    async def release(self, mints: Sequence[Mint]) -> None:
+    async def release_quarantined(self, mints: Sequence[Mint]) -> None:
         await self.offload(self._unshelve, QUARANTINE_KEYS, mints)
 
     # Blocking from here on, in a worker thread.
 
-    def _load_scripts(self) -> None:
-        with_errors_translated(self._client.ping)
+    def _prepare(self) -> Sequence[str]:
         for script in self._scripts.values():
             with_errors_translated(self._client.script_load, script.script)
+        memory: Mapping[str, Any] = with_errors_translated(self._client.info, "memory")
+        policy = str(memory.get("maxmemory_policy", NO_EVICTION))
+        if int(memory.get("maxmemory", 0)) and policy != NO_EVICTION:
+            return [f"maxmemory-policy {policy} evicts keys when memory is short"]
+        return []
 
-    def _append(self, observed: Sequence[Observed]) -> Any:
+    def _append(
+        self, batch: Mapping[Mint, Observations], texts: Mapping[Mint, list[str]], forced: bool
+    ) -> Any:
         bounds = self.bounds
         now = int(self.clock() * 1e6)
         return self._asked(
             "append",
             APPEND_KEYS,
-            encoded(observed, self._unsure),
+            encoded(batch, texts, texts.keys() if forced else self._unsure),
             GREATEST_WINS_JSON,
             now,
             self._newest,
             token_hex(8),
-            len(observed),
+            len(texts),
             bounds.dirty_tokens,
             bounds.stream_entries,
             bounds.clean_seconds,
@@ -207,24 +217,31 @@ def with_errors_translated(function: Callable[..., Any], *arguments: Any) -> Any
         raise BufferUnavailable(f"{type(error).__name__}: {error}") from error
 
 
-def encoded(observed: Sequence[Observed], unsure: Set[Mint]) -> bytes:
+def encoded(
+    batch: Mapping[Mint, Observations], texts: Mapping[Mint, list[str]], unsure: Set[Mint]
+) -> bytes:
     """The batch as append.lua wants it."""
-    batch: list[object] = []
-    for one in observed:
-        values = one.values
-        batch += one.mint, len(values), one.mint in unsure
-        batch += values
-        batch += encode_values(values)
-        batch += one.times
-    return orjson.dumps(batch)
+    flat: list[object] = []
+    for mint, values in texts.items():
+        seen = batch[mint]
+        flat += mint, len(values), mint in unsure
+        flat += seen.values
+        flat += values
+        if seen.times:
+            flat += map(seen.time_of, seen.values)
+        else:
+            flat += [seen.observed_at] * len(values)
+    return orjson.dumps(flat)
 
 
 def changed(
-    observed: Sequence[Observed], answers: Sequence[bool | Sequence[str]]
-) -> tuple[TokenUpdated, ...]:
+    batch: Mapping[Mint, Observations],
+    mints: Iterable[Mint],
+    answers: Sequence[bool | Sequence[str]],
+) -> dict[Mint, Observations]:
     """The changes that append.lua tells of: all fields of a token, none, or those named."""
-    return tuple(
-        one.reduced_to(one.values if names is True else names)
-        for one, names in zip(observed, answers, strict=True)
+    return {
+        mint: batch[mint] if names is True else batch[mint].reduced_to(names)
+        for mint, names in zip(mints, answers, strict=True)
         if names
-    )
+    }

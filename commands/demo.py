@@ -8,11 +8,13 @@ with it. Even after kill -9 nothing stays: a caretaker process sees to that.
 """
 
 import argparse
+import os
+import re
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -51,7 +53,7 @@ class DemoOptions:
     """What the command line says."""
 
     speed: float
-    port: int | None  # of the page; None: the usual one, or any
+    port: int | None  # of the page; None: the usual one, or any free one
     keep: Path | None
     seed: int
     duration_seconds: float | None  # None: until a signal
@@ -60,7 +62,7 @@ class DemoOptions:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed = "how fast the market's time passes; 1 (default) is the real market's pace"
     parser.add_argument("--speed", type=_positive, default=1.0, metavar="FACTOR", help=speed)
-    port = f"of the page; default {USUAL_PORT}, or a free one if that is taken"
+    port = f"of the page; default $PORT, else {USUAL_PORT}, or a free one if that is taken"
     parser.add_argument("--port", type=_port, metavar="PORT", help=port)
     keep = "keep data and logs in DIR; default: keep nothing"
     parser.add_argument("--keep", type=Path, metavar="DIR", help=keep)
@@ -77,16 +79,23 @@ def _positive(text: str) -> float:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text} is not a port")
-    return port
+    return int(text)
+
+
+def _port_of_environment(environment: Mapping[str, str]) -> int | None:
+    """What PORT wants, as for the service; it is not repeated where it is no port."""
+    try:
+        return _port(environment["PORT"]) if environment.get("PORT") else None
+    except argparse.ArgumentTypeError as error:
+        raise BadConfiguration("PORT: must be a number from 1 to 65535") from error
 
 
 def run(arguments: argparse.Namespace) -> int:
     options = DemoOptions(
         speed=arguments.speed,
-        port=arguments.port,
+        port=arguments.port or _port_of_environment(os.environ),
         keep=arguments.keep,
         seed=arguments.seed,
         duration_seconds=arguments.duration,
@@ -190,7 +199,7 @@ def _page_port(wanted: int | None, screen: Screen) -> int:
     if _is_free(port):
         return port
     if wanted is not None:
-        raise BadConfiguration(f"port {wanted} is taken; choose another one with --port")
+        raise BadConfiguration(f"port {wanted} is taken; choose another one with --port or PORT")
     chosen = free_port()
     screen.line(f"  port {USUAL_PORT} is taken; using {chosen}")
     return chosen

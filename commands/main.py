@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from config.command_line import Parser, exit_code_of
+from config.command_line import Parser, add_version_option, exit_code_of
 
 COMMANDS = {
     "run": "serve, with the settings of the environment and --config",
@@ -40,6 +40,7 @@ def _parser(chosen: str) -> Parser:
         description="A live Solana token feed that spares its Postgres.",
         epilog=EXIT_CODES,
     )
+    add_version_option(parser)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         command = subparsers.add_parser(name, help=summary)

@@ -1,4 +1,4 @@
-"""The service as a child process, as it runs in production: `python -m supervisor`."""
+"""The service as a child process, as it runs in production: supervisor.py."""
 
 import os
 import signal
@@ -15,6 +15,8 @@ from attrs import define, field
 from commands.embedded.care import caretaker
 from domain.errors import ExitingError
 
+# By its path: wherever a checkout or an installation stands, Python finds the rooms beside it.
+ENTRY = Path(__file__).parents[1] / "supervisor.py"
 READY_SECONDS = 60.0
 READY_POLL_SECONDS = 0.05
 DRAIN_SECONDS = 12.0  # the service's own deadline is 8 s
@@ -54,8 +56,8 @@ class ServiceProcess:
         """Start it; `wait_until_ready` tells when it serves."""
         environment = {k: v for k, v in os.environ.items() if k not in UNWANTED_VARIABLES}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "supervisor"],
+            self.process = subprocess.Popen(  # noqa: S603  our own script and interpreter
+                [sys.executable, str(ENTRY)],
                 env={**environment, **self.settings},
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,

@@ -1,52 +1,60 @@
 """Settings: typed, frozen, validated together.
 
-default.toml holds every default and meaning; this module holds types and bounds. Layers, later
-over earlier: default.toml, `--config FILE`, the conventional variables (DATABASE_URL ...),
-TOKEN_DISCOVERY__<SECTION>__<NAME>. All problems are reported at once, in `SettingsInvalid`.
+    layers (config/layers.py)  ->  load_settings  ->  Settings, or SettingsInvalid
+
+default.toml holds every default and meaning; this module holds types and bounds. All problems are
+reported at once, a line each.
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import attrs
 from attrs import field, frozen
-from attrs.validators import ge, gt, in_, le, matches_re
+from attrs.validators import ge, in_, le, matches_re
 
+from config.conversion import convert_value, describe_problem, make_printable
+from config.layers import read_layers
 from config.postgres_url import libpq_url, unknown_parameters
+from config.web_address import WEB_SCHEMES, require_web_address, show_web_address
 from domain.errors import SettingsInvalid
 
-DEFAULTS_FILE = Path(__file__).with_name("default.toml")
-ENVIRONMENT_PREFIX = "TOKEN_DISCOVERY__"
-CONVENTIONAL_VARIABLES = {
-    "DATABASE_URL": ("postgres", "url"),
-    "REDIS_URL": ("redis", "url"),
-    "HOST": ("gateway", "host"),
-    "PORT": ("gateway", "port"),
-}
-
-Raw = dict[tuple[str, str], tuple[object, str]]  # (section, name) -> value and where it stood
+VISIBLE = re.compile(r"[\x21-\x7e]*")  # what a header or a query can carry as it is
 
 
 def without_credentials(url: str) -> str:
-    """The address fit for a log: without user, password and query.
-
-    Providers of HTTP and WebSocket services put their keys into the path as well.
-    """
+    """The address fit for a log: without user, password and query; a provider's without path."""
+    if url.startswith(tuple(f"{scheme}://" for scheme in WEB_SCHEMES)):
+        return show_web_address(url)
     address, question, query = url.partition("?")
     if "@" in query:  # or was it a password with a question mark in it?
         return re.sub(r"(?s)//.*", "//…", address)
-    shown = re.sub(r"(?s)//.*@", "//…@", address)
-    shown = re.sub(r"(?s)^((?:http|ws)s?://[^/]*/).+", r"\1…", shown)
-    return shown + ("?…" if question else "")
+    return re.sub(r"(?s)//.*@", "//…@", address) + ("?…" if question else "")
 
 
 def _address(*schemes: str, required: bool = False) -> Any:
     pattern = rf"({'|'.join(schemes)})://\S+" + ("" if required else "|")
     return field(validator=matches_re(pattern), repr=without_credentials)
+
+
+def _web_address(*schemes: str, with_query: bool = True) -> Any:
+    """The address of a provider, or empty: do without it."""
+
+    def is_understood(_instance: object, _setting: object, url: str) -> None:
+        if url:
+            require_web_address(url, schemes, with_query=with_query)
+
+    return field(validator=is_understood, repr=show_web_address)
+
+
+def _secret() -> Any:
+    def is_visible(_instance: object, _setting: object, secret: str) -> None:
+        if not VISIBLE.fullmatch(secret):
+            raise ValueError("must be ASCII characters without spaces")
+
+    return field(validator=is_visible, repr=False)
 
 
 def _postgres_address() -> Any:
@@ -62,7 +70,11 @@ def _postgres_address() -> Any:
 
 
 def _seconds() -> Any:
-    return field(validator=[gt(0), le(10_000_000)])
+    return field(validator=[ge(0.001), le(10_000_000.0)])
+
+
+def _requests_per_minute() -> Any:
+    return field(validator=[ge(0.01), le(1_000_000.0)])
 
 
 def _count() -> Any:
@@ -92,10 +104,10 @@ class StartSettings:
 
 @frozen(kw_only=True)
 class IngestSettings:
-    url: str = _address("wss?")
-    api_key: str = field(repr=False)
-    pools_url: str = _address("wss?")
-    pools_rpc_url: str = _address("https?")
+    url: str = _web_address("wss", "ws")
+    api_key: str = _secret()
+    pools_url: str = _web_address("wss", "ws")
+    pools_rpc_url: str = _web_address("https", "http")
     pools_timeout_seconds: float = _seconds()
     commit_delay_seconds: float = field(validator=[ge(0), le(10)])
     commit_tokens: int = field(validator=[ge(1), le(10_000)])
@@ -110,26 +122,26 @@ class IngestSettings:
 
 @frozen(kw_only=True)
 class MarketDataSettings:
-    url: str = _address("https?")
+    url: str = _web_address("https", "http", with_query=False)
     interval_seconds: float = _seconds()
     tokens: int = _count()
-    requests_per_minute: float = field(validator=gt(0))
+    requests_per_minute: float = _requests_per_minute()
     timeout_seconds: float = _seconds()
 
 
 @frozen(kw_only=True)
 class HolderCountSettings:
     provider: str = field(validator=in_(("jupiter", "rpc", "off")))
-    url: str = _address("https?")
+    url: str = _web_address("https", "http")
     interval_seconds: float = _seconds()
     tokens: int = _count()
-    requests_per_minute: float = field(validator=gt(0))
+    requests_per_minute: float = _requests_per_minute()
     timeout_seconds: float = _seconds()
 
 
 @frozen(kw_only=True)
 class SolPriceSettings:
-    url: str = _address("https?")
+    url: str = _web_address("https", "http")
     interval_seconds: float = _seconds()
     timeout_seconds: float = _seconds()
 
@@ -189,7 +201,7 @@ class GatewaySettings:
     client_queue_bytes: int = field(validator=[ge(1024), le(1 << 30)])
     send_timeout_seconds: float = _seconds()
     request_timeout_seconds: float = _seconds()
-    control_token: str = field(repr=False)
+    control_token: str = _secret()
 
 
 @frozen(kw_only=True)
@@ -240,7 +252,7 @@ class Settings:
 def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
     """The settings of all layers; `SettingsInvalid` lists every problem there is."""
     problems: list[str] = []
-    raw = _layers(file, environment, problems)
+    raw = read_layers(file, environment, problems)
     sections: dict[str, Any] = {}
     for attribute in attrs.fields(Settings):
         values = {
@@ -249,7 +261,7 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
         sections[attribute.name] = _section(attribute.name, attribute.type, values, problems)
     known = {(section, setting.name) for section, setting in _every_setting()}
     problems += [
-        f"{section}.{name}: no such setting ({where})"
+        f"{make_printable(f'{section}.{name}')}: no such setting ({where})"
         for (section, name), (_, where) in raw.items()
         if (section, name) not in known
     ]
@@ -261,7 +273,7 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
 def load_gateway_settings(file: Path | None, environment: Mapping[str, str]) -> GatewaySettings:
     """Where a service of these layers listens, for who wants to ask it and has no stores."""
     problems: list[str] = []
-    raw = _layers(file, environment, problems)
+    raw = read_layers(file, environment, problems)
     values = {name: given for (section, name), given in raw.items() if section == "gateway"}
     gateway = _section("gateway", GatewaySettings, values, problems)
     if not isinstance(gateway, GatewaySettings) or problems:
@@ -301,33 +313,6 @@ def _every_setting() -> Iterator[tuple[str, "attrs.Attribute[Any]"]]:
             yield section.name, setting
 
 
-def _layers(file: Path | None, environment: Mapping[str, str], problems: list[str]) -> Raw:
-    raw = _flat(tomllib.loads(DEFAULTS_FILE.read_text(encoding="utf-8")), "default.toml", problems)
-    if file is not None:
-        try:
-            raw |= _flat(tomllib.loads(file.read_text(encoding="utf-8")), str(file), problems)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            problems.append(f"{file}: {error}")
-    for variable, key in CONVENTIONAL_VARIABLES.items():
-        if environment.get(variable):
-            raw[key] = (environment[variable], variable)
-    for variable, text in environment.items():
-        if variable.startswith(ENVIRONMENT_PREFIX):
-            section, _, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
-            raw[section, name] = (text, variable)
-    return raw
-
-
-def _flat(document: Mapping[str, object], where: str, problems: list[str]) -> Raw:
-    raw: Raw = {}
-    for section, values in document.items():
-        if isinstance(values, dict):
-            raw |= {(section, name): (value, where) for name, value in values.items()}
-        else:
-            problems.append(f"{section}: stands outside every section ({where})")
-    return raw
-
-
 def _section(
     section: str,
     section_type: Any,
@@ -340,34 +325,10 @@ def _section(
     for setting in attrs.fields(section_type):
         value, where = values[setting.name]
         try:
-            converted[setting.name] = checked = _converted(value, setting.type)
+            converted[setting.name] = checked = convert_value(value, setting.type)
             if setting.validator:
                 setting.validator(None, setting, checked)
         except (ValueError, TypeError) as error:
-            shown = without_credentials(str(value)) if setting.repr else "…"
-            reason = _reason(error, shown)
+            reason = describe_problem(error, setting, value)
             problems.append(f"{section}.{setting.name}: {reason} ({where})")
     return section_type(**converted) if len(problems) == before else None
-
-
-def _converted(value: object, wanted: type | None) -> object:
-    """`value` as the type its setting has; environment values come as text."""
-    if wanted is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        number = float(value)
-        if not isfinite(number):
-            raise ValueError("must be a finite number")
-        return number
-    if wanted is int and isinstance(value, str):
-        return int(value)
-    if wanted is bool and value in ("true", "false"):
-        return value == "true"
-    if wanted is None or type(value) is not wanted:
-        raise TypeError(f"must be a {getattr(wanted, '__name__', wanted)}")
-    return value
-
-
-def _reason(error: Exception, shown: str) -> str:
-    text = str(error.args[0]) if error.args else str(error)
-    if "must match regex" in text:
-        return f"{shown!r} is not a usable address" if shown else "must be given"
-    return text if shown in text else f"{text}, not {shown!r}"

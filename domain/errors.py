@@ -97,10 +97,6 @@ class BufferDataLost(BufferUnavailable):
     """Redis does not have what it was given."""
 
 
-class MailboxFull(TokenDiscoveryError):
-    """A mailbox that rejects when full is full."""
-
-
 class ActorReturned(TokenDiscoveryError):
     """An actor returned although nobody had asked it to."""
 

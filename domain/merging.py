@@ -63,6 +63,23 @@ def fold(into: Observations, update: TokenUpdated) -> None:
     into.update(Observations(taken, update.observed_at))
 
 
+def fold_observations(into: Observations, newer: Observations) -> None:
+    """Merge observations that arrived later; each field keeps the time of its own observation."""
+    taken = {
+        name: value
+        for name, value in newer.values.items()
+        if name not in into.values
+        or supersedes(name, value, newer.time_of(name), into.values[name], into.time_of(name))
+    }
+    newest = max(into.newest, newer.newest)
+    if not into.values:
+        into.values, into.observed_at, into.times = taken, newer.observed_at, dict(newer.times)
+    elif taken:
+        times = {name: newer.time_of(name) for name in taken}
+        into.update(Observations(taken, newer.observed_at, times))
+    into.newest = newest
+
+
 def as_updates(mint: Mint, observations: Observations, origin: str) -> list[TokenUpdated]:
     """The observations as updates, one for each time: an update has only one."""
     by_time: dict[UnixSeconds, dict[str, Value]] = {}

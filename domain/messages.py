@@ -2,7 +2,7 @@
 
 source --> TokenCreated, TradeSeen, MigrationSeen, PoolCreated --> ingest
 ingest --> TokensAdmitted, TokenUpdated --> sync;  TradeSeen --> hot-score
-jobs   --> TokenUpdated --> sync --> TokenPublished --> gateway and jobs
+jobs   --> TokenUpdated --> sync --> TokenPublished, RosterTold --> gateway and jobs
 gateway -> ClientConnected ... --> activity --> SystemActivated, SystemIdled --> jobs, sync
 """
 
@@ -117,6 +117,12 @@ class RosterWanted:
     """An actor (re)started and asks to be told of every tracked token."""
 
     subscriber: str
+    wants_end: bool = False  # also to be told when that was all: `RosterTold`
+
+
+@frozen(kw_only=True)
+class RosterTold:
+    """Every token that was tracked when this was asked for has been published."""
 
 
 @frozen(kw_only=True)
@@ -193,9 +199,9 @@ Presence = (
     | FeedRequested
     | CensusTaken
 )
-GatewayMessage = TokenPublished | CensusWanted
+GatewayMessage = TokenPublished | RosterTold | CensusWanted
 ActivityChange = SystemActivated | SystemIdled
-SyncMessage = TokensAdmitted | TokenUpdated | RosterWanted | GovernorSet
+SyncMessage = TokensAdmitted | TokenUpdated | RosterWanted | GovernorSet | ActivityChange
 
 
 @frozen(kw_only=True)

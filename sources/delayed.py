@@ -19,7 +19,7 @@ class DelayedQueue(Generic[Item]):
     puts: int = field(default=0, init=False)  # so far: the order among equal times
     item_added: trio.Event = field(factory=trio.Event, init=False)
 
-    def add(self, item: Item) -> bool:
+    def add_item(self, item: Item) -> bool:
         """Put an item that can be taken at once; False, and nothing done, where it is full."""
         if len(self.heap) >= self.limit:
             return False
@@ -33,7 +33,7 @@ class DelayedQueue(Generic[Item]):
         self.item_added.set()
         self.item_added = trio.Event()
 
-    async def take(self) -> Item:
+    async def take_item(self) -> Item:
         """Wait until the time of an item has come, and take it."""
         while not self.heap or self.heap[0][0] > trio.current_time():
             with trio.move_on_at(self.heap[0][0] if self.heap else inf):

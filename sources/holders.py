@@ -101,7 +101,7 @@ class RpcHolders:
         owners: frozenset[bytes] = frozenset()
         for program in (TOKEN_PROGRAM, TOKEN_2022_PROGRAM):
             parameters = _program_accounts(program, mint)
-            owners |= parse_owners(await self.rpc.call("getProgramAccounts", parameters))
+            owners |= parse_owners(await self.rpc.call_method("getProgramAccounts", parameters))
         return HolderStats(mint=mint, holder_count=len(owners))
 
 

@@ -49,13 +49,13 @@ class RateLimiter:
     per_minute: float
     next_turn_at: float = field(default=-inf, init=False)  # trio time
 
-    async def wait(self) -> None:
+    async def wait_turn(self) -> None:
         """Wait for this call's turn; calls are served in the order in which they came."""
         turn_at = max(trio.current_time(), self.next_turn_at)
         self.next_turn_at = turn_at + 60 / self.per_minute
         await trio.sleep_until(turn_at)
 
-    def pause(self, seconds: float) -> None:
+    def pause_requests(self, seconds: float) -> None:
         """Let nothing through for `seconds`, at most `LONGEST_PAUSE_SECONDS`."""
         ends_at = trio.current_time() + min(seconds, LONGEST_PAUSE_SECONDS)
         self.next_turn_at = max(self.next_turn_at, ends_at)
@@ -72,34 +72,34 @@ class JsonHttp:
 
     async def get(self, url: str) -> object:
         """The JSON that stands at `url`."""
-        return await self._exchange("GET", url, None)
+        return await self._exchange_json("GET", url, None)
 
     async def post(self, url: str, payload: object) -> object:
         """The JSON that answers `payload`."""
-        return await self._exchange("POST", url, payload)
+        return await self._exchange_json("POST", url, payload)
 
-    async def _exchange(self, method: str, url: str, payload: object) -> object:
-        await self.limiter.wait()
+    async def _exchange_json(self, method: str, url: str, payload: object) -> object:
+        await self.limiter.wait_turn()
         try:
             with trio.fail_after(self.timeout_seconds):
-                response, body = await self._request(method, url, payload)
+                response, body = await self._send_request(method, url, payload)
         except trio.TooSlowError as error:
-            message = f"{_host(url)}: no answer within {self.timeout_seconds:g} s"
+            message = f"{_read_host(url)}: no answer within {self.timeout_seconds:g} s"
             raise SourceUnavailable(message, reason="silent") from error
         except NOT_CONNECTED as error:
-            message = f"{_host(url)}: {type(error).__name__}: {error}"
+            message = f"{_read_host(url)}: {type(error).__name__}: {error}"
             raise SourceInTrouble(message, reason="unreachable") from error
         except httpx.HTTPError as error:
-            message = f"{_host(url)}: {type(error).__name__}: {error}"
+            message = f"{_read_host(url)}: {type(error).__name__}: {error}"
             raise SourceUnavailable(message, reason="broken_answer") from error
         self._check_status(url, response, body)
         try:
             return decode_json(body)
         except ValueError as error:
-            message = f"{_host(url)}: not JSON: {_excerpt(body)}"
+            message = f"{_read_host(url)}: not JSON: {_make_excerpt(body)}"
             raise SourceUnavailable(message, reason="not_json") from error
 
-    async def _request(
+    async def _send_request(
         self, method: str, url: str, payload: object
     ) -> tuple[httpx.Response, bytes]:
         body = bytearray()
@@ -112,19 +112,19 @@ class JsonHttp:
                     else:
                         body += chunk
         if reading.cancel_called:
-            message = f"{_host(url)}: more than {self.largest_body_bytes} bytes"
+            message = f"{_read_host(url)}: more than {self.largest_body_bytes} bytes"
             raise SourceUnavailable(message, reason="too_large")
         return response, bytes(body)
 
     def _check_status(self, url: str, response: httpx.Response, body: bytes) -> None:
         if response.is_success:
             return
-        message = f"{_host(url)}: HTTP {response.status_code}: {_excerpt(body)}"
+        message = f"{_read_host(url)}: HTTP {response.status_code}: {_make_excerpt(body)}"
         if response.status_code != httpx.codes.TOO_MANY_REQUESTS:
             raise SourceUnavailable(message, reason=f"http_{response.status_code}")
         seconds = _retry_after_seconds(response)
         if seconds is not None:
-            self.limiter.pause(seconds)
+            self.limiter.pause_requests(seconds)
         raise RateLimited(message, retry_after_seconds=seconds)
 
 
@@ -136,10 +136,10 @@ def _retry_after_seconds(response: httpx.Response) -> float | None:
     return min(float(text), LONGEST_PAUSE_SECONDS)  # float takes any number of digits
 
 
-def _host(url: str) -> str:
+def _read_host(url: str) -> str:
     """Enough of an address for a log: the rest of it may hold a key."""
     return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2] or "?"
 
 
-def _excerpt(body: bytes) -> str:
+def _make_excerpt(body: bytes) -> str:
     return read_label(body[: 2 * LONGEST_EXCERPT].decode(errors="replace"), LONGEST_EXCERPT) or ""

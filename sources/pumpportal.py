@@ -107,7 +107,7 @@ class PumpPortal:
             return
         if isinstance(said, ControlFrame):
             self._note_control(said)
-        elif self.memory.recent.add(identify(said)):
+        elif self.memory.recent.add_key(identify_event(said)):
             await self._send_event(said)
         else:
             self.received["duplicates"] += 1
@@ -143,7 +143,7 @@ def add_key(url: str, api_key: str) -> str:
     return f"{url}{separator}api-key={quote(api_key, safe='')}" if api_key else url
 
 
-def identify(event: SourceEvent) -> tuple[str, str, str]:
+def identify_event(event: SourceEvent) -> tuple[str, str, str]:
     """What makes an event the same one: never the time, since two trades share a millisecond."""
     kind = event.side if isinstance(event, TradeSeen) else type(event).__name__
     return event.signature, event.mint, kind

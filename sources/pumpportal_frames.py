@@ -67,14 +67,14 @@ def parse_frame(text: str | bytes, seen_at: UnixSeconds) -> SourceEvent | Contro
         raise FrameRefused(text, reason="not_an_object")
     kind = frame.get("txType")
     if kind is None:
-        return _control(frame)
+        return _parse_control(frame)
     parse = PARSERS.get(kind) if isinstance(kind, str) else None
     if parse is None:
         raise FrameRefused(kind, reason="unknown_tx_type")
     return parse(frame, parse_mint(frame.get("mint")), seen_at)
 
 
-def _control(frame: Frame) -> ControlFrame:
+def _parse_control(frame: Frame) -> ControlFrame:
     is_error = "errors" in frame
     if not is_error and "message" not in frame:
         raise FrameRefused(frame, reason="no_tx_type")
@@ -90,16 +90,16 @@ def _refuses_trades(notice: str) -> bool:
     return is_about_trades and any(word in words for word in ("only available", "funded"))
 
 
-def _create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
-    where = _venue(frame)
-    total_supply = _supply(frame, where)
+def _parse_create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
+    where = _read_venue(frame)
+    total_supply = _infer_supply(frame, where)
     # Another supply than LaunchLab's usual one has another curve.
     has_known_curve = where != LAUNCHLAB or total_supply is not None
-    curve_tokens, curve_sol = _curve(frame, where) if has_known_curve else (None, None)
+    curve_tokens, curve_sol = _read_curve(frame, where) if has_known_curve else (None, None)
     return TokenCreated(
         mint=mint,
         seen_at=seen_at,
-        signature=_signature(frame),
+        signature=_read_signature(frame),
         venue=where,
         name=read_label(frame.get("name"), LONGEST_NAME),
         symbol=read_label(frame.get("symbol"), LONGEST_SYMBOL),
@@ -111,19 +111,19 @@ def _create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
         initial_buy_sol=read_sol(frame.get("solAmount")),
         curve_tokens=curve_tokens,
         curve_sol=curve_sol,
-        market_cap_sol=_market_cap(frame),
+        market_cap_sol=_read_market_cap(frame),
     )
 
 
-def _trade(
+def _parse_trade(
     frame: Frame, mint: Mint, seen_at: UnixSeconds, side: Literal["buy", "sell"]
 ) -> TradeSeen:
-    where = _venue(frame)
-    curve_tokens, curve_sol = _curve(frame, where)
+    where = _read_venue(frame)
+    curve_tokens, curve_sol = _read_curve(frame, where)
     return TradeSeen(
         mint=mint,
         seen_at=seen_at,
-        signature=_signature(frame),
+        signature=_read_signature(frame),
         side=side,
         sol=read_sol(frame.get("solAmount")),
         venue=None if where == UNKNOWN else where,
@@ -135,35 +135,38 @@ def _trade(
     )
 
 
-def _migrate(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> MigrationSeen:
+def _parse_migration(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> MigrationSeen:
     return MigrationSeen(
-        mint=mint, seen_at=seen_at, signature=_signature(frame), venue=name_venue(frame.get("pool"))
+        mint=mint,
+        seen_at=seen_at,
+        signature=_read_signature(frame),
+        venue=name_venue(frame.get("pool")),
     )
 
 
 PARSERS: Mapping[str, Callable[[Frame, Mint, UnixSeconds], SourceEvent]] = {
-    "create": _create,
-    "buy": partial(_trade, side="buy"),
-    "sell": partial(_trade, side="sell"),
-    "migrate": _migrate,
+    "create": _parse_create,
+    "buy": partial(_parse_trade, side="buy"),
+    "sell": partial(_parse_trade, side="sell"),
+    "migrate": _parse_migration,
 }
 
 
-def _signature(frame: Frame) -> str:
+def _read_signature(frame: Frame) -> str:
     value = frame.get("signature")
     if not isinstance(value, str) or read_label(value, LONGEST_SIGNATURE) != value:
         raise FrameRefused(value, reason="no_signature")
     return value
 
 
-def _venue(frame: Frame) -> str:
+def _read_venue(frame: Frame) -> str:
     """Frames of 2024 name no pool: pump.fun's curve was the only one."""
     if frame.get("pool") is None and "vTokensInBondingCurve" in frame:
         return PUMPFUN
     return name_venue(frame.get("pool"))
 
 
-def _curve(frame: Frame, where: str) -> tuple[float | None, Sol | None]:
+def _read_curve(frame: Frame, where: str) -> tuple[float | None, Sol | None]:
     """Virtual tokens and SOL left in the bonding curve; a graduated pool's reserves are not it."""
     if where == PUMPFUN:
         tokens = read_tokens(frame.get("vTokensInBondingCurve"))
@@ -177,7 +180,7 @@ def _curve(frame: Frame, where: str) -> tuple[float | None, Sol | None]:
     return tokens + VIRTUAL_TOKENS_BEYOND_POOL, curve_sol
 
 
-def _supply(frame: Frame, where: str) -> str | None:
+def _infer_supply(frame: Frame, where: str) -> str | None:
     """What the launch-pad mints; no frame says it.
 
     LaunchLab lets a creator choose supply and decimals (a tokenised stock came as a `bonk`
@@ -192,7 +195,7 @@ def _supply(frame: Frame, where: str) -> str | None:
     return None
 
 
-def _market_cap(frame: Frame) -> Sol | None:
+def _read_market_cap(frame: Frame) -> Sol | None:
     """PumpPortal multiplies the price by 1e9 tokens; a mayhem coin has twice as many."""
     cap = read_sol(frame.get("marketCapSol"))
     if cap is None or not _is_mayhem(frame):

@@ -63,15 +63,15 @@ def parse_pools(transaction: object, signature: str, seen_at: UnixSeconds) -> li
     meta = read_object(facts.get("meta"))
     if not meta or meta.get("err") is not None:
         raise FrameRefused(meta.get("err"), reason="transaction_failed")
-    instructions = list(_initializations(facts))
+    instructions = list(_find_initializations(facts))
     if not instructions:
         raise FrameRefused(signature, reason="no_pool_opened")
     block_time = read_number(facts.get("blockTime"))
     created_at = seen_at if block_time is None else UnixSeconds(block_time)
-    return [_pool(each, meta, signature, seen_at, created_at) for each in instructions]
+    return [_parse_pool(each, meta, signature, seen_at, created_at) for each in instructions]
 
 
-def _initializations(facts: Mapping[str, object]) -> Iterator[list[object]]:
+def _find_initializations(facts: Mapping[str, object]) -> Iterator[list[object]]:
     """The accounts of every initialize2, also of one that another program called."""
     meta = read_object(facts.get("meta"))
     message = read_object(read_object(facts.get("transaction")).get("message"))
@@ -80,11 +80,15 @@ def _initializations(facts: Mapping[str, object]) -> Iterator[list[object]]:
         for instruction in map(read_object, read_array(group.get("instructions"))):
             accounts = read_array(instruction.get("accounts"))
             is_ours = instruction.get("programId") == RAYDIUM_AMM_V4
-            if is_ours and len(accounts) > WALLET_ACCOUNT and _tag(instruction) == INITIALIZE2_TAG:
+            if (
+                is_ours
+                and len(accounts) > WALLET_ACCOUNT
+                and _read_tag(instruction) == INITIALIZE2_TAG
+            ):
                 yield accounts
 
 
-def _tag(instruction: Mapping[str, object]) -> int | None:
+def _read_tag(instruction: Mapping[str, object]) -> int | None:
     """An instruction's first byte."""
     data = instruction.get("data")
     if not isinstance(data, str) or len(data) > 100:
@@ -95,14 +99,14 @@ def _tag(instruction: Mapping[str, object]) -> int | None:
         return None
 
 
-def _pool(
+def _parse_pool(
     accounts: list[object],
     meta: Mapping[str, object],
     signature: str,
     seen_at: UnixSeconds,
     created_at: UnixSeconds,
 ) -> PoolCreated:
-    mint = _token(accounts[COIN_MINT_ACCOUNT], accounts[PC_MINT_ACCOUNT])
+    mint = _choose_token(accounts[COIN_MINT_ACCOUNT], accounts[PC_MINT_ACCOUNT])
     address = read_address(accounts[POOL_ACCOUNT])
     if address is None:
         raise FrameRefused(accounts[POOL_ACCOUNT], reason="no_pool_address")
@@ -114,11 +118,11 @@ def _pool(
         pool_address=address,
         created_at=created_at,
         is_migration=accounts[WALLET_ACCOUNT] == PUMPFUN_MIGRATION_ACCOUNT,
-        decimals=_decimals(meta, mint),
+        decimals=_read_decimals(meta, mint),
     )
 
 
-def _token(coin: object, pc: object) -> Mint:
+def _choose_token(coin: object, pc: object) -> Mint:
     """The one of both mints that is not a known quote, whichever side it stands on."""
     is_quote = [isinstance(mint, str) and mint in QUOTE_MINTS for mint in (coin, pc)]
     if is_quote[0] == is_quote[1]:
@@ -126,7 +130,7 @@ def _token(coin: object, pc: object) -> Mint:
     return parse_mint(pc if is_quote[0] else coin)
 
 
-def _decimals(meta: Mapping[str, object], mint: Mint) -> int | None:
+def _read_decimals(meta: Mapping[str, object], mint: Mint) -> int | None:
     for balance in map(read_object, read_array(meta.get("postTokenBalances"))):
         if balance.get("mint") == mint:
             return read_count(read_object(balance.get("uiTokenAmount")).get("decimals"))

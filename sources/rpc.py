@@ -27,7 +27,7 @@ class JsonRpc:
     url: str
     http: JsonHttp
 
-    async def call(self, method: str, parameters: list[object]) -> object:
+    async def call_method(self, method: str, parameters: list[object]) -> object:
         """The result of one call; `SourceRefused` has the code of an error body."""
         request = {"jsonrpc": "2.0", "id": REQUEST_ID, "method": method, "params": parameters}
         answer = read_object(await self.http.post(self.url, request))

@@ -166,7 +166,7 @@ class SolanaPools:
                 self._enqueue(opened)
 
     def _enqueue(self, opened: OpenedPool) -> None:
-        if not self.memory.recent.add(opened.signature):
+        if not self.memory.recent.add_key(opened.signature):
             self.received["duplicates"] += 1
             return
         backoff = Backoff(
@@ -176,7 +176,7 @@ class SolanaPools:
         )
         give_up_at = trio.current_time() + GIVE_UP_SECONDS
         lookup = PoolLookup(opened=opened, give_up_at=give_up_at, backoff=backoff)
-        if not self.memory.lookups.add(lookup):
+        if not self.memory.lookups.add_item(lookup):
             self.received["dropped"] += 1
             self.environment.log.warning("pool dropped", signature=opened.signature)
 
@@ -184,13 +184,15 @@ class SolanaPools:
 
     async def _look_up_forever(self) -> None:
         while True:
-            await self._look_up(await self.memory.lookups.take())
+            await self._look_up(await self.memory.lookups.take_item())
 
     async def _look_up(self, lookup: PoolLookup) -> None:
         """Ask once for a transaction and send its pools, or leave it for another attempt."""
         signature = lookup.opened.signature
         try:
-            transaction = await self.rpc.call("getTransaction", [signature, TRANSACTION_OPTIONS])
+            transaction = await self.rpc.call_method(
+                "getTransaction", [signature, TRANSACTION_OPTIONS]
+            )
         except SourceUnavailable as error:
             self._try_later(lookup, str(error))
             return

@@ -17,6 +17,8 @@ from domain.token import Token
 from domain.values import Mint, UnixSeconds
 
 StoredChange = tuple[int, TokenChange]  # with the id that Postgres has given to its token
+RefusedTokens = Sequence[tuple[Token, str]]  # each with the reason
+RefusedChanges = Sequence[tuple[StoredChange, str]]
 
 
 @frozen(kw_only=True)
@@ -64,38 +66,43 @@ class TokenStore(Protocol):
     """Tokens in Postgres.
 
     Every method raises `StoreUnavailable` when Postgres cannot be reached or does not finish in
-    time (a write may then have happened: all writes here can be repeated without harm), and
-    every write raises `RowsRefused` when Postgres refuses a value, having written nothing.
+    time (a write may then have happened: all writes here can be repeated without harm). A row
+    that Postgres refuses is found by bisection, and everything else of its batch is written.
     """
 
     async def open(self) -> None:
         """Connect and bring the schema up to date; harmless when already open."""
 
-    async def insert(self, tokens: Sequence[Token]) -> Sequence[Token]:
-        """Write the tokens that are not there yet, in one commit.
+    async def insert_tokens(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], RefusedTokens]:
+        """Write the tokens that are not there yet, in one commit where none is refused.
 
         Returns, in order, each token as Postgres has it: with its `id`, and with the stored
-        identity where the mint had been there before. Fields beyond the identity are kept
-        too. `last_updated_at` is at least `first_seen_at` in all that is read back.
+        identity where the mint had been there before; and those that it refuses. Fields beyond
+        the identity are kept too. `last_updated_at` is at least `first_seen_at` in all that is
+        read back.
         """
 
-    async def find(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
+    async def find_tokens(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
         """The stored tokens among `mints`; unknown ones are left out."""
 
-    async def write(self, changes: Sequence[StoredChange]) -> WriteReceipt:
-        """Write the changes in one commit; at most one change a token, else `ValueError`.
+    async def write_changes(
+        self, changes: Sequence[StoredChange]
+    ) -> tuple[Sequence[WriteReceipt], RefusedChanges]:
+        """Write the changes, in one commit where none is refused; a receipt a commit.
+
+        At most one change a token, else `ValueError`.
 
         Values that are as stored write nothing, a version that is not above the stored one
         changes nothing, and a status never falls.
         """
 
-    async def load(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
+    async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         """The newest `limit` tokens that `lifecycle.is_retained` keeps at `now`, newest first."""
 
-    async def pulse(self) -> ServerPulse:
+    async def read_pulse(self) -> ServerPulse:
         """How the server's checkpoints and WAL stand; cheap, and books no commit."""
 
-    async def retain(self, now: UnixSeconds) -> WriteReceipt:
+    async def drop_unretained(self, now: UnixSeconds) -> WriteReceipt:
         """Give up what is kept no longer, and keep the store small; call it every ten minutes.
 
         Tokens that were never bonded go when they are off the feed at `now`, and up to two hours

@@ -3,7 +3,7 @@
     rows, write  ->  write_around_refusals  ->  results of what was written, refused rows
 
 Postgres refuses a batch as a whole and rarely says which row it was, so the batch is halved
-until the refused row stands alone. Used by ingest (new tokens) and by sync (changes).
+until the refused row stands alone. Used by both adapters, for new tokens and for changes.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -9,6 +9,7 @@ meet every outcome that a real one has: not done, done but unknown, refused, awa
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import attrs
 import trio
@@ -20,7 +21,8 @@ from domain.messages import TokenChange
 from domain.precision import kept_time
 from domain.token import STATUS_FIELDS, Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value
-from store import ServerPulse, StoredChange, WriteReceipt
+from store import RefusedChanges, RefusedTokens, ServerPulse, StoredChange, WriteReceipt
+from store.bisection import write_around_refusals
 from store.columns import (
     CHANGE_TABLES,
     COLD_BLOCK_DAYS,
@@ -78,7 +80,7 @@ class MemoryDatabase:
 
 @frozen(kw_only=True)
 class Written:
-    """One committed call of `write`, for assertions."""
+    """One commit of changes, for assertions."""
 
     changes: Sequence[StoredChange]
     receipt: WriteReceipt
@@ -89,7 +91,7 @@ class MemoryStore:
     """One component's store on a `MemoryDatabase`."""
 
     database: MemoryDatabase = Factory(MemoryDatabase)
-    # For assertions: new tokens of each call of `insert` that had any, and every `write`.
+    # For assertions: new tokens of each commit that had any, and every commit of changes.
     inserted: deque[tuple[Token, ...]] = field(factory=lambda: deque(maxlen=LOG_CALLS), init=False)
     written: deque[Written] = field(factory=lambda: deque(maxlen=LOG_CALLS), init=False)
 
@@ -101,9 +103,11 @@ class MemoryStore:
     async def open(self) -> None:
         await self._reach()
 
-    async def insert(self, tokens: Sequence[Token]) -> Sequence[Token]:
-        if not tokens:
-            return []
+    async def insert_tokens(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], RefusedTokens]:
+        parts, refused = await write_around_refusals(self._insert_tokens, tokens)
+        return list(chain.from_iterable(parts)), refused
+
+    async def _insert_tokens(self, tokens: Sequence[Token]) -> Sequence[Token]:
         await self._reach()
         offered = first_of_each(tokens).values()
         for token in offered:
@@ -114,16 +118,21 @@ class MemoryStore:
         self._commit()
         return [self.database.tokens[token.mint] for token in tokens]
 
-    async def find(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
+    async def find_tokens(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
         if not mints:
             return {}
         await self._reach()
         tokens = self.database.tokens
         return {mint: tokens[mint] for mint in mints if mint in tokens}
 
-    async def write(self, changes: Sequence[StoredChange]) -> WriteReceipt:
+    async def write_changes(
+        self, changes: Sequence[StoredChange]
+    ) -> tuple[Sequence[WriteReceipt], RefusedChanges]:
         if not any(change.values for _, change in changes):
-            return WriteReceipt(rows=0, statements=0, wal_bytes=0, seconds=0.0)
+            return [], []
+        return await write_around_refusals(self._write_changes, changes)
+
+    async def _write_changes(self, changes: Sequence[StoredChange]) -> WriteReceipt:
         await self._reach()
         refuse_repeated(changes)
         kept = {
@@ -141,20 +150,20 @@ class MemoryStore:
         self._commit()
         return receipt
 
-    async def load(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
+    async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         await self._reach()
         retained = [token for token in self.database.tokens.values() if is_retained(token, now)]
         retained.sort(key=lambda token: (token.first_seen_at, token.id or 0), reverse=True)
         return retained[:limit]
 
-    async def pulse(self) -> ServerPulse:
+    async def read_pulse(self) -> ServerPulse:
         await trio.lowlevel.checkpoint()
         # Not `_reach`: a test that counts failing calls does not count the watch's.
         if self.database.is_down:
             raise StoreUnavailable("the database is down")
         return self.database.pulse
 
-    async def retain(self, now: UnixSeconds) -> WriteReceipt:
+    async def drop_unretained(self, now: UnixSeconds) -> WriteReceipt:
         await self._reach()
         moved = [token for token in self.database.tokens.values() if self._leaves(token, now)]
         for token in moved:

@@ -27,12 +27,12 @@ class Actor(Protocol):
 
 
 class Outbox(Protocol[Sent_contra]):
-    """The sending side of a mailbox."""
+    """The sending end of a mailbox, as an actor sees it: it never closes it."""
 
     async def send(self, message: Sent_contra) -> None:
         """Put a message by the mailbox's policy; only a blocking policy ever waits.
 
-        `MailboxFull` from a rejecting mailbox. A closed mailbox counts the message as dropped.
+        A closed mailbox counts the message as dropped.
         """
 
     def send_nowait(self, message: Sent_contra) -> None:
@@ -43,7 +43,7 @@ class Outbox(Protocol[Sent_contra]):
 
 
 class Inbox(Protocol[Received_co]):
-    """The receiving side of a mailbox."""
+    """The receiving end of a mailbox, as its one reader sees it."""
 
     async def receive_batch(self, limit: int) -> Sequence[Received_co]:
         """Wait for a message, then take up to `limit` that are there.

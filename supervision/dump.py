@@ -1,6 +1,6 @@
 """The dump: what every actor and mailbox is doing, as one bounded document of JSON values.
 
-SIGUSR1, GET /api/ops/actors  ->  Supervisor.inspect  ->  dump_document
+SIGUSR1, GET /api/ops/actors  ->  Supervisor.take_dump  ->  dump_document
 """
 
 import os
@@ -14,8 +14,8 @@ from attrs import asdict
 
 from domain.values import UnixSeconds
 from supervision.child import Child
+from supervision.description import describe_value
 from supervision.mailbox import Mailbox
-from supervision.redaction import described
 
 SAMPLE_MESSAGES = 5  # shown of a mailbox: the oldest that wait, the newest in quarantine
 
@@ -47,7 +47,7 @@ def _actor(child: Child) -> dict[str, object]:
         "state": child.state.value,
         "uptime_seconds": round(uptime_seconds, 3),
         "restarts": child.restarts,
-        "last_error": described(asdict(child.last_failure)) if child.last_failure else None,
+        "last_error": describe_value(asdict(child.last_failure)) if child.last_failure else None,
         "inboxes": [mailbox.name for mailbox in child.spec.inboxes],
         "summary": _summary(child),
     }
@@ -57,17 +57,17 @@ def _summary(child: Child) -> object:
     if child.actor is None:
         return None
     try:
-        return described(child.actor.summary())
+        return describe_value(child.actor.summary())
     except Exception as error:  # one broken summary must not cost the whole dump
-        return described({"error": f"{type(error).__name__}: {error}"})
+        return describe_value({"error": f"{type(error).__name__}: {error}"})
 
 
 def _mailbox(mailbox: Mailbox[object]) -> dict[str, object]:
     newest_quarantined = list(mailbox.quarantine)[-SAMPLE_MESSAGES:]
     return {
         **asdict(mailbox.statistics()),
-        "sample": mailbox.sample(SAMPLE_MESSAGES),
-        "quarantine": [described(message) for message in newest_quarantined],
+        "sample": mailbox.sample_messages(SAMPLE_MESSAGES),
+        "quarantine": [describe_value(message) for message in newest_quarantined],
     }
 
 

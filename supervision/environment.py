@@ -1,21 +1,23 @@
 """What every actor is given of the process around it."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
 
 from attrs import evolve, frozen
 
+from domain.values import UnixSeconds
 from supervision import WallClock
 
 
 class Conditions(Protocol):
-    """Where an actor says whether its part of the service is ready."""
+    """Where an actor says whether its part of the service is ready, and what it finds away."""
 
     def set(self, name: str, reason: str | None) -> None:
         """`name` is ready (None), or is not, for a reason."""
 
     def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
-        """`reporter` cannot reach the store or source `name`, for `problem`; None: it can again."""
+        """`reporter` finds store or source `name` away for a `problem`, or answering (None)."""
 
 
 @frozen(kw_only=True)
@@ -23,6 +25,8 @@ class Environment:
     """Time, chance, the log and the readiness; tests replace them all."""
 
     clock: WallClock
+    # Told of the newest time that an earlier life has observed: the clock goes on from there.
+    raise_clock: Callable[[UnixSeconds], object] = lambda moment: None
     random: Random
     log: Any  # a structlog logger
     readiness: Conditions

@@ -1,6 +1,6 @@
 """What the supervisor counts anyway, as Prometheus metrics.
 
-Supervisor.inspect() -> actor_metrics -> wiring.metrics -> GET /metrics
+Supervisor.take_dump() -> actor_metrics -> wiring.metrics -> GET /metrics
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 Document = Mapping[str, Any]
 
 MAILBOX_GAUGES = ("depth", "capacity", "oldest_age_seconds", "senders_waiting", "receivers_waiting")
-MAILBOX_COUNTERS = ("sent", "handled", "conflated", "dropped", "quarantined", "rejected")
+MAILBOX_COUNTERS = ("sent", "handled", "conflated", "dropped", "quarantined")
 
 
 def actor_metrics(document: Document) -> Iterator[Metric]:

@@ -13,21 +13,23 @@ from attrs import asdict, define, field
 
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes
-from actors.ingest.actor import Ingest, IngestDoors, IngestOutboxes
+from actors.ingest.actor import Ingest, IngestOutboxes
+from actors.ingest.life import IngestStores
+from actors.ingest.memory import IngestMemory
 from actors.jobs.job import JobContext
 from actors.jobs.mail import JobMail
 from actors.jobs.switch import JobMemory
-from actors.sync.actor import Sync, SyncInboxes
+from actors.sync.actor import Sync
 from actors.sync.allowance import Budget, GovernorPlan
 from actors.sync.backlog import WAITING_GROUPS
-from actors.sync.flusher import SyncDoors, SyncPace
 from actors.sync.governor import Governor
-from actors.sync.table import TokenTable
+from actors.sync.life import SyncStores
+from actors.sync.memory import SyncMemory
 from config.settings import Settings
 from feed import FeedSettings, Operations
 from store.checkpoints import CheckpointWatch
 from supervision import Actor
-from supervision.children import ChildSpec, SupervisionSettings
+from supervision.children import ChildSpec
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from wiring.doors import Doors, Stream
@@ -43,16 +45,22 @@ class Composition:
     doors: Doors
     environment: Environment
     mailboxes: Mailboxes
-    sync_inboxes: SyncInboxes = field(init=False)
-    pace: SyncPace = field(init=False)
+    ingest_memory: IngestMemory = field(init=False, factory=IngestMemory)
+    sync_memory: SyncMemory = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        boxes = self.mailboxes
-        self.sync_inboxes = SyncInboxes(messages=boxes.updates, control=boxes.control["sync"])
-        self.pace = SyncPace(
+        self.sync_memory = SyncMemory(
             governor=Governor(governor_plan(self.settings)),
             watch=CheckpointWatch(self.environment.clock),
         )
+
+    def count_unsaved(self) -> dict[str, int]:
+        """What would be lost if the process ended now, by what it is; empty: nothing."""
+        return {
+            **self.mailboxes.count_unsaved(),
+            **self.ingest_memory.count_unsaved(),
+            **self.sync_memory.count_unsaved(),
+        }
 
     def child_specs(self, operations: Operations) -> list[ChildSpec]:
         """Every child, upstream first: the order of a drain."""
@@ -62,10 +70,10 @@ class Composition:
                 self._spec(name, partial(_build_stream, stream), memory=stream.memory)
                 for name, stream in self.doors.streams.items()
             ),
-            self._spec("ingest", self._ingest, boxes.events),
+            self._spec("ingest", self._ingest, boxes.events, memory=self.ingest_memory),
             *(self._job_spec(name, job) for name, job in JOBS.items()),
             self._spec("activity", self._activity, boxes.presences, memory=ActivityMemory()),
-            self._spec("sync", self._sync, boxes.updates, boxes.control["sync"]),
+            self._spec("sync", self._sync, boxes.updates, memory=self.sync_memory),
             self._spec("gateway", partial(self._gateway, operations), boxes.gateway),
         ]
 
@@ -96,29 +104,27 @@ class Composition:
 
     # Those that hold a store.
 
-    def _ingest(self, environment: Environment, _memory: None) -> Ingest:
+    def _ingest(self, environment: Environment, memory: IngestMemory) -> Ingest:
         return Ingest(
             events=self.mailboxes.events,
             outboxes=IngestOutboxes(sync=self.mailboxes.updates, trades=self.mailboxes.trades),
-            doors=IngestDoors(
-                store=self.doors.ingest_store,
-                buffer=self.doors.ingest_buffer,
-                follow_trades=self.doors.follow_trades,
-            ),
+            stores=IngestStores(store=self.doors.ingest_store, buffer=self.doors.ingest_buffer),
+            memory=memory,
             settings=self.settings.ingest,
             environment=environment,
+            follow_trades=self.doors.follow_trades,
         )
 
-    def _sync(self, environment: Environment, _memory: None) -> Sync:
+    def _sync(self, environment: Environment, memory: SyncMemory) -> Sync:
         boxes = self.mailboxes
         return Sync(
-            inboxes=self.sync_inboxes,
-            doors=SyncDoors(store=self.doors.sync_store, buffer=self.doors.sync_buffer),
-            table=TokenTable(self.settings.tracking.tokens),
-            pace=self.pace,
+            inbox=boxes.updates,
+            publications={**boxes.publications, "gateway": boxes.gateway},
+            stores=SyncStores(store=self.doors.sync_store, buffer=self.doors.sync_buffer),
+            memory=memory,
+            tracked_tokens=self.settings.tracking.tokens,
             settings=self.settings.sync,
             environment=environment,
-            publications={**boxes.publications, "gateway": boxes.gateway},
         )
 
     # Those that do not.
@@ -151,7 +157,9 @@ class Composition:
             environment=environment,
             memory=memory,
             outboxes=ActivityOutboxes(
-                control=tuple(boxes.control.values()), updates=boxes.updates, census=boxes.gateway
+                control=(*boxes.control.values(), boxes.updates),
+                updates=boxes.updates,
+                census=boxes.gateway,
             ),
         )
 
@@ -175,14 +183,6 @@ class Composition:
 def _build_stream(stream: Stream, _environment: Environment, memory: Any) -> Actor:
     """A stream has its environment from the doors."""
     return stream.build(memory)
-
-
-def supervision_settings(settings: Settings) -> SupervisionSettings:
-    """What the settings want of the supervisor."""
-    return SupervisionSettings(
-        **asdict(settings.supervision),
-        shutdown_deadline_seconds=settings.shutdown.deadline_seconds,
-    )
 
 
 def governor_plan(settings: Settings) -> GovernorPlan:

@@ -12,6 +12,8 @@ from domain.messages import (
     Presence,
     SourceEvent,
     SyncMessage,
+    SystemActivated,
+    SystemIdled,
     TokenPublished,
     TokenUpdated,
     TradeSeen,
@@ -33,12 +35,14 @@ def _of_token(message: object) -> object:
             return message.mint, message.origin
         case TokenPublished():
             return message.token.mint
+        case SystemActivated() | SystemIdled():
+            return "activity"  # the latest counts
         case _:
             return None
 
 
 def _combined(older: Any, newer: Any) -> Any:
-    return combined(older, newer)
+    return combined(older, newer) if isinstance(newer, TokenUpdated) else newer
 
 
 @define
@@ -51,7 +55,7 @@ class Mailboxes:
     trades: Mailbox[TradeSeen] = field(init=False)
     presences: Mailbox[Presence] = field(init=False)
     gateway: Mailbox[GatewayMessage] = field(init=False)
-    publications: Mapping[str, Mailbox[TokenPublished]] = field(init=False)
+    publications: Mapping[str, Mailbox[Any]] = field(init=False)  # TokenPublished
     control: Mapping[str, Mailbox[ActivityChange]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -68,8 +72,7 @@ class Mailboxes:
         self.publications = {job: Mailbox(job, capacity=capacity, policy=by_token) for job in JOBS}
         latest = Conflate[ActivityChange](key=lambda _: "activity")
         self.control = {
-            actor: Mailbox(f"{actor} control", capacity=1, policy=latest)
-            for actor in (*JOBS, "sync")
+            actor: Mailbox(f"{actor} control", capacity=1, policy=latest) for actor in JOBS
         }
 
     def count_unsaved(self) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """What the process counts anyway, as Prometheus text; nothing is counted twice for it.
 
-Supervisor.inspect(), Ledger and Governor, CheckpointWatch -> exposition -> GET /metrics
+Supervisor.take_dump(), Ledger and Governor, CheckpointWatch -> exposition -> GET /metrics
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -4,6 +4,7 @@ TokenCreated, PoolCreated -> Token (its first row)
 TokenCreated, TradeSeen, MigrationSeen, PoolCreated -> values of a TokenUpdated
 """
 
+from actors.ingest.sights import USUAL_SUPPLY
 from domain.lifecycle import bonding_progress, sol_raised, sol_to_graduate, status_from_progress
 from domain.messages import MigrationSeen, PoolCreated, TokenCreated, TradeSeen
 from domain.precision import kept_token
@@ -11,7 +12,6 @@ from domain.token import Status, Token
 from domain.values import Sol, Value
 
 COMPLETE_PERCENT = 100.0
-USUAL_SUPPLY = 1_000_000_000  # tokens of a pump.fun coin; mayhem coins have twice as many
 
 
 def born_token(event: TokenCreated | PoolCreated, *, on_curve: bool = True) -> Token:

@@ -36,7 +36,9 @@ class HolderCountJob:
 
     @classmethod
     def build(cls, context: JobContext, provider: HolderProvider | None) -> "HolderCountJob":
-        return cls(context=context, roster=Roster.of(context.settings), provider=provider)
+        return cls(
+            context=context, roster=Roster.from_settings(context.settings), provider=provider
+        )
 
     async def run(self) -> None:
         """Serve until the publications are closed."""
@@ -59,9 +61,9 @@ class HolderCountJob:
             return
         now = self.context.environment.clock()
         self.roster.forget_unretained(now)
-        picked = self.roster.pick(self.context.settings.holder_count.tokens, now)
+        picked = self.roster.pick_tokens(self.context.settings.holder_count.tokens, now)
         updated_before = self.counts["updated"]
-        await self.inquirer.ask(
+        await self.inquirer.ask_about(
             self.provider.fetch_holders,
             [token.mint for token in picked],
             take_answers=self._send_changed,

@@ -23,7 +23,7 @@ from domain.precision import SCORE_DECIMALS
 from domain.scoring import SMALLEST_TRADE_SOL, add_scores, add_trade
 from domain.token import Token
 from domain.values import Mint, Sol, UnixSeconds
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 
 TRADES_AT_ONCE = 1000
 # A fresh service fills its board within a minute: runs at 5, 30 and 60 s after the first trade or
@@ -82,7 +82,7 @@ class HotScoreJob:
     # Messages in.
 
     async def follow_trades(self) -> None:
-        async for trades in Batches(self.context.trades, TRADES_AT_ONCE):
+        async for trades in receive_batches(self.context.trades, TRADES_AT_ONCE):
             for trade in trades:
                 self.streamed_at[trade.mint] = trade.seen_at
                 self._add_trade(trade.mint, trade.sol or SMALLEST_TRADE_SOL, trade.seen_at)

@@ -113,7 +113,7 @@ class Inquirer:
             self.provider.name: self.provider.summary(),
         }
 
-    async def ask(
+    async def ask_about(
         self,
         fetch: Fetch[Answer],
         mints: Sequence[Mint],

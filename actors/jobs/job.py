@@ -69,7 +69,7 @@ class JobContext:
 
         await self.mail.request_roster()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.activity.obey, self.mail.control)
+            nursery.start_soon(self.activity.obey_control, self.mail.control)
             nursery.start_soon(keep_schedule)
             async for published in self.mail.receive_publications():
                 has_heard.set()

@@ -3,14 +3,14 @@
 TokenPublished (from sync) -> JobMail -> the job;  the job -> JobMail -> TokenUpdated -> sync
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from attrs import frozen
 
 from domain.messages import ActivityChange, RosterWanted, TokenPublished, TokenUpdated
 from domain.values import Mint, Value
 from supervision import Inbox, Outbox, WallClock
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 
 PUBLICATIONS_AT_ONCE = 1000
 
@@ -29,9 +29,9 @@ class JobMail:
         """Ask sync to tell of every tracked token."""
         await self.updates.send(RosterWanted(subscriber=self.name))
 
-    def receive_publications(self) -> Batches[TokenPublished]:
+    def receive_publications(self) -> AsyncIterator[Sequence[TokenPublished]]:
         """Batches of tokens as they now are, until sync closes the mailbox."""
-        return Batches(self.publications, PUBLICATIONS_AT_ONCE)
+        return receive_batches(self.publications, PUBLICATIONS_AT_ONCE)
 
     async def send_update(self, mint: Mint, values: Mapping[str, Value]) -> None:
         """Tell sync what is seen of a token now; waits while sync's mailbox is full."""

@@ -57,7 +57,9 @@ class MarketDataJob:
 
     @classmethod
     def build(cls, context: JobContext, providers: MarketProviders) -> "MarketDataJob":
-        return cls(context=context, roster=Roster.of(context.settings), providers=providers)
+        return cls(
+            context=context, roster=Roster.from_settings(context.settings), providers=providers
+        )
 
     async def run(self) -> None:
         """Serve until the publications are closed."""
@@ -101,9 +103,9 @@ class MarketDataJob:
         await self._refresh_sol_price()
         if self.providers.quotes is None or self.inquirer is None:
             return
-        picked = self.roster.pick(self.context.settings.market_data.tokens, now)
+        picked = self.roster.pick_tokens(self.context.settings.market_data.tokens, now)
         known_before = self.counts["quotes"]
-        await self.inquirer.ask(
+        await self.inquirer.ask_about(
             self.providers.quotes.fetch_quotes,
             [token.mint for token in picked],
             take_answers=self._take_quotes,

@@ -67,7 +67,7 @@ class Roster:
     entries: dict[Mint, _Entry] = Factory(dict)
 
     @classmethod
-    def of(cls, settings: Settings) -> "Roster":
+    def from_settings(cls, settings: Settings) -> "Roster":
         """The roster of a job, as large as the settings let the service be."""
         return cls(settings.tracking.tokens, settings.hot_score.half_life_seconds)
 
@@ -84,7 +84,7 @@ class Roster:
             del self.entries[next(iter(self.entries))]
         return before
 
-    def pick(self, count: int, now: UnixSeconds) -> list[Token]:
+    def pick_tokens(self, count: int, now: UnixSeconds) -> list[Token]:
         """`count` tokens that are due and still on the feed, the most interesting first.
 
         Those of which the last request failed come after all others.

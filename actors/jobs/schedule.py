@@ -1,7 +1,6 @@
 """When a job runs: at intervals, at once upon an activation, and not while the system is idle."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import repeat
 from math import inf
 from typing import Any
 
@@ -12,22 +11,6 @@ from actors.jobs.switch import ActivitySwitch
 FRESH_SECONDS = 1.0  # an activation does not repeat a job that started so lately
 
 
-async def run_periodically(
-    job: Callable[[], Awaitable[None]],
-    *,
-    interval_seconds: float,
-    activity: ActivitySwitch,
-    log: Any,
-    name: str,
-) -> None:
-    """Run `job` now, then each interval from its last start, and at once upon an activation.
-
-    While idle the job is skipped, and each tick says so. A job that takes longer than the
-    interval runs again as soon as it has finished. Errors of the job end this.
-    """
-    await run_at_intervals(job, repeat(interval_seconds), activity=activity, log=log, name=name)
-
-
 async def run_at_intervals(
     job: Callable[[], Awaitable[None]],
     intervals_seconds: Iterable[float],
@@ -36,7 +19,12 @@ async def run_at_intervals(
     log: Any,
     name: str,
 ) -> None:
-    """As `run_periodically`, with intervals that may differ; it ends when they do."""
+    """Run `job` now, then an interval after its last start, and at once upon an activation.
+
+    While idle the job is skipped, and each tick says so. A job that takes longer than its
+    interval runs again as soon as it has finished. It ends with the intervals, or by an error of
+    the job.
+    """
     last_run_at = -inf
     for interval_seconds in intervals_seconds:
         tick_at = trio.current_time()

@@ -24,7 +24,6 @@ class ActivitySwitch:
 
     memory: JobMemory = Factory(JobMemory)
     _activated: trio.Event = field(init=False, factory=trio.Event)
-    _idled: trio.Event = field(init=False, factory=trio.Event)
 
     @property
     def active(self) -> bool:
@@ -34,25 +33,17 @@ class ActivitySwitch:
     def activations(self) -> int:
         return self.memory.activations
 
-    async def obey(self, control: Inbox[ActivityChange]) -> None:
+    async def obey_control(self, control: Inbox[ActivityChange]) -> None:
         """Follow the activity actor until it closes the mailbox."""
         async for change in control:
-            self._turn(active=isinstance(change, SystemActivated))
+            self._turn_switch(active=isinstance(change, SystemActivated))
 
-    def _turn(self, *, active: bool) -> None:
+    def _turn_switch(self, *, active: bool) -> None:
         was_active, self.memory.active = self.memory.active, active
         if active and not was_active:
             self.memory.activations += 1
             self._activated.set()
             self._activated = trio.Event()
-        elif was_active and not active:
-            self._idled.set()
-            self._idled = trio.Event()
-
-    async def wait_idled(self) -> None:
-        """Until it is idle; at once when it is."""
-        while self.active:
-            await self._idled.wait()
 
     async def wait_activated(self, after: int) -> None:
         """Until there have been more than `after` activations.

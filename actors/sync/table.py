@@ -1,21 +1,21 @@
 """The tokens as sync knows them: what clients see, and which of it Postgres does not hold.
 
-published  everything durable, what clients see: stored and unflushed together
+published  every durable value of a token, which is what clients see: stored and unflushed together
 spooled    new tokens that only the buffer's spool holds, as they were admitted
-unflushed  what only the buffer holds, so that a buffer that loses its data gets it back
+unflushed  values that only the buffer holds, so that a buffer that loses its data gets them back
 
-Every value is rounded here, once, before it is durable (`domain.precision`). That Postgres holds
-a value already is for Postgres to find: it compares as it writes, and skips what is equal.
+Every value is rounded here, once, before it is appended (`domain.precision`). The table does not
+know which values Postgres has: the flush's statement compares with the stored row and skips what
+is equal.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from attrs import Factory, define
 
 from domain.lifecycle import CURVE_FIELDS, is_retained
-from domain.merging import Observations, fold
-from domain.messages import TokenChange, TokenUpdated
+from domain.merging import Observations
+from domain.messages import TokenChange
 from domain.precision import kept, kept_token
 from domain.token import STATUS_FIELDS, Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value, Version
@@ -23,7 +23,10 @@ from domain.values import Mint, UnixSeconds, Value, Version
 
 @define
 class TokenTable:
-    """At most `limit` tokens, the oldest go first; unflushed values of others are kept beside."""
+    """At most `limit` published tokens: beyond it the oldest are forgotten once they are flushed.
+
+    `unflushed` also holds values of tokens that are not (or not yet) published.
+    """
 
     limit: int
     published: dict[Mint, Token] = Factory(dict)
@@ -47,15 +50,8 @@ class TokenTable:
         )
         return True
 
-    def news(self, updates: Iterable[TokenUpdated]) -> dict[Mint, Observations]:
-        """The updates folded by token, without the values that their token has already."""
-        by_mint: defaultdict[Mint, Observations] = defaultdict(Observations)
-        for update in updates:
-            fold(by_mint[update.mint], update)
-        news = {mint: self._new_part(mint, seen) for mint, seen in by_mint.items()}
-        return {mint: observed for mint, observed in news.items() if observed.values}
-
-    def _new_part(self, mint: Mint, observed: Observations) -> Observations:
+    def select_new(self, mint: Mint, observed: Observations) -> Observations:
+        """The observed values as they are kept, without those that the token has already."""
         token = self.published.get(mint)
         values = {name: kept(name, value) for name, value in observed.values.items()}
         new = Observations(values, observed.observed_at, observed.times)
@@ -105,10 +101,10 @@ class TokenTable:
         ]
 
     def note_left(self, changes: Iterable[TokenChange], read_at: Version) -> None:
-        """The changes have left the buffer for good: flushed, or in quarantine.
+        """Drop the changes from `unflushed`: they have left the buffer, flushed or quarantined.
 
-        All that their tokens had in the buffer at version `read_at` is in them. What came later
-        is unflushed still, unless it is the same value again.
+        They hold all that their tokens had in the buffer at version `read_at`. A value that came
+        later stays unflushed, unless it equals the one that left.
         """
         for change in changes:
             held = self.unflushed.pop(change.mint, None)

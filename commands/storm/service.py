@@ -14,7 +14,7 @@ import attrs
 import trio
 from attrs import define, field
 
-from actors.sync.actor import RETAIN_EVERY_SECONDS
+from actors.sync.upkeep import RETAIN_EVERY_SECONDS
 from commands.storm.replay import FLUSH_SECONDS
 from commands.storm.strategy import QUERIES, Counts, Pending, dispatch
 from commands.storm.trace import CHANGED_FIELDS, STARTED_AT, Event, JobRan, Population
@@ -87,7 +87,8 @@ class Service:
 
     async def prepare(self, population: Population) -> None:
         for tokens in chunks(population, POPULATION_BATCH_TOKENS):
-            for token in await self.ingest.insert(tokens):
+            stored_tokens, _ = await self.ingest.insert_tokens(tokens)
+            for token in stored_tokens:
                 self.ids[token.mint] = _id_of(token)
 
     async def take(self, event: Event) -> None:
@@ -96,7 +97,7 @@ class Service:
 
     async def born(self, token: Token) -> None:
         before, wal_before = self._booked(), self._wal_of_births()
-        (stored,) = await self.ingest.insert([token])
+        ((stored,), _) = await self.ingest.insert_tokens([token])
         self.ids[stored.mint] = _id_of(stored)
         self._count_since(before)
         self.counts.births += 1
@@ -109,11 +110,11 @@ class Service:
         before = self._booked()
         changes = [self._change(*entry) for entry in self.pending.take().items()]
         for part in chunks(changes, self.settings.sync.batch_rows):
-            await self.sync.write(part)
+            await self.sync.write_changes(part)
         self.flushes += 1
         if self.flushes % RETAIN_FLUSHES == 0:
             # As of the start: no other strategy drops what is off the feed.
-            await self.sync.retain(STARTED_AT)
+            await self.sync.drop_unretained(STARTED_AT)
         self._count_since(before)
 
     def _change(self, mint: Mint, values: Mapping[str, Value]) -> StoredChange:
@@ -142,7 +143,7 @@ class Service:
     async def final_values(self, mints: Sequence[Mint]) -> Mapping[Mint, Mapping[str, Value]]:
         final: dict[Mint, dict[str, Value]] = {}
         for part in chunks(mints, self.settings.sync.batch_rows):
-            for mint, token in (await self.sync.find(part)).items():
+            for mint, token in (await self.sync.find_tokens(part)).items():
                 known = {name: getattr(token, name) for name in CHANGED_FIELDS}
                 final[mint] = {name: value for name, value in known.items() if value is not None}
         return final

@@ -1,19 +1,22 @@
 """`TokenStore` on PostgreSQL 14 to 18.
 
-    ingest  ->  insert, find         sync  ->  write, load, find, retain
+    ingest  ->  insert_tokens, load_tokens
+    sync    ->  write_changes, load_tokens, find_tokens, drop_unretained
 
 Each of the two has a store, and so a connection, of its own; `application_name` tells which.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Literal
 
 from attrs import define, field
 
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
-from store import ServerPulse, StoredChange, WriteReceipt
+from store import RefusedChanges, RefusedTokens, ServerPulse, StoredChange, WriteReceipt
+from store.bisection import write_around_refusals
 from store.ledger import Ledger
 from store.postgres import statements, upkeep
 from store.postgres.checkpoints import read_pulse
@@ -47,42 +50,49 @@ class PostgresStore:
         migrate(session)
         upkeep.make_whole(session, stats_logged=self.settings.stats_logged)
 
-    async def insert(self, tokens: Sequence[Token]) -> Sequence[Token]:
-        """Write the tokens that are not there yet, in one commit; see `TokenStore.insert`."""
-        if not tokens:
-            return []
+    async def insert_tokens(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], RefusedTokens]:
+        """Write the tokens that are not there yet; see `TokenStore.insert_tokens`."""
+        parts, refused = await write_around_refusals(self._insert_tokens, tokens)
+        return list(chain.from_iterable(parts)), refused
+
+    async def _insert_tokens(self, tokens: Sequence[Token]) -> Sequence[Token]:
         stored, receipt = await self._connection.run(
             partial(statements.insert_tokens, tokens=tokens)
         )
         self.ledger.book(self.component, receipt)
         return stored
 
-    async def find(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
+    async def find_tokens(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
         """The stored tokens among `mints`."""
         if not mints:
             return {}
         return await self._connection.run(partial(statements.find_tokens, mints=mints))
 
-    async def write(self, changes: Sequence[StoredChange]) -> WriteReceipt:
-        """Write the changes in one commit; see `TokenStore.write`."""
+    async def write_changes(
+        self, changes: Sequence[StoredChange]
+    ) -> tuple[Sequence[WriteReceipt], RefusedChanges]:
+        """Write the changes; see `TokenStore.write_changes`."""
         if not any(change.values for _, change in changes):
-            return WriteReceipt(rows=0, statements=0, wal_bytes=0, seconds=0.0)
+            return [], []
+        return await write_around_refusals(self._write_changes, changes)
+
+    async def _write_changes(self, changes: Sequence[StoredChange]) -> WriteReceipt:
         receipt = await self._connection.run(partial(statements.write_changes, changes=changes))
         self.ledger.book(self.component, receipt)
         return receipt
 
-    async def load(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
+    async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         """The newest `limit` tokens that are retained at `now`, newest first."""
         return await self._connection.run(partial(statements.load_tokens, now=now, limit=limit))
 
-    async def pulse(self) -> ServerPulse:
+    async def read_pulse(self) -> ServerPulse:
         """How the server's checkpoints and WAL stand; booked where the server tells whose it is."""
         pulse = await self._connection.run(read_pulse)
         self.ledger.note_pulse(pulse)
         return pulse
 
-    async def retain(self, now: UnixSeconds) -> WriteReceipt:
-        """Give up what is kept no longer; see `TokenStore.retain`."""
+    async def drop_unretained(self, now: UnixSeconds) -> WriteReceipt:
+        """Give up what is kept no longer; see `TokenStore.drop_unretained`."""
         receipt = await self._connection.run(
             partial(upkeep.retain, now=now, cold_days=self.settings.cold_days)
         )

@@ -19,8 +19,11 @@ from commands.main import main
 from tests.acceptance.service import ROOT, running_service, settings
 from tests.acceptance.test_outages import admitted, creates, migration, until_bonded_on_feed
 from tests.acceptance.world import running_peer
+from tests.architecture.repository import PROJECT
 from tests.conftest import PostgresFactory, RedisFactory
 from tests.patience import PATIENCE_SECONDS
+
+VERSION = PROJECT["project"]["version"]
 
 
 def ended(
@@ -44,6 +47,25 @@ def test_every_bad_setting_is_reported_at_once_with_78() -> None:
     )
     assert 78 == process.returncode
     assert 2 == len(process.stderr.splitlines())
+
+
+@pytest.mark.parametrize("command", ["run", "doctor", "storm"])
+def test_addresses_and_numbers_that_cannot_be_are_a_line_each_and_no_secret(command: str) -> None:
+    bad = {
+        "GATEWAY__PORT": "s3cret",
+        "HOLDER_COUNT__URL": "https://rpc.example:s3cret",
+        "INGEST__POOLS_URL": "wss://rpc.example:https/?api-key=s3cret",
+        "INGEST__URL": "wss://user:s3cret@host",
+        "MARKET_DATA__URL": "https://[::1/s3cret",
+        "SOL_PRICE__URL": "https://:s3cr#t@h",
+        "SYNC__INTERVAL_SECONDS": "0xs3cret",
+    }
+    stores = {"DATABASE_URL": "postgresql://db/x", "REDIS_URL": "redis://x"}
+    process = ended({f"TOKEN_DISCOVERY__{n}": v for n, v in bad.items()} | stores, command)
+    assert 78 == process.returncode
+    lines = process.stderr.splitlines()
+    assert list(bad) == [line.split(" (TOKEN_DISCOVERY__")[1].strip(")") for line in lines]
+    assert "s3cr" not in process.stderr + process.stdout
 
 
 def test_a_store_out_of_reach_at_the_start_ends_it_with_69(redis_url: str) -> None:
@@ -111,6 +133,11 @@ def test_module_takes_the_arguments_of_run_and_no_others(tmp_path: Path) -> None
     process = ended(stores, "--confg", str(file), module="supervisor")
     assert 78 == process.returncode
     assert process.stderr.startswith("token-discovery: unrecognized arguments: --confg")
+
+
+def test_module_tells_its_version() -> None:
+    process = ended({}, "--version", module="supervisor")
+    assert (f"token-discovery {VERSION}\n", 0) == (process.stdout, process.returncode)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FOLDERS: list[str] = PROJECT["tool"]["importlinter"]["root_packages"]
 NAMES = (ast.Name, ast.Attribute)
-IGNORED = {"__pycache__", "results"}
+IGNORED = {"__pycache__", "build", "dist", "results"}
 
 
 def _files(folder: Path) -> Iterator[Path]:

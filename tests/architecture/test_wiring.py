@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import trio
 
+from actors.ingest.memory import IngestMemory
 from actors.jobs.switch import JobMemory
+from actors.sync.memory import SyncMemory
 from buffer.memory import MemoryBuffer
 from domain.messages import (
     CensusWanted,
@@ -19,7 +21,7 @@ from domain.messages import (
 )
 from store.memory import MemoryDatabase, MemoryStore
 from supervision import Actor
-from supervision.children import ChildSpec, Restart
+from supervision.children import ChildSpec
 from supervision.mailbox import Mailbox
 from tests.unit.actors.service_world import ServiceWorld, operations
 from tests.unit.actors.world import token
@@ -125,14 +127,18 @@ async def test_every_actor_can_be_built_again_and_again() -> None:
         assert isinstance(first.summary(), dict)
 
 
-def test_children_are_restarted_alone() -> None:
-    assert {Restart.ALONE} == {spec.restart for spec in child_specs()}
-
-
 def test_what_an_actor_was_told_outlives_its_restart() -> None:
-    for name in ("market-data", "hot-score", "holder-count", "sync"):
+    for name in ("market-data", "hot-score", "holder-count"):
         [spec] = [each for each in child_specs() if each.name == name]
         assert told(spec.build_actor()) is told(spec.build_actor()), name
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sync", SyncMemory), ("ingest", IngestMemory)])
+def test_what_only_an_actor_holds_outlives_its_restart(name: str, kind: type) -> None:
+    [spec] = [each for each in child_specs() if each.name == name]
+    assert isinstance(spec.memory, kind)
+    for actor in (spec.build_actor(), spec.build_actor()):
+        assert [spec.memory] == [thing for thing in reachable(actor) if isinstance(thing, kind)]
 
 
 def told(actor: Actor) -> JobMemory:

@@ -6,12 +6,13 @@ from typing import Any, Protocol, TypeVar
 import orjson
 import redis
 import trio
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from buffer import USUAL_BOUNDS, BufferBounds, UpdateBuffer
 from buffer.memory import MemoryBuffer, Published
 from buffer.redis import RedisBuffer
 from domain.errors import BufferUnavailable
+from domain.merging import Observations, fold
 from domain.messages import TokenChange, TokenUpdated
 from domain.values import Mint, UnixSeconds, Value, Version
 
@@ -22,10 +23,35 @@ MINT, OTHER_MINT, THIRD_MINT = (Mint(letter * 44) for letter in "ABC")
 Answer = TypeVar("Answer")
 
 
-def updated(
-    values: Mapping[str, Value], at: float = 1000.0, mint: Mint = MINT, origin: str = "test"
-) -> TokenUpdated:
-    return TokenUpdated(mint=mint, observed_at=UnixSeconds(at), origin=origin, values=values)
+def updated(values: Mapping[str, Value], at: float = 1000.0, mint: Mint = MINT) -> TokenUpdated:
+    return TokenUpdated(mint=mint, observed_at=UnixSeconds(at), origin="test", values=values)
+
+
+@frozen(kw_only=True)
+class Told:
+    """What an append said, its changes as updates."""
+
+    epoch: str
+    newest: Version
+    changed: tuple[TokenUpdated, ...]
+    refused: Mapping[Mint, str]
+
+
+async def append(
+    buffer: UpdateBuffer, updates: Sequence[TokenUpdated] = (), *, forced: bool = False
+) -> Told:
+    """Fold the updates by token, as sync does, and append them."""
+    batch: dict[Mint, Observations] = {}
+    for update in updates:
+        fold(batch.setdefault(update.mint, Observations()), update)
+    appended = await buffer.append_observations(batch, forced=forced)
+    changed = tuple(
+        updated(seen.values, at=max(map(seen.time_of, seen.values)), mint=mint)
+        for mint, seen in appended.changed.items()
+    )
+    return Told(
+        epoch=appended.epoch, newest=appended.newest, changed=changed, refused=appended.refused
+    )
 
 
 @define
@@ -157,7 +183,7 @@ class RedisRig:
 
 
 async def everything_dirty(buffer: UpdateBuffer) -> Sequence[TokenChange]:
-    return (await buffer.dirty(Version(0), 1000)).changes
+    return (await buffer.read_dirty(Version(0), 1000)).changes
 
 
 async def dirty_values(buffer: UpdateBuffer) -> dict[Mint, Mapping[str, Value]]:
@@ -166,7 +192,7 @@ async def dirty_values(buffer: UpdateBuffer) -> dict[Mint, Mapping[str, Value]]:
 
 async def flush(buffer: UpdateBuffer) -> None:
     """Clear everything, as after a commit of all of it."""
-    await buffer.clear(await everything_dirty(buffer))
+    await buffer.clear_flushed(await everything_dirty(buffer))
 
 
 async def cleared(buffer: UpdateBuffer, versions: Mapping[Mint, Version]) -> int:
@@ -175,7 +201,7 @@ async def cleared(buffer: UpdateBuffer, versions: Mapping[Mint, Version]) -> int
         TokenChange(mint, version, version, UnixSeconds(0.0), {})
         for mint, version in versions.items()
     ]
-    return await buffer.clear(changes)
+    return await buffer.clear_flushed(changes)
 
 
 def bounds(**chosen: int) -> BufferBounds:

@@ -17,7 +17,7 @@ from domain.errors import StoreUnavailable
 from domain.messages import TokenChange
 from domain.token import FIELDS, Status, Token
 from domain.values import Mint, UnixSeconds, Value, Version
-from store import StoredChange, TokenStore
+from store import StoredChange, TokenStore, WriteReceipt
 from store.ledger import Ledger
 from store.memory import MemoryDatabase, MemoryStore
 from store.postgres import PostgresSettings, PostgresStore
@@ -65,6 +65,22 @@ ODD_VALUES: Mapping[str, Value] = {
     "telegram": " leading and trailing ",
     "website": "x" * 20_000,
 }
+
+NOTHING_WRITTEN = WriteReceipt(rows=0, statements=0, wal_bytes=0, seconds=0.0)
+
+
+async def insert(store: TokenStore, tokens: Sequence[Token]) -> list[Token]:
+    """The tokens as they are stored; none of them may be refused."""
+    stored, refused = await store.insert_tokens(tokens)
+    assert [] == list(refused)
+    return list(stored)
+
+
+async def write(store: TokenStore, changes: Sequence[StoredChange]) -> WriteReceipt:
+    """The receipt of the one commit; none of the changes may be refused."""
+    receipts, refused = await store.write_changes(changes)
+    assert [] == list(refused)
+    return receipts[0] if receipts else NOTHING_WRITTEN
 
 
 def after(seconds: float) -> UnixSeconds:
@@ -125,7 +141,7 @@ def known_fields(token: Token) -> dict[str, object]:
 
 async def found(store: TokenStore, mint: Mint) -> Token:
     """The stored token."""
-    return (await store.find([mint]))[mint]
+    return (await store.find_tokens([mint]))[mint]
 
 
 @define
@@ -146,7 +162,7 @@ class StoreWorld:
     async def stored(self, *tokens: Token) -> tuple[TokenStore, Sequence[Token]]:
         """A store with these tokens in it, as it returned them."""
         store = await self.store()
-        return store, await store.insert(tokens)
+        return store, await insert(store, tokens)
 
     async def close(self) -> None:
         for store in self.stores:
@@ -220,7 +236,7 @@ async def until_available(store: TokenStore, mint: Mint) -> None:
     with trio.fail_after(PATIENCE_SECONDS):
         while True:
             try:
-                await store.find([mint])
+                await store.find_tokens([mint])
             except StoreUnavailable:
                 await trio.sleep(0.02)
             else:

@@ -21,6 +21,7 @@ from tests.contract.buffer_rigs import (
     MINT,
     ManualClock,
     RedisRig,
+    append,
     bounds,
     dirty_values,
     everything_dirty,
@@ -45,7 +46,7 @@ async def seconds_to_fail(buffer: RedisBuffer) -> float:
     """How long a call on a server that does not answer takes to say so."""
     began = trio.current_time()
     with pytest.raises(BufferUnavailable):
-        await buffer.append([updated({"price_usd": 1.0})])
+        await append(buffer, [updated({"price_usd": 1.0})])
     return trio.current_time() - began
 
 
@@ -56,9 +57,9 @@ async def test_a_thousand_tokens_are_one_call(rig: RedisRig) -> None:
     await rig.buffer.open()
     rig.server.config_resetstat()
     mints = [Mint(f"mint-{number}") for number in range(1000)]
-    await rig.buffer.append([updated({"price_usd": 1.0}, mint=mint) for mint in mints])
+    await append(rig.buffer, [updated({"price_usd": 1.0}, mint=mint) for mint in mints])
     read = await everything_dirty(rig.buffer)
-    await rig.buffer.clear(read)
+    await rig.buffer.clear_flushed(read)
     calls: Any = rig.server.info("commandstats")
     assert calls["cmdstat_evalsha"]["calls"] == 3
     assert "cmdstat_eval" not in calls
@@ -66,10 +67,10 @@ async def test_a_thousand_tokens_are_one_call(rig: RedisRig) -> None:
 
 
 async def test_every_key_begins_with_td(rig: RedisRig) -> None:
-    await rig.buffer.append([updated({"price_usd": 1.0})])
-    await rig.buffer.spool([Token(mint=MINT, first_seen_at=UnixSeconds(1.0))])
+    await append(rig.buffer, [updated({"price_usd": 1.0})])
+    await rig.buffer.spool_tokens([Token(mint=MINT, first_seen_at=UnixSeconds(1.0))])
     row = Refused(mint=MINT, reason="a reason", refused_at=UnixSeconds(1.0))
-    await rig.buffer.quarantine([row])
+    await rig.buffer.quarantine_rows([row])
     keys: Any = rig.server.keys()
     assert sorted(keys) == [
         b"td:changes",
@@ -85,27 +86,27 @@ async def test_every_key_begins_with_td(rig: RedisRig) -> None:
 
 
 async def test_an_emptied_spool_and_quarantine_leave_no_key(rig: RedisRig) -> None:
-    await rig.buffer.spool([Token(mint=MINT, first_seen_at=UnixSeconds(1.0))])
-    await rig.buffer.quarantine(
+    await rig.buffer.spool_tokens([Token(mint=MINT, first_seen_at=UnixSeconds(1.0))])
+    await rig.buffer.quarantine_rows(
         [Refused(mint=MINT, reason="a reason", refused_at=UnixSeconds(1.0))]
     )
-    await rig.buffer.unspool([MINT])
-    await rig.buffer.release([MINT])
+    await rig.buffer.remove_spooled([MINT])
+    await rig.buffer.release_quarantined([MINT])
     assert rig.server.dbsize() == 0
 
 
 async def test_only_clean_tokens_have_an_expiry(rig: RedisRig) -> None:
-    await rig.buffer.append([updated({"price_usd": 1.0})])
+    await append(rig.buffer, [updated({"price_usd": 1.0})])
     await flush(rig.buffer)
     assert 3590 <= int(rig.server.ttl(f"td:token:{MINT}")) <= 3600
-    await rig.buffer.append([updated({"price_usd": 2.0})])
+    await append(rig.buffer, [updated({"price_usd": 2.0})])
     assert rig.server.ttl(f"td:token:{MINT}") == -1
 
 
 async def test_the_stream_is_capped(rig: RedisRig) -> None:
     buffer = rig.bounded(bounds(stream_entries=100))
     for number in range(400):
-        await buffer.append([updated({"price_usd": float(number)})])
+        await append(buffer, [updated({"price_usd": float(number)})])
     # Redis trims whole nodes of a hundred entries.
     assert 100 <= int(rig.server.xlen("td:changes")) <= 200
 
@@ -119,43 +120,43 @@ def test_every_script_is_a_file_and_every_file_a_script() -> None:
 
 
 async def test_forgotten_scripts_are_loaded_again(rig: RedisRig) -> None:
-    await rig.buffer.append([updated({"price_usd": 1.0})])
+    await append(rig.buffer, [updated({"price_usd": 1.0})])
     rig.server.script_flush()
-    await rig.buffer.append([updated({"price_usd": 2.0})])
+    await append(rig.buffer, [updated({"price_usd": 2.0})])
     rig.server.script_flush()
     assert await dirty_values(rig.buffer) == {MINT: {"price_usd": 2.0}}
 
 
 async def test_a_deleted_hash_ends_the_epoch_and_is_dirty_no_more(rig: RedisRig) -> None:
-    before = await rig.buffer.append([updated({"price_usd": 1.0})])
+    before = await append(rig.buffer, [updated({"price_usd": 1.0})])
     rig.server.delete(f"td:token:{MINT}")
     assert await everything_dirty(rig.buffer) == []
-    assert before.epoch != (await rig.buffer.append([])).epoch
+    assert before.epoch != (await append(rig.buffer, [])).epoch
 
 
 async def test_a_server_without_memory_is_unavailable_until_it_has_some(rig: RedisRig) -> None:
     rig.server.config_set("maxmemory", 1)
     try:
         with pytest.raises(BufferUnavailable, match="maxmemory"):
-            await rig.buffer.append([updated({"price_usd": 1.0})])
+            await append(rig.buffer, [updated({"price_usd": 1.0})])
     finally:
         rig.server.config_set("maxmemory", 0)
-    assert len((await rig.buffer.append([updated({"price_usd": 1.0})])).changed) == 1
+    assert len((await append(rig.buffer, [updated({"price_usd": 1.0})])).changed) == 1
 
 
 async def test_an_older_state_of_the_data_is_another_epoch(new_redis: RedisFactory) -> None:
     """A server that comes back with its last snapshot has lost what came after that."""
     server = new_redis()
     rig = rig_on(server)
-    before = await rig.buffer.append([updated({"price_usd": 1.0})])
+    before = await append(rig.buffer, [updated({"price_usd": 1.0})])
     rig.server.save()
-    await rig.buffer.append([updated({"price_usd": 2.0})])
+    await append(rig.buffer, [updated({"price_usd": 2.0})])
     (old,) = await everything_dirty(rig.buffer)
     await trio.to_thread.run_sync(server.kill)
     await trio.to_thread.run_sync(server.start)
     assert await dirty_values(rig.buffer) == {MINT: {"price_usd": 1.0}}
     rig.clock.advance(-3600)
-    after = await rig.buffer.append([updated({"price_usd": 2.0}, at=1001)])
+    after = await append(rig.buffer, [updated({"price_usd": 2.0}, at=1001)])
     assert before.epoch != after.epoch
     (new,) = await everything_dirty(rig.buffer)
     assert old.version < new.version
@@ -175,12 +176,12 @@ async def test_a_killed_server_is_unavailable_and_then_works_again(
 ) -> None:
     server = new_redis()
     rig = rig_on(server)
-    before = await rig.buffer.append([updated({"price_usd": 1.0})])
+    before = await append(rig.buffer, [updated({"price_usd": 1.0})])
     await trio.to_thread.run_sync(server.kill)
     for _ in range(3):
         await seconds_to_fail(rig.buffer)
     await trio.to_thread.run_sync(server.start)
-    after = await rig.buffer.append([updated({"price_usd": 1.0})])
+    after = await append(rig.buffer, [updated({"price_usd": 1.0})])
     assert before.epoch != after.epoch
     assert len(after.changed) == 1
     await close(rig)
@@ -198,7 +199,7 @@ async def test_a_server_killed_amid_appends_fails_within_the_time_out(
         for number in range(10_000):
             batch = [updated({"price_usd": float(number)}, mint=mint) for mint in mints]
             try:
-                await rig.buffer.append(batch)
+                await append(rig.buffer, batch)
             except BufferUnavailable:
                 failed.set()
                 return
@@ -210,7 +211,7 @@ async def test_a_server_killed_amid_appends_fails_within_the_time_out(
         with trio.fail_after(PATIENCE_SECONDS):
             await failed.wait()
     await trio.to_thread.run_sync(server.start)
-    await rig.buffer.append([updated({"price_usd": -1.0}, mint=mint) for mint in mints])
+    await append(rig.buffer, [updated({"price_usd": -1.0}, mint=mint) for mint in mints])
     assert len(await everything_dirty(rig.buffer)) == 1000
     await close(rig)
 
@@ -220,7 +221,7 @@ async def test_a_server_that_hangs_is_unavailable_after_the_time_out(
 ) -> None:
     server = new_redis()
     buffer = RedisBuffer(server.url, 1.0, trio.to_thread.run_sync, ManualClock())
-    await buffer.append([updated({"price_usd": 0.0})])
+    await append(buffer, [updated({"price_usd": 0.0})])
     kill(server.pid, signal.SIGSTOP)
     try:
         for _ in range(2):  # the second time without a connection from before
@@ -229,7 +230,7 @@ async def test_a_server_that_hangs_is_unavailable_after_the_time_out(
     finally:
         kill(server.pid, signal.SIGCONT)
     # The commands that nobody waited for may or may not have happened; the value is there once.
-    await buffer.append([updated({"price_usd": 1.0})])
+    await append(buffer, [updated({"price_usd": 1.0})])
     assert await dirty_values(buffer) == {MINT: {"price_usd": 1.0}}
     await buffer.close()
 
@@ -237,7 +238,7 @@ async def test_a_server_that_hangs_is_unavailable_after_the_time_out(
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     address = f"redis://127.0.0.1:{free_port()}/0"
     buffer = RedisBuffer(address, 1.0, trio.to_thread.run_sync, ManualClock())
-    for call in (buffer.open, buffer.quarantined, partial(buffer.spooled, 1)):
+    for call in (buffer.open, buffer.read_quarantined, partial(buffer.read_spooled, 1)):
         with pytest.raises(BufferUnavailable):
             await call()
 
@@ -259,16 +260,16 @@ async def test_with_append_only_files_what_was_answered_survives_a_kill(
     server = new_redis(appendonly=True, settings={"appendfsync": policy})
     rig = rig_on(server)
     token = Token(mint=MINT, first_seen_at=UnixSeconds(1.0))
-    await rig.buffer.spool([token])
+    await rig.buffer.spool_tokens([token])
     mints = [Mint(f"mint-{number}") for number in range(200)]
     for number in range(5):
         batch = [updated({"price_usd": float(number)}, mint=mint) for mint in mints]
-        before = await rig.buffer.append(batch)
+        before = await append(rig.buffer, batch)
     read = await everything_dirty(rig.buffer)
-    await rig.buffer.clear(read[:50])
+    await rig.buffer.clear_flushed(read[:50])
     await trio.to_thread.run_sync(server.kill)
     await trio.to_thread.run_sync(server.start)
     assert await everything_dirty(rig.buffer) == read[50:]
-    assert await rig.buffer.spooled(10) == [token]
-    assert before.epoch == (await rig.buffer.append([])).epoch
+    assert await rig.buffer.read_spooled(10) == [token]
+    assert before.epoch == (await append(rig.buffer, [])).epoch
     await close(rig)

@@ -15,7 +15,7 @@ from domain.errors import BufferUnavailable
 from domain.messages import Refused, TokenUpdated
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds, Value, Version
-from tests.contract.buffer_rigs import MemoryRig, RedisRig, Rig, cleared
+from tests.contract.buffer_rigs import MemoryRig, RedisRig, Rig, append, cleared
 
 # Few of each, so that updates meet: the same token, the same field, the same value or time.
 MINTS = st.sampled_from([Mint("A" * 44), Mint("B" * 44)])
@@ -59,7 +59,7 @@ class Witness:
     epochs: list[str] = field(factory=list)
 
     async def append(self, updates: Sequence[TokenUpdated]) -> object:
-        appended = await self.rig.buffer.append(updates)
+        appended = await append(self.rig.buffer, updates)
         if appended.epoch not in self.epochs:
             self.epochs.append(appended.epoch)
         return self.epochs.index(appended.epoch), appended.changed
@@ -67,12 +67,12 @@ class Witness:
     async def append_in_vain(self, updates: Sequence[TokenUpdated]) -> object:
         self.rig.lose_answers(1)
         try:
-            return await self.rig.buffer.append(updates)
+            return await append(self.rig.buffer, updates)
         except BufferUnavailable:
             return "unavailable"
 
     async def dirty(self, place: int, limit: int) -> object:
-        page = await self.rig.buffer.dirty(self.version(place), limit)
+        page = await self.rig.buffer.read_dirty(self.version(place), limit)
         if page.epoch and page.epoch not in self.epochs:
             self.epochs.append(page.epoch)
         self.versions += [
@@ -101,8 +101,8 @@ class Witness:
     async def everything_else(self) -> object:
         buffer = self.rig.buffer
         return (
-            await buffer.spooled(100),
-            await buffer.quarantined(),
+            await buffer.read_spooled(100),
+            await buffer.read_quarantined(),
             self.rig.published(),
         )
 
@@ -138,11 +138,11 @@ UPDATING = some(
     operation("step", st.sampled_from([0.000001, 1.0, 600.0, -600.0])),
 )
 SHELVING = some(
-    operation("spool", TOKENS),
-    operation("spooled", st.integers(1, 3)),
-    operation("unspool", MINT_LISTS),
-    operation("quarantine", ROWS),
-    operation("release", MINT_LISTS),
+    operation("spool_tokens", TOKENS),
+    operation("read_spooled", st.integers(1, 3)),
+    operation("remove_spooled", MINT_LISTS),
+    operation("quarantine_rows", ROWS),
+    operation("release_quarantined", MINT_LISTS),
     operation("lose_data"),
 )
 bounded = settings(

@@ -4,12 +4,21 @@ import trio
 
 from store.ledger import Ledger
 from store.postgres import PostgresSettings, PostgresStore
-from tests.contract.store_world import StoreWorld, a_change, a_token, asked, url_of, wall_clock
+from tests.contract.store_world import (
+    StoreWorld,
+    a_change,
+    a_token,
+    asked,
+    insert,
+    url_of,
+    wall_clock,
+    write,
+)
 
 
 async def test_every_store_tells_its_pulse(world: StoreWorld) -> None:
     store = await world.store()
-    pulse = await store.pulse()
+    pulse = await store.read_pulse()
     assert pulse.checkpoint_timeout_seconds == 300.0
     assert pulse.max_wal_size_bytes == 1 << 30
     assert pulse.wal_before_requested_bytes == int((1 << 30) / 1.9)
@@ -20,10 +29,10 @@ async def test_every_store_tells_its_pulse(world: StoreWorld) -> None:
 
 async def test_requested_checkpoints_and_wal_are_counted(server_world: StoreWorld) -> None:
     store = await server_world.store()
-    before = await store.pulse()
+    before = await store.read_pulse()
     await asked(url_of(server_world), "CREATE TABLE rival AS SELECT generate_series(1, 20000)")
     await asked(url_of(server_world), "CHECKPOINT")
-    after = await store.pulse()
+    after = await store.read_pulse()
     assert after.checkpoints_requested == before.checkpoints_requested + 1
     assert after.checkpoints_timed == before.checkpoints_timed
     assert after.checkpoint_buffers > before.checkpoint_buffers
@@ -40,11 +49,11 @@ async def test_only_a_server_that_can_tells_what_our_connections_wrote(
     ingest, store = await server_world.store("ingest"), await server_world.store("sync")
     [version] = (await asked(url_of(server_world), "SHOW server_version_num"))[0]
     for number in range(100):
-        await ingest.insert([a_token(number)])
+        await insert(ingest, [a_token(number)])
     # The server's own statistics of a connection follow within a second, or when it is idle.
     await asked(url_of(server_world), "SELECT pg_sleep(1.1)")
-    [stored] = await ingest.insert([a_token(100)])
-    pulse = await store.pulse()
+    [stored] = await insert(ingest, [a_token(100)])
+    pulse = await store.read_pulse()
     if int(version) < 180_000:
         assert pulse.own == ()
         return
@@ -69,7 +78,7 @@ async def test_a_role_that_may_not_see_positions_gets_the_rest(server_world: Sto
             trio.to_thread.run_sync,
             Ledger(clock=wall_clock),
         )
-        pulse = await watched.pulse()
+        pulse = await watched.read_pulse()
         await watched.close()
     finally:
         await asked(url, "GRANT EXECUTE ON FUNCTION pg_control_checkpoint() TO public")
@@ -80,10 +89,10 @@ async def test_a_role_that_may_not_see_positions_gets_the_rest(server_world: Sto
 
 async def test_a_pulse_writes_nothing(server_world: StoreWorld) -> None:
     store, [token] = await server_world.stored(a_token(1))
-    await store.write([a_change(token, 1, holder_count=1)])
-    first = await store.pulse()
+    await write(store, [a_change(token, 1, holder_count=1)])
+    first = await store.read_pulse()
     for _ in range(20):
-        last = await store.pulse()
+        last = await store.read_pulse()
     assert first.wal_position is not None
     assert last.wal_position is not None
     # Others on the server may log a little (a snapshot of running transactions, say).

@@ -10,7 +10,6 @@ import attrs
 import pytest
 import trio
 
-from domain.errors import RowsRefused
 from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
 from domain.token import FIELDS, Status, Token
 from domain.values import Mint, UnixSeconds, Value
@@ -24,10 +23,12 @@ from tests.contract.store_world import (
     a_token,
     found,
     full_token,
+    insert,
     known_fields,
     memory_world,
     mint_of,
     with_statuses,
+    write,
 )
 
 # -- New tokens ----------------------------------------------------------------------------
@@ -45,12 +46,12 @@ async def test_inserted_tokens_come_back_in_order_with_an_id_of_their_own(
 async def test_inserting_again_returns_what_is_stored(world: StoreWorld) -> None:
     tokens = [a_token(number) for number in range(5)]
     store, first = await world.stored(*tokens)
-    assert first == await store.insert(tokens)
+    assert first == await insert(store, tokens)
 
 
 async def test_a_batch_of_old_and_new_tokens_stores_the_new_ones(world: StoreWorld) -> None:
     store, (first,) = await world.stored(a_token(1))
-    stored = await store.insert([a_token(2), a_token(1), a_token(3)])
+    stored = await insert(store, [a_token(2), a_token(1), a_token(3)])
     assert [mint_of(2), mint_of(1), mint_of(3)] == [token.mint for token in stored]
     assert first == stored[1]
 
@@ -65,7 +66,7 @@ async def test_a_mint_twice_in_a_batch_is_stored_once_as_first_seen(world: Store
 async def test_a_mint_of_another_day_keeps_its_identity(world: StoreWorld, days_later: int) -> None:
     store, (first,) = await world.stored(a_token(1, name="first"))
     seen_at = first.first_seen_at + days_later * DAY_SECONDS
-    again = await store.insert([a_token(1, first_seen_at=seen_at, name="second"), a_token(2)])
+    again = await insert(store, [a_token(1, first_seen_at=seen_at, name="second"), a_token(2)])
     assert first == again[0]
     assert first == await found(store, first.mint)
 
@@ -73,7 +74,9 @@ async def test_a_mint_of_another_day_keeps_its_identity(world: StoreWorld, days_
 async def test_one_batch_may_span_days(world: StoreWorld) -> None:
     tokens = [a_token(day, first_seen_at=NOW + day * DAY_SECONDS) for day in (-40, 0, 1, 2)]
     store, stored = await world.stored(*tokens)
-    assert {token.mint: token for token in stored} == await store.find([t.mint for t in tokens])
+    assert {token.mint: token for token in stored} == await store.find_tokens(
+        [t.mint for t in tokens]
+    )
 
 
 async def test_every_field_of_a_new_token_is_kept_exactly(world: StoreWorld) -> None:
@@ -97,13 +100,13 @@ async def test_two_stores_that_insert_the_same_tokens_agree(world: StoreWorld) -
     stores = [await world.store("ingest") for _ in orders]
     results: list[dict[Mint, int | None]] = []
 
-    async def insert(store: TokenStore, batch: list[Token]) -> None:
+    async def insert_in_parts(store: TokenStore, batch: list[Token]) -> None:
         for start in range(0, len(batch), 10):
-            results.append({t.mint: t.id for t in await store.insert(batch[start : start + 10])})
+            results.append({t.mint: t.id for t in await insert(store, batch[start : start + 10])})
 
     async with trio.open_nursery() as nursery:
         for store, order in zip(stores, orders, strict=True):
-            nursery.start_soon(insert, store, order)
+            nursery.start_soon(insert_in_parts, store, order)
     ids: dict[Mint, set[int | None]] = {}
     for result in results:
         for mint, token_id in result.items():
@@ -117,7 +120,7 @@ async def test_two_stores_that_insert_the_same_tokens_agree(world: StoreWorld) -
 
 async def test_unknown_mints_are_left_out(world: StoreWorld) -> None:
     store, (token,) = await world.stored(a_token(1))
-    assert {token.mint: token} == await store.find([mint_of(8), token.mint, mint_of(9)])
+    assert {token.mint: token} == await store.find_tokens([mint_of(8), token.mint, mint_of(9)])
 
 
 async def test_the_newest_retained_tokens_are_loaded(world: StoreWorld) -> None:
@@ -139,20 +142,20 @@ async def test_the_newest_retained_tokens_are_loaded(world: StoreWorld) -> None:
     ]
     store, stored = await world.stored(*tokens)
     expected = [stored[number - 1] for number in (1, 9, 2, 4, 6)]
-    assert expected == list(await store.load(NOW, 100))
-    assert expected[:2] == list(await store.load(NOW, 2))
+    assert expected == list(await store.load_tokens(NOW, 100))
+    assert expected[:2] == list(await store.load_tokens(NOW, 2))
 
 
 async def test_loaded_tokens_carry_their_changes(world: StoreWorld) -> None:
     store, (token, _) = await world.stored(a_token(2), a_token(1))
-    await store.write([a_change(token, 1, **ODD_VALUES)])
-    assert await found(store, token.mint) == (await store.load(NOW, 10))[0]
+    await write(store, [a_change(token, 1, **ODD_VALUES)])
+    assert await found(store, token.mint) == (await store.load_tokens(NOW, 10))[0]
 
 
 async def test_a_store_reads_what_another_wrote(world: StoreWorld) -> None:
     ingest, sync = await world.store("ingest"), await world.store("sync")
-    (token,) = await ingest.insert([a_token(1)])
-    await sync.write([a_change(token, 1, price_usd=1.5)])
+    (token,) = await insert(ingest, [a_token(1)])
+    await write(sync, [a_change(token, 1, price_usd=1.5)])
     assert (await found(ingest, token.mint)).price_usd == 1.5
 
 
@@ -177,7 +180,7 @@ async def test_a_random_history_ends_as_in_the_twin(world: StoreWorld, seed: int
         tokens = [random_token(dice) for _ in range(dice.randrange(4))]
         first, second = [await insert_or_refusal(store, tokens) for store in stores]
         assert without_ids(second) == without_ids(first)
-        known = [await store.find([mint_of(n) for n in range(12)]) for store in stores]
+        known = [await store.find_tokens([mint_of(n) for n in range(12)]) for store in stores]
         assert [without_ids([t])[0] for t in known[1].values()] == sorted_without_ids(known)
         numbers = dice.sample(range(12), 5)
         values = {mint_of(number): random_values(dice) for number in numbers}
@@ -192,7 +195,7 @@ async def test_a_random_history_ends_as_in_the_twin(world: StoreWorld, seed: int
             receipts.append(await write_or_refusal(store, changes))
         assert receipts[0] == receipts[1]
     moment = UnixSeconds(NOW + 2 * DAY_SECONDS)
-    loaded = [without_ids(await store.load(moment, 100)) for store in stores]
+    loaded = [without_ids(await store.load_tokens(moment, 100)) for store in stores]
     assert loaded[0] == loaded[1]
 
 
@@ -221,18 +224,15 @@ def random_values(dice: random.Random) -> dict[str, Value]:
 
 
 async def insert_or_refusal(store: TokenStore, tokens: list[Token]) -> list[Token]:
-    try:
-        return list(await store.insert(tokens))
-    except RowsRefused:
-        return []
+    stored, _ = await store.insert_tokens(tokens)
+    return list(stored)
 
 
-async def write_or_refusal(store: TokenStore, changes: list[StoredChange]) -> tuple[int, int] | str:
-    try:
-        receipt = await store.write(changes)
-    except RowsRefused as refusal:
-        return str(refusal)
-    return receipt.rows, receipt.statements
+async def write_or_refusal(
+    store: TokenStore, changes: list[StoredChange]
+) -> tuple[list[tuple[int, int]], list[str]]:
+    receipts, refused = await store.write_changes(changes)
+    return [(each.rows, each.statements) for each in receipts], [reason for _, reason in refused]
 
 
 def without_ids(tokens: Any) -> list[Token]:

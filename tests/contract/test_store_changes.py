@@ -5,10 +5,8 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.errors import RowsRefused
 from domain.token import FIELDS, UPDATE_FIELDS, Status, Token
 from domain.values import Mint, Value
-from store.bisection import write_around_refusals
 from tests.contract.store_world import (
     NOW,
     ODD_VALUES,
@@ -18,8 +16,10 @@ from tests.contract.store_world import (
     after,
     found,
     full_token,
+    insert,
     mint_of,
     with_statuses,
+    write,
 )
 
 # -- Changes -------------------------------------------------------------------------------
@@ -28,7 +28,7 @@ from tests.contract.store_world import (
 async def test_every_field_of_a_change_is_kept_exactly(world: StoreWorld) -> None:
     assert set(UPDATE_FIELDS) == ODD_VALUES.keys()  # nothing was forgotten here
     store, (token,) = await world.stored(a_token(1))
-    await store.write([a_change(token, 1, **ODD_VALUES)])
+    await write(store, [a_change(token, 1, **ODD_VALUES)])
     expected = attrs.evolve(token, last_updated_at=after(1), **with_statuses(ODD_VALUES))
     assert expected == await found(store, token.mint)
 
@@ -42,7 +42,7 @@ async def test_a_change_of_one_field_changes_no_other(world: StoreWorld, name: s
         new = int(Status.BONDED)
     if FIELDS[name].is_time:
         new = after(7.0)
-    await store.write([a_change(token, 100, **{name: new})])
+    await write(store, [a_change(token, 100, **{name: new})])
     expected = attrs.evolve(token, last_updated_at=after(100), **with_statuses({name: new}))
     assert expected == await found(store, token.mint)
     assert other == await found(store, other.mint)
@@ -51,16 +51,16 @@ async def test_a_change_of_one_field_changes_no_other(world: StoreWorld, name: s
 async def test_zero_false_and_empty_text_are_values(world: StoreWorld) -> None:
     store, (token,) = await world.stored(full_token(1))
     empty: dict[str, Value] = {"price_usd": 0.0, "holder_count": 0, "silent": False, "twitter": ""}
-    await store.write([a_change(token, 1, **empty)])
+    await write(store, [a_change(token, 1, **empty)])
     changed = await found(store, token.mint)
     assert empty == {name: getattr(changed, name) for name in empty}
 
 
 async def test_an_older_version_never_replaces_a_newer_one(world: StoreWorld) -> None:
     store, (token,) = await world.stored(a_token(1))
-    await store.write([a_change(token, 7, price_usd=7.0, twitter="seven")])
+    await write(store, [a_change(token, 7, price_usd=7.0, twitter="seven")])
     for version in (1, 6, 7):
-        receipt = await store.write([a_change(token, version, price_usd=1.0, twitter="old")])
+        receipt = await write(store, [a_change(token, version, price_usd=1.0, twitter="old")])
         assert receipt.rows == 0
     changed = await found(store, token.mint)
     assert (changed.price_usd, changed.twitter, changed.last_updated_at) == (7.0, "seven", NOW + 7)
@@ -69,69 +69,69 @@ async def test_an_older_version_never_replaces_a_newer_one(world: StoreWorld) ->
 async def test_a_repeated_write_changes_nothing(world: StoreWorld) -> None:
     store, (token,) = await world.stored(a_token(1))
     change = a_change(token, 7, price_usd=7.0, website="w")
-    assert (await store.write([change])).rows == 2  # one in each table
+    assert (await write(store, [change])).rows == 2  # one in each table
     changed = await found(store, token.mint)
-    assert (await store.write([change])).rows == 0
+    assert (await write(store, [change])).rows == 0
     assert changed == await found(store, token.mint)
 
 
 async def test_equal_values_are_not_written(world: StoreWorld) -> None:
     store, (token,) = await world.stored(a_token(1))
-    await store.write([a_change(token, 1, price_usd=1.5, holder_count=3, twitter="t")])
+    await write(store, [a_change(token, 1, price_usd=1.5, holder_count=3, twitter="t")])
     before = await found(store, token.mint)
-    receipt = await store.write([a_change(token, 2, price_usd=1.5, holder_count=3, twitter="t")])
+    receipt = await write(store, [a_change(token, 2, price_usd=1.5, holder_count=3, twitter="t")])
     assert receipt.rows == 0
     assert before == await found(store, token.mint)
 
 
 async def test_only_tokens_that_differ_are_written(world: StoreWorld) -> None:
     store, tokens = await world.stored(*(a_token(number) for number in range(10)))
-    await store.write([a_change(token, 1, hot_score=1.0) for token in tokens])
+    await write(store, [a_change(token, 1, hot_score=1.0) for token in tokens])
     mixed = [a_change(token, 2, hot_score=1.0 + index % 2) for index, token in enumerate(tokens)]
-    assert (await store.write(mixed)).rows == 5
+    assert (await write(store, mixed)).rows == 5
 
 
 async def test_a_status_never_falls(world: StoreWorld) -> None:
     store, (token,) = await world.stored(a_token(1))
     for version, status in enumerate((0, 1, 2, 1, 0), start=1):
-        await store.write([a_change(token, version, status=status, price_usd=float(version))])
+        await write(store, [a_change(token, version, status=status, price_usd=float(version))])
     changed = await found(store, token.mint)
     assert (changed.status, changed.price_usd) == (Status.BONDED, 5.0)
 
 
 async def test_a_flush_of_1000_tokens_is_one_statement(world: StoreWorld) -> None:
     store, tokens = await world.stored(*(a_token(number) for number in range(1000)))
-    receipt = await store.write([a_change(token, 1, price_usd=1.5) for token in tokens])
+    receipt = await write(store, [a_change(token, 1, price_usd=1.5) for token in tokens])
     assert (receipt.statements, receipt.rows) == (1, 1000)
     both = [a_change(token, 2, price_usd=2.5, twitter="t") for token in tokens]
-    assert (await store.write(both)).statements == 2
+    assert (await write(store, both)).statements == 2
 
 
 async def test_a_change_of_a_token_that_is_not_there_harms_no_other(world: StoreWorld) -> None:
     store, (token,) = await world.stored(a_token(1))
     stranger = attrs.evolve(token, id=999_999, mint=mint_of(9))
-    await store.write([a_change(stranger, 1, price_usd=9.0), a_change(token, 1, price_usd=1.0)])
-    assert {token.mint} == (await store.find([token.mint, stranger.mint])).keys()
+    await write(store, [a_change(stranger, 1, price_usd=9.0), a_change(token, 1, price_usd=1.0)])
+    assert {token.mint} == (await store.find_tokens([token.mint, stranger.mint])).keys()
     assert (await found(store, token.mint)).price_usd == 1.0
 
 
 async def test_two_changes_of_one_token_in_a_batch_are_an_error(world: StoreWorld) -> None:
     store, (token,) = await world.stored(a_token(1))
     with pytest.raises(ValueError, match="at most one change a token"):
-        await store.write([a_change(token, 1, price_usd=1.0), a_change(token, 2, price_usd=2.0)])
+        await write(store, [a_change(token, 1, price_usd=1.0), a_change(token, 2, price_usd=2.0)])
 
 
 async def test_nothing_to_do_costs_nothing(world: StoreWorld) -> None:
     store, (token,) = await world.stored(a_token(1))
-    assert list(await store.insert([])) == []
-    assert await store.find([]) == {}
+    assert list(await insert(store, [])) == []
+    assert await store.find_tokens([]) == {}
     for changes in ([], [a_change(token, 1)]):
-        assert (await store.write(changes)).statements == 0
+        assert (await write(store, changes)).statements == 0
 
 
 async def test_whole_floats_are_integers_and_integers_are_numbers(world: StoreWorld) -> None:
     store, (token,) = await world.stored(a_token(1, decimals=6.0))
-    await store.write([a_change(token, 1, holder_count=12.0, price_usd=3)])
+    await write(store, [a_change(token, 1, holder_count=12.0, price_usd=3)])
     changed = await found(store, token.mint)
     assert (changed.decimals, changed.holder_count, changed.price_usd) == (6, 12, 3.0)
 
@@ -162,13 +162,17 @@ REFUSED_VALUES: list[Any] = [
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED_VALUES)
-async def test_a_value_that_no_column_takes_is_refused_with_its_batch(
+async def test_a_value_that_no_column_takes_is_refused_alone(
     world: StoreWorld, name: str, value: Value
 ) -> None:
     store, (token, other) = await world.stored(a_token(1), a_token(2))
-    with pytest.raises(RowsRefused, match=name):
-        await store.write([a_change(other, 1, price_usd=2.0), a_change(token, 1, **{name: value})])
-    assert {token.mint: token, other.mint: other} == await store.find([token.mint, other.mint])
+    bad = a_change(token, 1, **{name: value})
+    receipts, refused = await store.write_changes([a_change(other, 1, price_usd=2.0), bad])
+    [(refused_change, reason)] = refused
+    assert (bad, [1]) == (refused_change, [receipt.rows for receipt in receipts])
+    assert name in reason
+    found = await store.find_tokens([token.mint, other.mint])
+    assert (token, 2.0) == (found[token.mint], found[other.mint].price_usd)
 
 
 @pytest.mark.parametrize(
@@ -184,24 +188,22 @@ async def test_a_value_that_no_column_takes_is_refused_with_its_batch(
     ],
     ids=["text", "integer", "before", "after", "nan", "later", "mint"],
 )
-async def test_a_token_that_no_row_takes_is_refused_with_its_batch(
-    world: StoreWorld, token: Token
-) -> None:
+async def test_a_token_that_no_row_takes_is_refused_alone(world: StoreWorld, token: Token) -> None:
     store = await world.store("ingest")
-    with pytest.raises(RowsRefused):
-        await store.insert([a_token(2), token])
-    assert await store.find([mint_of(2)]) == {}
-    assert len(await store.insert([a_token(2)])) == 1
+    stored, refused = await store.insert_tokens([a_token(2), token])
+    assert [mint_of(2)] == [each.mint for each in stored]
+    assert [token] == [each for each, _ in refused]
+    assert {mint_of(2)} == (await store.find_tokens([mint_of(2), token.mint])).keys()
 
 
 async def test_everything_but_a_poisoned_change_is_committed(world: StoreWorld) -> None:
     store, tokens = await world.stored(*(a_token(number) for number in range(100)))
     changes = [a_change(token, 1, price_usd=1.5) for token in tokens]
     changes[37] = a_change(tokens[37], 1, website="\x00")
-    receipts, refused = await write_around_refusals(store.write, changes)
+    receipts, refused = await store.write_changes(changes)
     assert [changes[37]] == [change for change, _ in refused]
     assert sum(receipt.rows for receipt in receipts) == 99
-    stored = await store.find([token.mint for token in tokens])
+    stored = await store.find_tokens([token.mint for token in tokens])
     assert [mint_of(37)] == [token.mint for token in stored.values() if token.price_usd != 1.5]
 
 
@@ -209,6 +211,6 @@ async def test_everything_but_a_poisoned_token_is_committed(world: StoreWorld) -
     store = await world.store("ingest")
     tokens = [a_token(number) for number in range(20)]
     tokens[5] = attrs.evolve(tokens[5], mint=Mint("x" * 65))  # only the server knows its limit
-    parts, refused = await write_around_refusals(store.insert, tokens)
+    stored, refused = await store.insert_tokens(tokens)
     assert [tokens[5]] == [token for token, _ in refused]
-    assert [t.mint for t in tokens if t is not tokens[5]] == [t.mint for p in parts for t in p]
+    assert [t.mint for t in tokens if t is not tokens[5]] == [t.mint for t in stored]

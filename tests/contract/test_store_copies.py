@@ -15,7 +15,7 @@ from commands.embedded import EmbeddedPostgres
 from store.postgres import upkeep
 from tests.conftest import VERSIONS, PostgresFactory
 from tests.contract.store_model import Model, Values, flushed_world, seen_rows
-from tests.contract.store_world import NOW, asked, postgres_world
+from tests.contract.store_world import NOW, asked, postgres_world, write
 from tests.patience import PATIENCE_SECONDS
 
 
@@ -45,7 +45,7 @@ async def test_a_restored_backup_has_every_value(new_postgres: PostgresFactory) 
     server = new_postgres(kind.version)
     world, store, model = await flushed_world(server, random.Random(2))
     for _ in range(20):
-        await store.write(model.next_changes())
+        await write(store, model.next_changes())
         model.acknowledge()
     restored = EmbeddedPostgres(server.directory / "restored", kind.version)
     await trio.to_thread.run_sync(copied, server, restored)
@@ -63,7 +63,7 @@ async def test_a_promoted_replica_has_every_value(new_postgres: PostgresFactory)
     await trio.to_thread.run_sync(copied, server, replica, "-R")
     await trio.to_thread.run_sync(replica.start)
     for _ in range(20):
-        await store.write(model.next_changes())
+        await write(store, model.next_changes())
         model.acknowledge()
     await world.close()
     await trio.to_thread.run_sync(partial(server.stop, "fast"))  # which sends the replica all
@@ -81,7 +81,7 @@ async def check_copy(server: EmbeddedPostgres, model: Model, *, stats_logged: bo
         store = await world.store()
         assert await asked(server.url, "SELECT count(*) FROM token_stats_mark") == [(1,)]
         assert model.rows(model.values) == await seen_rows(server.url)
-        await store.write(model.next_changes())
+        await write(store, model.next_changes())
         model.acknowledge()
         assert model.rows(model.values) == await seen_rows(server.url)
         await world.close()
@@ -144,9 +144,9 @@ async def test_a_replica_is_read_while_it_follows_and_when_it_leads(
         for _ in range(100):
             changes = model.next_changes()
             reader.states.append(as_read(model, model.with_in_flight()))
-            await store.write(changes)
+            await write(store, changes)
             model.acknowledge()
-            await store.retain(NOW)
+            await store.drop_unretained(NOW)
             sides += await asked(server.url, "SELECT side FROM token_journal_state")
         await reader.until_last()
         nursery.cancel_scope.cancel()

@@ -21,7 +21,7 @@ from tests.contract.store_model import (
     seen_rows,
     until_open,
 )
-from tests.contract.store_world import NOW, asked, postgres_world
+from tests.contract.store_world import NOW, asked, postgres_world, write
 
 CRASHES = int(os.environ.get("STORE_CRASHES", "25"))
 STATE = "SELECT side, has_base FROM token_journal_state"
@@ -35,8 +35,8 @@ async def flush_until_it_fails(store: TokenStore, model: Model) -> None:
     while True:
         try:
             if model.dice.random() < 0.05:
-                await store.retain(NOW)  # begins the journal anew, when it is long
-            await store.write(model.next_changes())
+                await store.drop_unretained(NOW)  # begins the journal anew, when it is long
+            await write(store, model.next_changes())
         except StoreUnavailable:
             return
         model.acknowledge()
@@ -83,12 +83,12 @@ async def test_a_flush_after_a_crash_rebuilds_first(new_postgres: PostgresFactor
     server = new_postgres(settings={"fsync": "off"})
     world, store, model = await flushed_world(server, random.Random(1))
     for _ in range(5):
-        await store.write(model.next_changes())
+        await write(store, model.next_changes())
         model.acknowledge()
     await crash(server, model.dice)
     with pytest.raises(StoreUnavailable):
-        await store.write(model.next_changes())
-    await store.write(model.in_flight)
+        await write(store, model.next_changes())
+    await write(store, model.in_flight)
     model.acknowledge()
     assert model.rows(model.values) == await seen_rows(server.url)
     rows = "SELECT count(*) FROM token_stats JOIN token_stats_folded USING (token_id, version)"
@@ -110,10 +110,10 @@ async def test_any_history_in_either_mode_shows_every_value(
     for _ in range(6 * CRASHES):
         what = dice.choices(("flush", "retain", "crash", "switch"), (12, 5, 1, 1))[0]
         if what == "flush":
-            await store.write(model.next_changes())
+            await write(store, model.next_changes())
             model.acknowledge()
         elif what == "retain":
-            await store.retain(NOW)
+            await store.drop_unretained(NOW)
         elif what == "crash":
             await crash(server, dice)
         else:

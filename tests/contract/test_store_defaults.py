@@ -10,7 +10,16 @@ from psycopg import sql
 from store.postgres import PostgresSettings
 from store.postgres.facts import read_facts
 from store.postgres.plain import PlainConnection
-from tests.contract.store_world import DAY_SECONDS, a_change, a_token, after, found, postgres_world
+from tests.contract.store_world import (
+    DAY_SECONDS,
+    a_change,
+    a_token,
+    after,
+    found,
+    insert,
+    postgres_world,
+    write,
+)
 
 ODD_DEFAULTS = {
     "DateStyle": "SQL, DMY",
@@ -38,12 +47,12 @@ def odd_url(request: pytest.FixtureRequest, postgres_url: str) -> str:
 async def test_store_works_whatever_the_defaults_are(odd_url: str) -> None:
     world = postgres_world(odd_url)
     ingest, sync = await world.store("ingest"), await world.store("sync")
-    (token,) = await ingest.insert([a_token(1)])
-    await sync.write([a_change(token, 1, price_usd=1.23457e-37)])
+    (token,) = await insert(ingest, [a_token(1)])
+    await write(sync, [a_change(token, 1, price_usd=1.23457e-37)])
     kept = await found(sync, token.mint)
     assert (1.23457e-37, token.first_seen_at) == (kept.price_usd, kept.first_seen_at)
-    await sync.retain(after(30 * DAY_SECONDS))
-    assert {} == await sync.find([token.mint])
+    await sync.drop_unretained(after(30 * DAY_SECONDS))
+    assert {} == await sync.find_tokens([token.mint])
     await world.close()
 
 

@@ -27,9 +27,11 @@ from tests.contract.store_world import (
     a_token,
     after,
     asked,
+    insert,
     postgres_world,
     until_available,
     url_of,
+    write,
 )
 from tests.patience import PATIENCE_SECONDS
 
@@ -64,12 +66,12 @@ async def test_a_cancelled_write_ends_at_once_and_leaves_its_session_usable(
     (before,) = await asked(url_of(server_world), SESSIONS)
     with locked(url_of(server_world), "token_stats"), trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.write, [a_change(token, 1, price_usd=1.0)])
+            nursery.start_soon(write, store, [a_change(token, 1, price_usd=1.0)])
             await blocked_session(url_of(server_world))
             nursery.cancel_scope.cancel()
-    await store.write([a_change(token, 2, price_usd=2.0)])
+    await write(store, [a_change(token, 2, price_usd=2.0)])
     assert [before] == await asked(url_of(server_world), SESSIONS)
-    assert (await store.find([token.mint]))[token.mint].price_usd == 2.0
+    assert (await store.find_tokens([token.mint]))[token.mint].price_usd == 2.0
     await patient.close()
 
 
@@ -79,7 +81,7 @@ async def test_a_cancelled_call_says_cancelled_and_nothing_else(
     store, (token,) = await newest_server_world.stored(a_token(1))
     with locked(url_of(newest_server_world), "token_stats"):
         with trio.move_on_after(0.05) as scope:
-            await store.write([a_change(token, 1, price_usd=1.0)])
+            await write(store, [a_change(token, 1, price_usd=1.0)])
         assert scope.cancelled_caught
 
 
@@ -89,8 +91,8 @@ async def test_a_call_that_is_already_cancelled_sends_nothing(
     store, (token,) = await newest_server_world.stored(a_token(1))
     with trio.CancelScope() as scope:
         scope.cancel()
-        await store.write([a_change(token, 1, price_usd=1.0)])
-    assert (await store.find([token.mint]))[token.mint].price_usd is None
+        await write(store, [a_change(token, 1, price_usd=1.0)])
+    assert (await store.find_tokens([token.mint]))[token.mint].price_usd is None
 
 
 async def test_a_lock_is_waited_for_within_bounds(newest_server_world: StoreWorld) -> None:
@@ -102,8 +104,8 @@ async def test_a_lock_is_waited_for_within_bounds(newest_server_world: StoreWorl
         trio.fail_after(PATIENCE_SECONDS),
         pytest.raises(StoreUnavailable, match="LockNotAvailable"),
     ):
-        await store.write([a_change(token, 1, price_usd=1.0)])
-    assert (await store.write([a_change(token, 1, price_usd=1.0)])).rows == 1
+        await write(store, [a_change(token, 1, price_usd=1.0)])
+    assert (await write(store, [a_change(token, 1, price_usd=1.0)])).rows == 1
     await hasty.close()
 
 
@@ -116,14 +118,14 @@ async def test_a_stopped_server_is_left_and_its_old_statement_never_applied(
     store, (token,) = await world.stored(a_token(1))
     with locked(server.url, "token_stats"):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.write, [a_change(token, 1, price_usd=1.0)])
+            nursery.start_soon(write, store, [a_change(token, 1, price_usd=1.0)])
             process = await blocked_session(server.url)
             os.kill(process, signal.SIGSTOP)
             nursery.cancel_scope.cancel()  # it does not hear of that, so it is cut off
     os.kill(process, signal.SIGCONT)
     await until_available(store, token.mint)
     assert (process,) not in await asked(server.url, SESSIONS)
-    assert (await store.find([token.mint]))[token.mint].price_usd is None
+    assert (await store.find_tokens([token.mint]))[token.mint].price_usd is None
     await world.close()
 
 
@@ -134,19 +136,19 @@ async def test_a_terminated_session_fails_once_and_is_replaced(server_world: Sto
     store, (token,) = await server_world.stored(a_token(1))
     failures: list[StoreUnavailable] = []
 
-    async def write() -> None:
+    async def write_once() -> None:
         try:
-            await store.write([a_change(token, 1, price_usd=1.0)])
+            await write(store, [a_change(token, 1, price_usd=1.0)])
         except StoreUnavailable as error:
             failures.append(error)
 
     with locked(url_of(server_world), "token_stats"):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(write)
+            nursery.start_soon(write_once)
             process = await blocked_session(url_of(server_world))
             await asked(url_of(server_world), "SELECT pg_terminate_backend(%s)", process)
     assert len(failures) == 1
-    assert (await store.write([a_change(token, 1, price_usd=1.0)])).rows == 1
+    assert (await write(store, [a_change(token, 1, price_usd=1.0)])).rows == 1
 
 
 async def lost_amid_a_write(world: StoreWorld, store: TokenStore, token: Token) -> int:
@@ -156,12 +158,12 @@ async def lost_amid_a_write(world: StoreWorld, store: TokenStore, token: Token) 
     """
     assert isinstance(store, PostgresStore)
 
-    async def write() -> None:
+    async def write_once() -> None:
         with pytest.raises(StoreUnavailable):
-            await store.write([a_change(token, 1, price_usd=1.0)])
+            await write(store, [a_change(token, 1, price_usd=1.0)])
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(write)
+        nursery.start_soon(write_once)
         process = await blocked_session(url_of(world))
         session = store._connection._session
         assert session is not None
@@ -175,7 +177,7 @@ async def test_a_statement_of_a_lost_session_is_ended_before_anything_newer_is_s
     store, (token,) = await newest_server_world.stored(a_token(1))
     with locked(url_of(newest_server_world), "token_stats"):
         process = await lost_amid_a_write(newest_server_world, store, token)
-        assert {token.mint: token} == await store.find([token.mint])
+        assert {token.mint: token} == await store.find_tokens([token.mint])
         assert (process,) not in await asked(url_of(newest_server_world), SESSIONS)
 
 
@@ -195,8 +197,8 @@ async def test_a_lost_session_is_not_forgotten_when_the_next_is_lost_before_it_e
     with locked(url_of(newest_server_world), "token_stats"):
         process = await lost_amid_a_write(newest_server_world, store, token)
         with pytest.raises(StoreUnavailable):
-            await store.find([token.mint])
-        assert {token.mint: token} == await store.find([token.mint])
+            await store.find_tokens([token.mint])
+        assert {token.mint: token} == await store.find_tokens([token.mint])
         assert (process,) not in await asked(url_of(newest_server_world), SESSIONS)
 
 
@@ -206,8 +208,8 @@ async def test_an_idle_session_that_is_terminated_fails_once(server_world: Store
         url_of(server_world), f"SELECT pg_terminate_backend(pid, 2000) FROM ({SESSIONS}) AS each"
     )
     with pytest.raises(StoreUnavailable):
-        await store.find([token.mint])
-    assert {token.mint: token} == await store.find([token.mint])
+        await store.find_tokens([token.mint])
+    assert {token.mint: token} == await store.find_tokens([token.mint])
 
 
 async def test_a_killed_backend_loses_nothing_that_was_acknowledged(
@@ -222,14 +224,14 @@ async def test_a_killed_backend_loses_nothing_that_was_acknowledged(
             ((process,),) = await asked(server.url, SESSIONS)
             os.kill(process, signal.SIGKILL)  # the whole server restarts and recovers
         try:
-            await store.write([a_change(token, version, price_usd=float(version))])
+            await write(store, [a_change(token, version, price_usd=float(version))])
         except StoreUnavailable:
             await until_available(store, token.mint)
-            stored = (await store.find([token.mint]))[token.mint].price_usd
+            stored = (await store.find_tokens([token.mint]))[token.mint].price_usd
             assert stored in {acknowledged, float(version)}  # the failed one is unknown
         else:
             acknowledged = float(version)
-    assert (await store.find([token.mint]))[token.mint].price_usd == 199.0
+    assert (await store.find_tokens([token.mint]))[token.mint].price_usd == 199.0
     await world.close()
 
 
@@ -240,10 +242,10 @@ async def test_a_server_that_comes_back_is_used_again(new_postgres: PostgresFact
     await trio.to_thread.run_sync(partial(server.stop, "immediate"))
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
-            await store.find([token.mint])
+            await store.find_tokens([token.mint])
     await trio.to_thread.run_sync(server.start)
     await until_available(store, token.mint)
-    assert {token.mint: token} == await store.find([token.mint])
+    assert {token.mint: token} == await store.find_tokens([token.mint])
     await world.close()
 
 
@@ -267,12 +269,12 @@ async def test_two_stores_that_flush_the_same_tokens_never_deadlock(
     async def flush(store: TokenStore, versions: range) -> None:
         for version in versions:
             batch = [a_change(t, version, price_usd=float(version), twitter="t") for t in tokens]
-            await store.write(dice.sample(batch, len(batch)))
+            await write(store, dice.sample(batch, len(batch)))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(flush, stores[0], range(1, 40, 2))
         nursery.start_soon(flush, stores[1], range(2, 41, 2))
-    found = await stores[0].find([token.mint for token in tokens])
+    found = await stores[0].find_tokens([token.mint for token in tokens])
     assert {40.0} == {token.price_usd for token in found.values()}
 
 
@@ -281,14 +283,14 @@ async def test_two_stores_that_need_the_same_new_partitions_never_deadlock(
 ) -> None:
     stores = [await server_world.store("ingest"), await server_world.store("ingest")]
 
-    async def insert(store: TokenStore, first: int) -> None:
+    async def insert_each(store: TokenStore, first: int) -> None:
         for number in range(first, 20, 2):
             seen_at = after(number // 2 * DAY_SECONDS)
-            await store.insert([a_token(number, first_seen_at=seen_at)])
+            await insert(store, [a_token(number, first_seen_at=seen_at)])
 
     async with trio.open_nursery() as nursery:
         for first, store in enumerate(stores):
-            nursery.start_soon(insert, store, first)
+            nursery.start_soon(insert_each, store, first)
     assert await asked(url_of(server_world), "SELECT count(*) FROM token") == [(20,)]
 
 
@@ -297,7 +299,7 @@ async def test_new_partitions_do_not_wait_for_readers(newest_server_world: Store
     with psycopg.connect(url_of(newest_server_world)) as reader:
         reader.execute("SELECT * FROM token").fetchall()  # and stays in its transaction
         with trio.fail_after(PATIENCE_SECONDS):
-            await store.insert([a_token(2, first_seen_at=after(DAY_SECONDS))])
+            await insert(store, [a_token(2, first_seen_at=after(DAY_SECONDS))])
         assert reader.execute("SELECT count(*) FROM token").fetchone() == (2,)
 
 
@@ -306,5 +308,5 @@ async def test_a_dropped_partition_is_made_again(newest_server_world: StoreWorld
     period = period_of(token.first_seen_at)
     await asked(url_of(newest_server_world), f"DROP TABLE token_{period}")
     with pytest.raises(StoreUnavailable):
-        await store.insert([a_token(2)])
-    assert len(await store.insert([a_token(2)])) == 1
+        await insert(store, [a_token(2)])
+    assert len(await insert(store, [a_token(2)])) == 1

@@ -10,7 +10,7 @@ from domain.errors import BadConfiguration
 from store.postgres import PostgresSettings
 from store.postgres.facts import read_facts
 from store.postgres.migrating import wanted_schema
-from tests.contract.store_world import a_token, asked, postgres_world
+from tests.contract.store_world import a_token, asked, insert, postgres_world
 
 ROLE = "plain"
 
@@ -33,7 +33,7 @@ async def granted(postgres_url: str, grant: str) -> None:
 async def test_a_missing_schema_is_made(postgres_url: str) -> None:
     world = postgres_world(f'{postgres_url}?options=-csearch_path%3D"My%5C%20tokens"')
     store = await world.store()
-    await store.insert([a_token(1)])
+    await insert(store, [a_token(1)])
     tables = "SELECT schemaname FROM pg_tables WHERE tablename = 'schema_migration'"
     assert [("My tokens",)] == await asked(postgres_url, tables)
     await world.close()
@@ -74,7 +74,7 @@ async def test_a_role_that_may_not_make_the_schema_is_told_the_grant(
             await world.store()
         await granted(postgres_url, "USAGE, CREATE ON SCHEMA public")
     assert await doctor_finds_it_fit(url)
-    await (await world.store()).insert([a_token(1)])
+    await (await world.store()).insert_tokens([a_token(1)])
     await world.close()
 
 
@@ -93,7 +93,7 @@ async def test_a_role_that_may_only_look_is_told_the_grant(
     with pytest.raises(BadConfiguration, match=f"GRANT USAGE, CREATE ON SCHEMA public TO {ROLE}$"):
         await world.store()
     await granted(postgres_url, "CREATE ON SCHEMA public")
-    await (await world.store()).insert([a_token(1)])
+    await (await world.store()).insert_tokens([a_token(1)])
     await world.close()
 
 

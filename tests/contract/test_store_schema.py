@@ -20,9 +20,11 @@ from tests.contract.store_world import (
     a_token,
     after,
     asked,
+    insert,
     postgres_world,
     schema_of,
     url_of,
+    write,
 )
 
 # -- The schema ----------------------------------------------------------------------------
@@ -71,7 +73,7 @@ async def test_the_tables_have_exactly_the_columns_that_the_domain_has(
 
 async def test_no_index_stands_on_anything_that_changes(server_world: StoreWorld) -> None:
     store, (token,) = await server_world.stored(a_token(1))
-    await store.write([a_change(token, 1, price_usd=1.0, twitter="t")])
+    await write(store, [a_change(token, 1, price_usd=1.0, twitter="t")])
     indexes = await asked(
         url_of(server_world), "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()"
     )
@@ -82,7 +84,7 @@ async def test_no_index_stands_on_anything_that_changes(server_world: StoreWorld
 async def test_updates_of_hot_rows_stay_on_their_page(server_world: StoreWorld) -> None:
     store, tokens = await server_world.stored(*(a_token(number) for number in range(500)))
     for version in range(1, 7):  # every token in every flush: the worst there is
-        await store.write([a_change(t, version, price_usd=version / 7) for t in tokens])
+        await write(store, [a_change(t, version, price_usd=version / 7) for t in tokens])
     await store.close()  # counters are flushed when the session ends
     ((updates, hot),) = await asked(
         url_of(server_world),
@@ -164,7 +166,8 @@ async def test_readers_see_the_status_in_words(
 ) -> None:
     store, (token,) = await newest_server_world.stored(a_token(1))
     changed_at = after(1)
-    await store.write(
+    await write(
+        store,
         [
             a_change(
                 token,
@@ -174,7 +177,7 @@ async def test_readers_see_the_status_in_words(
                 previous_status=0,
                 status_changed_at=changed_at,
             )
-        ]
+        ],
     )
     query = 'SELECT status, state, "previousState", "stateChangedAt" FROM "TokenDiscovery"'
     changed = datetime(2025, 10, 9, 8, 53, 21, tzinfo=UTC)
@@ -185,7 +188,7 @@ async def test_readers_see_the_status_in_words(
 
 async def test_readers_see_the_newest_values(newest_server_world: StoreWorld) -> None:
     store, (token,) = await newest_server_world.stored(a_token(1, total_supply="1000000000000000"))
-    await store.write([a_change(token, 1, bonding_curve_progress=80.5, pool_type="raydium")])
+    await write(store, [a_change(token, 1, bonding_curve_progress=80.5, pool_type="raydium")])
     query = 'SELECT "bondingCurveProgress", "poolType", "totalSupply" FROM "TokenDiscovery"'
     assert await asked(url_of(newest_server_world), query) == [
         (80.5, "raydium", "1000000000000000")
@@ -195,7 +198,7 @@ async def test_readers_see_the_newest_values(newest_server_world: StoreWorld) ->
 async def plan_of_a_look_up(world: StoreWorld) -> str:
     """As it was executed, by whoever reads a token."""
     store, (token,) = await world.stored(a_token(1))
-    await store.write([a_change(token, 1, price_usd=1.0)])
+    await write(store, [a_change(token, 1, price_usd=1.0)])
     query = 'EXPLAIN ANALYZE SELECT * FROM "TokenDiscovery" WHERE mint = %s'
     lines = await asked(url_of(world), query, token.mint)
     return "\n".join(line for (line,) in lines)
@@ -226,8 +229,8 @@ async def test_the_server_sees_one_named_connection_a_store(new_postgres: Postgr
     server = new_postgres()
     world = postgres_world(server.url)
     ingest, sync = await world.store("ingest"), await world.store("sync")
-    (token,) = await ingest.insert([a_token(1)])
-    await sync.write([a_change(token, 1, price_usd=1.0)])
+    (token,) = await insert(ingest, [a_token(1)])
+    await write(sync, [a_change(token, 1, price_usd=1.0)])
     names = await asked(
         server.url,
         """SELECT application_name FROM pg_stat_activity
@@ -240,9 +243,9 @@ async def test_the_server_sees_one_named_connection_a_store(new_postgres: Postgr
 
 async def test_every_commit_is_booked_with_its_wal(server_world: StoreWorld) -> None:
     ingest, sync = await server_world.store("ingest"), await server_world.store("sync")
-    (token,) = await ingest.insert([a_token(1)])
-    receipt = await sync.write([a_change(token, 1, price_usd=1.0)])
-    await ingest.find([token.mint])
+    (token,) = await insert(ingest, [a_token(1)])
+    receipt = await write(sync, [a_change(token, 1, price_usd=1.0)])
+    await ingest.find_tokens([token.mint])
     assert receipt.wal_bytes > 0
     totals = server_world.ledger.snapshot()["totals"]
     assert (1, 1, receipt.wal_bytes) == tuple(
@@ -260,7 +263,7 @@ async def test_a_server_that_hides_its_wal_position_is_written_to_all_the_same(
     await asked(server.url, "GRANT CREATE ON SCHEMA public TO plain")
     world = postgres_world(server.url.replace("postgres@", "plain@"))
     store, (token,) = await world.stored(a_token(1))
-    receipt = await store.write([a_change(token, 1, price_usd=1.0)])
+    receipt = await write(store, [a_change(token, 1, price_usd=1.0)])
     assert (receipt.rows, receipt.wal_bytes) == (1, 0)
     await world.close()
 
@@ -269,14 +272,14 @@ async def test_wal_follows_the_tokens_changed_not_the_changes_sent(
     server_world: StoreWorld,
 ) -> None:
     store, tokens = await server_world.stored(*(a_token(number) for number in range(400)))
-    await store.write([a_change(token, 1, price_usd=1.0) for token in tokens])
+    await write(store, [a_change(token, 1, price_usd=1.0) for token in tokens])
     costs = []
     for version, changed in enumerate((0, 40, 400), start=2):
         batch = [
             a_change(token, version, price_usd=float(version if index < changed else 1))
             for index, token in enumerate(tokens)
         ]
-        costs.append((await store.write(batch)).wal_bytes)
-        await store.write([a_change(t, version + 10, price_usd=1.0) for t in tokens])
+        costs.append((await write(store, batch)).wal_bytes)
+        await write(store, [a_change(t, version + 10, price_usd=1.0) for t in tokens])
     assert all(fewer < more for fewer, more in pairwise(costs))
     assert costs[0] < 0.1 * costs[2]

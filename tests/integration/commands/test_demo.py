@@ -62,14 +62,18 @@ def temporary() -> Iterator[Path]:
 
 
 @contextmanager
-def started(temporary: Path, *options: str, port: int | None = None) -> Iterator[Demo]:
+def started(
+    temporary: Path, *options: str, port: int | None = None, **variables: str
+) -> Iterator[Demo]:
+    """A demo with the page on `port`, a free one, or the PORT of its environment."""
     page_port = port or free_port()
+    where = [] if "PORT" in variables else ["--port", str(page_port)]
     process = subprocess.Popen(
-        [*COMMAND, "--port", str(page_port), *options],
+        [*COMMAND, *where, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(temporary)},
+        env={**os.environ, "TMPDIR": str(temporary), **variables},
         start_new_session=True,
     )
     with process:
@@ -148,7 +152,26 @@ def test_port_in_use_is_one_line_and_exit_78(temporary: Path) -> None:
         with started(temporary, port=port) as demo:
             said = demo.wait()
     assert 78 == demo.process.returncode
-    assert f"token-discovery: port {port} is taken; choose another one with --port" == said.strip()
+    assert (
+        f"token-discovery: port {port} is taken; choose another one with --port or PORT"
+        == said.strip()
+    )
+
+
+def test_port_of_the_environment_is_taken(temporary: Path) -> None:
+    port = free_port()
+    with started(temporary, "--duration", "0.5", port=port, PORT=str(port)) as demo:
+        demo.wait()
+        assert 0 == demo.process.returncode
+    assert f"http://127.0.0.1:{port}/\n" == demo.printed
+
+
+@pytest.mark.parametrize("text", ["s3cret", "0", "65536", "-1", "8_080", "٨٠٨٠", "80 80"])
+def test_port_of_the_environment_that_is_none_is_not_repeated(temporary: Path, text: str) -> None:
+    with started(temporary, PORT=text) as demo:
+        said = demo.wait()
+    assert 78 == demo.process.returncode
+    assert "token-discovery: PORT: must be a number from 1 to 65535" == said.strip()
 
 
 @pytest.mark.parametrize("options", [("--speed", "0"), ("--duration", "soon"), ("--port", "x")])

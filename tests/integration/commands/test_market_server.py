@@ -267,10 +267,12 @@ async def test_new_raydium_pools_are_logged_and_later_explained() -> None:
         await subscribe_to_raydium(socket)
         world.server.clock.start()
         signature = await next_pool(socket)
-        assert await rpc.call("getTransaction", [signature, {}]) is None
+        assert await rpc.call_method("getTransaction", [signature, {}]) is None
         indexed = evolve(node.transactions[signature], known_from=UnixSeconds(0.0))
         node.transactions[signature] = indexed
-        [pool] = parse_pools(await rpc.call("getTransaction", [signature, {}]), signature, NOW)
+        [pool] = parse_pools(
+            await rpc.call_method("getTransaction", [signature, {}]), signature, NOW
+        )
         token = world.server.market.tokens[pool.mint]
         assert "raydium" == token.venue
         assert address("pool", token.mint) == pool.pool_address

@@ -123,7 +123,8 @@ async def test_a_socket_that_falls_silent_is_replaced() -> None:
     async with streaming(server, silence_seconds=2.0) as (stream, outbox, surroundings):
         events = await outbox.until(2)
         assert [event.mint for event in events] == MINTS[:2]
-        assert ("warning", "source lost") in surroundings.log.lines
+        outages = surroundings.readiness.outages
+        assert ("pumpportal", "pumpportal", stream.line.last_problem) in outages
         assert stream.line.last_problem == "SourceUnavailable: silent for 2 s"
 
 

@@ -13,7 +13,7 @@ import pytest
 import trio
 from attrs import define, field
 
-from actors import sync as sync_module
+from actors.sync import upkeep
 from actors.sync.actor import Sync
 from actors.sync.governor import Governor
 from config.settings import StalenessSettings
@@ -72,10 +72,11 @@ class Bench:
 
     @property
     def governor(self) -> Governor:
-        return self.world.pace.governor
+        return self.world.memory.governor
 
     async def admit(self) -> None:
-        stored = await self.store.insert([token(number + 1) for number in range(TOKENS)])
+        tokens = [token(number + 1) for number in range(TOKENS)]
+        stored, _ = await self.store.insert_tokens(tokens)
         await self.world.messages.send(TokensAdmitted(tokens=tuple(stored)))
 
     async def trade(self) -> None:
@@ -117,14 +118,14 @@ def bench(url: str) -> Bench:
 
 def sync_of(made: Bench) -> Sync:
     sync = made.world.sync()
-    sync.doors = attrs.evolve(sync.doors, store=made.store)
+    sync.stores = attrs.evolve(sync.stores, store=made.store)
     return sync
 
 
 async def test_sync_gives_way_to_a_rival_and_recovers_by_itself(
     new_postgres: PostgresFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync_module, "WATCH_SECONDS", INTERVAL / 4)
+    monkeypatch.setattr(upkeep, "PULSE_EVERY_SECONDS", INTERVAL / 4)
     server = new_postgres(settings=SERVER)
     made = bench(server.url)
     governor, counts = made.governor, made.governor.counts
@@ -152,7 +153,7 @@ async def test_sync_gives_way_to_a_rival_and_recovers_by_itself(
             assert rows <= intervals * allowance_before / 3600 * INTERVAL
             assert any("requested checkpoints" in r for r in governor.reasons(trio.current_time()))
             # The bound of each group holds, or is reported.
-            for group, age in sync.flusher.backlog.ages(trio.current_time()).items():
+            for group, age in sync.backlog.ages(trio.current_time()).items():
                 bound = governor.plan.staleness_seconds[group]
                 assert age <= bound + 2 * INTERVAL or group in governor.broken
         finally:

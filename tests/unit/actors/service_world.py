@@ -27,8 +27,8 @@ from supervision import Inbox, Outbox
 from supervision.children import ChildSpec
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
-from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, environment, mint
-from wiring.children import Composition, supervision_settings
+from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, clock, environment, mint
+from wiring.children import Composition
 from wiring.doors import Doors, Stream
 from wiring.mailboxes import Mailboxes
 
@@ -112,7 +112,8 @@ class ServiceWorld:
         specs.append(
             ChildSpec(name="gateway", build=lambda _memory: onlooker(), inboxes=(boxes.gateway,))
         )
-        return Supervisor(specs, supervision_settings(self.settings), environment(self.log))
+        settings = self.settings
+        return Supervisor(specs, settings.supervision, settings.shutdown, environment(self.log))
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Supervisor]:
@@ -121,7 +122,7 @@ class ServiceWorld:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(supervisor.run)
             yield supervisor
-            supervisor.drain()
+            supervisor.begin_drain()
 
     def stored(self, number: int) -> Token:
         return self.servers.database.tokens[mint(number)]
@@ -138,7 +139,7 @@ class ServiceWorld:
 
 def operations() -> Operations:
     return Operations(
-        readiness=Readiness([], on_first_ready=lambda: None),
+        readiness=Readiness([], on_first_ready=lambda: None, clock=clock, log=Log().logger),
         actors=dict,
         writes=dict,
         checkpoints=dict,

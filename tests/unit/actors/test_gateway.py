@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from domain.errors import AddressUnavailable
-from domain.messages import CensusTaken, CensusWanted, RosterWanted
+from domain.messages import CensusTaken, CensusWanted, RosterTold, RosterWanted
 from domain.values import Mint
 from tests.unit.actors.world import SETTINGS, Sent, environment
 from tests.unit.feed.tokens import NOW, make_token
@@ -94,7 +94,7 @@ async def test_a_start_asks_for_the_roster_and_says_that_nobody_is_here(
     world = make_world()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.gateway.run)
-        assert RosterWanted(subscriber="gateway") == await anext(world.roster)
+        assert RosterWanted(subscriber="gateway", wants_end=True) == await anext(world.roster)
         assert CensusTaken(watched={}) == await anext(world.presences)
         world.inbox.close()
 
@@ -143,17 +143,21 @@ async def test_what_the_mailbox_still_holds_when_it_closes_is_published(
     assert trio.current_time() == 0
 
 
-async def test_the_gateway_is_ready_while_it_listens(autojump_clock: MockClock) -> None:
+async def test_the_gateway_is_ready_once_its_boards_are_filled(autojump_clock: MockClock) -> None:
     async with running() as world:
-        await trio.sleep(5)
-    assert world.conditions.said == [(0, None), (5, "not listening")]
+        await trio.sleep(2)
+        await world.publish(make_token(1))
+        await world.inbox.send(RosterTold())
+        await trio.sleep(3)
+    unfilled = (0, "the boards are not filled yet")
+    assert world.conditions.said == [unfilled, (2, None), (5, "not listening")]
 
 
 async def test_a_cancelled_gateway_is_not_ready(autojump_clock: MockClock) -> None:
     world = make_world()
     with trio.move_on_after(1):
         await world.gateway.run()
-    assert world.conditions.said == [(0, None), (1, "not listening")]
+    assert world.conditions.said[-1] == (1, "not listening")
 
 
 async def test_an_address_in_use_is_told_by_name() -> None:

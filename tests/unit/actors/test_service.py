@@ -1,7 +1,7 @@
 """The whole flow under the mock clock: source, ingest, sync and the jobs, by real mailboxes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
@@ -13,18 +13,18 @@ from trio.testing import MockClock
 from buffer import Appended
 from buffer.memory import MemoryBuffer
 from domain.errors import InputRefused
+from domain.merging import Observations
 from domain.messages import (
     FeedRequested,
     MigrationSeen,
     PoolCreated,
     SourceEvent,
     TokenCreated,
-    TokenUpdated,
     TradeSeen,
 )
 from domain.precision import kept_time
 from domain.token import Status
-from domain.values import QUOTE_MINTS
+from domain.values import QUOTE_MINTS, Mint
 from sources import HolderStats, MarketQuote
 from sources.pumpportal_frames import parse_frame
 from tests.unit.actors.ingest.events import created, migrated, traded
@@ -133,7 +133,7 @@ async def test_job_that_crashes_while_idle_stays_idle(autojump_clock: MockClock)
         calls = len(world.upstream_calls)
         # A publication that no actor can read: each reader crashes, and is restarted.
         for box in world.mailboxes.publications.values():
-            await box.send("poison")  # type: ignore[arg-type]
+            await box.send("poison")
         await until(IDLE_AFTER_SECONDS + HOUR)
         assert 9 == len(world.log.entries("actor failed"))
         assert len(world.upstream_calls) == calls
@@ -193,11 +193,13 @@ class CrashingBuffer(MemoryBuffer):
     random: Random = field(factory=lambda: Random(3))
     is_quiet: bool = False
 
-    async def append(self, updates: Sequence[TokenUpdated]) -> Appended:
+    async def append_observations(
+        self, batch: Mapping[Mint, Observations], *, forced: bool = False
+    ) -> Appended:
         chance = 1.0 if self.is_quiet else self.random.random()
         if chance < 0.05:
             raise ZeroDivisionError("before the call")
-        appended = await super().append(updates)
+        appended = await super().append_observations(batch, forced=forced)
         if chance < 0.1:
             raise ZeroDivisionError("after the call")
         return appended

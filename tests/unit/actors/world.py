@@ -69,23 +69,33 @@ class Log:
 
 @define
 class Conditions:
-    """What actors said of their readiness."""
+    """What actors said of their readiness, and of the stores that they found away."""
 
     reasons: dict[str, str | None] = Factory(dict)
-    outages: list[tuple[float, str, str, str | None]] = Factory(
-        list
-    )  # (second, name, reporter, ..)
+    problems: dict[tuple[str, str], str] = Factory(dict)  # by (store, reporter), while away
+    outages: list[tuple[float, str, str, str | None]] = Factory(list)  # with the second, as told
 
     def set(self, name: str, reason: str | None) -> None:
         self.reasons[name] = reason
 
     def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
         self.outages.append((trio.current_time(), name, reporter, problem))
+        if problem is None:
+            self.problems.pop((name, reporter), None)
+        else:
+            self.problems[name, reporter] = problem
+
+
+class NoJitter(Random):
+    """Chance that cuts no wait short, so that a test knows when something is tried again."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
 
 
 def environment(log: Log | None = None) -> Environment:
     return Environment(
-        clock=clock, random=Random(0), log=(log or Log()).logger, readiness=Conditions()
+        clock=clock, random=NoJitter(0), log=(log or Log()).logger, readiness=Conditions()
     )
 
 
@@ -128,19 +138,17 @@ class TimedStore(MemoryStore):
     writes: list[tuple[float, Sequence[StoredChange]]] = field(factory=list, init=False)
     attempts: list[float] = field(factory=list, init=False)  # to write or insert
 
-    async def write(self, changes: Sequence[StoredChange]) -> WriteReceipt:
+    async def _write_changes(self, changes: Sequence[StoredChange]) -> WriteReceipt:
         self.attempts.append(trio.current_time())
         await trio.sleep(self.delay_seconds)
-        receipt = await super().write(changes)
-        if changes:
-            self.writes.append((trio.current_time(), changes))
+        receipt = await super()._write_changes(changes)
+        self.writes.append((trio.current_time(), changes))
         return receipt
 
-    async def insert(self, tokens: Sequence[Token]) -> Sequence[Token]:
-        if tokens:
-            self.attempts.append(trio.current_time())
-            await trio.sleep(self.delay_seconds)
-        return await super().insert(tokens)
+    async def _insert_tokens(self, tokens: Sequence[Token]) -> Sequence[Token]:
+        self.attempts.append(trio.current_time())
+        await trio.sleep(self.delay_seconds)
+        return await super()._insert_tokens(tokens)
 
     @property
     def write_times(self) -> list[float]:
@@ -159,7 +167,8 @@ class Servers:
 
     async def insert(self, *tokens: Token) -> list[Token]:
         """As an earlier life of the service left them."""
-        return list(await MemoryStore(database=self.database).insert(tokens))
+        stored, _ = await MemoryStore(database=self.database).insert_tokens(tokens)
+        return list(stored)
 
 
 @asynccontextmanager

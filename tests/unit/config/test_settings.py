@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.layers import DEFAULTS_FILE
 from config.postgres_url import libpq_url
 from config.settings import (
-    DEFAULTS_FILE,
     Settings,
     changed_names,
     load_gateway_settings,
@@ -221,7 +221,7 @@ def test_key_of_the_wrong_type_is_not_in_the_problem(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("[ingest]\napi_key = 271828\n")
     [problem] = problems(file)
-    assert "ingest.api_key: must be a str" in problem
+    assert "ingest.api_key: must be text in quotes" in problem
     assert "271828" not in problem
 
 

@@ -43,14 +43,14 @@ def test_two_services_do_not_reconnect_in_step() -> None:
 
 def test_a_key_is_new_once() -> None:
     recent = RecentKeys(limit=3)
-    assert [recent.add(key) for key in "abab"] == [True, True, False, False]
+    assert [recent.add_key(key) for key in "abab"] == [True, True, False, False]
 
 
 @given(st.lists(st.integers(0, 30)), st.integers(1, 10))
 def test_memory_is_bounded_and_keeps_the_newest(keys: list[int], limit: int) -> None:
     recent = RecentKeys(limit=limit)
     for key in keys:
-        recent.add(key)
+        recent.add_key(key)
         assert len(recent.keys) <= limit
         assert key in recent.keys
 

@@ -209,14 +209,14 @@ async def test_an_error_of_another_call_is_not_taken_for_ours() -> None:
 async def test_an_error_without_an_id_is_ours_which_the_server_could_not_read() -> None:
     rpc = over(Upstream([ok({"id": None, "error": {"code": -32700, "message": "x"}})])).rpc
     with pytest.raises(SourceRefused) as error:
-        await rpc.call("getSlot", [])
+        await rpc.call_method("getSlot", [])
     assert error.value.code == -32700
 
 
 async def test_an_error_body_keeps_its_code() -> None:
     rpc = over(Upstream([rpc_error(-32603, "Internal error")])).rpc
     with pytest.raises(SourceRefused, match="getSlot: -32603 Internal error") as error:
-        await rpc.call("getSlot", [])
+        await rpc.call_method("getSlot", [])
     assert error.value.code == -32603
 
 

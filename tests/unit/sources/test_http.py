@@ -128,7 +128,7 @@ async def test_a_cancelled_request_stays_cancelled(autojump_clock: MockClock) ->
 async def turns(limiter: RateLimiter, number: int) -> list[float]:
     times = []
     for _ in range(number):
-        await limiter.wait()
+        await limiter.wait_turn()
         times.append(trio.current_time())
     return times
 
@@ -148,7 +148,7 @@ async def test_concurrent_callers_share_the_rate(autojump_clock: MockClock) -> N
     limiter, times = RateLimiter(per_minute=60), []
 
     async def call() -> None:
-        await limiter.wait()
+        await limiter.wait_turn()
         times.append(trio.current_time())
 
     async with trio.open_nursery() as nursery:
@@ -168,6 +168,6 @@ async def test_retry_after_holds_the_next_call_back(autojump_clock: MockClock) -
 
 async def test_a_pause_is_bounded_however_long_the_upstream_asks(autojump_clock: MockClock) -> None:
     limiter = RateLimiter(per_minute=60)
-    limiter.pause(1e9)
-    await limiter.wait()
+    limiter.pause_requests(1e9)
+    await limiter.wait_turn()
     assert trio.current_time() == LONGEST_PAUSE_SECONDS

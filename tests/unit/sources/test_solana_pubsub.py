@@ -216,7 +216,7 @@ async def test_duplicates_and_what_the_queue_cannot_hold_are_counted() -> None:
     stream.memory.lookups.limit = 1
     for signature in ("a", "a", "b"):
         stream._enqueue(OpenedPool(signature=signature, seen_at=NOW))
-    assert (await stream.memory.lookups.take()).opened.signature == "a"
+    assert (await stream.memory.lookups.take_item()).opened.signature == "a"
     assert stream.received == {"duplicates": 1, "dropped": 1}
 
 

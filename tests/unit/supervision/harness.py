@@ -10,8 +10,9 @@ from attrs import define, field
 from structlog.testing import LogCapture
 from structlog.typing import EventDict
 
+from config.settings import ShutdownSettings, SupervisionSettings
 from domain.values import UnixSeconds
-from supervision.children import ChildSpec, SupervisionSettings
+from supervision.children import ChildSpec
 from supervision.environment import Environment
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
@@ -25,8 +26,8 @@ SETTINGS = SupervisionSettings(
     backoff_seconds=0.1,
     backoff_longest_seconds=10.0,
     crashes_before_quarantine=3,
-    shutdown_deadline_seconds=8.0,
 )
+SHUTDOWN = ShutdownSettings(deadline_seconds=8.0)
 
 
 class NoJitter(Random):
@@ -61,11 +62,14 @@ class Log:
 
 
 def environment(log: Log, random: Random | None = None) -> Environment:
+    def clock() -> UnixSeconds:
+        return UnixSeconds(WALL_CLOCK_AT_ZERO + trio.current_time())
+
     return Environment(
-        clock=lambda: UnixSeconds(WALL_CLOCK_AT_ZERO + trio.current_time()),
+        clock=clock,
         random=random or NoJitter(),
         log=log.logger,
-        readiness=Readiness([], on_first_ready=lambda: None),
+        readiness=Readiness([], on_first_ready=lambda: None, clock=clock, log=log.logger),
     )
 
 
@@ -103,7 +107,7 @@ async def leaked_cancellation() -> trio.Cancelled:
 def supervisor(
     *specs: ChildSpec, log: Log | None = None, settings: SupervisionSettings = SETTINGS
 ) -> Supervisor:
-    return Supervisor(specs, settings, environment(log or Log()))
+    return Supervisor(specs, settings, SHUTDOWN, environment(log or Log()))
 
 
 async def run_for(seconds: float, supervised: Supervisor) -> None:
@@ -111,4 +115,4 @@ async def run_for(seconds: float, supervised: Supervisor) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervised.run)
         await trio.sleep(seconds)
-        supervised.drain()
+        supervised.begin_drain()

@@ -22,10 +22,10 @@ class Recorder:
 
     told: list[object] = field(factory=list)
 
-    def drain(self) -> None:
+    def begin_drain(self) -> None:
         self.told.append("drain")
 
-    def inspect(self) -> Mapping[str, object]:
+    def take_dump(self) -> Mapping[str, object]:
         return {"actors": [], "process": {"pid": os.getpid()}}
 
     def reload(self) -> None:
@@ -99,8 +99,8 @@ async def test_dump_goes_to_the_log_and_to_a_file_that_the_log_names(tmp_path: P
     async with serving(recorder, log, tmp_path):
         send(signal.SIGUSR1)
         [entry] = await log.wait("dump")
-    assert recorder.inspect() == entry["document"]
-    assert recorder.inspect() == orjson.loads(await trio.Path(entry["path"]).read_bytes())
+    assert recorder.take_dump() == entry["document"]
+    assert recorder.take_dump() == orjson.loads(await trio.Path(entry["path"]).read_bytes())
     assert [f"token-discovery-{os.getpid()}.dump.json"] == os.listdir(tmp_path)
 
 
@@ -150,7 +150,7 @@ async def test_dump_that_cannot_be_written_is_still_in_the_log(tmp_path: Path) -
     async with serving(recorder, log, tmp_path / "missing"):
         send(signal.SIGUSR1)
         [entry] = await log.wait("dump")
-    assert (None, recorder.inspect()) == (entry["path"], entry["document"])
+    assert (None, recorder.take_dump()) == (entry["path"], entry["document"])
     assert 1 == len(log.entries("cannot write"))
 
 

@@ -5,7 +5,9 @@ from typing import Any
 import attrs
 from attrs import Factory, define, field
 
-from actors.ingest.actor import Ingest, IngestDoors, IngestOutboxes
+from actors.ingest.actor import Ingest, IngestOutboxes
+from actors.ingest.life import IngestStores
+from actors.ingest.memory import IngestMemory
 from domain.messages import SourceEvent, TokensAdmitted, TokenUpdated
 from domain.values import Mint
 from supervision.mailbox import Mailbox
@@ -35,12 +37,14 @@ class IngestWorld:
     sync: Sent[Any] = Factory(Sent)
     trades: Sent[Any] = Factory(Sent)
     conditions: Conditions = Factory(Conditions)
+    memory: IngestMemory = Factory(IngestMemory)
 
     def ingest(self) -> Ingest:
         return Ingest(
             events=self.events,
             outboxes=IngestOutboxes(sync=self.sync, trades=self.trades),
-            doors=IngestDoors(store=self.store, buffer=self.servers.buffer),
+            stores=IngestStores(store=self.store, buffer=self.servers.buffer),
+            memory=self.memory,
             settings=self.settings,
             environment=attrs.evolve(environment(), readiness=self.conditions),
         )

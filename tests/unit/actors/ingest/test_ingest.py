@@ -117,7 +117,7 @@ async def test_batch_that_is_offered_again_is_stored_once(autojump_clock: MockCl
     await world.send(nearly_sold_out, traded(1, 0.2))
     with pytest.RaisesGroup(BrokenPipeError, flatten_subgroups=True):
         await world.ingest().run()
-    world.events.reoffer(crashes_before_quarantine=3)
+    world.events.offer_again(crashes_before_quarantine=3)
     world.sync.on_send = None
     await until(10.0)
     async with running(world.ingest()):
@@ -133,7 +133,7 @@ async def test_only_the_newest_mints_are_remembered(autojump_clock: MockClock) -
     async with running(ingest):
         await world.send(*(created(number) for number in range(30)))
         await until(1.0)
-    assert [mint(number) for number in range(20, 30)] == list(ingest.sights)
+    assert [mint(number) for number in range(20, 30)] == list(ingest.sights.by_mint)
 
 
 # What goes on as an update.

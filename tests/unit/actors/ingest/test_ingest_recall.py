@@ -1,6 +1,5 @@
 """Ingest: what a start takes up of an earlier life, and what it knows of each coin's supply."""
 
-import attrs
 from trio.testing import MockClock
 
 from domain.values import Mint, Sol
@@ -20,7 +19,7 @@ async def test_a_start_follows_the_trades_of_the_newest_tokens_first(
         await until(2.0)
     followed: list[Mint] = []
     later = world.ingest()
-    later.doors = attrs.evolve(later.doors, follow_trades=followed.extend)
+    later.follow_trades = followed.extend
     async with running(later):
         await until(3.0)
     assert [mint(2), mint(1)] == followed

@@ -69,6 +69,15 @@ class JobWorld:
         await self.control.send(SystemActivated())
 
     @property
+    def outages(self) -> list[tuple[float, str, bool]]:
+        """(second, source, is it away) of each report to readiness."""
+        return [
+            (second, name, problem is not None)
+            for second, name, reporter, problem in self.conditions.outages
+            if reporter == self.name
+        ]
+
+    @property
     def updates(self) -> list[tuple[float, TokenUpdated]]:
         """(second, update) of each."""
         return [(at, sent) for at, sent in self.sent.entries if isinstance(sent, TokenUpdated)]

@@ -108,7 +108,8 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
         await world.start_with(token(1, watcher_count=2), token(2, watcher_count=1))
         await until(611.0)
     assert [(10.0, [mint(1)]), (610.0, [mint(1)]), (610.0, [mint(2)])] == world.calls
-    assert [10.0] == world.log.times("source lost")
+    name = "scripted-holders"
+    assert [(10.0, name, True), (610.0, name, False)] == world.outages
 
 
 # Tokens that the provider refuses.
@@ -144,8 +145,7 @@ async def test_a_refused_token_does_not_keep_the_others_from_being_counted(
         await until(11.0)
     others = {mint(number) for number in range(1, 14)} - {mint(bad)}
     assert others == {update.mint for _, update in world.updates}
-    assert [] == world.log.entries("source lost")
-    assert [] == world.conditions.outages
+    assert [(10.0, "scripted-holders", False)] == world.outages
     summary = job.summary()
     assert 1 == summary["refused"]
     [told] = world.log.entries("provider refuses tokens")
@@ -234,7 +234,7 @@ async def test_a_silent_token_takes_its_time_and_no_more(autojump_clock: MockClo
 # A provider in trouble.
 
 
-async def test_an_outage_is_told_once_by_name_and_its_end_with_its_length(
+async def test_an_outage_and_its_end_are_reported_by_name(
     autojump_clock: MockClock,
 ) -> None:
     provider = ScriptedHolders(mints_per_request=1)
@@ -246,14 +246,10 @@ async def test_an_outage_is_told_once_by_name_and_its_end_with_its_length(
         assert [10.0, 610.0, 1210.0] == world.call_times  # one request a run
         provider.script.is_down = False
         await until(1811.0)
-    [lost], [back] = world.log.entries("source lost"), world.log.entries("source back")
-    assert ("scripted-holders", 10.0) == (lost["source"], lost["at"])
-    assert (1800.0, 1810.0) == (back["outage_seconds"], back["at"])
-    told = [(second, problem is None) for second, *_, problem in world.conditions.outages]
-    assert [(10.0, False), (610.0, False), (1210.0, False), (1810.0, True)] == told
-    assert {("scripted-holders", "holder-count")} == {
-        (name, reporter) for _, name, reporter, _ in world.conditions.outages
-    }
+    assert [(10.0, True), (610.0, True), (1210.0, True), (1810.0, False)] == [
+        (second, is_away) for second, name, is_away in world.outages if name == provider.name
+    ]
+    assert [] == world.log.entries("provider refuses tokens")
 
 
 async def test_an_outage_makes_no_token_wait_when_it_is_over(autojump_clock: MockClock) -> None:

@@ -150,9 +150,8 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
         (10.0, [mint(2)]),
         *((310.0, [mint(number)]) for number in (1, 2, 3)),
     ] == world.calls
-    assert [10.0] == world.log.times("source lost")
-    [back] = world.log.entries("source back")
-    assert ("scripted-quotes", 300.0) == (back["source"], back["outage_seconds"])
+    name = "scripted-quotes"
+    assert [(10.0, name, False), (10.0, name, True), (310.0, name, False)] == world.outages
 
 
 async def test_a_mint_that_spoils_its_batch_costs_only_itself(autojump_clock: MockClock) -> None:

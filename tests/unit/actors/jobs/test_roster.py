@@ -30,7 +30,7 @@ def traded(sol: float, after: float) -> float:
 
 
 def picked(from_roster: Roster, count: int = 100, after: float = 0.0) -> list[Mint]:
-    return [each.mint for each in from_roster.pick(count, at(after))]
+    return [each.mint for each in from_roster.pick_tokens(count, at(after))]
 
 
 def test_watched_tokens_come_first_then_the_hottest_then_the_newest() -> None:

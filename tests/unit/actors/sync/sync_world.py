@@ -5,14 +5,12 @@ from typing import Any
 import attrs
 from attrs import Factory, define, field
 
-from actors.jobs.switch import ActivitySwitch
-from actors.sync.actor import Sync, SyncInboxes
-from actors.sync.flusher import SyncDoors, SyncPace
+from actors.sync.actor import Sync
 from actors.sync.governor import Governor
-from actors.sync.table import TokenTable
+from actors.sync.life import SyncStores
+from actors.sync.memory import SyncMemory
 from config.settings import StalenessSettings, SyncSettings
 from domain.messages import (
-    ActivityChange,
     SyncMessage,
     SystemActivated,
     SystemIdled,
@@ -48,9 +46,9 @@ def _store(world: "SyncWorld") -> TimedStore:
     return world.servers.store()
 
 
-def _pace(world: "SyncWorld") -> SyncPace:
+def _memory(world: "SyncWorld") -> SyncMemory:
     plan = governor_plan(attrs.evolve(SETTINGS, sync=world.settings, staleness=world.staleness))
-    return SyncPace(governor=Governor(plan), watch=CheckpointWatch(clock))
+    return SyncMemory(governor=Governor(plan), watch=CheckpointWatch(clock))
 
 
 @define
@@ -62,26 +60,22 @@ class SyncWorld:
     staleness: StalenessSettings = SETTINGS.staleness
     limit: int = TOKENS
     store: TimedStore = field(default=Factory(_store, takes_self=True))
-    pace: SyncPace = field(default=Factory(_pace, takes_self=True))
+    memory: SyncMemory = field(default=Factory(_memory, takes_self=True))
     messages: Mailbox[SyncMessage] = Factory(lambda: Mailboxes(TOKENS).updates)
-    control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
-    activity: ActivitySwitch = Factory(ActivitySwitch)
-    published: Sent[TokenPublished] = Factory(Sent)
-    market_data: Sent[TokenPublished] = Factory(Sent)
+    published: Sent[Any] = Factory(Sent)
+    market_data: Sent[Any] = Factory(Sent)
     log: Log = Factory(Log)
     conditions: Conditions = Factory(Conditions)
 
     def sync(self) -> Sync:
         return Sync(
-            inboxes=SyncInboxes(
-                messages=self.messages, control=self.control, activity=self.activity
-            ),
-            doors=SyncDoors(store=self.store, buffer=self.servers.buffer),
-            table=TokenTable(self.limit),
-            pace=self.pace,
+            inbox=self.messages,
+            publications={"gateway": self.published, "market-data": self.market_data},
+            stores=SyncStores(store=self.store, buffer=self.servers.buffer),
+            memory=self.memory,
+            tracked_tokens=self.limit,
             settings=self.settings,
             environment=attrs.evolve(environment(self.log), readiness=self.conditions),
-            publications={"gateway": self.published, "market-data": self.market_data},
         )
 
     # What others tell it.
@@ -99,10 +93,10 @@ class SyncWorld:
         )
 
     async def go_idle(self) -> None:
-        await self.control.send(SystemIdled())
+        await self.messages.send(SystemIdled())
 
     async def activate(self) -> None:
-        await self.control.send(SystemActivated())
+        await self.messages.send(SystemActivated())
 
     # What came of it.
 
@@ -112,7 +106,7 @@ class SyncWorld:
 
     @property
     def shown_by_mint(self) -> dict[Mint, Token]:
-        return {message.token.mint: message.token for message in self.published.messages}
+        return {message.token.mint: message.token for message in self.published.of(TokenPublished)}
 
     def stored(self, number: int = 1) -> Token:
         return self.servers.database.tokens[mint(number)]

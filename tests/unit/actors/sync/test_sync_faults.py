@@ -1,18 +1,18 @@
 """Sync when a store is away, forgets or refuses: nothing is lost, nothing old comes back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 import pytest
-from attrs import define
+from attrs import Factory, define
 from trio.testing import MockClock
 
 from buffer import Appended, DirtyPage
 from buffer.memory import MemoryBuffer
-from buffer.observations import by_token
 from domain.errors import BufferUnavailable
-from domain.messages import TokenChange, TokensAdmitted, TokenUpdated
-from domain.values import Version
+from domain.merging import Observations
+from domain.messages import TokenChange, TokensAdmitted
+from domain.values import Mint, Version
 from tests.unit.actors.sync.sync_world import SyncWorld, admit_tokens
 from tests.unit.actors.world import SETTINGS, Servers, clock, mint, running, token, until
 
@@ -23,10 +23,10 @@ class MortalBuffer(MemoryBuffer):
 
     is_dying: bool = False
 
-    async def clear(self, flushed: Sequence[TokenChange]) -> int:
+    async def clear_flushed(self, flushed: Sequence[TokenChange]) -> int:
         if self.is_dying:
             raise BrokenPipeError("killed")
-        return await super().clear(flushed)
+        return await super().clear_flushed(flushed)
 
 
 @define
@@ -36,25 +36,27 @@ class FlakyBuffer(MemoryBuffer):
     appends: int = 0
     failing: frozenset[int] = frozenset()
 
-    async def append(self, updates: Sequence[TokenUpdated]) -> Appended:
+    async def append_observations(
+        self, batch: Mapping[Mint, Observations], *, forced: bool = False
+    ) -> Appended:
         self.appends += 1
         if self.appends in self.failing:
             raise BufferUnavailable
-        return await super().append(updates)
+        return await super().append_observations(batch, forced=forced)
 
 
 @define
 class ForgetfulBuffer(MemoryBuffer):
     """A twin that loses its data behind a page, and is appended to before anybody notices."""
 
-    appended: Sequence[TokenUpdated] = ()
+    appended: Mapping[Mint, Observations] = Factory(dict)
 
-    async def dirty(self, after: Version, limit: int) -> DirtyPage:
-        page = await super().dirty(after, limit)
+    async def read_dirty(self, after: Version, limit: int) -> DirtyPage:
+        page = await super().read_dirty(after, limit)
         if self.appended:
             self.lose_data()
-            self._append(by_token(self.appended))
-            self.appended = ()
+            appended, self.appended = self.appended, {}
+            await self.append_observations(appended)
         return page
 
 
@@ -137,9 +139,7 @@ async def test_data_lost_between_two_pages_of_a_flush_is_put_back(
         for number in (1, 2):
             await world.update(1.0, number=number, holder_count=number)
         await until(299.0)
-        buffer.appended = [
-            TokenUpdated(mint=mint(2), observed_at=clock(), origin="ingest", values={"buys_24h": 5})
-        ]
+        buffer.appended = {mint(2): Observations({"buys_24h": 5}, clock())}
         await until(301.0)
     assert [1, 2] == [world.stored(number).holder_count for number in (1, 2)]
     assert 5 == world.stored(2).buys_24h
@@ -189,14 +189,14 @@ async def test_spooled_tokens_come_back_with_the_rest(autojump_clock: MockClock)
     """While Postgres is away, Redis alone holds the new tokens, and this process."""
     world = SyncWorld()
     async with running(world.sync()):
-        await world.servers.buffer.spool([token(1), token(2)])
+        await world.servers.buffer.spool_tokens([token(1), token(2)])
         await world.messages.send(TokensAdmitted(tokens=(token(1), token(2))))
         await world.update(1.0, number=1, holder_count=1)
         await until(1.0)
         world.servers.buffer.lose_data()
         await world.update(2.0, number=1, holder_count=2)
         await until(2.0)
-    assert [token(1), token(2)] == await world.servers.buffer.spooled(9)
+    assert [token(1), token(2)] == await world.servers.buffer.read_spooled(9)
 
 
 async def test_refused_row_is_quarantined_and_the_others_are_written(
@@ -208,7 +208,7 @@ async def test_refused_row_is_quarantined_and_the_others_are_written(
         for number in range(1, 8):
             await world.update(1.0, number=number, website="NUL \x00" if number == 3 else "w")
         await until(301.0)
-        [row] = await world.servers.buffer.quarantined()
+        [row] = await world.servers.buffer.read_quarantined()
         assert (mint(3), {"website": "NUL \x00"}) == (row.mint, row.values)
         assert ["w", "w", None, *"wwww"] == [world.stored(n).website for n in range(1, 8)]
         assert 0 == len(world.servers.buffer.data.dirty_since)
@@ -252,14 +252,15 @@ async def test_restart_with_all_data_there_puts_nothing_back(autojump_clock: Moc
     assert ("new", []) == (world.shown().pool_address, world.log.entries(LOST))
 
 
-async def test_loss_shows_at_a_tick_that_is_granted_nothing(autojump_clock: MockClock) -> None:
-    staleness = attrs.evolve(SETTINGS.staleness, lifecycle_seconds=30.0)
-    world = SyncWorld(staleness=staleness)
+async def test_loss_is_found_by_a_probe_when_nobody_calls_the_buffer(
+    autojump_clock: MockClock,
+) -> None:
+    world = SyncWorld()
     async with running(world.sync()):
         await admit_tokens(world, 1)
         await world.update(2.0, holder_count=9)
         await until(10.0)
         world.servers.buffer.lose_data()
-        await until(31.0)
-        assert [30.0] == world.log.times(LOST)
+        await until(16.0)
+        assert [15.0] == world.log.times(LOST)
         assert [mint(1)] == list(world.servers.buffer.data.dirty_since)

@@ -5,7 +5,7 @@ import pytest
 from attrs import define, field
 from trio.testing import MockClock
 
-from actors.sync.actor import WATCH_SECONDS
+from actors.sync.upkeep import PULSE_EVERY_SECONDS
 from config.settings import StalenessSettings
 from domain.messages import GovernorSet
 from domain.token import Group
@@ -49,7 +49,7 @@ def rows_by_flush(world: SyncWorld) -> list[tuple[float, int]]:
 
 
 def broken(world: SyncWorld) -> set[Group]:
-    return set(world.pace.governor.broken)
+    return set(world.memory.governor.broken)
 
 
 # How much.
@@ -69,7 +69,7 @@ async def test_flush_is_partial_oldest_first_and_lifecycle_before_all(
         assert set(world.rows_written[0][1]) == {mint(25), *(mint(n) for n in range(1, 10))}
         await until(601.0)
         assert set(world.rows_written[1][1]) == {mint(n) for n in range(10, 20)}
-        assert world.pace.governor.reasons(601.0) == ["1 of 11 rows wait for the allowance"]
+        assert world.memory.governor.reasons(601.0) == ["1 of 11 rows wait for the allowance"]
         await until(901.0)
     assert rows_by_flush(world) == [(300.0, 10), (600.0, 10), (900.0, 1)]
     assert len(world.servers.buffer.data.dirty_since) == 0
@@ -103,7 +103,7 @@ async def test_staleness_bound_goes_before_the_budget_and_says_so(
         # One row an interval is allowed; the flush at 1200 s would come after the bound.
         await until(1199.0)
         assert rows_by_flush(world) == [(300.0, 1), (600.0, 1), (900.0, 48)]
-        [override, *_] = world.pace.governor.reasons(1199.0)
+        [override, *_] = world.memory.governor.reasons(1199.0)
         assert override == "staleness overrides the budget: 47 rows cannot wait"
         assert broken(world) == set()
 
@@ -121,13 +121,13 @@ async def test_staleness_holds_under_any_pressure_while_postgres_answers(
             await world.update(float(second), number=second % 40 + 1, buys_24h=second)
             if second % 5 == 0:
                 await world.update(float(second), number=second % 40 + 1, pool_type=f"{second}")
-            for group, age in sync.flusher.backlog.ages(float(second)).items():
+            for group, age in sync.backlog.ages(float(second)).items():
                 oldest[group] = max(oldest.get(group, 0.0), age)
             if second % 300 < 7:
                 world.servers.database.pulse = busier(world.servers.database.pulse)
     assert oldest[Group.LIFECYCLE] <= LOOSE.lifecycle_seconds
     assert oldest[Group.MARKET] <= LOOSE.market_seconds
-    assert world.pace.governor.counts["pressure_requested"] > 5
+    assert world.memory.governor.counts["pressure_requested"] > 5
 
 
 async def test_staleness_that_cannot_hold_is_reported_broken_until_it_does(
@@ -143,7 +143,7 @@ async def test_staleness_that_cannot_hold_is_reported_broken_until_it_does(
         assert broken(world) == set()
         await until(700.0)
         assert broken(world) == {Group.LIFECYCLE}
-        [reason, *_] = world.pace.governor.reasons(700.0)
+        [reason, *_] = world.memory.governor.reasons(700.0)
         assert reason.startswith("staleness broken: lifecycle is ")
         world.store.come_up()
         await until(1300.0)
@@ -184,11 +184,11 @@ async def test_restarted_sync_knows_the_age_of_what_it_finds(autojump_clock: Moc
         await until(50.0)
         await world.update(50.0, price_usd=1.0)
         await until(60.0)
-    world.store.go_down()
+    world.store.delay_seconds = 10.0  # the first flush is still under way at 69
     sync = world.sync()
-    world.store.come_up()
-    await sync.restore()
-    assert sync.flusher.backlog.ages(60.0) == {Group.MARKET: pytest.approx(10.0, abs=0.01)}
+    async with running(sync):
+        await until(69.0)
+        assert {Group.MARKET: pytest.approx(19.0, abs=0.01)} == sync.backlog.ages(69.0)
 
 
 # The server's pulse.
@@ -205,9 +205,9 @@ class WatchedStore(TimedStore):
 
     pulses: int = field(default=0, init=False)
 
-    async def pulse(self) -> ServerPulse:
+    async def read_pulse(self) -> ServerPulse:
         self.pulses += 1
-        return await super().pulse()
+        return await super().read_pulse()
 
 
 async def test_pulse_is_taken_at_a_low_rate_and_not_while_idle(autojump_clock: MockClock) -> None:
@@ -216,7 +216,7 @@ async def test_pulse_is_taken_at_a_low_rate_and_not_while_idle(autojump_clock: M
     world = SyncWorld(servers=servers, store=store)
     async with running(world.sync()):
         await until(299.0)
-        assert store.pulses == 300 / WATCH_SECONDS
+        assert store.pulses == 300 / PULSE_EVERY_SECONDS
         await world.go_idle()
         await until(330.0)
         while_active = store.pulses
@@ -234,11 +234,11 @@ async def test_requested_checkpoint_reaches_the_governor_and_the_watch(
     async with running(world.sync()):
         await until(10.0)
         world.servers.database.pulse = busier(UNTROUBLED)
-        await until(31.0)
-    assert world.pace.governor.share == 0.5
-    snapshot = world.pace.watch.snapshot()
+        await until(21.0)
+    assert world.memory.governor.share == 0.5
+    snapshot = world.memory.watch.snapshot()
     assert (snapshot["requested"], snapshot["history"][-1]["requested"]) == (1, 1)
-    assert snapshot["at"] == at(30.0)
+    assert snapshot["at"] == at(20.0)
 
 
 async def test_missed_pulse_changes_nothing_else(autojump_clock: MockClock) -> None:
@@ -247,11 +247,11 @@ async def test_missed_pulse_changes_nothing_else(autojump_clock: MockClock) -> N
     async with running(sync):
         await until(10.0)
         world.store.go_down()
-        await until(95.0)
+        await until(45.0)
         world.store.come_up()
-        await until(121.0)
-    assert sync.counts["pulses_missed"] == 3
-    assert world.pace.watch.snapshot()["history"][-1]["seconds"] == 120.0
+        await until(51.0)
+    assert sync.upkeep.counts["pulses_missed"] == 3  # at 20, 30 and 40
+    assert world.memory.watch.snapshot()["history"][-1]["seconds"] == 40.0
 
 
 # An operator.
@@ -282,9 +282,11 @@ async def test_new_tokens_are_counted_as_exempt(autojump_clock: MockClock) -> No
     async with running(world.sync()):
         await admit_tokens(world, 7)
         await until(2.0)
-    assert world.pace.governor.counts["exempt_rows"] == 7
+    assert world.memory.governor.counts["exempt_rows"] == 7
 
 
 def test_every_change_is_of_a_group_that_has_a_bound() -> None:
-    names = {f"{group.value}_seconds" for group in SyncWorld().pace.governor.plan.staleness_seconds}
+    names = {
+        f"{group.value}_seconds" for group in SyncWorld().memory.governor.plan.staleness_seconds
+    }
     assert names == set(attrs.asdict(SETTINGS.staleness))

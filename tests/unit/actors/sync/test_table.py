@@ -1,11 +1,14 @@
 """Sync's table: published is stored and unflushed together, whatever happens in between."""
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.sync.table import TokenTable
-from domain.merging import Observations
+from domain.merging import Observations, fold
 from domain.messages import TokenChange, TokenUpdated
 from domain.token import Status, Token
 from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
@@ -32,10 +35,19 @@ def update(after: float, number: int = 1, **values: Value) -> TokenUpdated:
     )
 
 
+def news_of(known: TokenTable, updates: Iterable[TokenUpdated]) -> dict[Mint, Observations]:
+    """The updates folded by token, without what is no news; as the appender does."""
+    seen: defaultdict[Mint, Observations] = defaultdict(Observations)
+    for each in updates:
+        fold(seen[each.mint], each)
+    news = {known_mint: known.select_new(known_mint, each) for known_mint, each in seen.items()}
+    return {known_mint: each for known_mint, each in news.items() if each.values}
+
+
 def take(into: TokenTable, *updates: TokenUpdated) -> None:
     """As sync does when the buffer accepts everything."""
     version = newest_unflushed(into) + 1
-    for known, news in into.news(updates).items():
+    for known, news in news_of(into, updates).items():
         news.newest = Version(version)
         into.apply(known, news)
 
@@ -68,18 +80,18 @@ def seen(observations: Observations) -> dict[str, tuple[Value, float]]:
 
 def test_values_that_the_token_has_already_are_no_news() -> None:
     known = table(stored_token(holder_count=7))
-    assert known.news([update(1, holder_count=7)]) == {}
-    news = known.news([update(1, holder_count=7, buys_24h=0)])
+    assert news_of(known, [update(1, holder_count=7)]) == {}
+    news = news_of(known, [update(1, holder_count=7, buys_24h=0)])
     assert {"buys_24h": (0, BIRTH + 1)} == seen(news[MINT])
 
 
 def test_value_that_returns_within_a_batch_is_no_news() -> None:
     known = table(stored_token(holder_count=7))
-    assert known.news([update(1, holder_count=8), update(2, holder_count=7)]) == {}
+    assert news_of(known, [update(1, holder_count=8), update(2, holder_count=7)]) == {}
 
 
 def test_news_of_two_observers_keep_their_times() -> None:
-    news = table(stored_token()).news([update(6, hot_score=1.0), update(5, holder_count=3)])
+    news = news_of(table(stored_token()), [update(6, hot_score=1.0), update(5, holder_count=3)])
     assert {"hot_score": (1.0, BIRTH + 6), "holder_count": (3, BIRTH + 5)} == seen(news[MINT])
 
 
@@ -104,7 +116,7 @@ def test_status_skips_a_step_when_both_come_in_one_batch() -> None:
 
 def test_status_never_goes_back() -> None:
     known = table(stored_token(status=Status.BONDED, status_changed_at=UnixSeconds(BIRTH + 1)))
-    assert known.news([update(9, status=1), update(10, status=0)]) == {}
+    assert news_of(known, [update(9, status=1), update(10, status=0)]) == {}
 
 
 def test_status_of_an_unknown_token_changes_once() -> None:
@@ -208,7 +220,7 @@ def test_what_is_published_is_what_postgres_keeps() -> None:
 
 def test_difference_that_is_only_rounding_is_no_news() -> None:
     known = table(stored_token(price_usd=0.123457))
-    assert known.news([update(1, price_usd=0.1234569)]) == {}
+    assert news_of(known, [update(1, price_usd=0.1234569)]) == {}
 
 
 def test_spooled_token_is_rounded_as_it_will_be_stored() -> None:
@@ -295,5 +307,5 @@ def test_tokens_off_the_feed_count_before_the_oldest() -> None:
 
 def test_a_bonded_token_takes_no_news_of_its_curve() -> None:
     known = table(stored_token(status=Status.BONDED, bonding_curve_progress=100.0))
-    news = known.news([update(1.0, bonding_curve_progress=20.0, holder_count=7)])
+    news = news_of(known, [update(1.0, bonding_curve_progress=20.0, holder_count=7)])
     assert {"holder_count"} == set(news[MINT].values)

@@ -1,4 +1,4 @@
-"""A mailbox's books: what became of every message it was sent.
+"""What became of every message that was sent to a mailbox.
 
 At any moment: sent == handled + conflated + dropped + quarantined + depth.
 """
@@ -7,7 +7,7 @@ from attrs import define, frozen
 
 
 @define(kw_only=True)
-class Books:
+class MailboxCounters:
     """Counters since the mailbox was made; they outlive its reader."""
 
     sent: int = 0
@@ -15,7 +15,6 @@ class Books:
     conflated: int = 0
     dropped: int = 0
     quarantined: int = 0
-    rejected: int = 0
 
 
 @frozen(kw_only=True)
@@ -25,14 +24,13 @@ class MailboxStatistics:
     name: str
     policy: str
     capacity: int
-    depth: int  # waiting and in hand
+    depth: int  # messages that wait or are in hand
     in_hand: int
     sent: int
     handled: int
     conflated: int
     dropped: int
     quarantined: int
-    rejected: int  # never taken in, so not part of `sent`
     oldest_age_seconds: float
     senders_waiting: int
     receivers_waiting: int

@@ -1,13 +1,14 @@
 """Periodic jobs: exact times under the mock clock."""
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import pytest
 import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from actors.jobs.schedule import run_at_intervals, run_periodically
+from actors.jobs.schedule import run_at_intervals
 from actors.jobs.switch import ActivitySwitch
 from domain.messages import ActivityChange, SystemActivated, SystemIdled
 from supervision.mailbox import Mailbox
@@ -40,11 +41,11 @@ async def run_times(
     activity = ActivitySwitch()
     with trio.move_on_at(until):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(activity.obey, control)
+            nursery.start_soon(activity.obey_control, control)
             nursery.start_soon(
-                lambda: run_periodically(
+                lambda: run_at_intervals(
                     job,
-                    interval_seconds=300,
+                    repeat(300.0),
                     activity=activity,
                     log=(log or Log()).logger,
                     name="job",
@@ -119,8 +120,8 @@ async def test_error_of_the_job_escapes_to_the_supervisor(autojump_clock: MockCl
         raise LookupError
 
     with pytest.raises(LookupError):
-        await run_periodically(
-            broken, interval_seconds=1, activity=ActivitySwitch(), log=Log().logger, name="job"
+        await run_at_intervals(
+            broken, [1.0], activity=ActivitySwitch(), log=Log().logger, name="job"
         )
 
 
@@ -129,22 +130,5 @@ async def test_obeying_ends_when_the_mailbox_is_closed() -> None:
     activity = ActivitySwitch()
     await control.send(IDLE)
     control.close()
-    await activity.obey(control)
+    await activity.obey_control(control)
     assert not activity.active
-
-
-async def test_waiting_for_idleness_ends_when_it_begins_and_at_once_within_it(
-    autojump_clock: MockClock,
-) -> None:
-    control = Mailbox[ActivityChange]("control", capacity=9)
-    activity = ActivitySwitch()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(activity.obey, control)
-        with trio.move_on_after(10) as waiting:
-            await activity.wait_idled()
-        assert waiting.cancelled_caught
-        nursery.start_soon(control.send, IDLE)
-        await activity.wait_idled()
-        await activity.wait_idled()
-        assert 10 == trio.current_time()
-        nursery.cancel_scope.cancel()

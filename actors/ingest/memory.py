@@ -1,0 +1,47 @@
+"""What ingest keeps when it is restarted: births that no store has taken yet, and refused rows."""
+
+from collections.abc import Mapping
+
+from attrs import Factory, define, frozen
+
+from domain.merging import combined
+from domain.messages import Refused, TokenUpdated
+from domain.token import Token
+from domain.values import Mint, Value
+
+HELD_UPDATES = (
+    16  # of one unadmitted token; what comes beyond is folded into the last of its origin
+)
+
+
+@frozen(kw_only=True)
+class Birth:
+    """A new token on its way to a store."""
+
+    token: Token
+    values: Mapping[str, Value]  # what its birth says beyond its first row
+
+
+@define(kw_only=True)
+class IngestMemory:
+    """One for all lives of ingest; held by its child spec."""
+
+    unadmitted: dict[Mint, Birth] = Factory(dict)  # oldest first
+    # What was said of an unadmitted token: sync is told of it once it has the token.
+    held: dict[Mint, list[TokenUpdated]] = Factory(dict)
+    refusals: list[Refused] = Factory(list)  # on their way to quarantine
+    is_spooling: bool = False  # Postgres is away, or has not caught up with the spool
+
+    def hold(self, update: TokenUpdated) -> None:
+        """Keep an update until its token is admitted."""
+        waiting = self.held.setdefault(update.mint, [])
+        if len(waiting) >= HELD_UPDATES:
+            for place in reversed(range(len(waiting))):
+                if waiting[place].origin == update.origin:
+                    waiting[place] = combined(waiting[place], update)
+                    return
+        waiting.append(update)
+
+    def count_unsaved(self) -> dict[str, int]:
+        """What would be lost if the process ended now, by what it is; empty: nothing."""
+        return {"unadmitted tokens": len(self.unadmitted)} if self.unadmitted else {}

@@ -1,0 +1,189 @@
+"""Appending: every update is in the buffer before anybody sees it.
+
+    TokenUpdated -> unappended, folded by token -> buffer.append_observations -> table, publications
+
+One append is under way at a time; what comes meanwhile is folded by token, so that it stays
+bounded by the number of tokens and goes with the next call. While the buffer is away the values
+wait here and are tried again by a timer; new tokens are published all the same.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import trio
+from attrs import define, field
+
+from actors.sync.life import SyncLife
+from buffer import Appended
+from domain.backoff import Backoff
+from domain.chunks import chunks
+from domain.errors import BufferUnavailable
+from domain.merging import Observations, fold
+from domain.messages import Refused, TokenUpdated
+from domain.token import UPDATE_FIELDS, Token
+from domain.values import Mint, Value
+
+UNAPPENDED_TOKENS = 200_000  # then no more mail is taken, and the senders wait
+KNOWN_FIELDS = frozenset(UPDATE_FIELDS)
+Answer = TypeVar("Answer")
+
+
+class AppendDue:
+    """The buffer is to be tried again, or there is more to append than one call takes."""
+
+
+@define(kw_only=True)
+class Appender:
+    """Brings updates to the buffer, and back to a buffer that has lost them."""
+
+    # What it is given.
+    life: SyncLife
+    quarantine: Callable[[Sequence[Refused]], None]
+    # State.
+    epoch: str = field(default="", init=False)  # of the buffer's data; empty: not read yet
+    is_calling: bool = field(default=False, init=False)
+    is_waiting: bool = field(default=False, init=False)  # for the next attempt, after a failure
+    is_loss_known: bool = field(default=False, init=False)  # the buffer is to get back what it lost
+    after_put_back: list[Callable[[], None]] = field(factory=list, init=False)
+    backoff: Backoff = field(init=False)
+    counts: Counter[str] = field(factory=Counter, init=False)
+
+    @backoff.default
+    def _new_backoff(self) -> Backoff:
+        return self.life.new_backoff()
+
+    # Taking updates.
+
+    def add(self, update: TokenUpdated) -> None:
+        """Fold an update into what waits for its token; what is no update goes to quarantine."""
+        if not update.values.keys() <= KNOWN_FIELDS:
+            self._refuse(update.mint, update.values, "a field that no token has")
+            return
+        waiting = self.life.memory.unappended.setdefault(update.mint, Observations())
+        try:
+            fold(waiting, update)
+        except (TypeError, ValueError) as error:  # a status that is no number
+            self._refuse(update.mint, update.values, str(error))
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.life.memory.unappended) >= UNAPPENDED_TOKENS
+
+    @property
+    def is_done(self) -> bool:
+        """True when nothing waits and nothing is under way."""
+        return not (self.is_calling or self.is_loss_known or self.life.memory.unappended)
+
+    # Appending.
+
+    def append_next(self) -> None:
+        """Begin the next append, if there is one to be made and none under way."""
+        if self.is_calling or self.is_waiting or not self.epoch:
+            return
+        if self.is_loss_known:
+            held, spooled = dict(self.life.table.unflushed), list(self.life.table.spooled.values())
+            self._ask(partial(self._give_back, held, spooled), self._note_given_back)
+        elif news := self._take_news():
+            self.life.memory.in_flight = news
+            self._ask(
+                partial(self.life.stores.buffer.append_observations, news), self._note_appended
+            )
+        elif self.life.memory.unappended:
+            self.life.desk.post(AppendDue())
+
+    def _take_news(self) -> dict[Mint, Observations]:
+        """Take what one call may carry; values that their tokens have already are dropped."""
+        unappended = self.life.memory.unappended
+        news: dict[Mint, Observations] = {}
+        for mint in list(islice(unappended, self.life.settings.append_updates)):
+            seen = unappended.pop(mint)
+            try:
+                new = self.life.table.select_new(mint, seen)
+            except (TypeError, ValueError) as error:  # a status that is no number
+                self._refuse(mint, seen.values, str(error))
+                continue
+            if new.values:
+                news[mint] = new
+        return news
+
+    def _note_appended(self, appended: Appended) -> None:
+        """What the buffer took is durable: note it, and show it."""
+        in_flight, self.life.memory.in_flight = self.life.memory.in_flight, {}
+        now = trio.current_time()
+        visible = []
+        for mint, accepted in appended.changed.items():
+            accepted.newest = appended.newest
+            self.life.backlog.note(mint, accepted.values, now)
+            if self.life.table.apply(mint, accepted) is not None:
+                visible.append(mint)
+        self.counts["appended"] += len(appended.changed)
+        for mint, reason in appended.refused.items():
+            self._refuse(mint, in_flight[mint].values, reason)
+        self.life.publish(visible)
+        self.note_epoch(appended.epoch)
+
+    def _refuse(self, mint: Mint, values: Mapping[str, Value], reason: str) -> None:
+        now = self.life.environment.clock()
+        self.quarantine([Refused(mint=mint, reason=reason, refused_at=now, values=dict(values))])
+
+    # Putting back what the buffer has lost.
+
+    def note_epoch(self, epoch: str) -> None:
+        """Compare the life of the buffer's data with the one that is known."""
+        if epoch != self.epoch:
+            self.put_back()
+
+    def put_back(self, then: Callable[[], None] = lambda: None) -> None:
+        """Give the buffer again all that is not in Postgres; `then` is called when it has it."""
+        self.after_put_back.append(then)
+        if not self.is_loss_known:
+            self.is_loss_known = True
+            self.life.environment.log.warning(
+                "buffer lost its data, putting it back",
+                updates=len(self.life.table.unflushed),
+                new_tokens=len(self.life.table.spooled),
+            )
+        self.append_next()
+
+    async def _give_back(self, held: Mapping[Mint, Observations], spooled: Sequence[Token]) -> str:
+        """The epoch of the data that it went to; had that been lost, too, the next append tells."""
+        epoch = (await self.life.stores.buffer.append_observations({})).epoch
+        for part in chunks(held.items(), self.life.settings.append_updates):
+            await self.life.stores.buffer.append_observations(dict(part), forced=True)
+        for tokens in chunks(spooled, self.life.settings.append_updates):
+            await self.life.stores.buffer.spool_tokens(tokens)
+        return epoch
+
+    def _note_given_back(self, epoch: str) -> None:
+        self.epoch, self.is_loss_known = epoch, False
+        self.counts["put_back"] += 1
+        waiting, self.after_put_back = self.after_put_back, []
+        for then in waiting:
+            then()
+
+    # One call at a time.
+
+    def _ask(self, call: Callable[[], Awaitable[Answer]], then: Callable[[Answer], None]) -> None:
+        def note_answer(answer: Answer) -> None:
+            self.is_calling = False
+            self.backoff.reset()
+            then(answer)
+            self.append_next()
+
+        self.is_calling = True
+        self.life.buffer_caller.ask(call, note_answer, self._note_failure)
+
+    def _note_failure(self, error: BufferUnavailable) -> None:
+        """The buffer does not answer, and may have taken the values: they are appended again."""
+        self.is_calling, self.is_waiting = False, True
+        self.counts["failed_appends"] += 1
+        self.life.memory.take_back_in_flight()
+        self.life.desk.set_timer(AppendDue(), self.backoff.next_wait_seconds())
+
+    def try_again(self) -> None:
+        """The wait after a failure is over."""
+        self.is_waiting = False
+        self.append_next()
