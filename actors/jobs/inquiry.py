@@ -52,6 +52,7 @@ class Inquiry(Generic[Answer]):
     requests: deque[list[Mint]]
     has_answered: bool = field(default=False, init=False)
     failed: list[frozenset[Mint]] = field(factory=list, init=False)  # since the last answer
+    spoiled: set[Mint] = field(factory=set, init=False)  # of all requests that have failed
     cuts: int = field(default=0, init=False)
     refused: list[Mint] = field(factory=list, init=False)  # each failed alone
     failures: Counter[str] = field(factory=Counter, init=False)  # requests, by reason
@@ -81,8 +82,11 @@ class Inquiry(Generic[Answer]):
             self.trouble = error
             return
         asked = frozenset(mints)
-        # Of a request and its half, which both failed, only the half counts.
-        self.failed = [*(each for each in self.failed if not each > asked), asked]
+        # A provider that answers is not to blame for the halves of a request that has failed. And
+        # of a request and its half, which both failed, only the half counts.
+        if not (self.has_answered and asked <= self.spoiled):
+            self.failed = [*(each for each in self.failed if not each > asked), asked]
+        self.spoiled |= asked
         if len(mints) == 1:
             self.refused += mints
         elif self.cuts < MOST_CUTS:

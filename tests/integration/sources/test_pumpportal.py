@@ -269,6 +269,27 @@ async def test_duplicates_after_a_reconnect_are_dropped() -> None:
         assert stream.received["duplicates"] == 2
 
 
+async def test_what_was_seen_and_is_followed_outlives_a_restart_of_the_stream() -> None:
+    memory = PumpPortalMemory(subscriptions=TradeSubscriptions(limit=10))
+    server, surroundings = ScriptedServer([says(create(0), buy("a"))]), Surroundings()
+    async with server.running():
+        for _ in range(2):
+            stream = PumpPortal(
+                events=KeepingOutbox(),
+                settings=line_settings(server.url),
+                environment=surroundings,
+                memory=memory,
+            )
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(stream.run)
+                with trio.fail_after(PATIENCE_SECONDS):
+                    while sum(stream.received.values()) < 2:
+                        await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+    assert stream.received == {"duplicates": 2}
+    assert list(memory.subscriptions.wanted) == MINTS[:1]
+
+
 async def test_trades_of_one_millisecond_are_all_sent_defect_10() -> None:
     server = ScriptedServer([says(buy("a"), buy("b"), buy("a", 1), buy("b"))])
     async with streaming(server) as (_, outbox, _):

@@ -3,11 +3,14 @@
 import json
 from random import Random
 
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from domain.backoff import Backoff
 from domain.values import Mint
+from sources.delayed import DelayedQueue
 from sources.recent import RecentKeys
 from sources.trade_subscriptions import KEYS_PER_REQUEST, TradeSubscriptions
 
@@ -151,3 +154,34 @@ def test_the_server_always_ends_up_with_exactly_the_newest(
     send()
     assert server == set(subscriptions.wanted)
     assert len(server) <= limit
+
+
+async def test_delayed_items_are_taken_at_their_time_the_earliest_first(
+    autojump_clock: MockClock,
+) -> None:
+    queue, taken = DelayedQueue[str](limit=2), list[tuple[float, str]]()
+
+    async def take_all() -> None:
+        while True:
+            taken.append((0.0, await queue.take_item()))
+            taken[-1] = (trio.current_time(), taken[-1][1])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_all)
+        queue.put_back("late", 20.0)
+        queue.put_back("early", 10.0)
+        await trio.sleep(5)
+        queue.put_back("now", 5.0)
+        queue.put_back("soon", 7.0)
+        await trio.sleep(30)
+        nursery.cancel_scope.cancel()
+    assert [(5, "now"), (7, "soon"), (10, "early"), (20, "late")] == taken
+
+
+async def test_a_full_queue_of_delayed_items_takes_back_and_takes_no_new_ones(
+    autojump_clock: MockClock,
+) -> None:
+    queue = DelayedQueue[str](limit=1)
+    assert [True, False] == [queue.add_item("a"), queue.add_item("b")]
+    queue.put_back("c", 0.0)
+    assert ["a", "c"] == [await queue.take_item(), await queue.take_item()]

@@ -128,6 +128,17 @@ async def test_bad_mints_with_good_ones_between_are_not_the_providers_fault() ->
     assert (50, 50, None) == (len(answered), len(inquiry.refused), inquiry.trouble)
 
 
+async def test_a_batch_full_of_bad_mints_is_not_the_providers_fault_while_others_are_answered() -> (
+    None
+):
+    world = World({mint(number): BROKEN for number in range(30, 60)})
+    inquiry, answered = await world.ask(90, size=30)
+    assert 60 == len(answered)
+    assert inquiry.trouble is None
+    assert set(inquiry.refused) <= world.bad.keys()
+    assert len(inquiry.refused) > MOST_FAILURES
+
+
 @pytest.mark.parametrize("size", [30, 100])
 async def test_a_provider_that_fails_every_batch_is_left_in_peace_soon(size: int) -> None:
     world = World({mint(number): BROKEN for number in range(1000)})

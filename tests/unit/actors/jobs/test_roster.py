@@ -132,6 +132,35 @@ def test_token_heard_of_longest_ago_goes_first() -> None:
     assert {mint(1), mint(3)} == set(small.entries)
 
 
+def test_refused_token_is_asked_about_half_as_often_each_time_up_to_six_hours() -> None:
+    asked, runs = roster(token(1)), []
+    for run in range(300):
+        after = run * INTERVAL_SECONDS
+        asked.learn_token(token(1, last_trade_at=at(after)))  # a trade makes no difference
+        if picked(asked, after=after):
+            runs.append(run)
+            asked.note_refusals([mint(1)], at(after), INTERVAL_SECONDS)
+    assert [0, 2, 6, 14, 29, 58, 116, 181, 246] == runs
+
+
+def test_answer_ends_the_refusals_of_a_token() -> None:
+    asked = roster(token(1))
+    for _ in range(5):
+        asked.note_refusals([mint(1)], at(0), INTERVAL_SECONDS)
+    asked.note_answers([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
+    assert [mint(1)] == picked(asked, after=INTERVAL_SECONDS)
+    asked.note_refusals([mint(1)], at(0), INTERVAL_SECONDS)  # it counts as the first
+    assert [mint(1)] == picked(asked, after=2 * INTERVAL_SECONDS)
+
+
+def test_tokens_of_which_the_last_request_failed_come_last_but_wait_no_longer() -> None:
+    asked = roster(token(1, watcher_count=9), token(2, watcher_count=5), token(3))
+    asked.note_failures([mint(1), mint(2)])
+    assert [mint(3), mint(1), mint(2)] == picked(asked)
+    asked.note_answers([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
+    assert [mint(1), mint(3), mint(2)] == picked(asked, after=INTERVAL_SECONDS)
+
+
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=40), st.integers(1, 5))
 def test_roster_is_bounded_and_picks_what_is_due_once(
     script: list[tuple[int, bool]], limit: int
