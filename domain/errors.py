@@ -48,13 +48,21 @@ class RequestRefused(TokenDiscoveryError):
 class SourceUnavailable(TokenDiscoveryError):
     """An upstream did not answer, or not with what it promises."""
 
+    def __init__(self, message: str | None = None, *, reason: str = "unexpected_answer") -> None:
+        self.reason = reason  # what counters call it
+        super().__init__(message)
 
-class RateLimited(SourceUnavailable):
+
+class SourceInTrouble(SourceUnavailable):
+    """An upstream cannot serve any request at the moment, whatever the request asks for."""
+
+
+class RateLimited(SourceInTrouble):
     """An upstream asks for fewer requests."""
 
     def __init__(self, message: str | None = None, *, retry_after_seconds: float | None) -> None:
         self.retry_after_seconds = retry_after_seconds
-        super().__init__(message)
+        super().__init__(message, reason="rate_limited")
 
 
 class SourceRefused(SourceUnavailable):
@@ -62,7 +70,7 @@ class SourceRefused(SourceUnavailable):
 
     def __init__(self, message: str | None = None, *, code: int) -> None:
         self.code = code
-        super().__init__(message)
+        super().__init__(message, reason=f"rpc_{code}")
 
 
 class StoreUnavailable(TokenDiscoveryError):

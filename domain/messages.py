@@ -45,8 +45,6 @@ class TradeSeen:
     signature: str  # the trade's identity, with `mint`; never mint and time
     side: Literal["buy", "sell"]
     sol: Sol | None = None  # size; absent in frames of 2024
-    tokens: float | None = None
-    trader: str | None = None
     venue: str | None = None
     curve_tokens: float | None = None
     curve_sol: Sol | None = None

@@ -17,13 +17,13 @@ LANDMARK = UnixSeconds(1_735_689_600.0)  # 2025-01-01T00:00:00Z
 SMALLEST_TRADE_SOL = Sol(0.001)  # what a trade of unknown or no size counts
 
 
-def with_trade(score: float | None, sol: Sol, at: UnixSeconds, half_life_seconds: float) -> float:
+def add_trade(score: float | None, sol: Sol, at: UnixSeconds, half_life_seconds: float) -> float:
     """The score after one more trade of `sol`, at `at`."""
     weight = log2(max(sol, SMALLEST_TRADE_SOL)) + (at - LANDMARK) / half_life_seconds
-    return weight if score is None else together(score, weight)
+    return weight if score is None else add_scores(score, weight)
 
 
-def together(score: float, other: float) -> float:
+def add_scores(score: float, other: float) -> float:
     """The score of all the trades that two scores stand for."""
     greater, smaller = max(score, other), min(score, other)
     return greater + log2(1 + 2.0 ** (smaller - greater))

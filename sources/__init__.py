@@ -1,8 +1,8 @@
 """The world: what the service hears and asks for. Ports here; one adapter a module.
 
 Streams (PumpPortal, Solana pub/sub) run as supervised children and send `SourceEvent`s to
-ingest's mailbox. Look-ups (DexScreener, holders, SOL price) are called by the job actors.
-`sources.scripted` holds the in-memory twins.
+ingest's mailbox. Providers (of quotes, holders, SOL's price) are asked by the job actors;
+`sources.providers` chooses them by the settings. `sources.scripted` holds the in-memory twins.
 """
 
 from collections import Counter
@@ -24,6 +24,13 @@ class EventOutbox(Protocol):
         """Put an event by the mailbox's policy; waits while a blocking mailbox is full."""
 
 
+class OutageReports(Protocol):
+    """Where the service learns which source is away."""
+
+    def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
+        """`reporter` cannot reach the source `name`, for `problem`; None: it can again."""
+
+
 class SourceEnvironment(Protocol):
     """What a stream is given of the process around it."""
 
@@ -38,6 +45,10 @@ class SourceEnvironment(Protocol):
     @property
     def log(self) -> Any:
         """A structlog logger."""
+
+    @property
+    def readiness(self) -> OutageReports:
+        """Where outages are reported."""
 
 
 @snapshot_class
@@ -78,26 +89,44 @@ class HolderStats:
     more: Mapping[str, Value] = field(factory=dict)  # e.g. unique_traders_24h
 
 
-class MarketData(Protocol):
-    """Prices and volumes. Raises `RateLimited` or `SourceUnavailable`."""
+class Provider(Protocol):
+    """Answers requests about many mints at a time.
 
+    A request fails with `SourceInTrouble` (`RateLimited` is one) where the provider can serve no
+    request at all, and with any other `SourceUnavailable` where it may be this request's fault.
+    """
+
+    name: str  # what people call it
     mints_per_request: int
+    unusable: Counter[str]  # parts of its answers that could not be used, by reason
 
-    async def quotes(self, mints: Sequence[Mint]) -> Mapping[Mint, MarketQuote]:
+
+class QuoteProvider(Provider, Protocol):
+    """Prices and volumes."""
+
+    async def fetch_quotes(self, mints: Sequence[Mint]) -> Mapping[Mint, MarketQuote]:
         """One request, at most `mints_per_request` mints; unknown ones are left out."""
 
 
-class HolderCounts(Protocol):
-    """Numbers of owners. Raises `RateLimited` or `SourceUnavailable`."""
+class HolderProvider(Provider, Protocol):
+    """Numbers of owners."""
 
-    mints_per_request: int
-
-    async def counts(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
+    async def fetch_holders(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
         """One request, at most `mints_per_request` mints; unknown ones are left out."""
 
 
-class SolPrice(Protocol):
-    """SOL in US dollars. Raises `RateLimited` or `SourceUnavailable`."""
+class SolPriceProvider(Protocol):
+    """SOL in US dollars."""
 
-    async def sol_usd(self) -> Usd:
-        """One request."""
+    name: str
+
+    async def fetch_sol_usd(self) -> Usd:
+        """One request; `SourceUnavailable` if it fails."""
+
+
+@frozen(kw_only=True)
+class MarketProviders:
+    """Whom market data asks; either may be absent: switched off by an empty address."""
+
+    quotes: QuoteProvider | None = None
+    sol_price: SolPriceProvider | None = None

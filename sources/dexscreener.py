@@ -19,18 +19,18 @@ from domain.errors import SourceUnavailable
 from domain.values import QUOTE_MINTS, WRAPPED_SOL, Mint, Usd, Value
 from sources import MarketQuote
 from sources.fields import (
-    account,
-    count,
-    items,
-    link,
-    mapping,
-    number,
-    signed_number,
-    sol_amount,
-    written_number,
+    read_address,
+    read_array,
+    read_count,
+    read_decimal,
+    read_link,
+    read_number,
+    read_object,
+    read_signed_number,
+    read_sol,
 )
 from sources.http import JsonHttp
-from sources.venues import CURVE_VENUES, GRADUATED_VENUES, UNKNOWN, venue
+from sources.venues import CURVE_VENUES, GRADUATED_VENUES, UNKNOWN, name_venue
 
 MINTS_PER_REQUEST = 30  # the provider silently drops what is beyond
 
@@ -39,19 +39,20 @@ Fields = Mapping[str, object]
 
 @define(kw_only=True)
 class DexScreener:
-    """The `MarketData` of DexScreener."""
+    """The `QuoteProvider` of DexScreener."""
 
     url: str  # base address
     http: JsonHttp
+    name: str = field(default="dexscreener", init=False)
     mints_per_request: int = field(default=MINTS_PER_REQUEST, init=False)
-    refused: Counter[str] = field(factory=Counter, init=False)  # pairs, by reason
+    unusable: Counter[str] = field(factory=Counter, init=False)  # pairs, by reason
 
-    async def quotes(self, mints: Sequence[Mint]) -> Mapping[Mint, MarketQuote]:
+    async def fetch_quotes(self, mints: Sequence[Mint]) -> Mapping[Mint, MarketQuote]:
         if not mints:
             return {}
         url = f"{self.url.rstrip('/')}/tokens/v1/solana/{','.join(mints)}"
         quotes, refused = parse_pairs(await self.http.get(url), mints)
-        self.refused.update(refused)
+        self.unusable.update(refused)
         return quotes
 
 
@@ -67,7 +68,7 @@ class Pair:
     @property
     def liquidity_usd(self) -> float | None:
         """Absent for pairs on a curve."""
-        return number(mapping(self.raw.get("liquidity")).get("usd"))
+        return read_number(read_object(self.raw.get("liquidity")).get("usd"))
 
     @property
     def rank(self) -> tuple[bool, bool, float]:
@@ -90,99 +91,100 @@ def parse_pairs(
     refused: Counter[str] = Counter()
     pairs: list[Pair] = []
     for entry in entries:
-        found = _pair(entry, asked)
+        found = _parse_pair(entry, asked)
         if isinstance(found, Pair):
             pairs.append(found)
         else:
             refused[found] += 1
     pairs.sort(key=lambda pair: pair.mint)
     by_mint = groupby(pairs, key=lambda pair: pair.mint)
-    quotes = {mint: _quote(max(group, key=lambda pair: pair.rank)) for mint, group in by_mint}
+    quotes = {mint: _make_quote(max(group, key=lambda pair: pair.rank)) for mint, group in by_mint}
     return quotes, refused
 
 
-def _pair(entry: object, asked: frozenset[Mint]) -> Pair | str:
+def _parse_pair(entry: object, asked: frozenset[Mint]) -> Pair | str:
     """The pair, or the reason why it is refused."""
     if not isinstance(entry, dict):
         return "not_an_object"
     if entry.get("chainId") != "solana":
         return "other_chain"
-    base = mapping(entry.get("baseToken")).get("address")
+    base = read_object(entry.get("baseToken")).get("address")
     if not isinstance(base, str) or base not in asked:
         return "other_base"
     return Pair(
         mint=Mint(base),
-        venue=venue(entry.get("dexId"), entry.get("labels")),
-        quote=str(mapping(entry.get("quoteToken")).get("address")),
+        venue=name_venue(entry.get("dexId"), entry.get("labels")),
+        quote=str(read_object(entry.get("quoteToken")).get("address")),
         raw=entry,
     )
 
 
-def _quote(pair: Pair) -> MarketQuote:
-    sol_usd = _sol_usd(pair)
-    latest = mapping(mapping(pair.raw.get("txns")).get("m5"))
-    values = _market(pair, sol_usd) | _pool(pair) | _profile(mapping(pair.raw.get("info")))
+def _make_quote(pair: Pair) -> MarketQuote:
+    sol_usd = _read_sol_usd(pair)
+    latest = read_object(read_object(pair.raw.get("txns")).get("m5"))
+    profile = _read_profile(read_object(pair.raw.get("info")))
+    values = _read_market(pair, sol_usd) | _read_pool(pair) | profile
     return MarketQuote(
         mint=pair.mint,
         values={name: value for name, value in values.items() if value is not None},
-        traded_lately=bool(count(latest.get("buys")) or count(latest.get("sells"))),
+        traded_lately=bool(read_count(latest.get("buys")) or read_count(latest.get("sells"))),
         sol_usd=sol_usd,
     )
 
 
-def _sol_usd(pair: Pair) -> Usd | None:
+def _read_sol_usd(pair: Pair) -> Usd | None:
     """SOL's price, as a pair against SOL implies it."""
-    dollars = written_number(pair.raw.get("priceUsd"))
-    sol = written_number(pair.raw.get("priceNative"))
+    dollars = read_decimal(pair.raw.get("priceUsd"))
+    sol = read_decimal(pair.raw.get("priceNative"))
     if pair.quote != WRAPPED_SOL or not dollars or not sol:
         return None
     return Usd(dollars / sol)
 
 
-def _market(pair: Pair, sol_usd: Usd | None) -> dict[str, Value | None]:
+def _read_market(pair: Pair, sol_usd: Usd | None) -> dict[str, Value | None]:
     """Zeros are values: a token nobody trades has a volume of 0, not an unknown one."""
     raw = pair.raw
-    cap = number(raw.get("marketCap"))
-    volume = number(mapping(raw.get("volume")).get("h24"))
-    trades = mapping(mapping(raw.get("txns")).get("h24"))
-    buys, sells = count(trades.get("buys")), count(trades.get("sells"))
+    cap = read_number(raw.get("marketCap"))
+    volume = read_number(read_object(raw.get("volume")).get("h24"))
+    trades = read_object(read_object(raw.get("txns")).get("h24"))
+    buys, sells = read_count(trades.get("buys")), read_count(trades.get("sells"))
     return {
-        "price_usd": written_number(raw.get("priceUsd")),
-        "market_cap_usd": number(raw.get("fdv")) if cap is None else cap,
+        "price_usd": read_decimal(raw.get("priceUsd")),
+        "market_cap_usd": read_number(raw.get("fdv")) if cap is None else cap,
         "liquidity_usd": pair.liquidity_usd,
         "volume_24h": volume,
-        "volume_24h_sol": None
-        if volume is None or sol_usd is None
-        else sol_amount(volume / sol_usd),
-        "price_change_24h": signed_number(mapping(raw.get("priceChange")).get("h24")),
+        "volume_24h_sol": None if volume is None or sol_usd is None else read_sol(volume / sol_usd),
+        "price_change_24h": read_signed_number(read_object(raw.get("priceChange")).get("h24")),
         "buys_24h": buys,
         "sells_24h": sells,
-        "tx_count_24h": None if buys is None or sells is None else count(buys + sells),
+        "tx_count_24h": None if buys is None or sells is None else read_count(buys + sells),
     }
 
 
-def _pool(pair: Pair) -> dict[str, Value | None]:
+def _read_pool(pair: Pair) -> dict[str, Value | None]:
     """The pool of a graduated venue; a curve is none."""
     if pair.venue not in GRADUATED_VENUES:
         return {}
-    milliseconds = number(pair.raw.get("pairCreatedAt"))
+    milliseconds = read_number(pair.raw.get("pairCreatedAt"))
     return {
-        "pool_address": account(pair.raw.get("pairAddress")),
+        "pool_address": read_address(pair.raw.get("pairAddress")),
         "pool_type": pair.venue,
         "pool_created_at": None if milliseconds is None else milliseconds / 1000,
     }
 
 
-def _profile(info: Fields) -> dict[str, Value | None]:
+def _read_profile(info: Fields) -> dict[str, Value | None]:
     """What the token's people have told DexScreener."""
-    websites = [link(mapping(site).get("url")) for site in items(info.get("websites"))]
+    websites = [
+        read_link(read_object(site).get("url")) for site in read_array(info.get("websites"))
+    ]
     socials: dict[object, str] = {}
-    for social in map(mapping, items(info.get("socials"))):
-        kind, address = social.get("type", social.get("platform")), link(social.get("url"))
+    for social in map(read_object, read_array(info.get("socials"))):
+        kind, address = social.get("type", social.get("platform")), read_link(social.get("url"))
         if isinstance(kind, str) and address is not None:
             socials.setdefault(kind.lower(), address)
     return {
-        "image_url": link(info.get("imageUrl")),
+        "image_url": read_link(info.get("imageUrl")),
         "website": next((site for site in websites if site is not None), None),
         "twitter": socials.get("twitter"),
         "telegram": socials.get("telegram"),

@@ -22,6 +22,7 @@ GREATEST_SOL = 6e8  # about all SOL there is
 GREATEST_TOKENS = 1e15  # no launch-pad mints nearly as many of one coin
 LONGEST_ADDRESS = 512  # characters of a link; a longer one is dropped, half a link is useless
 ADDRESS_BYTES = 32
+JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 
 LINK = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 METADATA_LINK = re.compile(r"(https?|ipfs|ar)://[^\s/?#]+\S*", re.IGNORECASE)
@@ -48,17 +49,17 @@ def _decode_leniently(text: str | bytes) -> object:
         raise ValueError("not JSON") from error
 
 
-def mapping(value: object) -> Mapping[str, object]:
+def read_object(value: object) -> Mapping[str, object]:
     """`value` if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def items(value: object) -> list[object]:
+def read_array(value: object) -> list[object]:
     """`value` if it is a JSON array, else an empty one."""
     return value if isinstance(value, list) else []
 
 
-def signed_number(value: object) -> float | None:
+def read_signed_number(value: object) -> float | None:
     """A finite number of a size that means something; a bool or text is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -71,66 +72,77 @@ def signed_number(value: object) -> float | None:
     return None if 0 < abs(result) < SMALLEST_NUMBER else result
 
 
-def number(value: object) -> float | None:
-    """As `signed_number`, and not negative."""
-    result = signed_number(value)
+def read_number(value: object) -> float | None:
+    """As `read_signed_number`, and not negative."""
+    result = read_signed_number(value)
     return None if result is None or result < 0 else result
 
 
-def sol_amount(value: object) -> Sol | None:
-    """As `number`, and no more SOL than there is."""
-    result = number(value)
+def read_sol(value: object) -> Sol | None:
+    """As `read_number`, and no more SOL than there is."""
+    result = read_number(value)
     return None if result is None or result > GREATEST_SOL else Sol(result)
 
 
-def token_amount(value: object) -> float | None:
-    """As `number`, and no more tokens than a coin may have."""
-    result = number(value)
+def read_tokens(value: object) -> float | None:
+    """As `read_number`, and no more tokens than a coin may have."""
+    result = read_number(value)
     return None if result is None or result > GREATEST_TOKENS else result
 
 
-def written_number(value: object) -> float | None:
-    """As `number`, also from decimal text such as "0.00000002954"."""
+def read_decimal(value: object) -> float | None:
+    """As `read_number`, also from decimal text such as "0.00000002954"."""
     if isinstance(value, str) and DECIMAL.fullmatch(value):
-        return number(float(value))
-    return number(value)
+        return read_number(float(value))
+    return read_number(value)
 
 
-def count(value: object) -> int | None:
+def read_count(value: object) -> int | None:
     """A whole number from 0 to what Postgres' integer holds; 3.0 is one, 3.5 is none."""
-    result = number(value)
+    result = read_number(value)
     if result is None or result > GREATEST_COUNT or result != int(result):
         return None
     return int(result)
 
 
-def label(value: object, longest: int) -> str | None:
-    """Text for people: no control characters, no blanks around, cut to `longest` characters."""
+def read_label(value: object, longest: int) -> str | None:
+    """One line of text for people, cut to `longest` characters; None if nothing in it is visible.
+
+    White space of any kind and length, newlines and tabs too, becomes one space. Control and
+    format characters go. So do the marks that turn the direction of writing, since an unclosed
+    one would turn the text around the label as well; right-to-left scripts are shown correctly
+    without them. Only the joiners stay, which emoji, Persian and Indic words are spelled with.
+    """
     if not isinstance(value, str):
         return None
-    text = value if value.isprintable() else "".join(map(_storable, value[: 8 * longest]))
-    text = text.strip()[:longest].strip()
+    text = value if value.isprintable() else "".join(map(_clean, value[: 8 * longest]))
+    text = " ".join(text.split())[:longest].strip()
     return text if any(c.isprintable() and not c.isspace() for c in text) else None
 
 
-def _storable(character: str) -> str:
+def _clean(character: str) -> str:
+    """What a label shows of one character."""
+    if character.isspace():
+        return " "
+    if character in JOINERS:
+        return character
     category = unicodedata.category(character)
-    if category == "Cc":
+    if category in ("Cc", "Cf"):
         return ""
     return "\N{REPLACEMENT CHARACTER}" if category == "Cs" else character
 
 
-def link(value: object) -> str | None:
+def read_link(value: object) -> str | None:
     """An http(s) address of bearable length."""
-    return _matching(value, LINK)
+    return _read_matching(value, LINK)
 
 
-def metadata_link(value: object) -> str | None:
+def read_metadata_link(value: object) -> str | None:
     """An address that a client can load metadata from; `data:` and the like are dropped."""
-    return _matching(value, METADATA_LINK)
+    return _read_matching(value, METADATA_LINK)
 
 
-def _matching(value: object, pattern: re.Pattern[str]) -> str | None:
+def _read_matching(value: object, pattern: re.Pattern[str]) -> str | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
@@ -138,7 +150,7 @@ def _matching(value: object, pattern: re.Pattern[str]) -> str | None:
     return text if usable else None
 
 
-def account(value: object) -> str | None:
+def read_address(value: object) -> str | None:
     """A Solana address: base58 of 32 bytes."""
     if not isinstance(value, str) or not 32 <= len(value) <= 44:
         return None

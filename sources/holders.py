@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 
 from attrs import define, field
 
-from domain.errors import SourceRefused, SourceUnavailable
+from domain.errors import SourceUnavailable
 from domain.values import Mint, Value
 from sources import HolderStats
-from sources.fields import count, items, mapping, signed_number
+from sources.fields import read_array, read_count, read_object, read_signed_number
 from sources.http import JsonHttp
-from sources.rpc import INVALID_PARAMETERS, INVALID_REQUEST, JsonRpc
+from sources.rpc import JsonRpc
 
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105
 TOKEN_2022_PROGRAM = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"  # noqa: S105
@@ -31,76 +31,73 @@ SLICE_BYTES = OWNER_BYTES + AMOUNT_BYTES
 
 @define(kw_only=True)
 class JupiterHolders:
-    """The `HolderCounts` of Jupiter's tokens API, version 2."""
+    """The `HolderProvider` of Jupiter's tokens API, version 2."""
 
     url: str  # base address
     http: JsonHttp
+    name: str = field(default="jupiter", init=False)
     mints_per_request: int = field(default=100, init=False)  # the provider drops the 101st
+    unusable: Counter[str] = field(factory=Counter, init=False)  # entries, by reason
 
-    async def counts(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
+    async def fetch_holders(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
         if not mints:
             return {}
         url = f"{self.url.rstrip('/')}/tokens/v2/search?query={','.join(mints)}"
-        return parse_jupiter(await self.http.get(url), mints)
+        found, refused = parse_jupiter(await self.http.get(url), mints)
+        self.unusable.update(refused)
+        return found
 
 
-def parse_jupiter(body: object, mints: Sequence[Mint]) -> dict[Mint, HolderStats]:
-    """Stats of each token asked for that has a holder count; a bad entry costs only itself."""
+def parse_jupiter(
+    body: object, mints: Sequence[Mint]
+) -> tuple[dict[Mint, HolderStats], Counter[str]]:
+    """Stats of each token asked for that has a holder count, and the entries refused, by reason.
+
+    A bad entry costs only itself.
+    """
     if not isinstance(body, list):
         raise SourceUnavailable(f"Jupiter: not a list of tokens: {str(body)[:200]}")
     asked = frozenset(mints)
     found: dict[Mint, HolderStats] = {}
-    for entry in map(mapping, body):
-        mint, holders = entry.get("id"), count(entry.get("holderCount"))
-        if isinstance(mint, str) and mint in asked and holders is not None:
-            more = _more(mapping(entry.get("stats24h")))
+    refused: Counter[str] = Counter()
+    for entry in map(read_object, body):
+        mint, holders = entry.get("id"), read_count(entry.get("holderCount"))
+        if not isinstance(mint, str) or mint not in asked:
+            refused["other_mint"] += 1
+        elif holders is None:
+            refused["no_holder_count"] += 1
+        else:
+            more = _read_more(read_object(entry.get("stats24h")))
             found[Mint(mint)] = HolderStats(mint=Mint(mint), holder_count=holders, more=more)
-    return found
+    return found, refused
 
 
-def _more(day: Mapping[str, object]) -> dict[str, Value]:
+def _read_more(day: Mapping[str, object]) -> dict[str, Value]:
     values = {
-        "unique_traders_24h": count(day.get("numTraders")),
-        "volume_change_24h": signed_number(day.get("volumeChange")),
+        "unique_traders_24h": read_count(day.get("numTraders")),
+        "volume_change_24h": read_signed_number(day.get("volumeChange")),
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
 @define(kw_only=True)
 class RpcHolders:
-    """The `HolderCounts` of any Solana RPC server that offers getProgramAccounts."""
+    """The `HolderProvider` of any Solana RPC server that offers getProgramAccounts."""
 
     rpc: JsonRpc
+    name: str = field(default="rpc", init=False)
     mints_per_request: int = field(default=1, init=False)
-    uncountable: Counter[str] = field(factory=Counter, init=False)  # tokens, by reason
+    unusable: Counter[str] = field(factory=Counter, init=False)  # none: it fails whole requests
 
-    async def counts(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
-        found: dict[Mint, HolderStats] = {}
-        for mint in mints:
-            try:
-                owners = await self._owners(mint)
-            except SourceRefused as refusal:
-                reason = _fault_of_mint(refusal)
-                if reason is None:
-                    raise
-                self.uncountable[reason] += 1
-                continue
-            found[mint] = HolderStats(mint=mint, holder_count=len(owners))
-        return found
+    async def fetch_holders(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
+        return {mint: await self._count_holders(mint) for mint in mints}
 
-    async def _owners(self, mint: Mint) -> frozenset[bytes]:
+    async def _count_holders(self, mint: Mint) -> HolderStats:
         owners: frozenset[bytes] = frozenset()
         for program in (TOKEN_PROGRAM, TOKEN_2022_PROGRAM):
             parameters = _program_accounts(program, mint)
-            owners |= parse_owners(await self.rpc.call("getProgramAccounts", parameters))
-        return owners
-
-
-def _fault_of_mint(refusal: SourceRefused) -> str | None:
-    """Why this one token cannot be counted, though the next may; None if the server is to blame."""
-    if refusal.code == INVALID_REQUEST and "too many accounts" in str(refusal).lower():
-        return "too_many_accounts"
-    return "invalid_parameters" if refusal.code == INVALID_PARAMETERS else None
+            owners |= parse_owners(await self.rpc.call_method("getProgramAccounts", parameters))
+        return HolderStats(mint=mint, holder_count=len(owners))
 
 
 def _program_accounts(program: str, mint: Mint) -> list[object]:
@@ -118,16 +115,16 @@ def _program_accounts(program: str, mint: Mint) -> list[object]:
 
 def parse_owners(result: object) -> frozenset[bytes]:
     """The owners of the accounts that hold something."""
-    accounts = mapping(result).get("value", result)  # some servers wrap it in a context
+    accounts = read_object(result).get("value", result)  # some servers wrap it in a context
     if not isinstance(accounts, list):
         raise SourceUnavailable(f"getProgramAccounts: not a list: {str(result)[:200]}")
-    slices = [_slice(mapping(entry)) for entry in accounts]
+    slices = [_read_slice(read_object(entry)) for entry in accounts]
     return frozenset(data[:OWNER_BYTES] for data in slices if any(data[OWNER_BYTES:]))
 
 
-def _slice(entry: Mapping[str, object]) -> bytes:
+def _read_slice(entry: Mapping[str, object]) -> bytes:
     """Owner and amount of one account; an account that has another shape spoils the count."""
-    encoded = items(mapping(entry.get("account")).get("data"))[:1]
+    encoded = read_array(read_object(entry.get("account")).get("data"))[:1]
     try:
         data = b64decode(str(encoded[0]), validate=True) if encoded else b""
     except ValueError as error:

@@ -1,9 +1,11 @@
 """One JSON request over HTTP, bounded in time, size and rate; errors are the domain's.
 
     adapter -> JsonHttp.get / .post -> decoded JSON
-                                    -> RateLimited, SourceUnavailable
+                                    -> SourceInTrouble: no connection, HTTP 429 (RateLimited)
+                                    -> SourceUnavailable: this request failed, another may not
 
-That HTTP 200 may carry an error is each provider's own affair, and handled in its adapter.
+An error body that comes with HTTP 200 is decoded like any other answer; the adapter of the
+provider recognises it.
 """
 
 from math import inf
@@ -12,21 +14,29 @@ import httpx
 import trio
 from attrs import define, field
 
-from domain.errors import RateLimited, SourceUnavailable
-from sources.fields import decode_json, label
+from domain.errors import RateLimited, SourceInTrouble, SourceUnavailable
+from sources.fields import decode_json, read_label
 
 LARGEST_BODY_BYTES = 16 * 2**20
 LONGEST_EXCERPT = 200
-# However long an upstream asks us to stay away: one slip in its header must not silence it here
-# for years. An upstream that still means it says so again, for one request every five minutes.
+# The longest pause that a Retry-After header can cause: a wrong one must not stop the requests
+# for years. An upstream that needs a longer pause answers the next request with 429 again.
 LONGEST_PAUSE_SECONDS = 300.0
 CONNECTIONS = 8
+CONNECT_SHARE = 0.5  # of a request's time, for its connection: after that, nobody is there
+
+NOT_CONNECTED = (
+    httpx.ConnectError,  # refused, no such host, no trusted certificate
+    httpx.ConnectTimeout,
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+)
 
 
 def new_http_client() -> httpx.AsyncClient:
     """A client to share among adapters; whoever makes it closes it.
 
-    It has no time-outs of its own, since `JsonHttp` bounds every request as a whole.
+    It has no time-outs of its own: `JsonHttp` bounds the whole of every request.
     """
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
     return httpx.AsyncClient(timeout=None, limits=limits)  # noqa: S113
@@ -39,13 +49,13 @@ class RateLimiter:
     per_minute: float
     next_turn_at: float = field(default=-inf, init=False)  # trio time
 
-    async def wait(self) -> None:
+    async def wait_turn(self) -> None:
         """Wait for this call's turn; calls are served in the order in which they came."""
         turn_at = max(trio.current_time(), self.next_turn_at)
         self.next_turn_at = turn_at + 60 / self.per_minute
         await trio.sleep_until(turn_at)
 
-    def pause(self, seconds: float) -> None:
+    def pause_requests(self, seconds: float) -> None:
         """Let nothing through for `seconds`, at most `LONGEST_PAUSE_SECONDS`."""
         ends_at = trio.current_time() + min(seconds, LONGEST_PAUSE_SECONDS)
         self.next_turn_at = max(self.next_turn_at, ends_at)
@@ -53,7 +63,7 @@ class RateLimiter:
 
 @define(kw_only=True)
 class JsonHttp:
-    """GET and POST of JSON; one for every upstream, since each has its own rate."""
+    """GET and POST of JSON, at the rate of one upstream."""
 
     client: httpx.AsyncClient
     timeout_seconds: float  # for the whole request; waiting for the rate is not counted
@@ -62,53 +72,59 @@ class JsonHttp:
 
     async def get(self, url: str) -> object:
         """The JSON that stands at `url`."""
-        return await self._exchange("GET", url, None)
+        return await self._exchange_json("GET", url, None)
 
     async def post(self, url: str, payload: object) -> object:
         """The JSON that answers `payload`."""
-        return await self._exchange("POST", url, payload)
+        return await self._exchange_json("POST", url, payload)
 
-    async def _exchange(self, method: str, url: str, payload: object) -> object:
-        await self.limiter.wait()
+    async def _exchange_json(self, method: str, url: str, payload: object) -> object:
+        await self.limiter.wait_turn()
         try:
             with trio.fail_after(self.timeout_seconds):
-                response, body = await self._request(method, url, payload)
+                response, body = await self._send_request(method, url, payload)
         except trio.TooSlowError as error:
-            message = f"{_host(url)}: no answer within {self.timeout_seconds:g} s"
-            raise SourceUnavailable(message) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            message = f"{_host(url)}: {type(error).__name__}: {error}"
-            raise SourceUnavailable(message) from error
-        self._check(url, response, body)
+            message = f"{_read_host(url)}: no answer within {self.timeout_seconds:g} s"
+            raise SourceUnavailable(message, reason="silent") from error
+        except NOT_CONNECTED as error:
+            message = f"{_read_host(url)}: {type(error).__name__}: {error}"
+            raise SourceInTrouble(message, reason="unreachable") from error
+        except httpx.HTTPError as error:
+            message = f"{_read_host(url)}: {type(error).__name__}: {error}"
+            raise SourceUnavailable(message, reason="broken_answer") from error
+        self._check_status(url, response, body)
         try:
             return decode_json(body)
         except ValueError as error:
-            raise SourceUnavailable(f"{_host(url)}: not JSON: {_excerpt(body)}") from error
+            message = f"{_read_host(url)}: not JSON: {_make_excerpt(body)}"
+            raise SourceUnavailable(message, reason="not_json") from error
 
-    async def _request(
+    async def _send_request(
         self, method: str, url: str, payload: object
     ) -> tuple[httpx.Response, bytes]:
         body = bytearray()
+        timeout = httpx.Timeout(None, connect=self.timeout_seconds * CONNECT_SHARE)
         with trio.CancelScope() as reading:
-            async with self.client.stream(method, url, json=payload) as response:
+            async with self.client.stream(method, url, json=payload, timeout=timeout) as response:
                 async for chunk in response.aiter_bytes():
                     if len(body) + len(chunk) > self.largest_body_bytes:
                         reading.cancel()  # ends the next read, and the connection with it
                     else:
                         body += chunk
         if reading.cancel_called:
-            raise SourceUnavailable(f"{_host(url)}: more than {self.largest_body_bytes} bytes")
+            message = f"{_read_host(url)}: more than {self.largest_body_bytes} bytes"
+            raise SourceUnavailable(message, reason="too_large")
         return response, bytes(body)
 
-    def _check(self, url: str, response: httpx.Response, body: bytes) -> None:
+    def _check_status(self, url: str, response: httpx.Response, body: bytes) -> None:
         if response.is_success:
             return
-        message = f"{_host(url)}: HTTP {response.status_code}: {_excerpt(body)}"
+        message = f"{_read_host(url)}: HTTP {response.status_code}: {_make_excerpt(body)}"
         if response.status_code != httpx.codes.TOO_MANY_REQUESTS:
-            raise SourceUnavailable(message)
+            raise SourceUnavailable(message, reason=f"http_{response.status_code}")
         seconds = _retry_after_seconds(response)
         if seconds is not None:
-            self.limiter.pause(seconds)
+            self.limiter.pause_requests(seconds)
         raise RateLimited(message, retry_after_seconds=seconds)
 
 
@@ -120,10 +136,10 @@ def _retry_after_seconds(response: httpx.Response) -> float | None:
     return min(float(text), LONGEST_PAUSE_SECONDS)  # float takes any number of digits
 
 
-def _host(url: str) -> str:
+def _read_host(url: str) -> str:
     """Enough of an address for a log: the rest of it may hold a key."""
     return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2] or "?"
 
 
-def _excerpt(body: bytes) -> str:
-    return label(body[: 2 * LONGEST_EXCERPT].decode(errors="replace"), LONGEST_EXCERPT) or ""
+def _make_excerpt(body: bytes) -> str:
+    return read_label(body[: 2 * LONGEST_EXCERPT].decode(errors="replace"), LONGEST_EXCERPT) or ""

@@ -6,8 +6,11 @@ There is no last attempt. The waits grow exponentially with jitter up to a longe
 short again after a connection that lived at least as long as that. A socket that stays open and
 says nothing counts as lost.
 
-What is known of trio-websocket 0.12 and cared for here: a ping that arrives while the client is
-closing leaks a foreign `Cancelled`, which ends the enclosing nursery without an error, so each
+An outage begins with the first problem, and ends when the server has sent a message that was
+handled without one: a server that accepts connections and closes them at once is still away.
+
+Defects of trio-websocket 0.12 that this module works around: a ping that arrives while the client
+is closing leaks a foreign `Cancelled`, which ends the enclosing nursery without an error, so each
 connection has a nursery of its own and its end is always a reason to reconnect; `aclose` does
 not close the stream when the peer was first, so the stream is opened and closed here; a full
 message queue stops the reader and its pongs, so the queue is long.
@@ -33,6 +36,7 @@ from domain.backoff import Backoff
 from domain.errors import SourceUnavailable
 from domain.snapshots import counter, detail, gauge, snapshot_class
 from sources import SourceEnvironment, StreamSnapshot
+from sources.outages import SourceOutage
 
 RECEIVE_BUFFER_BYTES = 256 * 2**10
 MESSAGE_QUEUE_FRAMES = 256  # read ahead while the mailbox is full; then the server has to wait
@@ -83,10 +87,13 @@ class LineSnapshot(StreamSnapshot):
 class Line:
     """One WebSocket to one server, renewed for ever."""
 
+    name: str  # of the source, as people know it; also of the stream that reports its outages
     settings: LineSettings
     environment: SourceEnvironment
     backoff: Backoff = field(init=False)
+    outage: SourceOutage = field(init=False)
     is_connected: bool = field(default=False, init=False)
+    has_received: bool = field(default=False, init=False)  # on this connection
     connections: int = field(default=0, init=False)  # that got through the handshake
     last_message_at: float | None = field(default=None, init=False)  # trio time
     last_problem: str | None = field(default=None, init=False)
@@ -99,6 +106,10 @@ class Line:
             random=self.environment.random,
         )
 
+    @outage.default
+    def _new_outage(self) -> SourceOutage:
+        return SourceOutage(source=self.name, reporter=self.name, environment=self.environment)
+
     async def serve(self, talk: Talk) -> NoReturn:
         """Hold a conversation on one connection after another; ends only when cancelled."""
         while True:
@@ -109,16 +120,17 @@ class Line:
             wait = self.backoff.next_wait_seconds()
             if is_asked_to_stay_away:
                 wait = max(wait, self.settings.reconnect_longest_seconds)
-            self.environment.log.warning(
-                "connection lost", problem=self.last_problem, reconnect_seconds=round(wait, 3)
-            )
+            self.environment.log.debug("reconnecting", source=self.name, wait_seconds=wait)
             await trio.sleep(wait)
 
     async def receive(self, connection: WebSocketConnection) -> str | bytes:
         """The next message; `SourceUnavailable` after a silence too long."""
+        if self.has_received:  # and what was received has been handled
+            self.outage.note_success()
         with trio.move_on_after(self.settings.silence_seconds):
             message = await connection.get_message()
             self.last_message_at = trio.current_time()
+            self.has_received = True
             return message
         raise SourceUnavailable(f"silent for {self.settings.silence_seconds:g} s")
 
@@ -145,10 +157,11 @@ class Line:
                 await self._connect_and_talk(nursery, talk)
                 nursery.cancel_scope.cancel()
         except* LOST as group:
-            lost = leaves(group)
+            lost = list_errors(group)
         finally:
-            self.is_connected = False
-        self.last_problem = "; ".join(map(describe, lost)) or "the connection ended"
+            self.is_connected = self.has_received = False
+        self.last_problem = "; ".join(map(describe_error, lost)) or "the connection ended"
+        self.outage.note_problem(self.last_problem)
         return any(
             isinstance(error, ConnectionRejected) and error.status_code in STATUS_STAY_AWAY
             for error in lost
@@ -157,13 +170,14 @@ class Line:
     async def _connect_and_talk(self, nursery: trio.Nursery, talk: Talk) -> None:
         address = urlsplit(self.settings.url)
         with trio.fail_after(CONNECT_SECONDS):
-            stream = await dial(address)
+            stream = await open_stream(address)
         try:
             with trio.fail_after(CONNECT_SECONDS):
                 connection = await self._shake_hands(nursery, stream, address)
             self.is_connected = True
             self.connections += 1
-            self.environment.log.info("connected", host=address.hostname)
+            log = self.environment.log.info if self.connections == 1 else self.environment.log.debug
+            log("connected", source=self.name, host=address.hostname)
             try:
                 await talk(connection)
             finally:
@@ -190,7 +204,7 @@ class Line:
         )
 
 
-async def dial(address: SplitResult) -> TcpOrTls:
+async def open_stream(address: SplitResult) -> TcpOrTls:
     """A connected stream, for wss:// with TLS and a verified certificate."""
     is_secure = address.scheme == "wss"
     host = address.hostname or ""
@@ -208,18 +222,18 @@ async def dial(address: SplitResult) -> TcpOrTls:
     return stream
 
 
-def leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+def list_errors(group: BaseExceptionGroup[Exception]) -> list[Exception]:
     """Every error of a group, however nested."""
     found: list[Exception] = []
     for error in group.exceptions:
-        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+        found += list_errors(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found
 
 
-def describe(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """An error for a log line; addresses with keys in them never occur in these."""
     if isinstance(error, trio.BrokenResourceError) and isinstance(error.__cause__, Exception):
-        return describe(error.__cause__)  # what TLS or the socket said
+        return describe_error(error.__cause__)  # what TLS or the socket said
     if isinstance(error, ConnectionRejected):
         return f"HTTP {error.status_code} at the upgrade"
     if isinstance(error, ConnectionClosed) and error.reason is not None:

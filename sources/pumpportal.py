@@ -3,8 +3,8 @@
     wss://pumpportal.fun/api/data -> PumpPortal -> SourceEvent -> ingest
 
 Subscriptions belong to a socket, and are sent again on each connection. Trade streams need the
-key of a funded account; a refusal turns them off until the next connection. Nothing in a frame
-tells what was missed while a socket was down: duplicates are dropped, gaps cannot be seen.
+key of a funded account; a refusal turns them off until the next connection. Duplicates are
+dropped. Frames carry no sequence number, so what was missed while a socket was down is unknown.
 """
 
 from collections import Counter
@@ -25,6 +25,7 @@ from sources.pumpportal_frames import ControlFrame, parse_frame
 from sources.recent import RecentKeys
 from sources.trade_subscriptions import REQUEST_INTERVAL_SECONDS, TradeSubscriptions
 
+NAME = "pumpportal"
 RECENT_EVENTS = 20_000  # some minutes of all trades that a thousand subscriptions bring
 SUBSCRIPTIONS = (
     orjson.dumps({"method": "subscribeNewToken"}),
@@ -40,6 +41,14 @@ class PumpPortalSnapshot(LineSnapshot):
 
 
 @define(kw_only=True)
+class PumpPortalMemory:
+    """What outlives a restart of the stream."""
+
+    subscriptions: TradeSubscriptions  # of whom trades are wanted
+    recent: RecentKeys = field(factory=lambda: RecentKeys(limit=RECENT_EVENTS), init=False)
+
+
+@define(kw_only=True)
 class PumpPortal:
     """An `EventStream`: frames in, events out, junk counted."""
 
@@ -50,27 +59,27 @@ class PumpPortal:
     api_key: str = field(default="", repr=False)  # empty: no trade streams
     environment: SourceEnvironment
     line: Line = field(init=False)
-    trades: TradeSubscriptions  # they outlive a restarted stream
+    memory: PumpPortalMemory
     trades_refused: bool = field(default=False, init=False)  # on this connection
-    recent: RecentKeys = field(factory=lambda: RecentKeys(limit=RECENT_EVENTS), init=False)
     received: Counter[str] = field(factory=Counter, init=False)  # by kind of event
     refused: Counter[str] = field(factory=Counter, init=False)
 
     @line.default
     def _new_line(self) -> Line:
-        settings = evolve(self.settings, url=with_key(self.settings.url, self.api_key))
-        return Line(settings=settings, environment=self.environment)
+        settings = evolve(self.settings, url=add_key(self.settings.url, self.api_key))
+        return Line(name=NAME, settings=settings, environment=self.environment)
 
     async def run(self) -> None:
         """Send events for ever; returns only when cancelled."""
         await self.line.serve(self._talk)
 
     def snapshot(self) -> PumpPortalSnapshot:
+        subscriptions = self.memory.subscriptions.wanted if self._streams_trades() else ()
         return PumpPortalSnapshot(
             **field_values(self.line.snapshot()),
             received=dict(self.received),
             refused=dict(self.refused),
-            trade_subscriptions=len(self.trades.wanted) if self._streams_trades() else 0,
+            trade_subscriptions=len(subscriptions),
         )
 
     def _streams_trades(self) -> bool:
@@ -84,39 +93,39 @@ class PumpPortal:
             await self.line.send(connection, request)
         async with trio.open_nursery() as nursery:
             if self._streams_trades():
-                self.trades.start_over()
+                self.memory.subscriptions.start_over()
                 nursery.start_soon(self._subscribe_to_trades, connection)
             while True:
-                await self._take(await self.line.receive(connection))
+                await self._take_frame(await self.line.receive(connection))
 
     async def _subscribe_to_trades(self, connection: WebSocketConnection) -> None:
         while self._streams_trades():
-            for request in self.trades.next_requests():
+            for request in self.memory.subscriptions.take_requests():
                 await self.line.send(connection, request)
             await trio.sleep(REQUEST_INTERVAL_SECONDS)
 
     # One frame.
 
-    async def _take(self, frame: str | bytes) -> None:
+    async def _take_frame(self, frame: str | bytes) -> None:
         try:
             said = parse_frame(frame, self.environment.clock())
         except InputRefused as refusal:
             self._count_refusal(refusal)
             return
         if isinstance(said, ControlFrame):
-            self._heed(said)
-        elif self.recent.add(identity(said)):
-            await self._send(said)
+            self._note_control(said)
+        elif self.memory.recent.add_key(identify_event(said)):
+            await self._send_event(said)
         else:
             self.received["duplicates"] += 1
 
-    async def _send(self, event: SourceEvent) -> None:
+    async def _send_event(self, event: SourceEvent) -> None:
         self.received[type(event).__name__] += 1
         if isinstance(event, TokenCreated):
-            self.trades.follow(event.mint)
+            self.memory.subscriptions.follow_mint(event.mint)
         await self.events.send(event)
 
-    def _heed(self, control: ControlFrame) -> None:
+    def _note_control(self, control: ControlFrame) -> None:
         self.received["notices"] += 1
         log = self.environment.log
         if control.refuses_trades and self._streams_trades():
@@ -135,13 +144,13 @@ class PumpPortal:
         log("frame refused", reason=refusal.reason, sample=refusal.sample)
 
 
-def with_key(url: str, api_key: str) -> str:
+def add_key(url: str, api_key: str) -> str:
     """The address with the key in its query, where there is one."""
     separator = "&" if "?" in url else "?"
     return f"{url}{separator}api-key={quote(api_key, safe='')}" if api_key else url
 
 
-def identity(event: SourceEvent) -> tuple[str, str, str]:
+def identify_event(event: SourceEvent) -> tuple[str, str, str]:
     """What makes an event the same one: never the time, since two trades share a millisecond."""
     kind = event.side if isinstance(event, TradeSeen) else type(event).__name__
     return event.signature, event.mint, kind

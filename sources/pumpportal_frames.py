@@ -22,14 +22,14 @@ from domain.lifecycle import CURVE_SOL_AT_BIRTH, CURVE_TOKENS_AT_BIRTH
 from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
 from domain.values import Mint, Sol, UnixSeconds, parse_mint
 from sources.fields import (
-    account,
     decode_json,
-    label,
-    metadata_link,
-    sol_amount,
-    token_amount,
+    read_address,
+    read_label,
+    read_metadata_link,
+    read_sol,
+    read_tokens,
 )
-from sources.venues import LAUNCHLAB, PUMPFUN, UNKNOWN, venue
+from sources.venues import LAUNCHLAB, PUMPFUN, UNKNOWN, name_venue
 
 LONGEST_FRAME = 64 * 2**10  # characters or bytes; real ones have some hundreds
 LONGEST_NAME = 128
@@ -67,19 +67,19 @@ def parse_frame(text: str | bytes, seen_at: UnixSeconds) -> SourceEvent | Contro
         raise FrameRefused(text, reason="not_an_object")
     kind = frame.get("txType")
     if kind is None:
-        return _control(frame)
+        return _parse_control(frame)
     parse = PARSERS.get(kind) if isinstance(kind, str) else None
     if parse is None:
         raise FrameRefused(kind, reason="unknown_tx_type")
     return parse(frame, parse_mint(frame.get("mint")), seen_at)
 
 
-def _control(frame: Frame) -> ControlFrame:
+def _parse_control(frame: Frame) -> ControlFrame:
     is_error = "errors" in frame
     if not is_error and "message" not in frame:
         raise FrameRefused(frame, reason="no_tx_type")
     words = frame["errors"] if is_error else frame["message"]
-    notice = label(words if isinstance(words, str) else repr(words), LONGEST_NOTICE) or ""
+    notice = read_label(words if isinstance(words, str) else repr(words), LONGEST_NOTICE) or ""
     return ControlFrame(notice=notice, is_error=is_error, refuses_trades=_refuses_trades(notice))
 
 
@@ -90,96 +90,97 @@ def _refuses_trades(notice: str) -> bool:
     return is_about_trades and any(word in words for word in ("only available", "funded"))
 
 
-def _create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
-    where = _venue(frame)
-    total_supply = _supply(frame, where)
+def _parse_create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
+    where = _read_venue(frame)
+    total_supply = _infer_supply(frame, where)
     # Another supply than LaunchLab's usual one has another curve.
     has_known_curve = where != LAUNCHLAB or total_supply is not None
-    curve_tokens, curve_sol = _curve(frame, where) if has_known_curve else (None, None)
+    curve_tokens, curve_sol = _read_curve(frame, where) if has_known_curve else (None, None)
     return TokenCreated(
         mint=mint,
         seen_at=seen_at,
-        signature=_signature(frame),
+        signature=_read_signature(frame),
         venue=where,
-        name=label(frame.get("name"), LONGEST_NAME),
-        symbol=label(frame.get("symbol"), LONGEST_SYMBOL),
-        metadata_uri=metadata_link(frame.get("uri")),
-        creator_wallet=account(frame.get("traderPublicKey")),
-        bonding_curve_key=account(frame.get("bondingCurveKey")),
+        name=read_label(frame.get("name"), LONGEST_NAME),
+        symbol=read_label(frame.get("symbol"), LONGEST_SYMBOL),
+        metadata_uri=read_metadata_link(frame.get("uri")),
+        creator_wallet=read_address(frame.get("traderPublicKey")),
+        bonding_curve_key=read_address(frame.get("bondingCurveKey")),
         decimals=PUMPFUN_DECIMALS if where == PUMPFUN else None,
         total_supply=total_supply,
-        initial_buy_sol=sol_amount(frame.get("solAmount")),
+        initial_buy_sol=read_sol(frame.get("solAmount")),
         curve_tokens=curve_tokens,
         curve_sol=curve_sol,
-        market_cap_sol=_market_cap(frame),
+        market_cap_sol=_read_market_cap(frame),
     )
 
 
-def _trade(
+def _parse_trade(
     frame: Frame, mint: Mint, seen_at: UnixSeconds, side: Literal["buy", "sell"]
 ) -> TradeSeen:
-    where = _venue(frame)
-    curve_tokens, curve_sol = _curve(frame, where)
+    where = _read_venue(frame)
+    curve_tokens, curve_sol = _read_curve(frame, where)
     return TradeSeen(
         mint=mint,
         seen_at=seen_at,
-        signature=_signature(frame),
+        signature=_read_signature(frame),
         side=side,
-        sol=sol_amount(frame.get("solAmount")),
-        tokens=token_amount(frame.get("tokenAmount")),
-        trader=account(frame.get("traderPublicKey")),
+        sol=read_sol(frame.get("solAmount")),
         venue=None if where == UNKNOWN else where,
         # For the usual supply, of which a LaunchLab trade says nothing: ingest knows the coin's.
         curve_tokens=curve_tokens,
         curve_sol=curve_sol,
         # As stated, for the usual supply: a trade does not say that its coin is a mayhem coin.
-        market_cap_sol=sol_amount(frame.get("marketCapSol")),
+        market_cap_sol=read_sol(frame.get("marketCapSol")),
     )
 
 
-def _migrate(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> MigrationSeen:
+def _parse_migration(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> MigrationSeen:
     return MigrationSeen(
-        mint=mint, seen_at=seen_at, signature=_signature(frame), venue=venue(frame.get("pool"))
+        mint=mint,
+        seen_at=seen_at,
+        signature=_read_signature(frame),
+        venue=name_venue(frame.get("pool")),
     )
 
 
 PARSERS: Mapping[str, Callable[[Frame, Mint, UnixSeconds], SourceEvent]] = {
-    "create": _create,
-    "buy": partial(_trade, side="buy"),
-    "sell": partial(_trade, side="sell"),
-    "migrate": _migrate,
+    "create": _parse_create,
+    "buy": partial(_parse_trade, side="buy"),
+    "sell": partial(_parse_trade, side="sell"),
+    "migrate": _parse_migration,
 }
 
 
-def _signature(frame: Frame) -> str:
+def _read_signature(frame: Frame) -> str:
     value = frame.get("signature")
-    if not isinstance(value, str) or label(value, LONGEST_SIGNATURE) != value:
+    if not isinstance(value, str) or read_label(value, LONGEST_SIGNATURE) != value:
         raise FrameRefused(value, reason="no_signature")
     return value
 
 
-def _venue(frame: Frame) -> str:
+def _read_venue(frame: Frame) -> str:
     """Frames of 2024 name no pool: pump.fun's curve was the only one."""
     if frame.get("pool") is None and "vTokensInBondingCurve" in frame:
         return PUMPFUN
-    return venue(frame.get("pool"))
+    return name_venue(frame.get("pool"))
 
 
-def _curve(frame: Frame, where: str) -> tuple[float | None, Sol | None]:
+def _read_curve(frame: Frame, where: str) -> tuple[float | None, Sol | None]:
     """Virtual tokens and SOL left in the bonding curve; a graduated pool's reserves are not it."""
     if where == PUMPFUN:
-        tokens = token_amount(frame.get("vTokensInBondingCurve"))
-        return tokens, sol_amount(frame.get("vSolInBondingCurve"))
+        tokens = read_tokens(frame.get("vTokensInBondingCurve"))
+        return tokens, read_sol(frame.get("vSolInBondingCurve"))
     if where != LAUNCHLAB:
         return None, None
-    tokens, sol = token_amount(frame.get("tokensInPool")), sol_amount(frame.get("solInPool"))
+    tokens, sol = read_tokens(frame.get("tokensInPool")), read_sol(frame.get("solInPool"))
     if tokens is None or tokens > SUPPLY + SUPPLY_TOLERANCE:
         return None, None  # another supply than LaunchLab's usual one: another curve
     curve_sol = None if sol is None else Sol(sol + CURVE_SOL_AT_BIRTH)
     return tokens + VIRTUAL_TOKENS_BEYOND_POOL, curve_sol
 
 
-def _supply(frame: Frame, where: str) -> str | None:
+def _infer_supply(frame: Frame, where: str) -> str | None:
     """What the launch-pad mints; no frame says it.
 
     LaunchLab lets a creator choose supply and decimals (a tokenised stock came as a `bonk`
@@ -188,18 +189,18 @@ def _supply(frame: Frame, where: str) -> str | None:
     """
     if where == PUMPFUN:
         return str(MAYHEM_SUPPLY if _is_mayhem(frame) else SUPPLY)
-    pool, bought = token_amount(frame.get("tokensInPool")), token_amount(frame.get("initialBuy"))
+    pool, bought = read_tokens(frame.get("tokensInPool")), read_tokens(frame.get("initialBuy"))
     if where == LAUNCHLAB and pool is not None and bought is not None:
         return str(SUPPLY) if abs(pool + bought - SUPPLY) <= SUPPLY_TOLERANCE else None
     return None
 
 
-def _market_cap(frame: Frame) -> Sol | None:
+def _read_market_cap(frame: Frame) -> Sol | None:
     """PumpPortal multiplies the price by 1e9 tokens; a mayhem coin has twice as many."""
-    cap = sol_amount(frame.get("marketCapSol"))
+    cap = read_sol(frame.get("marketCapSol"))
     if cap is None or not _is_mayhem(frame):
         return cap
-    return sol_amount(cap * MAYHEM_SUPPLY / SUPPLY)
+    return read_sol(cap * MAYHEM_SUPPLY / SUPPLY)
 
 
 def _is_mayhem(frame: Frame) -> bool:

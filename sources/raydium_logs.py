@@ -18,7 +18,7 @@ import base58
 from domain.errors import FrameRefused, MintRefused
 from domain.messages import PoolCreated
 from domain.values import QUOTE_MINTS, Mint, UnixSeconds, parse_mint
-from sources.fields import account, count, items, mapping, number
+from sources.fields import read_address, read_array, read_count, read_number, read_object
 from sources.venues import RAYDIUM
 
 RAYDIUM_AMM_V4 = "675kPX9MHTjS2zt1qfr1NYHuzeLXfQM9H24wFSUt1Mp8"
@@ -41,7 +41,7 @@ def opens_pool(logs: object, err: object) -> bool:
     if err is not None:
         return False
     stack: list[str] = []
-    for line in items(logs):
+    for line in read_array(logs):
         if not isinstance(line, str):
             continue
         if line.startswith(MARKER) and stack and stack[-1] == RAYDIUM_AMM_V4:
@@ -59,32 +59,36 @@ def parse_pools(transaction: object, signature: str, seen_at: UnixSeconds) -> li
 
     `FrameRefused` or `MintRefused` if it failed, opened none, or has no known quote in it.
     """
-    facts = mapping(transaction)
-    meta = mapping(facts.get("meta"))
+    facts = read_object(transaction)
+    meta = read_object(facts.get("meta"))
     if not meta or meta.get("err") is not None:
         raise FrameRefused(meta.get("err"), reason="transaction_failed")
-    instructions = list(_initializations(facts))
+    instructions = list(_find_initializations(facts))
     if not instructions:
         raise FrameRefused(signature, reason="no_pool_opened")
-    block_time = number(facts.get("blockTime"))
+    block_time = read_number(facts.get("blockTime"))
     created_at = seen_at if block_time is None else UnixSeconds(block_time)
-    return [_pool(each, meta, signature, seen_at, created_at) for each in instructions]
+    return [_parse_pool(each, meta, signature, seen_at, created_at) for each in instructions]
 
 
-def _initializations(facts: Mapping[str, object]) -> Iterator[list[object]]:
+def _find_initializations(facts: Mapping[str, object]) -> Iterator[list[object]]:
     """The accounts of every initialize2, also of one that another program called."""
-    meta = mapping(facts.get("meta"))
-    message = mapping(mapping(facts.get("transaction")).get("message"))
-    groups = [message, *map(mapping, items(meta.get("innerInstructions")))]
+    meta = read_object(facts.get("meta"))
+    message = read_object(read_object(facts.get("transaction")).get("message"))
+    groups = [message, *map(read_object, read_array(meta.get("innerInstructions")))]
     for group in groups:
-        for instruction in map(mapping, items(group.get("instructions"))):
-            accounts = items(instruction.get("accounts"))
+        for instruction in map(read_object, read_array(group.get("instructions"))):
+            accounts = read_array(instruction.get("accounts"))
             is_ours = instruction.get("programId") == RAYDIUM_AMM_V4
-            if is_ours and len(accounts) > WALLET_ACCOUNT and _tag(instruction) == INITIALIZE2_TAG:
+            if (
+                is_ours
+                and len(accounts) > WALLET_ACCOUNT
+                and _read_tag(instruction) == INITIALIZE2_TAG
+            ):
                 yield accounts
 
 
-def _tag(instruction: Mapping[str, object]) -> int | None:
+def _read_tag(instruction: Mapping[str, object]) -> int | None:
     """An instruction's first byte."""
     data = instruction.get("data")
     if not isinstance(data, str) or len(data) > 100:
@@ -95,15 +99,15 @@ def _tag(instruction: Mapping[str, object]) -> int | None:
         return None
 
 
-def _pool(
+def _parse_pool(
     accounts: list[object],
     meta: Mapping[str, object],
     signature: str,
     seen_at: UnixSeconds,
     created_at: UnixSeconds,
 ) -> PoolCreated:
-    mint = _token(accounts[COIN_MINT_ACCOUNT], accounts[PC_MINT_ACCOUNT])
-    address = account(accounts[POOL_ACCOUNT])
+    mint = _choose_token(accounts[COIN_MINT_ACCOUNT], accounts[PC_MINT_ACCOUNT])
+    address = read_address(accounts[POOL_ACCOUNT])
     if address is None:
         raise FrameRefused(accounts[POOL_ACCOUNT], reason="no_pool_address")
     return PoolCreated(
@@ -114,11 +118,11 @@ def _pool(
         pool_address=address,
         created_at=created_at,
         is_migration=accounts[WALLET_ACCOUNT] == PUMPFUN_MIGRATION_ACCOUNT,
-        decimals=_decimals(meta, mint),
+        decimals=_read_decimals(meta, mint),
     )
 
 
-def _token(coin: object, pc: object) -> Mint:
+def _choose_token(coin: object, pc: object) -> Mint:
     """The one of both mints that is not a known quote, whichever side it stands on."""
     is_quote = [isinstance(mint, str) and mint in QUOTE_MINTS for mint in (coin, pc)]
     if is_quote[0] == is_quote[1]:
@@ -126,8 +130,8 @@ def _token(coin: object, pc: object) -> Mint:
     return parse_mint(pc if is_quote[0] else coin)
 
 
-def _decimals(meta: Mapping[str, object], mint: Mint) -> int | None:
-    for balance in map(mapping, items(meta.get("postTokenBalances"))):
+def _read_decimals(meta: Mapping[str, object], mint: Mint) -> int | None:
+    for balance in map(read_object, read_array(meta.get("postTokenBalances"))):
         if balance.get("mint") == mint:
-            return count(mapping(balance.get("uiTokenAmount")).get("decimals"))
+            return read_count(read_object(balance.get("uiTokenAmount")).get("decimals"))
     return None

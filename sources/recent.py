@@ -12,7 +12,7 @@ class RecentKeys:
     limit: int
     keys: dict[Hashable, None] = field(factory=dict, init=False)  # oldest first
 
-    def add(self, key: Hashable) -> bool:
+    def add_key(self, key: Hashable) -> bool:
         """Remember `key`; True if it had not been there."""
         if key in self.keys:
             return False

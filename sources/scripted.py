@@ -1,4 +1,4 @@
-"""In-memory twins of the ports: a stream and three look-ups that do what a script says.
+"""In-memory twins of the ports: a stream and three providers that do what a script says.
 
 They keep trio time, so that a test under the mock clock knows to the second who was asked what.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import trio
 from attrs import define, field, frozen
 
-from domain.errors import SourceUnavailable
+from domain.errors import SourceInTrouble
 from domain.messages import SourceEvent
 from domain.snapshots import counter, gauge, snapshot_class
 from domain.values import Mint, Usd
@@ -26,14 +26,15 @@ class Call:
 
 @define(kw_only=True)
 class CallScript:
-    """How a look-up behaves: how long each call takes, and which calls fail."""
+    """How a provider behaves: how long each call takes, and which calls fail."""
 
     delay_seconds: float = 0.0
     failures: dict[int, Exception] = field(factory=dict)  # by number of the call, from 1
+    refused: dict[Mint, Exception] = field(factory=dict)  # every call with such a mint fails
     is_down: bool = False  # every call fails
     calls: list[Call] = field(factory=list, init=False)
 
-    async def play(self, mints: Sequence[Mint] = ()) -> None:
+    async def play_call(self, mints: Sequence[Mint] = ()) -> None:
         """Record a call, take its time, and raise what the script has for it."""
         self.calls.append(Call(at_seconds=trio.current_time(), mints=tuple(mints)))
         number = len(self.calls)
@@ -41,7 +42,10 @@ class CallScript:
         if number in self.failures:
             raise self.failures[number]
         if self.is_down:
-            raise SourceUnavailable
+            raise SourceInTrouble
+        for mint in mints:
+            if mint in self.refused:
+                raise self.refused[mint]
 
 
 @snapshot_class
@@ -72,38 +76,43 @@ class ScriptedStream:
 
 
 @define(kw_only=True)
-class ScriptedMarketData:
-    """A `MarketData` that knows `known`, which a test may change at any time."""
+class ScriptedQuotes:
+    """A `QuoteProvider` that knows `known`, which a test may change at any time."""
 
     known: dict[Mint, MarketQuote] = field(factory=dict)
     script: CallScript = field(factory=CallScript)
+    name: str = "scripted-quotes"
     mints_per_request: int = 30
+    unusable: Counter[str] = field(factory=Counter, init=False)
 
-    async def quotes(self, mints: Sequence[Mint]) -> Mapping[Mint, MarketQuote]:
-        await self.script.play(mints)
+    async def fetch_quotes(self, mints: Sequence[Mint]) -> Mapping[Mint, MarketQuote]:
+        await self.script.play_call(mints)
         return {mint: self.known[mint] for mint in mints if mint in self.known}
 
 
 @define(kw_only=True)
-class ScriptedHolderCounts:
-    """A `HolderCounts` that knows `known`, which a test may change at any time."""
+class ScriptedHolders:
+    """A `HolderProvider` that knows `known`, which a test may change at any time."""
 
     known: dict[Mint, HolderStats] = field(factory=dict)
     script: CallScript = field(factory=CallScript)
+    name: str = "scripted-holders"
     mints_per_request: int = 100
+    unusable: Counter[str] = field(factory=Counter, init=False)
 
-    async def counts(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
-        await self.script.play(mints)
+    async def fetch_holders(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
+        await self.script.play_call(mints)
         return {mint: self.known[mint] for mint in mints if mint in self.known}
 
 
 @define(kw_only=True)
 class ScriptedSolPrice:
-    """A `SolPrice` that always says `price`, which a test may change at any time."""
+    """A `SolPriceProvider` that always says `price`, which a test may change at any time."""
 
     price: Usd
     script: CallScript = field(factory=CallScript)
+    name: str = "scripted-sol-price"
 
-    async def sol_usd(self) -> Usd:
-        await self.script.play()
+    async def fetch_sol_usd(self) -> Usd:
+        await self.script.play_call()
         return self.price

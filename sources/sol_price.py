@@ -11,11 +11,11 @@ readable: its prices may be in SOL (`vsToken`), and SOL in SOL is 1.
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from attrs import define
+from attrs import define, field
 
 from domain.errors import SourceUnavailable
 from domain.values import WRAPPED_SOL, Usd
-from sources.fields import items, mapping, number, signed_number, written_number
+from sources.fields import read_array, read_decimal, read_number, read_object, read_signed_number
 from sources.http import JsonHttp
 
 JUPITER_PATH = f"/price/v3?ids={WRAPPED_SOL}"
@@ -26,12 +26,13 @@ GREATEST_EXPONENT = 30
 
 @define(kw_only=True)
 class JupiterSolPrice:
-    """The `SolPrice` of Jupiter, or of what a full address points to."""
+    """The `SolPriceProvider` of Jupiter, or of what a full address points to."""
 
     url: str  # Jupiter's base address; an address with a path or query is asked as it stands
     http: JsonHttp
+    name: str = field(default="sol-price", init=False)
 
-    async def sol_usd(self) -> Usd:
+    async def fetch_sol_usd(self) -> Usd:
         address = urlsplit(self.url)
         is_base = address.path in {"", "/"} and not address.query
         url = self.url.rstrip("/") + JUPITER_PATH if is_base else self.url
@@ -40,28 +41,28 @@ class JupiterSolPrice:
 
 def parse_sol_usd(body: object) -> Usd:
     """The price in an answer; `SourceUnavailable` if it is in none of the known shapes."""
-    answer = mapping(body)
-    for read in (_jupiter, _coingecko, _pyth):
+    answer = read_object(body)
+    for read in (_read_jupiter, _read_coingecko, _read_pyth):
         price = read(answer)
         if price is not None and 0 < price < GREATEST_PRICE:
             return Usd(price)
     raise SourceUnavailable(f"no SOL price in {str(body)[:200]}")
 
 
-def _jupiter(answer: Mapping[str, object]) -> float | None:
-    return number(mapping(answer.get(WRAPPED_SOL)).get("usdPrice"))
+def _read_jupiter(answer: Mapping[str, object]) -> float | None:
+    return read_number(read_object(answer.get(WRAPPED_SOL)).get("usdPrice"))
 
 
-def _coingecko(answer: Mapping[str, object]) -> float | None:
-    return number(mapping(answer.get("solana")).get("usd"))
+def _read_coingecko(answer: Mapping[str, object]) -> float | None:
+    return read_number(read_object(answer.get("solana")).get("usd"))
 
 
-def _pyth(answer: Mapping[str, object]) -> float | None:
-    for feed in map(mapping, items(answer.get("parsed"))):
+def _read_pyth(answer: Mapping[str, object]) -> float | None:
+    for feed in map(read_object, read_array(answer.get("parsed"))):
         if str(feed.get("id")).removeprefix("0x").lower() == PYTH_SOL_USD:
-            quote = mapping(feed.get("price"))
-            mantissa = written_number(quote.get("price"))
-            exponent = signed_number(quote.get("expo"))
+            quote = read_object(feed.get("price"))
+            mantissa = read_decimal(quote.get("price"))
+            exponent = read_signed_number(quote.get("expo"))
             if mantissa is not None and exponent is not None and abs(exponent) < GREATEST_EXPONENT:
                 return float(mantissa * 10.0**exponent)
     return None

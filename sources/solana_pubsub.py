@@ -4,8 +4,10 @@
     https: getTransaction(signature) -> PoolCreated -> ingest
 
 The log tells that a pool was opened, only the transaction tells which; a server may not know a
-transaction for some 7 s after it has sent the log. Signatures wait in a bounded queue for a few
-workers; when it is full the newest is dropped and counted, and DexScreener tells of its pool later.
+transaction for some 7 s after it has sent the log. Look-ups wait in a bounded queue for a few
+workers. A worker asks once: what is not known yet goes back into the queue, so that it holds up
+no other look-up. When the queue is full, the newest pool is dropped and counted; market data finds
+it later.
 """
 
 from collections import Counter
@@ -16,22 +18,25 @@ import trio
 from attrs import define, field, frozen
 from trio_websocket import WebSocketConnection
 
+from domain.backoff import Backoff
 from domain.errors import FrameRefused, InputRefused, SourceUnavailable
-from domain.snapshots import counter, field_values, snapshot_class
+from domain.snapshots import counter, field_values, gauge, snapshot_class
 from domain.values import UnixSeconds
 from sources import EventOutbox, SourceEnvironment
-from sources.fields import decode_json, mapping
+from sources.delayed import DelayedQueue
+from sources.fields import decode_json, read_object
 from sources.line import Line, LineSettings, LineSnapshot
 from sources.raydium_logs import RAYDIUM_AMM_V4, opens_pool, parse_pools
 from sources.recent import RecentKeys
 from sources.rpc import JsonRpc
 
+NAME = "solana-pools"
 RECENT_SIGNATURES = 10_000
-QUEUED_SIGNATURES = 200
-WORKERS = 4
+WAITING_LOOKUPS = 200
+WORKERS = 4  # requests at a time
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 8.0
-GIVE_UP_SECONDS = 30.0
+GIVE_UP_SECONDS = 30.0  # after the log was heard: some four times what a server needs
 
 SUBSCRIPTION_ID = 1
 SUBSCRIPTION = orjson.dumps(
@@ -66,7 +71,7 @@ def parse_notification(text: str | bytes, seen_at: UnixSeconds) -> OpenedPool | 
     if not _may_matter(text):
         return None
     try:
-        frame = mapping(decode_json(text))
+        frame = read_object(decode_json(text))
     except ValueError as error:
         raise FrameRefused(text, reason="not_json") from error
     if frame.get("id") == SUBSCRIPTION_ID and "error" in frame:
@@ -75,7 +80,7 @@ def parse_notification(text: str | bytes, seen_at: UnixSeconds) -> OpenedPool | 
         return None
     if frame.get("method") != "logsNotification":
         raise FrameRefused(text, reason="unknown_method")
-    value = mapping(mapping(mapping(frame.get("params")).get("result")).get("value"))
+    value = read_object(read_object(read_object(frame.get("params")).get("result")).get("value"))
     signature = value.get("signature")
     if not isinstance(signature, str) or not 1 <= len(signature) <= 128:
         raise FrameRefused(text, reason="no_signature")
@@ -97,6 +102,26 @@ def _may_matter(text: str | bytes) -> bool:
 class SolanaPoolsSnapshot(LineSnapshot):
     received: Mapping[str, int] = counter("What came, or became of it, by kind.", by="kind")
     refused: Mapping[str, int] = counter("Messages that make no sense.", by="reason")
+    lookups_waiting: int = gauge("Transactions that wait to be looked up, first or again.")
+
+
+@define(kw_only=True)
+class PoolLookup:
+    """A pool whose transaction is still asked for."""
+
+    opened: OpenedPool
+    give_up_at: float  # trio time
+    backoff: Backoff
+
+
+@define(kw_only=True)
+class SolanaPoolsMemory:
+    """What outlives a restart of the stream."""
+
+    recent: RecentKeys = field(factory=lambda: RecentKeys(limit=RECENT_SIGNATURES), init=False)
+    lookups: DelayedQueue[PoolLookup] = field(
+        factory=lambda: DelayedQueue(limit=WAITING_LOOKUPS), init=False
+    )
 
 
 @define(kw_only=True)
@@ -109,39 +134,33 @@ class SolanaPools:
     settings: LineSettings
     rpc: JsonRpc
     environment: SourceEnvironment
+    memory: SolanaPoolsMemory
     line: Line = field(init=False)
-    recent: RecentKeys = field(factory=lambda: RecentKeys(limit=RECENT_SIGNATURES), init=False)
     received: Counter[str] = field(factory=Counter, init=False)
     refused: Counter[str] = field(factory=Counter, init=False)
 
     @line.default
     def _new_line(self) -> Line:
-        return Line(settings=self.settings, environment=self.environment)
+        return Line(name=NAME, settings=self.settings, environment=self.environment)
 
     async def run(self) -> None:
         """Send events for ever; returns only when cancelled."""
-        queue, work = trio.open_memory_channel[OpenedPool](QUEUED_SIGNATURES)
-        async with trio.open_nursery() as nursery, queue, work:
+        async with trio.open_nursery() as nursery:
             for _ in range(WORKERS):
-                nursery.start_soon(self._look_up_forever, work)
-
-            async def talk(connection: WebSocketConnection) -> None:
-                await self._listen(connection, queue)
-
-            await self.line.serve(talk)
+                nursery.start_soon(self._look_up_forever)
+            await self.line.serve(self._listen)
 
     def snapshot(self) -> SolanaPoolsSnapshot:
         return SolanaPoolsSnapshot(
             **field_values(self.line.snapshot()),
             received=dict(self.received),
             refused=dict(self.refused),
+            lookups_waiting=len(self.memory.lookups.heap),
         )
 
     # The log.
 
-    async def _listen(
-        self, connection: WebSocketConnection, queue: trio.MemorySendChannel[OpenedPool]
-    ) -> None:
+    async def _listen(self, connection: WebSocketConnection) -> None:
         await self.line.send(connection, SUBSCRIPTION)
         while True:
             text = await self.line.receive(connection)
@@ -152,55 +171,60 @@ class SolanaPools:
                 self._count_refusal(refusal)
                 continue
             if opened is not None:
-                self._enqueue(opened, queue)
+                self._enqueue(opened)
 
-    def _enqueue(self, opened: OpenedPool, queue: trio.MemorySendChannel[OpenedPool]) -> None:
-        if not self.recent.add(opened.signature):
+    def _enqueue(self, opened: OpenedPool) -> None:
+        if not self.memory.recent.add_key(opened.signature):
             self.received["duplicates"] += 1
             return
-        try:
-            queue.send_nowait(opened)
-        except trio.WouldBlock:
+        backoff = Backoff(
+            first_seconds=FIRST_RETRY_SECONDS,
+            longest_seconds=LONGEST_RETRY_SECONDS,
+            random=self.environment.random,
+        )
+        give_up_at = trio.current_time() + GIVE_UP_SECONDS
+        lookup = PoolLookup(opened=opened, give_up_at=give_up_at, backoff=backoff)
+        if not self.memory.lookups.add_item(lookup):
             self.received["dropped"] += 1
             self.environment.log.warning("pool dropped", signature=opened.signature)
 
     # The transaction.
 
-    async def _look_up_forever(self, work: trio.MemoryReceiveChannel[OpenedPool]) -> None:
+    async def _look_up_forever(self) -> None:
         while True:
-            opened = await work.receive()
-            try:
-                await self._look_up(opened)
-            except InputRefused as refusal:
-                self._count_refusal(refusal)
-            except SourceUnavailable as error:
-                self.received["not_found"] += 1
-                self.environment.log.warning(
-                    "pool's transaction not found", signature=opened.signature, error=str(error)
-                )
+            await self._look_up(await self.memory.lookups.take_item())
 
-    async def _look_up(self, opened: OpenedPool) -> None:
-        transaction = await self._transaction(opened.signature)
-        for event in parse_pools(transaction, opened.signature, opened.seen_at):
+    async def _look_up(self, lookup: PoolLookup) -> None:
+        """Ask once for a transaction and send its pools, or leave it for another attempt."""
+        signature = lookup.opened.signature
+        try:
+            transaction = await self.rpc.call_method(
+                "getTransaction", [signature, TRANSACTION_OPTIONS]
+            )
+        except SourceUnavailable as error:
+            self._try_later(lookup, str(error))
+            return
+        if transaction is None:
+            self._try_later(lookup, "the server does not know it")
+            return
+        try:
+            events = parse_pools(transaction, signature, lookup.opened.seen_at)
+        except InputRefused as refusal:
+            self._count_refusal(refusal)
+            return
+        for event in events:
             self.received["PoolCreated"] += 1
             await self.events.send(event)
 
-    async def _transaction(self, signature: str) -> object:
-        """The transaction, asked for until `GIVE_UP_SECONDS` have passed."""
-        give_up_at = trio.current_time() + GIVE_UP_SECONDS
-        wait = FIRST_RETRY_SECONDS
-        problem = SourceUnavailable(f"not known after {GIVE_UP_SECONDS:g} s")
-        while True:
-            try:
-                result = await self.rpc.call("getTransaction", [signature, TRANSACTION_OPTIONS])
-                if result is not None:
-                    return result
-            except SourceUnavailable as error:
-                problem = error
-            if trio.current_time() + wait > give_up_at:
-                raise problem
-            await trio.sleep(wait)
-            wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+    def _try_later(self, lookup: PoolLookup, problem: str) -> None:
+        due_at = trio.current_time() + lookup.backoff.next_wait_seconds()
+        if due_at <= lookup.give_up_at:
+            self.memory.lookups.put_back(lookup, due_at)
+            return
+        self.received["not_found"] += 1
+        self.environment.log.warning(
+            "pool's transaction not found", signature=lookup.opened.signature, problem=problem
+        )
 
     def _count_refusal(self, refusal: InputRefused) -> None:
         self.refused[refusal.reason] += 1

@@ -1,8 +1,8 @@
 """Whose trades are streamed: the newest mints, up to a limit, and what to tell the server.
 
-    follow, seed -> next_requests -> {"method": "subscribeTokenTrade", "keys": [...]}
+    follow_mint, follow_older -> take_requests -> {"method": "subscribeTokenTrade", "keys": [...]}
 
-PumpPortal allows 200 subscribe messages a second; a caller that sends what `next_requests` gives
+PumpPortal allows 200 subscribe messages a second; a caller that sends what `take_requests` gives
 once in `REQUEST_INTERVAL_SECONDS` stays at 8.
 """
 
@@ -26,7 +26,7 @@ class TradeSubscriptions:
     missing: dict[Mint, None] = field(factory=dict, init=False)  # wanted, not yet subscribed
     surplus: dict[Mint, None] = field(factory=dict, init=False)  # subscribed, no longer wanted
 
-    def follow(self, mint: Mint) -> None:
+    def follow_mint(self, mint: Mint) -> None:
         """Want a newborn; beyond the limit the oldest one makes room."""
         if mint in self.wanted or self.limit == 0:
             return
@@ -43,7 +43,7 @@ class TradeSubscriptions:
             else:
                 self.surplus[oldest] = None
 
-    def seed(self, mints: Iterable[Mint]) -> None:
+    def follow_older(self, mints: Iterable[Mint]) -> None:
         """Want older mints, newest first, as far as there is room."""
         fresh = [mint for mint in dict.fromkeys(mints) if mint not in self.wanted]
         oldest_first = fresh[: self.limit - len(self.wanted)][::-1]
@@ -57,7 +57,7 @@ class TradeSubscriptions:
         self.missing = dict(self.wanted)
         self.surplus = {}
 
-    def next_requests(self) -> list[bytes]:
+    def take_requests(self) -> list[bytes]:
         """At most one request to subscribe, the newest first, and one to unsubscribe."""
         requests = []
         for method, mints in (

@@ -48,7 +48,7 @@ VENUE_BY_NAME = {name: name for name in CURVE_VENUES | GRADUATED_VENUES} | OTHER
 RAYDIUM_BY_LABEL = {"cpmm": RAYDIUM_CPMM, "clmm": RAYDIUM_CLMM}
 
 
-def venue(name: object, labels: object = None) -> str:
+def name_venue(name: object, labels: object = None) -> str:
     """The canonical venue of a raw name; `unknown` for one never heard of, or for no name.
 
     DexScreener calls every Raydium pool `raydium` and tells its kind in `labels`.

@@ -5,23 +5,20 @@
 Among the children only ingest and sync are given a store.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from attrs import asdict, define, field
 
-from actors.activity import ActivityMonitor, ActivityOutboxes
+from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from actors.ingest.actor import Ingest, IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
-from actors.jobs.holder_count import HolderCount
-from actors.jobs.hot_score import HotScore
+from actors.jobs.job import JobContext
 from actors.jobs.mail import JobMail
-from actors.jobs.market_data import MarketData, MarketDataPlan, MarketDataSources
-from actors.jobs.roster import Roster
+from actors.jobs.switch import JobMemory
 from actors.sync.actor import Sync
 from actors.sync.allowance import Budget, GovernorPlan
 from actors.sync.backlog import WAITING_GROUPS
@@ -29,14 +26,14 @@ from actors.sync.governor import Governor
 from actors.sync.life import SyncStores
 from actors.sync.memory import SyncMemory
 from config.settings import Settings
-from domain.values import Mint
 from feed import Operations
 from store.checkpoints import CheckpointWatch
 from supervision import Actor
 from supervision.children import ChildSpec
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
-from wiring.doors import Doors
+from wiring.doors import Doors, Stream
+from wiring.jobs import JOBS, JobWiring
 from wiring.mailboxes import Mailboxes
 
 
@@ -48,23 +45,10 @@ class Composition:
     doors: Doors
     environment: Environment
     mailboxes: Mailboxes
-    # What an actor was told, and has told others, outlives a restart of it.
-    mails: dict[str, JobMail] = field(init=False)
     ingest_memory: IngestMemory = field(init=False, factory=IngestMemory)
     sync_memory: SyncMemory = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        boxes = self.mailboxes
-        self.mails = {
-            job: JobMail(
-                name=job,
-                publications=publications,
-                control=boxes.control[job],
-                updates=boxes.updates,
-                clock=self.environment.clock,
-            )
-            for job, publications in boxes.publications.items()
-        }
         self.sync_memory = SyncMemory(
             governor=Governor(governor_plan(self.settings)),
             watch=CheckpointWatch(self.environment.clock),
@@ -81,29 +65,14 @@ class Composition:
     def child_specs(self, operations: Operations) -> list[ChildSpec]:
         """Every child, upstream first: the order of a drain."""
         boxes = self.mailboxes
-        jobs: dict[str, tuple[Callable[[Environment, Any], Actor], tuple[Mailbox[Any], ...]]] = {
-            "market-data": (self._market_data, ()),
-            "hot-score": (self._hot_score, (boxes.trades,)),
-            "holder-count": (self._holder_count, ()),
-        }
         return [
             *(
-                self._spec(name, partial(_build_stream, build))
-                for name, build in self.doors.streams.items()
+                self._spec(name, partial(_build_stream, stream), memory=stream.memory)
+                for name, stream in self.doors.streams.items()
             ),
             self._spec("ingest", self._ingest, boxes.events, memory=self.ingest_memory),
-            *(
-                self._spec(
-                    job,
-                    build,
-                    boxes.publications[job],
-                    boxes.control[job],
-                    *more,
-                    memory=self.mails[job],
-                )
-                for job, (build, more) in jobs.items()
-            ),
-            self._spec("activity", self._activity, boxes.presences, memory=Counter[Mint]()),
+            *(self._job_spec(name, job) for name, job in JOBS.items()),
+            self._spec("activity", self._activity, boxes.presences, memory=ActivityMemory()),
             self._spec("sync", self._sync, boxes.updates, memory=self.sync_memory),
             self._spec("gateway", partial(self._gateway, operations), boxes.gateway),
         ]
@@ -119,6 +88,18 @@ class Composition:
         environment = self.environment.for_actor(name)
         return ChildSpec(
             name=name, build=partial(build, environment), inboxes=inboxes, memory=memory
+        )
+
+    def _job_spec(self, name: str, job: JobWiring) -> ChildSpec:
+        boxes = self.mailboxes
+        trades = (boxes.trades,) if job.hears_trades else ()
+        return self._spec(
+            name,
+            partial(self._build_job, name, job),
+            boxes.publications[name],
+            boxes.control[name],
+            *trades,
+            memory=JobMemory(),
         )
 
     # Those that hold a store.
@@ -148,45 +129,33 @@ class Composition:
 
     # Those that do not.
 
-    def _roster(self) -> Roster:
-        return Roster(self.settings.tracking.tokens, self.settings.hot_score.half_life_seconds)
-
-    def _market_data(self, environment: Environment, mail: JobMail) -> MarketData:
-        return MarketData(
+    def _build_job(
+        self, name: str, job: JobWiring, environment: Environment, memory: JobMemory
+    ) -> Actor:
+        boxes = self.mailboxes
+        mail = JobMail(
+            name=name,
+            publications=boxes.publications[name],
+            control=boxes.control[name],
+            updates=boxes.updates,
+            clock=environment.clock,
+        )
+        context = JobContext(
             mail=mail,
-            roster=self._roster(),
-            sources=MarketDataSources(quotes=self.doors.quotes, sol_price=self.doors.sol_price),
-            plan=MarketDataPlan(
-                market_data=self.settings.market_data, sol_price=self.settings.sol_price
-            ),
+            memory=memory,
+            trades=boxes.trades,
+            settings=self.settings,
             environment=environment,
         )
+        return job.build(context, self.doors.providers.get(name))
 
-    def _holder_count(self, environment: Environment, mail: JobMail) -> HolderCount:
-        return HolderCount(
-            mail=mail,
-            roster=self._roster(),
-            source=self.doors.holders,
-            settings=self.settings.holder_count,
-            environment=environment,
-        )
-
-    def _hot_score(self, environment: Environment, mail: JobMail) -> HotScore:
-        return HotScore(
-            trades=self.mailboxes.trades,
-            mail=mail,
-            tokens_tracked=self.settings.tracking.tokens,
-            settings=self.settings.hot_score,
-            environment=environment,
-        )
-
-    def _activity(self, environment: Environment, counts_sent: Counter[Mint]) -> ActivityMonitor:
+    def _activity(self, environment: Environment, memory: ActivityMemory) -> ActivityMonitor:
         boxes = self.mailboxes
         return ActivityMonitor(
             presences=boxes.presences,
             settings=self.settings.activity,
             environment=environment,
-            counts_sent=counts_sent,
+            memory=memory,
             outboxes=ActivityOutboxes(
                 control=(*boxes.control.values(), boxes.updates),
                 updates=boxes.updates,
@@ -211,9 +180,9 @@ class Composition:
         )
 
 
-def _build_stream(build: Callable[[], Actor], _environment: Environment, _memory: None) -> Actor:
-    """A stream remembers nothing, and has its environment from the doors."""
-    return build()
+def _build_stream(stream: Stream, _environment: Environment, memory: Any) -> Actor:
+    """A stream has its environment from the doors."""
+    return stream.build(memory)
 
 
 def governor_plan(settings: Settings) -> GovernorPlan:

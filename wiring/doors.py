@@ -5,7 +5,7 @@ Tests and simulations put twins here; `RealDoors` is production.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 from attrs import asdict, define, field, frozen
@@ -13,24 +13,19 @@ from attrs import asdict, define, field, frozen
 from buffer import UpdateBuffer
 from buffer.redis import RedisBuffer
 from config.settings import (
-    HolderCountSettings,
     IngestSettings,
-    MarketDataSettings,
     Settings,
-    SolPriceSettings,
 )
 from domain.messages import SourceEvent
 from domain.values import Mint
-from sources import EventStream, HolderCounts, SolPrice
-from sources import MarketData as MarketDataSource
-from sources.dexscreener import DexScreener
-from sources.holders import JupiterHolders, RpcHolders
-from sources.http import JsonHttp, RateLimiter
+from sources import EventStream
 from sources.line import LineSettings
-from sources.pumpportal import PumpPortal
+from sources.providers import new_json_http
+from sources.pumpportal import NAME as PUMPPORTAL
+from sources.pumpportal import PumpPortal, PumpPortalMemory
 from sources.rpc import JsonRpc
-from sources.sol_price import JupiterSolPrice
-from sources.solana_pubsub import SolanaPools
+from sources.solana_pubsub import NAME as SOLANA_POOLS
+from sources.solana_pubsub import SolanaPools, SolanaPoolsMemory
 from sources.trade_subscriptions import TradeSubscriptions
 from store import TokenStore
 from store.ledger import Ledger
@@ -38,10 +33,18 @@ from store.postgres import PostgresSettings, PostgresStore
 from supervision import Outbox
 from supervision.environment import Environment
 from supervision.offload import offload_to_threads
+from wiring.jobs import JOBS
 
 THREADS_A_DOOR = 4
 POOL_REQUESTS_PER_MINUTE = 600.0
-SOL_PRICE_REQUESTS_PER_MINUTE = 30.0
+
+
+@frozen(kw_only=True)
+class Stream:
+    """How a stream is built at every start, and what outlives its restarts."""
+
+    build: Callable[[Any], EventStream]  # with `memory`
+    memory: Any = None
 
 
 @frozen(kw_only=True)
@@ -52,11 +55,9 @@ class Doors:
     sync_store: TokenStore
     ingest_buffer: UpdateBuffer
     sync_buffer: UpdateBuffer
-    streams: Mapping[str, Callable[[], EventStream]]  # by child's name; built at every start
+    streams: Mapping[str, Stream]  # by child's name
     follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None  # of older tokens
-    quotes: MarketDataSource | None = None
-    sol_price: SolPrice | None = None
-    holders: HolderCounts | None = None
+    providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
 
     async def close(self) -> None:
         """Disconnect from both stores."""
@@ -72,11 +73,12 @@ class RealDoors:
     environment: Environment
     client: httpx.AsyncClient
     ledger: Ledger
-    trades: TradeSubscriptions = field(init=False)  # whose trades are streamed
+    pumpportal: PumpPortalMemory = field(init=False)
 
-    @trades.default
-    def _new_trades(self) -> TradeSubscriptions:
-        return TradeSubscriptions(limit=self.settings.ingest.trade_subscriptions)
+    @pumpportal.default
+    def _new_pumpportal_memory(self) -> PumpPortalMemory:
+        limit = self.settings.ingest.trade_subscriptions
+        return PumpPortalMemory(subscriptions=TradeSubscriptions(limit=limit))
 
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
@@ -86,10 +88,8 @@ class RealDoors:
             ingest_buffer=self._buffer(),
             sync_buffer=self._buffer(),
             streams=self._streams(self.settings.ingest, events),
-            follow_trades=self.trades.seed,
-            quotes=self._quotes(self.settings.market_data),
-            sol_price=self._sol_price(self.settings.sol_price),
-            holders=self._holders(self.settings.holder_count),
+            follow_trades=self.pumpportal.subscriptions.follow_older,
+            providers={name: job.connect(self.settings, self.client) for name, job in JOBS.items()},
         )
 
     # The stores.
@@ -109,60 +109,39 @@ class RealDoors:
 
     # The world.
 
-    def _streams(
-        self, settings: IngestSettings, events: Outbox[SourceEvent]
-    ) -> dict[str, Callable[[], EventStream]]:
-        streams: dict[str, Callable[[], EventStream]] = {}
+    def _streams(self, settings: IngestSettings, events: Outbox[SourceEvent]) -> dict[str, Stream]:
+        streams: dict[str, Stream] = {}
         if settings.url:
-            streams["pumpportal"] = partial(self._pumpportal, settings, events)
+            build = partial(self._build_pumpportal, settings, events)
+            streams[PUMPPORTAL] = Stream(build=build, memory=self.pumpportal)
         if settings.pools_url:
-            streams["solana-pools"] = partial(self._solana_pools, settings, events)
+            build_pools = partial(self._build_solana_pools, settings, events)
+            streams[SOLANA_POOLS] = Stream(build=build_pools, memory=SolanaPoolsMemory())
         return streams
 
-    def _pumpportal(self, settings: IngestSettings, events: Outbox[SourceEvent]) -> PumpPortal:
+    def _build_pumpportal(
+        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: PumpPortalMemory
+    ) -> PumpPortal:
         return PumpPortal(
             events=events,
             settings=_line(settings, settings.url),
             api_key=settings.api_key,
-            environment=self.environment.for_actor("pumpportal"),
-            trades=self.trades,
+            environment=self.environment.for_actor(PUMPPORTAL),
+            memory=memory,
         )
 
-    def _solana_pools(self, settings: IngestSettings, events: Outbox[SourceEvent]) -> SolanaPools:
+    def _build_solana_pools(
+        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: SolanaPoolsMemory
+    ) -> SolanaPools:
         rpc_url = settings.pools_rpc_url or settings.pools_url.replace("ws", "http", 1)
-        http = self._http(settings.pools_timeout_seconds, POOL_REQUESTS_PER_MINUTE)
+        http = new_json_http(self.client, settings.pools_timeout_seconds, POOL_REQUESTS_PER_MINUTE)
         return SolanaPools(
             events=events,
             settings=_line(settings, settings.pools_url),
             rpc=JsonRpc(url=rpc_url, http=http),
-            environment=self.environment.for_actor("solana-pools"),
+            environment=self.environment.for_actor(SOLANA_POOLS),
+            memory=memory,
         )
-
-    def _quotes(self, settings: MarketDataSettings) -> DexScreener | None:
-        if not settings.url:
-            return None
-        http = self._http(settings.timeout_seconds, settings.requests_per_minute)
-        return DexScreener(url=settings.url, http=http)
-
-    def _sol_price(self, settings: SolPriceSettings) -> JupiterSolPrice | None:
-        if not settings.url:
-            return None
-        http = self._http(settings.timeout_seconds, SOL_PRICE_REQUESTS_PER_MINUTE)
-        return JupiterSolPrice(url=settings.url, http=http)
-
-    def _holders(self, settings: HolderCountSettings) -> JupiterHolders | RpcHolders | None:
-        http = self._http(settings.timeout_seconds, settings.requests_per_minute)
-        match settings.provider:
-            case "jupiter":
-                return JupiterHolders(url=settings.url, http=http)
-            case "rpc":
-                return RpcHolders(rpc=JsonRpc(url=settings.url, http=http))
-            case _:
-                return None
-
-    def _http(self, timeout_seconds: float, requests_per_minute: float) -> JsonHttp:
-        limiter = RateLimiter(per_minute=requests_per_minute)
-        return JsonHttp(client=self.client, timeout_seconds=timeout_seconds, limiter=limiter)
 
 
 def _line(settings: IngestSettings, url: str) -> LineSettings:

@@ -20,6 +20,7 @@ from domain.messages import (
 )
 from supervision.mailbox import Mailbox
 from supervision.policies import BLOCK, DROP_OLDEST, Conflate
+from wiring.jobs import JOBS
 
 EVENTS_WAITING = 10_000  # then the streams' sockets wait
 UPDATES_WAITING = 50_000  # on their way to the buffer, one a token and origin
@@ -68,14 +69,10 @@ class Mailboxes:
         # One place a token and some for commands: never full, so sync never waits for a reader.
         capacity = self.tokens + 1000
         self.gateway = Mailbox("gateway", capacity=capacity, policy=by_token)
-        self.publications = {
-            job: Mailbox(job, capacity=capacity, policy=by_token)
-            for job in ("market-data", "hot-score", "holder-count")
-        }
+        self.publications = {job: Mailbox(job, capacity=capacity, policy=by_token) for job in JOBS}
         latest = Conflate[ActivityChange](key=lambda _: "activity")
         self.control = {
-            actor: Mailbox(f"{actor} control", capacity=1, policy=latest)
-            for actor in ("market-data", "hot-score", "holder-count")
+            actor: Mailbox(f"{actor} control", capacity=1, policy=latest) for actor in JOBS
         }
 
     def count_unsaved(self) -> dict[str, int]:

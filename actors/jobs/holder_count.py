@@ -1,92 +1,99 @@
 """Holder count: how many own each token that matters now.
 
-TokenPublished (from sync) -> HolderCount -> TokenUpdated -> sync
+TokenPublished (from sync) -> HolderCountJob -> TokenUpdated -> sync
 SystemActivated, SystemIdled (from activity) decide whether it asks the world at all.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import repeat
 
 from attrs import define, field
 
-from actors.jobs.mail import JobMail
+from actors.jobs.inquiry import NOT_ASKING, Inquirer, InquirySnapshot, new_inquirer
+from actors.jobs.job import JobContext
 from actors.jobs.roster import Roster
-from config.settings import HolderCountSettings
-from domain.chunks import chunks
-from domain.errors import SourceUnavailable
-from domain.snapshots import Snapshot, counter, gauge, snapshot_class
+from domain.snapshots import counter, field_values, gauge, snapshot_class
 from domain.token import Token
-from sources import HolderCounts, HolderStats
-from supervision.environment import Environment
+from sources import HolderProvider, HolderStats
 
 
 @snapshot_class
-class HolderCountSnapshot(Snapshot):
+class HolderCountSnapshot(InquirySnapshot):
     tracked: int = gauge("Tokens that it may ask about.")
     updated: int = counter("Counts sent to sync.")
     unchanged: int = counter("Counts not sent, because sync has them.")
-    failed_requests: int = counter("Requests that the provider did not answer.")
 
 
 @define(kw_only=True)
-class HolderCount:
+class HolderCountJob:
     """Counts owners of the most interesting tokens; sends only counts that changed."""
 
     # Messages in and out.
-    mail: JobMail
+    context: JobContext
     # State.
     roster: Roster
-    source: HolderCounts | None  # None: switched off
-    settings: HolderCountSettings
-    environment: Environment
+    provider: HolderProvider | None  # None: switched off
+    inquirer: Inquirer | None = field(init=False)
     counts: Counter[str] = field(factory=Counter, init=False)
+
+    @inquirer.default
+    def _new_inquirer(self) -> Inquirer | None:
+        interval_seconds = self.context.settings.holder_count.interval_seconds
+        return new_inquirer(self.provider, self.context, self.roster, interval_seconds)
+
+    @classmethod
+    def build(cls, context: JobContext, provider: HolderProvider | None) -> "HolderCountJob":
+        return cls(
+            context=context, roster=Roster.from_settings(context.settings), provider=provider
+        )
 
     async def run(self) -> None:
         """Serve until the publications are closed."""
-        await self.mail.serve(
-            self.refresh,
-            learn=self.learn,
-            intervals_seconds=repeat(self.settings.interval_seconds),
-            log=self.environment.log,
+        await self.context.serve(
+            self.refresh_counts,
+            learn_token=self.learn_token,
+            intervals_seconds=repeat(self.context.settings.holder_count.interval_seconds),
         )
 
     def snapshot(self) -> HolderCountSnapshot:
+        asked = NOT_ASKING if self.inquirer is None else self.inquirer.snapshot()
         return HolderCountSnapshot(
+            **field_values(asked),
             tracked=len(self.roster.entries),
             updated=self.counts["updated"],
             unchanged=self.counts["unchanged"],
-            failed_requests=self.counts["failed_requests"],
         )
 
-    async def learn(self, token: Token) -> None:
-        self.roster.learn(token)
+    async def learn_token(self, token: Token) -> None:
+        self.roster.learn_token(token)
 
-    async def refresh(self) -> None:
-        """One run: the most interesting tokens that are due, a request at a time."""
-        if self.source is None:
+    async def refresh_counts(self) -> None:
+        """One run: the most interesting tokens that are due."""
+        if self.provider is None or self.inquirer is None:
             return
-        now = self.environment.clock()
+        now = self.context.environment.clock()
         self.roster.forget_unretained(now)
-        mints = [token.mint for token in self.roster.pick(self.settings.tokens, now)]
-        updated = 0
-        for request in chunks(mints, self.source.mints_per_request):
-            try:
-                counts = await self.source.counts(request)
-            except SourceUnavailable as error:
-                self.counts["failed_requests"] += 1
-                self.environment.log.warning("holder counts unavailable", error=str(error))
-                break  # the next run asks again; a source in trouble is left in peace
-            self.roster.asked(request, counts, now, self.settings.interval_seconds)
-            for stats in counts.values():
-                updated += await self._send_if_changed(stats)
-        self.environment.log.info("holder counts updated", asked=len(mints), updated=updated)
+        picked = self.roster.pick_tokens(self.context.settings.holder_count.tokens, now)
+        updated_before = self.counts["updated"]
+        await self.inquirer.ask_about(
+            self.provider.fetch_holders,
+            [token.mint for token in picked],
+            take_answers=self._send_changed,
+            is_wanted=lambda: self.context.activity.active,
+        )
+        self.context.environment.log.info(
+            "holder counts updated",
+            asked=len(picked),
+            updated=self.counts["updated"] - updated_before,
+        )
 
-    async def _send_if_changed(self, stats: HolderStats) -> bool:
-        entry = self.roster.entries.get(stats.mint)
-        values = {"holder_count": stats.holder_count, **stats.more}
-        if entry and all(getattr(entry.token, name) == value for name, value in values.items()):
-            self.counts["unchanged"] += 1
-            return False
-        await self.mail.update(stats.mint, values)
-        self.counts["updated"] += 1
-        return True
+    async def _send_changed(self, answers: Sequence[HolderStats]) -> None:
+        for stats in answers:
+            entry = self.roster.entries.get(stats.mint)
+            values = {"holder_count": stats.holder_count, **stats.more}
+            if entry and all(getattr(entry.token, name) == value for name, value in values.items()):
+                self.counts["unchanged"] += 1
+                continue
+            await self.context.mail.send_update(stats.mint, values)
+            self.counts["updated"] += 1

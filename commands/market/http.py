@@ -17,7 +17,7 @@ CHUNK_BYTES = 65_536
 
 
 @frozen(kw_only=True)
-class Request:
+class MarketRequest:
     """One HTTP request."""
 
     method: str
@@ -33,7 +33,7 @@ class Answer:
     status: int = 200
 
 
-HttpHandler = Callable[[Request], Answer]
+HttpHandler = Callable[[MarketRequest], Answer]
 SocketHandler = Callable[[WebSocketRequest], Awaitable[None]]
 
 
@@ -63,7 +63,7 @@ class ReplayStream(trio.abc.Stream):
 
 
 @define(eq=False)
-class Connection:
+class MarketConnection:
     """One client's connection."""
 
     stream: trio.abc.Stream
@@ -114,7 +114,7 @@ class Connection:
             body += event.data
 
     async def _answer(self, http: h11.Connection, head: h11.Request, body: bytes) -> None:
-        request = Request(method=head.method.decode(), target=head.target.decode(), body=body)
+        request = MarketRequest(method=head.method.decode(), target=head.target.decode(), body=body)
         answer = self.on_request(request)
         payload = orjson.dumps(answer.body)
         headers = [("content-type", "application/json"), ("content-length", str(len(payload)))]

@@ -21,7 +21,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 
 from commands.market import dexscreener, jupiter
 from commands.market.clock import MarketClock
-from commands.market.http import Answer, Connection, Request
+from commands.market.http import Answer, MarketConnection, MarketRequest
 from commands.market.model import Event, Market, PoolOpened, Traded
 from commands.market.pumpportal import Subscriptions, frame_of
 from commands.market.solana import SolanaNode
@@ -105,7 +105,7 @@ class MarketServer:
     async def _connection(self, stream: trio.SocketStream) -> None:
         """One bad or vanished client is no reason to end the market for the others."""
         try:
-            await Connection(stream, self._request, self._socket).serve()
+            await MarketConnection(stream, self._request, self._socket).serve()
         except* Exception as errors:
             for error in errors.exceptions:
                 self.failures[type(error).__name__] += 1
@@ -147,7 +147,7 @@ class MarketServer:
 
     # What clients ask over HTTP.
 
-    def _request(self, request: Request) -> Answer:
+    def _request(self, request: MarketRequest) -> Answer:
         address = urlsplit(request.target)
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
         if request.method == "POST":

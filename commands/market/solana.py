@@ -37,7 +37,7 @@ DUPLICATE_SHARE = 0.05
 
 
 @frozen(kw_only=True)
-class Transaction:
+class PoolTransaction:
     """The opening of a pool, as getTransaction tells it later."""
 
     signature: str
@@ -56,7 +56,7 @@ class SolanaNode:
     clock: MarketClock
     random: Random
     indexing_seconds: float = 3.0  # until getTransaction knows a transaction; recorded: about 7
-    transactions: dict[str, Transaction] = field(factory=dict)
+    transactions: dict[str, PoolTransaction] = field(factory=dict)
 
     def notifications(self, event: PoolOpened) -> list[dict[str, Any]]:
         """The values that logsSubscribe delivers of one new pool, with what misleads."""
@@ -77,12 +77,12 @@ class SolanaNode:
             values.append(good)
         return values
 
-    def _remember(self, event: PoolOpened) -> Transaction:
+    def _remember(self, event: PoolOpened) -> PoolTransaction:
         wall = self.clock.wall_time(event.at)
         coin_is_sol = self.random.random() < 0.4
         tokens, sol = event.token.reserves.tokens, event.token.reserves.sol
         raw_tokens, raw_sol = round(tokens * 1e6), round(sol * 1e9)
-        transaction = Transaction(
+        transaction = PoolTransaction(
             signature=signature(self.random),
             token=event.token,
             known_from=UnixSeconds(self.clock.wall_clock() + self.indexing_seconds),
@@ -173,7 +173,7 @@ def _invoked(program: str, depth: int, *lines: str) -> list[str]:
     return [f"Program {program} invoke [{depth}]", *lines, f"Program {program} success"]
 
 
-def marker(transaction: Transaction) -> str:
+def marker(transaction: PoolTransaction) -> str:
     coin, pc = transaction.amounts
     opened = int(transaction.block_time)
     return (
@@ -182,7 +182,7 @@ def marker(transaction: Transaction) -> str:
     )
 
 
-def pool_logs(transaction: Transaction) -> list[str]:
+def pool_logs(transaction: PoolTransaction) -> list[str]:
     """The log of a transaction that opens a pool."""
     inner = [marker(transaction)]
     for _ in range(6):
@@ -195,21 +195,21 @@ def pool_logs(transaction: Transaction) -> list[str]:
     return [*_invoked(BUDGET_PROGRAM, 1), *account, *_invoked(RAYDIUM_AMM_V4, 1, *inner)]
 
 
-def foreign_logs(transaction: Transaction) -> list[str]:
+def foreign_logs(transaction: PoolTransaction) -> list[str]:
     """A swap on Raydium, inside a program of somebody who prints the pool marker himself."""
     foreign = address("program", "look-alike")
     swap = _invoked(RAYDIUM_AMM_V4, 2, "Program log: ray_log: A0BCDwAAAAAAAQAAAAAAAAAC")
     return _invoked(foreign, 1, marker(transaction), *swap)
 
 
-def _instruction_data(transaction: Transaction) -> bytes:
+def _instruction_data(transaction: PoolTransaction) -> bytes:
     """Initialize2: tag 1, nonce, opening time, amounts of pc and coin."""
     coin, pc = transaction.amounts
     numbers = (int(transaction.block_time), pc, coin)
     return bytes([1, 254]) + b"".join(number.to_bytes(8, "little") for number in numbers)
 
 
-def transaction_json(transaction: Transaction, slot_number: int) -> dict[str, Any]:
+def transaction_json(transaction: PoolTransaction, slot_number: int) -> dict[str, Any]:
     """getTransaction with encoding jsonParsed, cut down to what a pool's opening needs."""
     mint = transaction.token.mint
     coin, pc = (WRAPPED_SOL, mint) if transaction.coin_is_sol else (mint, WRAPPED_SOL)

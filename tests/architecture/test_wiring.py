@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.ingest.memory import IngestMemory
-from actors.jobs.mail import Activity
+from actors.jobs.switch import JobMemory
 from actors.sync.memory import SyncMemory
 from buffer.memory import MemoryBuffer
 from domain.messages import (
@@ -142,9 +142,9 @@ def test_what_only_an_actor_holds_outlives_its_restart(name: str, kind: type) ->
         assert [spec.memory] == [thing for thing in reachable(actor) if isinstance(thing, kind)]
 
 
-def told(actor: Actor) -> Activity:
-    [activity] = [thing for thing in reachable(actor) if isinstance(thing, Activity)]
-    return activity
+def told(actor: Actor) -> JobMemory:
+    [memory] = [thing for thing in reachable(actor) if isinstance(thing, JobMemory)]
+    return memory
 
 
 # No circle of actors that wait for one another.

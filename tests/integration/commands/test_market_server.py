@@ -19,7 +19,7 @@ from commands.market.model import Created, Market, Migrated, Traded
 from commands.market.quotes import sol_usd
 from commands.market.server import PUMPPORTAL_PATH, MarketServer, ServerSettings
 from commands.market.token import MarketToken
-from commands.market.traps import NO_TRAPS, USDC, TrapShares
+from commands.market.traps import USDC, TrapShares
 from domain.errors import MintRefused, RateLimited
 from domain.lifecycle import bonding_progress
 from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
@@ -36,6 +36,16 @@ from tests.patience import PATIENCE_SECONDS
 NOW = UnixSeconds(1_800_000_000.0)
 UNKNOWN = Mint("7ehsmTN3JRgZ54A4T6WN2PSKgM2FhxJ4bbgGV8Y1pump")
 SECONDS = 2 * PATIENCE_SECONDS  # for any test here
+NO_TRAPS = TrapShares(
+    duplicate=0.0,
+    quote_mint=0.0,
+    stock=0.0,
+    blank_symbol=0.0,
+    spaces=0.0,
+    no_metadata=0.0,
+    strange_uri=0.0,
+    unseen_migration=0.0,
+)
 
 
 def wall_clock() -> UnixSeconds:
@@ -190,7 +200,7 @@ async def test_dexscreener_agrees_with_the_market() -> None:
     async with standing(900.0) as world:
         source = DexScreener(url=world.url, http=world.http)
         tokens = oldest(world.server, 29)
-        quotes = await source.quotes([*(token.mint for token in tokens), UNKNOWN])
+        quotes = await source.fetch_quotes([*(token.mint for token in tokens), UNKNOWN])
         assert UNKNOWN not in quotes
         assert {token.mint for token in tokens} == set(quotes)
         for token in tokens:
@@ -216,7 +226,7 @@ async def test_dexscreener_limits_its_rate() -> None:
         refused = 0
         for _ in range(5):
             try:
-                await source.quotes([UNKNOWN])
+                await source.fetch_quotes([UNKNOWN])
             except RateLimited:
                 refused += 1
         assert 2 == refused
@@ -227,8 +237,8 @@ async def test_both_holder_providers_count_the_same_owners() -> None:
         tokens = [token for token in oldest(world.server, 30) if token.owners]
         assert {"pump"} < {token.venue for token in tokens}
         mints = [token.mint for token in tokens]
-        by_jupiter = await JupiterHolders(url=world.url, http=world.http).counts(mints)
-        by_rpc = await RpcHolders(rpc=JsonRpc(url=world.url, http=world.http)).counts(mints)
+        by_jupiter = await JupiterHolders(url=world.url, http=world.http).fetch_holders(mints)
+        by_rpc = await RpcHolders(rpc=JsonRpc(url=world.url, http=world.http)).fetch_holders(mints)
         for token in tokens:
             assert len(token.owners) == by_jupiter[token.mint].holder_count
             assert len(token.owners) == by_rpc[token.mint].holder_count
@@ -237,7 +247,7 @@ async def test_both_holder_providers_count_the_same_owners() -> None:
 async def test_sol_has_a_price() -> None:
     async with standing(60.0) as world:
         source = JupiterSolPrice(url=world.url, http=world.http)
-        assert sol_usd(60.0) == await source.sol_usd()
+        assert sol_usd(60.0) == await source.fetch_sol_usd()
 
 
 async def test_unknown_rpc_methods_and_bad_parameters_are_errors_with_status_200() -> None:
@@ -258,10 +268,12 @@ async def test_new_raydium_pools_are_logged_and_later_explained() -> None:
         await subscribe_to_raydium(socket)
         world.server.clock.start()
         signature = await next_pool(socket)
-        assert await rpc.call("getTransaction", [signature, {}]) is None
+        assert await rpc.call_method("getTransaction", [signature, {}]) is None
         indexed = evolve(node.transactions[signature], known_from=UnixSeconds(0.0))
         node.transactions[signature] = indexed
-        [pool] = parse_pools(await rpc.call("getTransaction", [signature, {}]), signature, NOW)
+        [pool] = parse_pools(
+            await rpc.call_method("getTransaction", [signature, {}]), signature, NOW
+        )
         token = world.server.market.tokens[pool.mint]
         assert "raydium" == token.venue
         assert address("pool", token.mint) == pool.pool_address

@@ -10,6 +10,7 @@ import trio
 from attrs import define, field
 
 from sources.http import JsonHttp, RateLimiter, new_http_client
+from tests.patience import PATIENCE_SECONDS
 
 Answer = Callable[[trio.SocketStream], Awaitable[None]]
 
@@ -83,7 +84,10 @@ def sends(content: bytes, status: bytes = b"200 OK", headers: bytes = b"") -> An
 
 @asynccontextmanager
 async def reaching(
-    server: AnsweringServer, *, timeout_seconds: float = 5.0, largest_body_bytes: int = 2**20
+    server: AnsweringServer,
+    *,
+    timeout_seconds: float = PATIENCE_SECONDS,
+    largest_body_bytes: int = 2**20,
 ) -> AsyncIterator[JsonHttp]:
     """A `JsonHttp` as the service makes it, while the server runs."""
     async with server.running(), new_http_client() as client:

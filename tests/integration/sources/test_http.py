@@ -13,6 +13,7 @@ from sources.holders import JupiterHolders, RpcHolders
 from sources.rpc import JsonRpc
 from sources.sol_price import JupiterSolPrice
 from tests.integration.sources.http_server import AnsweringServer, answers, reaching, sends
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.sources.recordings import load
 from tests.unit.sources.test_holders import token_account
 
@@ -30,7 +31,7 @@ async def test_requests_share_a_connection() -> None:
 async def test_dexscreener_is_read_over_a_socket() -> None:
     server = AnsweringServer([answers(load("dexscreener/tokens_v1_mixed_dexids.json"))])
     async with reaching(server) as http:
-        quotes = await DexScreener(url=server.url, http=http).quotes([PXMR])
+        quotes = await DexScreener(url=server.url, http=http).fetch_quotes([PXMR])
         assert quotes[PXMR].values["price_usd"] == 0.00004282
         assert server.targets == [b"/tokens/v1/solana/" + PXMR.encode()]
 
@@ -43,9 +44,11 @@ async def test_jupiter_is_read_over_a_socket() -> None:
         ]
     )
     async with reaching(server) as http:
-        counts = await JupiterHolders(url=server.url, http=http).counts([CORGI])
+        counts = await JupiterHolders(url=server.url, http=http).fetch_holders([CORGI])
         assert counts[CORGI].holder_count == 14
-        assert await JupiterSolPrice(url=server.url, http=http).sol_usd() == pytest.approx(81.633)
+        assert await JupiterSolPrice(url=server.url, http=http).fetch_sol_usd() == pytest.approx(
+            81.633
+        )
 
 
 async def test_owners_are_counted_over_a_socket() -> None:
@@ -53,7 +56,7 @@ async def test_owners_are_counted_over_a_socket() -> None:
     second = {"jsonrpc": "2.0", "id": 1, "result": [token_account(n, 1) for n in range(1, 9)]}
     server = AnsweringServer([answers(first), answers(second)])
     async with reaching(server) as http:
-        counts = await RpcHolders(rpc=JsonRpc(url=server.url, http=http)).counts([CORGI])
+        counts = await RpcHolders(rpc=JsonRpc(url=server.url, http=http)).fetch_holders([CORGI])
         assert counts[CORGI].holder_count == 8
 
 
@@ -87,6 +90,7 @@ async def test_a_body_that_drips_is_given_up_in_the_same_total_time() -> None:
     async with reaching(server, timeout_seconds=0.2) as http:
         with pytest.raises(SourceUnavailable, match="no answer within"):
             await http.get(server.url)  # the whole body would take 20 s
+        http.timeout_seconds = PATIENCE_SECONDS
         assert await http.get(server.url) == 1  # and the client is as good as new
 
 

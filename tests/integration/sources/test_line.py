@@ -3,17 +3,26 @@
 import trio
 from trio_websocket import WebSocketConnection
 
+from domain.errors import SourceUnavailable
 from sources.line import Line, LineSettings
-from tests.integration.sources.servers import ScriptedServer, says
+from tests.integration.sources.servers import (
+    ScriptedServer,
+    answers_http,
+    says,
+    says_and_closes,
+)
 from tests.patience import PATIENCE_SECONDS
 from tests.unit.sources.doubles import Surroundings
 
 
 def line_to(server: ScriptedServer) -> Line:
     settings = LineSettings(
-        url=server.url, silence_seconds=5, reconnect_seconds=0.01, reconnect_longest_seconds=0.05
+        url=server.url,
+        silence_seconds=PATIENCE_SECONDS,
+        reconnect_seconds=0.01,
+        reconnect_longest_seconds=0.05,
     )
-    return Line(settings=settings, environment=Surroundings())
+    return Line(name="somewhere", settings=settings, environment=Surroundings())
 
 
 async def foreign_cancelled() -> trio.Cancelled:
@@ -98,3 +107,56 @@ async def test_a_healthy_connection_makes_the_next_wait_short_again() -> None:
         with trio.fail_after(PATIENCE_SECONDS):
             await line.serve(talk)
     assert line.backoff.attempts < 5
+
+
+async def test_an_outage_and_its_end_are_reported_by_name() -> None:
+    refuses = answers_http(b"502 Bad Gateway")
+    server = ScriptedServer(
+        [says_and_closes("a", "b"), *[refuses] * 5, says("c", "d")],
+        subscriptions=0,
+        raw=frozenset(range(1, 6)),
+    )
+    serving_again = trio.Event()
+
+    async def talk(connection: WebSocketConnection) -> None:
+        while True:
+            if await line.receive(connection) == "d":
+                serving_again.set()
+
+    async with server.running(), trio.open_nursery() as nursery:
+        line = line_to(server)
+        nursery.start_soon(line.serve, talk)
+        with trio.fail_after(PATIENCE_SECONDS):
+            await serving_again.wait()
+        nursery.cancel_scope.cancel()
+    surroundings = line.environment
+    assert isinstance(surroundings, Surroundings)
+    told = [each for each in surroundings.log.lines if each[0] != "debug"]
+    assert told == [("info", "connected")]  # readiness tells of the outage
+    outages = surroundings.readiness.outages
+    assert {("somewhere", "somewhere")} == {(name, reporter) for name, reporter, _ in outages}
+    problems = [problem for *_, problem in outages]
+    assert problems[0] is None
+    assert str(problems[1]).startswith("closed by the server")
+    assert problems[2:] == ["HTTP 502 at the upgrade"] * 5 + [None]
+
+
+async def test_a_server_that_accepts_and_refuses_everything_is_away_all_the_time() -> None:
+    server, talks = ScriptedServer([says("no")], subscriptions=0), 0
+
+    async def talk(connection: WebSocketConnection) -> None:
+        nonlocal talks
+        talks += 1
+        raise SourceUnavailable(f"refused: {await line.receive(connection)!r}")
+
+    async with server.running(), trio.open_nursery() as nursery:
+        line = line_to(server)
+        nursery.start_soon(line.serve, talk)
+        with trio.fail_after(PATIENCE_SECONDS):
+            while talks < 5:
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    surroundings = line.environment
+    assert isinstance(surroundings, Surroundings)
+    assert len(surroundings.readiness.outages) >= 4
+    assert None not in [problem for *_, problem in surroundings.readiness.outages]

@@ -9,9 +9,10 @@ import trio
 from sources.line import LineSettings
 from sources.raydium_logs import RAYDIUM_AMM_V4
 from sources.rpc import JsonRpc
-from sources.solana_pubsub import SolanaPools
+from sources.solana_pubsub import SolanaPools, SolanaPoolsMemory
 from tests.integration.sources.http_server import Answer, AnsweringServer, answers, reaching
 from tests.integration.sources.servers import Conversation, ScriptedServer, says, says_and_closes
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.sources.doubles import KeepingOutbox, Surroundings
 from tests.unit.sources.recordings import frames, transactions
 from tests.unit.sources.test_solana_pubsub import notification
@@ -38,12 +39,13 @@ async def streaming(
             events=outbox,
             settings=LineSettings(
                 url=server.url,
-                silence_seconds=5,
+                silence_seconds=PATIENCE_SECONDS,
                 reconnect_seconds=0.01,
                 reconnect_longest_seconds=0.05,
             ),
             rpc=JsonRpc(url=http_server.url, http=http),
             environment=Surroundings(),
+            memory=SolanaPoolsMemory(),
         )
         nursery.start_soon(stream.run)
         yield stream, outbox, server, http_server

@@ -22,14 +22,15 @@ from domain.snapshots import Snapshot, gauge, snapshot_class
 from domain.token import Token
 from domain.values import Mint
 from feed import Operations
-from sources.scripted import ScriptedHolderCounts, ScriptedMarketData, ScriptedStream
+from sources import MarketProviders
+from sources.scripted import ScriptedHolders, ScriptedQuotes, ScriptedStream
 from supervision import Inbox, Outbox
 from supervision.children import ChildSpec
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
 from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, clock, environment, mint
 from wiring.children import Composition
-from wiring.doors import Doors
+from wiring.doors import Doors, Stream
 from wiring.mailboxes import Mailboxes
 
 Script = Sequence[tuple[float, SourceEvent]]
@@ -76,8 +77,8 @@ class ServiceWorld:
     servers: Servers = Factory(Servers)
     ingest_store: TimedStore = field(default=Factory(_ingest_store, takes_self=True))
     sync_store: TimedStore = field(default=Factory(_ingest_store, takes_self=True))
-    market_data: ScriptedMarketData = Factory(ScriptedMarketData)
-    holders: ScriptedHolderCounts = Factory(ScriptedHolderCounts)
+    market_data: ScriptedQuotes = Factory(ScriptedQuotes)
+    holders: ScriptedHolders = Factory(ScriptedHolders)
     mailboxes: Mailboxes = Factory(lambda: Mailboxes(10_000))
     shown: dict[Mint, tuple[float, Token]] = Factory(dict)
     log: Log = Factory(Log)
@@ -87,15 +88,18 @@ class ServiceWorld:
         return self.servers.buffer
 
     def composition(self) -> Composition:
-        stream = partial(ScriptedStream, events=self.mailboxes.events, script=self.script)
+        events, script = self.mailboxes.events, self.script
+        stream = Stream(build=lambda _memory: ScriptedStream(events=events, script=script))
         doors = Doors(
             ingest_store=self.ingest_store,
             sync_store=self.sync_store,
             ingest_buffer=self.buffer,
             sync_buffer=self.buffer,
             streams={"scripted": stream},
-            quotes=self.market_data,
-            holders=self.holders,
+            providers={
+                "market-data": MarketProviders(quotes=self.market_data),
+                "holder-count": self.holders,
+            },
         )
         return Composition(self.settings, doors, environment(self.log), self.mailboxes)
 

@@ -7,7 +7,12 @@ import trio
 from attrs import Factory, define
 from trio.testing import MockClock
 
-from actors.activity import ActivityMonitor, ActivityOutboxes, ActivitySnapshot
+from actors.activity import (
+    ActivityMemory,
+    ActivityMonitor,
+    ActivityOutboxes,
+    ActivitySnapshot,
+)
 from domain.messages import (
     CensusTaken,
     CensusWanted,
@@ -32,11 +37,11 @@ WATCHERS_SECONDS = SETTINGS.activity.watchers_interval_seconds
 @define
 class World:
     presences: Mailbox[Presence] = Factory(lambda: Mailbox("activity", capacity=10_000))
-    control: Sent[Any] = Factory(Sent)
+    control: Any = Factory(Sent)
     other_control: Sent[Any] = Factory(Sent)
-    updates: Sent[Any] = Factory(Sent)
+    updates: Any = Factory(Sent)
     census: Sent[Any] = Factory(Sent)
-    counts_sent: Any = Factory(dict)
+    memory: ActivityMemory = Factory(ActivityMemory)
     log: Log = Factory(Log)
 
     def activity(self) -> ActivityMonitor:
@@ -44,7 +49,7 @@ class World:
             presences=self.presences,
             settings=SETTINGS.activity,
             environment=environment(self.log),
-            counts_sent=self.counts_sent,
+            memory=self.memory,
             outboxes=ActivityOutboxes(
                 control=(self.control, self.other_control),
                 updates=self.updates,
@@ -88,12 +93,16 @@ async def test_snapshot_tells_who_is_here_and_what_is_watched(autojump_clock: Mo
     activity = world.activity()
     async with running(activity):
         await until(IDLE_AFTER_SECONDS + 1)
-        assert ActivitySnapshot(active=False, clients=0, watched_mints=0) == activity.snapshot()
+        assert activity.snapshot() == ActivitySnapshot(
+            active=False, clients=0, watched_mints=0, counts_due=0, uninformed=0
+        )
         for client, number in ((1, 1), (1, 2), (2, 1)):
             world.presences.send_nowait(MintWatched(client=client, mint=mint(number)))
         world.presences.send_nowait(ClientConnected(client=3))
         await until(IDLE_AFTER_SECONDS + 2)
-        assert ActivitySnapshot(active=True, clients=3, watched_mints=2) == activity.snapshot()
+        assert activity.snapshot() == ActivitySnapshot(
+            active=True, clients=3, watched_mints=2, counts_due=0, uninformed=0
+        )
     assert 3 == world.log.entries("system activated")[1]["clients"]
 
 
@@ -221,6 +230,88 @@ async def test_nobody_there_means_no_update(autojump_clock: MockClock) -> None:
     async with running(world.activity()):
         await until(10_000.0)
     assert [] == world.updates.messages
+
+
+# Mailboxes without room.
+
+
+async def test_a_full_mailbox_of_sync_keeps_no_presence_waiting(
+    autojump_clock: MockClock,
+) -> None:
+    updates = Mailbox[Any]("sync", capacity=2)
+    world = World(updates=updates)
+    async with running(world.activity()):
+        await world.send(1.0, ClientConnected(client=1))
+        for number in (1, 2, 3):
+            await world.send(1.0, MintWatched(client=1, mint=mint(number)))
+        await until(WATCHERS_SECONDS)
+        assert 2 == updates.statistics().depth
+        await world.send(WATCHERS_SECONDS + 1, MintWatched(client=1, mint=mint(4)))
+        await world.send(WATCHERS_SECONDS + 1, MintUnwatched(client=1, mint=mint(3)))
+        assert 0 == world.presences.statistics().depth
+        assert 0 == updates.statistics().senders_waiting
+        sent = [*await updates.receive_batch(10)]
+        await until(WATCHERS_SECONDS + 2)
+        sent += await updates.receive_batch(10)
+    counts = [(update.mint, update.values["watcher_count"]) for update in sent]
+    # The last one tells the count as it is by now.
+    assert [(mint(1), 1), (mint(2), 1), (mint(3), 0)] == counts
+
+
+async def test_a_full_control_mailbox_is_told_the_state_as_it_is_when_there_is_room(
+    autojump_clock: MockClock,
+) -> None:
+    """So after a crash of the reader, whose message in hand takes up the one place."""
+    control = Mailbox[Any]("control", capacity=1)
+    world = World(control=control)
+    async with running(world.activity()):
+        await until(700.0)
+        assert [(0.0, SystemActivated()), (600.0, SystemIdled())] == world.other_control.entries
+        assert [SystemActivated()] == await control.receive_batch(1)  # it had room for one
+        await until(701.0)
+        assert [SystemIdled()] == await control.receive_batch(1)
+        await world.send(702.0, FeedRequested())
+        await until(1400.0)
+        assert [SystemActivated()] == await control.receive_batch(1)
+        await until(1401.0)
+        assert [SystemIdled()] == await control.receive_batch(1)
+        await until(5000.0)
+        assert (1, 1) == (control.statistics().depth, control.statistics().in_hand)
+
+
+async def test_the_last_counts_wait_for_room(autojump_clock: MockClock) -> None:
+    updates = Mailbox[Any]("sync", capacity=1)
+    world = World(updates=updates)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.activity().run)
+        await world.send(1.0, ClientConnected(client=1))
+        for number in (1, 2, 3):
+            await world.send(1.0, MintWatched(client=1, mint=mint(number)))
+        world.presences.close()
+        sent: list[Any] = []
+        for _ in range(3):
+            await until(trio.current_time() + 10)
+            sent += await updates.receive_batch(10)
+    assert [mint(1), mint(2), mint(3)] == [update.mint for update in sent]
+
+
+async def test_deadlines_are_met_while_presences_never_stop(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()):
+        await world.send(1.0, ClientConnected(client=1))
+        await world.send(1.0, MintWatched(client=1, mint=mint(1)))
+        for tick in range(1, 1300):
+            await world.send(1.0 + tick / 2, ClientSpoke(client=1))
+        assert [(300.0, mint(1), 1), (600.0, mint(1), 1)] == world.watcher_counts
+        assert [0.0, 300.0, 600.0] == world.census.times()
+
+
+async def test_everything_is_one_task(autojump_clock: MockClock) -> None:
+    world = World()
+    async with running(world.activity()) as nursery:
+        await until(1.0)
+        [task] = nursery.child_tasks
+        assert [] == task.child_nurseries
 
 
 # Restarts and the end.

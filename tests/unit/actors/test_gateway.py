@@ -10,7 +10,7 @@ import trio
 from attrs import define
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.activity import ActivityMonitor, ActivityOutboxes
+from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.gateway import PRUNED_AT_ONCE, GatewaySnapshot
 from domain.errors import AddressUnavailable
 from domain.messages import CensusTaken, CensusWanted, RosterTold, RosterWanted, TokenPublished
@@ -183,6 +183,7 @@ async def test_a_census_agrees_with_who_comes_and_goes_in_the_same_tick(
             presences=world.presences,
             settings=SETTINGS.activity,
             environment=environment(),
+            memory=ActivityMemory(),
             outboxes=ActivityOutboxes(control=(), updates=Sent(), census=Sent()),
         )
         for client in range(100):
@@ -193,8 +194,7 @@ async def test_a_census_agrees_with_who_comes_and_goes_in_the_same_tick(
                 for _ in range(client % 4):  # at every moment of the visit, in any order of tasks
                     await trio.lowlevel.checkpoint()
                 await world.gateway.publish_changes()
-            for presence in await world.presences.receive_batch(1000):
-                activity.take_note(presence)
+            activity.take_presences(await world.presences.receive_batch(1000))
             assert {} == activity.watched
 
 

@@ -73,11 +73,13 @@ class Conditions:
 
     reasons: dict[str, str | None] = Factory(dict)
     problems: dict[tuple[str, str], str] = Factory(dict)  # by (store, reporter), while away
+    outages: list[tuple[float, str, str, str | None]] = Factory(list)  # with the second, as told
 
     def set(self, name: str, reason: str | None) -> None:
         self.reasons[name] = reason
 
     def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
+        self.outages.append((trio.current_time(), name, reporter, problem))
         if problem is None:
             self.problems.pop((name, reporter), None)
         else:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.scoring import SMALLEST_TRADE_SOL, together, with_trade
+from domain.scoring import SMALLEST_TRADE_SOL, add_scores, add_trade
 from domain.values import Sol, UnixSeconds
 from tests.unit.domain.scores import decayed_sol
 from tests.unit.domain.tokens import BIRTH
@@ -22,7 +22,7 @@ trades = st.lists(st.tuples(st.floats(0, 86_400), st.floats(0.001, 100)), min_si
 def scored(history: list[Trade]) -> float:
     score: float | None = None
     for after, sol in history:
-        score = with_trade(score, Sol(sol), UnixSeconds(BIRTH + after), HALF_LIFE_SECONDS)
+        score = add_trade(score, Sol(sol), UnixSeconds(BIRTH + after), HALF_LIFE_SECONDS)
     assert score is not None
     return score
 
@@ -66,14 +66,14 @@ def test_order_of_scores_is_that_of_the_decayed_sums(
 @given(trades, st.floats(0, 86_400), st.floats(0, 100))
 def test_every_trade_raises_the_score(history: list[Trade], after: float, sol: float) -> None:
     before = scored(history)
-    assert with_trade(before, Sol(sol), UnixSeconds(BIRTH + after), HALF_LIFE_SECONDS) >= before
+    assert add_trade(before, Sol(sol), UnixSeconds(BIRTH + after), HALF_LIFE_SECONDS) >= before
 
 
 @given(trades, trades)
 def test_scores_of_two_parts_are_together_the_score_of_the_whole(
     one: list[Trade], other: list[Trade]
 ) -> None:
-    assert together(scored(one), scored(other)) == pytest.approx(scored(one + other))
+    assert add_scores(scored(one), scored(other)) == pytest.approx(scored(one + other))
 
 
 @given(trades, st.randoms())

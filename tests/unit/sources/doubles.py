@@ -60,6 +60,23 @@ def standing_clock() -> UnixSeconds:
     return NOW
 
 
+class LongestWaits(Random):
+    """Takes nothing off a back-off's waits, so that a test knows them."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
+
+
+@define
+class KeepingReports:
+    """Keeps every outage that is reported, as (source, reporter, problem)."""
+
+    outages: list[tuple[str, str, str | None]] = field(factory=list, init=False)
+
+    def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
+        self.outages.append((name, reporter, problem))
+
+
 @define
 class Surroundings:
     """A `SourceEnvironment`."""
@@ -67,3 +84,4 @@ class Surroundings:
     clock: Callable[[], UnixSeconds] = standing_clock
     random: Random = field(factory=lambda: Random(7))
     log: KeepingLog = field(factory=KeepingLog)
+    readiness: KeepingReports = field(factory=KeepingReports)

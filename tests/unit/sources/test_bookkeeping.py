@@ -3,11 +3,14 @@
 import json
 from random import Random
 
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from domain.backoff import Backoff
 from domain.values import Mint
+from sources.delayed import DelayedQueue
 from sources.recent import RecentKeys
 from sources.trade_subscriptions import KEYS_PER_REQUEST, TradeSubscriptions
 
@@ -43,27 +46,27 @@ def test_two_services_do_not_reconnect_in_step() -> None:
 
 def test_a_key_is_new_once() -> None:
     recent = RecentKeys(limit=3)
-    assert [recent.add(key) for key in "abab"] == [True, True, False, False]
+    assert [recent.add_key(key) for key in "abab"] == [True, True, False, False]
 
 
 @given(st.lists(st.integers(0, 30)), st.integers(1, 10))
 def test_memory_is_bounded_and_keeps_the_newest(keys: list[int], limit: int) -> None:
     recent = RecentKeys(limit=limit)
     for key in keys:
-        recent.add(key)
+        recent.add_key(key)
         assert len(recent.keys) <= limit
         assert key in recent.keys
 
 
 def sent(subscriptions: TradeSubscriptions) -> list[tuple[str, list[str]]]:
-    requests = [json.loads(request) for request in subscriptions.next_requests()]
+    requests = [json.loads(request) for request in subscriptions.take_requests()]
     return [(request["method"], request["keys"]) for request in requests]
 
 
 def following(*mints: str, limit: int) -> TradeSubscriptions:
     subscriptions = TradeSubscriptions(limit=limit)
     for mint in mints:
-        subscriptions.follow(Mint(mint))
+        subscriptions.follow_mint(Mint(mint))
     return subscriptions
 
 
@@ -76,7 +79,7 @@ def test_newborns_are_subscribed_once_newest_first() -> None:
 def test_the_oldest_makes_room_and_is_unsubscribed() -> None:
     subscriptions = following("a", "b", limit=2)
     sent(subscriptions)
-    subscriptions.follow(Mint("c"))
+    subscriptions.follow_mint(Mint("c"))
     assert sent(subscriptions) == [
         ("subscribeTokenTrade", ["c"]),
         ("unsubscribeTokenTrade", ["a"]),
@@ -90,21 +93,21 @@ def test_what_was_never_subscribed_is_never_unsubscribed() -> None:
 def test_a_new_connection_subscribes_everything_again_and_nothing_else() -> None:
     subscriptions = following("a", "b", limit=2)
     sent(subscriptions)
-    subscriptions.follow(Mint("c"))
+    subscriptions.follow_mint(Mint("c"))
     subscriptions.start_over()
     assert sent(subscriptions) == [("subscribeTokenTrade", ["c", "b"])]
 
 
 def test_seeds_are_older_than_newborns_and_take_only_the_room_left() -> None:
     subscriptions = following("new", limit=3)
-    subscriptions.seed([Mint(mint) for mint in ("young", "new", "old", "oldest")])
+    subscriptions.follow_older([Mint(mint) for mint in ("young", "new", "old", "oldest")])
     assert list(subscriptions.wanted) == ["old", "young", "new"]
     assert sent(subscriptions) == [("subscribeTokenTrade", ["new", "young", "old"])]
 
 
 def test_a_limit_of_zero_follows_nothing() -> None:
     subscriptions = following("a", limit=0)
-    subscriptions.seed([Mint("b")])
+    subscriptions.follow_older([Mint("b")])
     assert sent(subscriptions) == []
 
 
@@ -117,8 +120,8 @@ def test_one_request_names_a_bounded_number_of_mints() -> None:
 def test_a_mint_that_comes_back_before_it_was_unsubscribed_stays_subscribed() -> None:
     subscriptions = following("a", limit=1)
     sent(subscriptions)
-    subscriptions.follow(Mint("b"))
-    subscriptions.follow(Mint("a"))
+    subscriptions.follow_mint(Mint("b"))
+    subscriptions.follow_mint(Mint("a"))
     assert sent(subscriptions) == []
 
 
@@ -145,9 +148,40 @@ def test_the_server_always_ends_up_with_exactly_the_newest(
             server.clear()
             subscriptions.start_over()
         elif step == "seed":
-            subscriptions.seed([Mint("1"), Mint("20"), Mint("21")])
+            subscriptions.follow_older([Mint("1"), Mint("20"), Mint("21")])
         else:
-            subscriptions.follow(Mint(str(step)))
+            subscriptions.follow_mint(Mint(str(step)))
     send()
     assert server == set(subscriptions.wanted)
     assert len(server) <= limit
+
+
+async def test_delayed_items_are_taken_at_their_time_the_earliest_first(
+    autojump_clock: MockClock,
+) -> None:
+    queue, taken = DelayedQueue[str](limit=2), list[tuple[float, str]]()
+
+    async def take_all() -> None:
+        while True:
+            taken.append((0.0, await queue.take_item()))
+            taken[-1] = (trio.current_time(), taken[-1][1])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_all)
+        queue.put_back("late", 20.0)
+        queue.put_back("early", 10.0)
+        await trio.sleep(5)
+        queue.put_back("now", 5.0)
+        queue.put_back("soon", 7.0)
+        await trio.sleep(30)
+        nursery.cancel_scope.cancel()
+    assert [(5, "now"), (7, "soon"), (10, "early"), (20, "late")] == taken
+
+
+async def test_a_full_queue_of_delayed_items_takes_back_and_takes_no_new_ones(
+    autojump_clock: MockClock,
+) -> None:
+    queue = DelayedQueue[str](limit=1)
+    assert [True, False] == [queue.add_item("a"), queue.add_item("b")]
+    queue.put_back("c", 0.0)
+    assert ["a", "c"] == [await queue.take_item(), await queue.take_item()]

@@ -207,7 +207,7 @@ def test_unknown_mints_are_left_out(body: object) -> None:
 async def test_one_request_names_all_mints() -> None:
     upstream = Upstream([ok(load("dexscreener/tokens_v1_mixed_dexids.json"))])
     provider = DexScreener(url="https://api.dexscreener.com/", http=upstream.json_http())
-    quotes = await provider.quotes(MIXED)
+    quotes = await provider.fetch_quotes(MIXED)
     assert set(quotes) == set(MIXED)
     address = "https://api.dexscreener.com/tokens/v1/solana/" + ",".join(MIXED)
     assert [str(request.url) for request in upstream.requests] == [address]
@@ -217,14 +217,14 @@ async def test_one_request_names_all_mints() -> None:
 async def test_no_mints_take_no_request() -> None:
     upstream = Upstream([ok([])])
     provider = DexScreener(url="https://api.dexscreener.com", http=upstream.json_http())
-    assert await provider.quotes([]) == {}
+    assert await provider.fetch_quotes([]) == {}
     assert upstream.requests == []
 
 
 async def test_refused_pairs_are_counted() -> None:
     provider = DexScreener(url="https://x.example", http=Upstream([ok([1, 2])]).json_http())
-    await provider.quotes(MIXED)
-    assert provider.refused == {"not_an_object": 2}
+    await provider.fetch_quotes(MIXED)
+    assert provider.unusable == {"not_an_object": 2}
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ async def test_refusals_of_the_provider_are_errors(
 ) -> None:
     provider = DexScreener(url="https://x.example", http=Upstream([answer]).json_http())
     with pytest.raises(error):
-        await provider.quotes(MIXED)
+        await provider.fetch_quotes(MIXED)
 
 
 JSON = st.recursive(

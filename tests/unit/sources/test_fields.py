@@ -1,3 +1,4 @@
+import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf, nan
@@ -7,17 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.fields import (
-    account,
-    count,
+    JOINERS,
     decode_json,
-    label,
-    link,
-    metadata_link,
-    number,
-    signed_number,
-    sol_amount,
-    token_amount,
-    written_number,
+    read_address,
+    read_count,
+    read_decimal,
+    read_label,
+    read_link,
+    read_metadata_link,
+    read_number,
+    read_signed_number,
+    read_sol,
+    read_tokens,
 )
 
 NOT_NUMBERS: list[object] = [None, True, False, "1", [], {}, nan, inf, -inf, 1e31, 10**400, 1e-40]
@@ -25,14 +27,14 @@ NOT_NUMBERS: list[object] = [None, True, False, "1", [], {}, nan, inf, -inf, 1e3
 
 @pytest.mark.parametrize("value", NOT_NUMBERS)
 def test_what_is_no_usable_number_is_absent(value: object) -> None:
-    assert number(value) is None
-    assert signed_number(value) is None
-    assert count(value) is None
-    assert sol_amount(value) is None
-    assert token_amount(value) is None
+    assert read_number(value) is None
+    assert read_signed_number(value) is None
+    assert read_count(value) is None
+    assert read_sol(value) is None
+    assert read_tokens(value) is None
 
 
-@pytest.mark.parametrize(("read", "greatest"), [(sol_amount, 6e8), (token_amount, 1e15)])
+@pytest.mark.parametrize(("read", "greatest"), [(read_sol, 6e8), (read_tokens, 1e15)])
 def test_an_amount_is_no_greater_than_it_can_be(
     read: Callable[[object], float | None], greatest: float
 ) -> None:
@@ -41,18 +43,18 @@ def test_an_amount_is_no_greater_than_it_can_be(
 
 @pytest.mark.parametrize("value", [0, 0.0, 5, 5.5])
 def test_numbers_are_kept_whether_whole_or_not(value: float) -> None:
-    assert value == number(value)
+    assert value == read_number(value)
 
 
 def test_zero_is_a_value_not_an_absence_defect_5() -> None:
-    assert number(0) == 0
-    assert count(0) == 0
-    assert written_number("0") == 0
+    assert read_number(0) == 0
+    assert read_count(0) == 0
+    assert read_decimal("0") == 0
 
 
 def test_only_signed_numbers_may_be_negative() -> None:
-    assert number(-1) is None
-    assert signed_number(-1) == -1
+    assert read_number(-1) is None
+    assert read_signed_number(-1) == -1
 
 
 @pytest.mark.parametrize(
@@ -72,14 +74,14 @@ def test_only_signed_numbers_may_be_negative() -> None:
     ],
 )
 def test_decimal_text_is_read_as_a_number(text: object, value: float | None) -> None:
-    assert value == written_number(text)
+    assert value == read_decimal(text)
 
 
 def test_a_count_is_whole_and_fits_postgres() -> None:
-    assert count(3.0) == 3
-    assert count(3.5) is None
-    assert count(2**31 - 1) == 2**31 - 1
-    assert count(2**31) is None
+    assert read_count(3.0) == 3
+    assert read_count(3.5) is None
+    assert read_count(2**31 - 1) == 2**31 - 1
+    assert read_count(2**31) is None
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,22 @@ def test_a_count_is_whole_and_fits_postgres() -> None:
         ("", None),
         ("\u3000", None),
         ("\u200b\u200b", None),
-        ("a\x00b\nc", "abc"),
+        ("a\x00b\nc", "ab c"),
+        ("two\r\n\tlines", "two lines"),
+        ("tab\there", "tab here"),
+        ("a  b \n c", "a b c"),
+        ("\nfirst\x0b\x0c\x1clast\x85", "first last"),
+        ("a\u2028b\u2029c\u00a0d\u3000e", "a b c d e"),
+        ("a\u200bb\u00adc\ufeffd", "abcd"),
+        ("a \u200b b", "a b"),
+        ("\u202egpj.exe", "gpj.exe"),
+        ("a\u202ab\u202bc\u202cd\u202de\u2066f\u2067g\u2068h\u2069i", "abcdefghi"),
+        ("a\u200eb\u200fc\u061cd", "abcd"),
+        ("\x1b[31mred\x07", "[31mred"),
+        ("\u05e9\u05dc\u05d5\u05dd", "\u05e9\u05dc\u05d5\u05dd"),
+        ("\u0645\u06cc\u200c\u0631\u0648\u0645", "\u0645\u06cc\u200c\u0631\u0648\u0645"),
+        ("\u200d\n\u200c", None),
+        ("x\n" * 20, "x x x x x x x x x x"),
         ("half \ud83d", "half \N{REPLACEMENT CHARACTER}"),
         ("狗狗币", "狗狗币"),
         ("👨\u200d👩", "👨\u200d👩"),
@@ -102,16 +119,20 @@ def test_a_count_is_whole_and_fits_postgres() -> None:
     ],
 )
 def test_labels_are_what_people_see_and_postgres_can_store(raw: object, clean: str | None) -> None:
-    assert clean == label(raw, 20)
+    assert clean == read_label(raw, 20)
 
 
 @given(st.text(alphabet=st.characters(), max_size=300), st.integers(1, 40))
 def test_a_label_can_be_encoded_is_bounded_and_stays_as_it_is(text: str, longest: int) -> None:
-    clean = label(text, longest)
+    clean = read_label(text, longest)
     if clean is not None:
         assert len(clean) <= longest
         assert b"\x00" not in clean.encode()
-        assert clean == label(clean, longest)
+        assert " ".join(clean.split()) == clean
+        assert {unicodedata.category(each) for each in set(clean) - set(JOINERS)}.isdisjoint(
+            {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        )
+        assert clean == read_label(clean, longest)
 
 
 @pytest.mark.parametrize(
@@ -133,20 +154,20 @@ def test_a_label_can_be_encoded_is_bounded_and_stays_as_it_is(text: str, longest
     ],
 )
 def test_only_addresses_that_a_client_can_load_are_kept(raw: object, kept: bool) -> None:
-    assert metadata_link(raw) == (raw if kept else None)
+    assert read_metadata_link(raw) == (raw if kept else None)
 
 
 def test_a_link_is_http_only() -> None:
-    assert link("https://t.me/x") == "https://t.me/x"
-    assert link("ipfs://bafkrei") is None
+    assert read_link("https://t.me/x") == "https://t.me/x"
+    assert read_link("ipfs://bafkrei") is None
 
 
 def test_an_account_is_base58_of_32_bytes() -> None:
     address = "HpARLxzXXfsssHUqzKE1mDC7CNF19vwQArdAvKSbwoF3"
-    assert address == account(address)
-    assert account(address[:-9]) is None
-    assert account(address.replace("H", "0")) is None
-    assert account(None) is None
+    assert address == read_address(address)
+    assert read_address(address[:-9]) is None
+    assert read_address(address.replace("H", "0")) is None
+    assert read_address(None) is None
 
 
 @pytest.mark.parametrize(

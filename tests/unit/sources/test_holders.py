@@ -5,7 +5,7 @@ from base64 import b64encode
 import httpx
 import pytest
 
-from domain.errors import RateLimited, SourceRefused, SourceUnavailable
+from domain.errors import RateLimited, SourceInTrouble, SourceRefused, SourceUnavailable
 from domain.values import Mint
 from sources import HolderStats
 from sources.holders import (
@@ -41,14 +41,14 @@ def over(upstream: Upstream) -> RpcHolders:
 def test_the_recorded_search_gives_holders_and_traders() -> None:
     body = load("jupiter/tokens_v2_search_bonding_curve_pumpfun_token.json")
     stats = HolderStats(mint=CORGI, holder_count=14, more={"unique_traders_24h": 17})
-    assert parse_jupiter(body, [CORGI]) == {CORGI: stats}
+    assert parse_jupiter(body, [CORGI]) == ({CORGI: stats}, {})
 
 
 def test_the_recorded_older_token_has_a_change_of_volume_too() -> None:
     body = [load("jupiter/tokens_v2_sol_object_2025-10-19.json")]
     more = {"unique_traders_24h": 727073, "volume_change_24h": -11.19989925191919}
     stats = HolderStats(mint=SOL, holder_count=3820662, more=more)
-    assert parse_jupiter(body, [SOL]) == {SOL: stats}
+    assert parse_jupiter(body, [SOL]) == ({SOL: stats}, {})
 
 
 def test_tokens_not_asked_for_or_without_a_count_are_left_out() -> None:
@@ -60,13 +60,13 @@ def test_tokens_not_asked_for_or_without_a_count_are_left_out() -> None:
         None,
         "x",
     ]
-    assert parse_jupiter(body, [CORGI]) == {}
+    assert parse_jupiter(body, [CORGI]) == ({}, {"other_mint": 4, "no_holder_count": 2})
 
 
 def test_a_token_nobody_holds_has_zero_holders_defect_5() -> None:
     stats = HolderStats(mint=CORGI, holder_count=0, more={"unique_traders_24h": 0})
     body = [{"id": CORGI, "holderCount": 0, "stats24h": {"numTraders": 0}}]
-    assert parse_jupiter(body, [CORGI]) == {CORGI: stats}
+    assert parse_jupiter(body, [CORGI]) == ({CORGI: stats}, {})
 
 
 @pytest.mark.parametrize("body", [{"code": 429}, "<html>", None, {"data": []}])
@@ -78,7 +78,7 @@ def test_an_answer_that_is_no_list_is_unavailable(body: object) -> None:
 async def test_one_request_asks_for_a_hundred() -> None:
     upstream = Upstream([ok(load("jupiter/tokens_v2_search_bonding_curve_pumpfun_token.json"))])
     provider = JupiterHolders(url="https://lite-api.jup.ag/", http=upstream.json_http())
-    assert set(await provider.counts([CORGI, OTHER])) == {CORGI}
+    assert set(await provider.fetch_holders([CORGI, OTHER])) == {CORGI}
     address = f"https://lite-api.jup.ag/tokens/v2/search?query={CORGI},{OTHER}"
     assert [str(request.url) for request in upstream.requests] == [address]
     assert provider.mints_per_request == 100
@@ -89,13 +89,13 @@ async def test_the_recorded_429_is_rate_limited() -> None:
     upstream = Upstream([httpx.Response(429, json=body)])
     provider = JupiterHolders(url="https://lite-api.jup.ag", http=upstream.json_http())
     with pytest.raises(RateLimited):
-        await provider.counts([CORGI])
+        await provider.fetch_holders([CORGI])
 
 
 async def test_no_mints_take_no_request() -> None:
     upstream = Upstream([ok([])])
-    assert await JupiterHolders(url="https://x", http=upstream.json_http()).counts([]) == {}
-    assert await over(upstream).counts([]) == {}
+    assert await JupiterHolders(url="https://x", http=upstream.json_http()).fetch_holders([]) == {}
+    assert await over(upstream).fetch_holders([]) == {}
     assert upstream.requests == []
 
 
@@ -109,7 +109,7 @@ async def test_owners_are_counted_over_both_token_programs_defect_9() -> None:
             rpc_result([token_account(2, 7), token_account(3, 2**63)]),
         ]
     )
-    counts = await over(upstream).counts([CORGI])
+    counts = await over(upstream).fetch_holders([CORGI])
     assert counts == {CORGI: HolderStats(mint=CORGI, holder_count=3)}
     assert [upstream.payload(n)["params"][0] for n in (0, 1)] == [
         TOKEN_PROGRAM,
@@ -119,7 +119,9 @@ async def test_owners_are_counted_over_both_token_programs_defect_9() -> None:
 
 async def test_only_the_first_program_is_asked_by_size_defect_9() -> None:
     upstream = Upstream([rpc_result([])])
-    assert await over(upstream).counts([CORGI]) == {CORGI: HolderStats(mint=CORGI, holder_count=0)}
+    assert await over(upstream).fetch_holders([CORGI]) == {
+        CORGI: HolderStats(mint=CORGI, holder_count=0)
+    }
     mint = {"memcmp": {"offset": 0, "bytes": CORGI}}
     first, second = (upstream.payload(n)["params"][1] for n in (0, 1))
     assert first["filters"] == [mint, {"dataSize": 165}]
@@ -152,20 +154,26 @@ def test_accounts_of_another_shape_are_unavailable_not_miscounted(result: object
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "reason"),
+    ("code", "message"),
     [
-        (-32600, "Too many accounts requested (1004532 pubkeys)", "too_many_accounts"),
-        (-32602, "Invalid param: WrongSize", "invalid_parameters"),
+        (-32012, "Scan aborted: The accumulated scan results exceeded the limit"),
+        (-32010, "excluded from account secondary indexes; this RPC method unavailable for key"),
+        (-32600, "Too many accounts requested (1004532 pubkeys)"),
+        (-32602, "Invalid param: WrongSize"),
+        (-32603, "Internal error"),
     ],
 )
-async def test_a_token_that_cannot_be_counted_is_left_out_and_counted_as_such(
-    code: int, message: str, reason: str
-) -> None:
-    upstream = Upstream([rpc_error(code, message), rpc_result([token_account(1, 1)])])
-    provider = over(upstream)
-    counts = await provider.counts([CORGI, OTHER])
-    assert counts == {OTHER: HolderStats(mint=OTHER, holder_count=1)}
-    assert provider.uncountable == {reason: 1}
+async def test_a_refusal_may_be_the_fault_of_one_token(code: int, message: str) -> None:
+    with pytest.raises(SourceRefused) as error:
+        await over(Upstream([rpc_error(code, message)])).fetch_holders([CORGI])
+    assert not isinstance(error.value, SourceInTrouble)
+    assert error.value.reason == f"rpc_{code}"
+
+
+async def test_a_node_that_lags_behind_can_serve_nobody() -> None:
+    unhealthy = rpc_error(-32005, "Node is behind by 42 slots")
+    with pytest.raises(SourceInTrouble, match="Node is behind by 42 slots"):
+        await over(Upstream([unhealthy])).fetch_holders([CORGI])
 
 
 @pytest.mark.parametrize(
@@ -187,7 +195,7 @@ async def test_a_token_that_cannot_be_counted_is_left_out_and_counted_as_such(
 )
 async def test_error_bodies_with_http_200_are_unavailable(answer: httpx.Response) -> None:
     with pytest.raises(SourceUnavailable) as error:
-        await over(Upstream([answer])).counts([CORGI])
+        await over(Upstream([answer])).fetch_holders([CORGI])
     assert not isinstance(error.value, RateLimited)
 
 
@@ -195,21 +203,20 @@ async def test_an_error_of_another_call_is_not_taken_for_ours() -> None:
     answer = ok({"id": 2, "error": {"code": -32600, "message": "Too many accounts requested"}})
     provider = over(Upstream([answer]))
     with pytest.raises(SourceUnavailable, match="the answer to another call, 2"):
-        await provider.counts([CORGI])
-    assert provider.uncountable == {}
+        await provider.fetch_holders([CORGI])
 
 
 async def test_an_error_without_an_id_is_ours_which_the_server_could_not_read() -> None:
     rpc = over(Upstream([ok({"id": None, "error": {"code": -32700, "message": "x"}})])).rpc
     with pytest.raises(SourceRefused) as error:
-        await rpc.call("getSlot", [])
+        await rpc.call_method("getSlot", [])
     assert error.value.code == -32700
 
 
 async def test_an_error_body_keeps_its_code() -> None:
     rpc = over(Upstream([rpc_error(-32603, "Internal error")])).rpc
     with pytest.raises(SourceRefused, match="getSlot: -32603 Internal error") as error:
-        await rpc.call("getSlot", [])
+        await rpc.call_method("getSlot", [])
     assert error.value.code == -32603
 
 
@@ -220,4 +227,4 @@ async def test_too_many_requests_are_rate_limited_wherever_it_is_said(
     answer: httpx.Response,
 ) -> None:
     with pytest.raises(RateLimited):
-        await over(Upstream([answer])).counts([CORGI])
+        await over(Upstream([answer])).fetch_holders([CORGI])

@@ -5,7 +5,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from domain.errors import RateLimited, SourceUnavailable
+from domain.errors import RateLimited, SourceInTrouble, SourceUnavailable
 from sources.http import LONGEST_PAUSE_SECONDS, RateLimiter
 from tests.unit.sources.answers import Upstream, http_over, ok
 
@@ -55,21 +55,29 @@ async def test_every_other_status_is_unavailable(status: int) -> None:
     with pytest.raises(SourceUnavailable) as error:
         await upstream.json_http().get(URL)
     assert str(error.value) == f"api.example.org: HTTP {status}: <html>oops</html>"
-    assert not isinstance(error.value, RateLimited)
+    assert error.value.reason == f"http_{status}"
+    assert not isinstance(error.value, SourceInTrouble)
 
 
 @pytest.mark.parametrize(
     "failure",
     [
-        httpx.ConnectError("refused"),
         httpx.ReadError("reset"),
         httpx.RemoteProtocolError("half an answer"),
         httpx.DecodingError("bad gzip"),
     ],
 )
 async def test_a_broken_connection_is_unavailable(failure: httpx.HTTPError) -> None:
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(SourceUnavailable) as error:
         await Upstream([failure]).json_http().get(URL)
+    assert not isinstance(error.value, SourceInTrouble)  # the next request may well succeed
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")])
+async def test_without_a_connection_nobody_is_served(failure: httpx.HTTPError) -> None:
+    with pytest.raises(SourceInTrouble) as error:
+        await Upstream([failure]).json_http().get(URL)
+    assert error.value.reason == "unreachable"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xfe", b"{"])
@@ -120,7 +128,7 @@ async def test_a_cancelled_request_stays_cancelled(autojump_clock: MockClock) ->
 async def turns(limiter: RateLimiter, number: int) -> list[float]:
     times = []
     for _ in range(number):
-        await limiter.wait()
+        await limiter.wait_turn()
         times.append(trio.current_time())
     return times
 
@@ -140,7 +148,7 @@ async def test_concurrent_callers_share_the_rate(autojump_clock: MockClock) -> N
     limiter, times = RateLimiter(per_minute=60), []
 
     async def call() -> None:
-        await limiter.wait()
+        await limiter.wait_turn()
         times.append(trio.current_time())
 
     async with trio.open_nursery() as nursery:
@@ -160,6 +168,6 @@ async def test_retry_after_holds_the_next_call_back(autojump_clock: MockClock) -
 
 async def test_a_pause_is_bounded_however_long_the_upstream_asks(autojump_clock: MockClock) -> None:
     limiter = RateLimiter(per_minute=60)
-    limiter.pause(1e9)
-    await limiter.wait()
+    limiter.pause_requests(1e9)
+    await limiter.wait_turn()
     assert trio.current_time() == LONGEST_PAUSE_SECONDS

@@ -156,7 +156,6 @@ def test_a_trade_of_2024_has_neither_size_nor_pool_and_is_one_of_pumpfun() -> No
     assert isinstance(event, TradeSeen)
     assert event.side == "buy"
     assert event.sol is None
-    assert event.tokens == 30582206.734745
     assert event.venue == "pumpfun"
     assert event.curve_tokens == 977513247.598136
 
@@ -298,7 +297,7 @@ def test_more_sol_or_tokens_than_there_can_be_are_absent() -> None:
     event = created(solAmount=6.1e8, vTokensInBondingCurve=1.1e15, vSolInBondingCurve=1e25)
     assert (event.initial_buy_sol, event.curve_tokens, event.curve_sol) == (None, None, None)
     trade = traded(solAmount=1e25, tokenAmount=1e28, marketCapSol=1e28)
-    assert (trade.sol, trade.tokens, trade.market_cap_sol) == (None, None, None)
+    assert (trade.sol, trade.market_cap_sol) == (None, None)
     assert traded(solAmount=6e8, marketCapSol=6e8).sol == 6e8
 
 

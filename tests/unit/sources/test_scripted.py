@@ -9,17 +9,17 @@ from domain.messages import MigrationSeen, SourceEvent
 from domain.values import Mint, UnixSeconds, Usd
 from sources import (
     EventStream,
-    HolderCounts,
+    HolderProvider,
     HolderStats,
-    MarketData,
     MarketQuote,
-    SolPrice,
+    QuoteProvider,
+    SolPriceProvider,
 )
 from sources.scripted import (
     Call,
     CallScript,
-    ScriptedHolderCounts,
-    ScriptedMarketData,
+    ScriptedHolders,
+    ScriptedQuotes,
     ScriptedSolPrice,
     ScriptedStream,
     ScriptedStreamSnapshot,
@@ -54,15 +54,15 @@ async def test_look_ups_know_what_they_were_told_and_record_calls(
 ) -> None:
     quote = MarketQuote(mint=FIRST, values={"price_usd": 1.0}, traded_lately=True)
     stats = HolderStats(mint=SECOND, holder_count=5)
-    market = ScriptedMarketData(known={FIRST: quote}, script=CallScript(delay_seconds=2))
-    holders = ScriptedHolderCounts(known={SECOND: stats})
+    market = ScriptedQuotes(known={FIRST: quote}, script=CallScript(delay_seconds=2))
+    holders = ScriptedHolders(known={SECOND: stats})
     sol = ScriptedSolPrice(price=Usd(150.0))
-    as_market: MarketData = market
-    as_holders: HolderCounts = holders
-    as_sol: SolPrice = sol
-    assert await as_market.quotes([FIRST, SECOND]) == {FIRST: quote}
-    assert await as_holders.counts([FIRST, SECOND]) == {SECOND: stats}
-    assert await as_sol.sol_usd() == Usd(150.0)
+    as_market: QuoteProvider = market
+    as_holders: HolderProvider = holders
+    as_sol: SolPriceProvider = sol
+    assert await as_market.fetch_quotes([FIRST, SECOND]) == {FIRST: quote}
+    assert await as_holders.fetch_holders([FIRST, SECOND]) == {SECOND: stats}
+    assert await as_sol.fetch_sol_usd() == Usd(150.0)
     assert market.script.calls == [Call(at_seconds=0, mints=(FIRST, SECOND))]
     assert holders.script.calls == [Call(at_seconds=2, mints=(FIRST, SECOND))]
     assert sol.script.calls == [Call(at_seconds=2)]
@@ -71,17 +71,17 @@ async def test_look_ups_know_what_they_were_told_and_record_calls(
 async def test_chosen_calls_fail_with_the_chosen_error() -> None:
     failures: dict[int, Exception] = {2: RateLimited(retry_after_seconds=3)}
     sol = ScriptedSolPrice(price=Usd(1.0), script=CallScript(failures=failures))
-    assert await sol.sol_usd() == Usd(1.0)
+    assert await sol.fetch_sol_usd() == Usd(1.0)
     with pytest.raises(RateLimited):
-        await sol.sol_usd()
-    assert await sol.sol_usd() == Usd(1.0)
+        await sol.fetch_sol_usd()
+    assert await sol.fetch_sol_usd() == Usd(1.0)
 
 
 async def test_a_source_that_is_down_fails_every_call_until_it_is_up() -> None:
-    market = ScriptedMarketData()
+    market = ScriptedQuotes()
     market.script.is_down = True
     for _ in range(2):
         with pytest.raises(SourceUnavailable):
-            await market.quotes([FIRST])
+            await market.fetch_quotes([FIRST])
     market.script.is_down = False
-    assert await market.quotes([FIRST]) == {}
+    assert await market.fetch_quotes([FIRST]) == {}

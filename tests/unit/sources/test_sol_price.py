@@ -112,5 +112,5 @@ async def test_a_base_address_means_jupiter_a_full_one_is_asked_as_it_stands(
     url: str, asked: str
 ) -> None:
     upstream = Upstream([ok({"solana": {"usd": 127.05}})])
-    assert await JupiterSolPrice(url=url, http=upstream.json_http()).sol_usd() == 127.05
+    assert await JupiterSolPrice(url=url, http=upstream.json_http()).fetch_sol_usd() == 127.05
     assert [str(request.url) for request in upstream.requests] == [asked]

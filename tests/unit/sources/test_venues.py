@@ -1,6 +1,6 @@
 import pytest
 
-from sources.venues import CURVE_VENUES, GRADUATED_VENUES, VENUE_BY_NAME, venue
+from sources.venues import CURVE_VENUES, GRADUATED_VENUES, VENUE_BY_NAME, name_venue
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from sources.venues import CURVE_VENUES, GRADUATED_VENUES, VENUE_BY_NAME, venue
     ],
 )
 def test_every_provider_name_has_one_canonical_venue(raw: object, canonical: str) -> None:
-    assert canonical == venue(raw)
+    assert canonical == name_venue(raw)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_every_provider_name_has_one_canonical_venue(raw: object, canonical: str
     ],
 )
 def test_a_label_tells_the_kind_of_a_raydium_pool(labels: object, canonical: str) -> None:
-    assert canonical == venue("raydium", labels)
+    assert canonical == name_venue("raydium", labels)
 
 
 def test_a_label_changes_no_other_venue() -> None:
-    assert venue("meteora", ["CLMM"]) == "meteora"
+    assert name_venue("meteora", ["CLMM"]) == "meteora"
 
 
 def test_no_venue_is_both_a_curve_and_graduated() -> None:

@@ -72,14 +72,12 @@ def test_every_actor_has_the_settings_of_its_section(actors: dict[str, Any]) -> 
     assert chosen.ingest == actors["ingest"].settings
     assert chosen.sync == actors["sync"].settings
     assert chosen.activity == actors["activity"].settings
-    assert chosen.hot_score == actors["hot-score"].settings
-    assert chosen.holder_count == actors["holder-count"].settings
-    plan = actors["market-data"].plan
-    assert (chosen.market_data, chosen.sol_price) == (plan.market_data, plan.sol_price)
+    for job in ("hot-score", "holder-count", "market-data"):
+        assert chosen == actors[job].context.settings
 
 
 def test_tracked_tokens_bound_every_picture_of_them(actors: dict[str, Any]) -> None:
     assert 77 == actors["sync"].tracked_tokens
-    assert 77 == actors["hot-score"].tokens_tracked
+    assert 77 == actors["hot-score"].limit
     for job in ("market-data", "holder-count"):
         assert (77, 99.0) == (actors[job].roster.limit, actors[job].roster.half_life_seconds)

@@ -42,18 +42,17 @@ def doors(upstream: Upstream, **chosen: object) -> Doors:
 
 
 async def ask_quotes(built: Doors) -> None:
-    assert built.quotes is not None
-    await built.quotes.quotes([mint(1)])
+    quotes = built.providers["market-data"].quotes
+    await quotes.fetch_quotes([mint(1)])
 
 
 async def ask_holders(built: Doors) -> None:
-    assert built.holders is not None
-    await built.holders.counts([mint(1)])
+    await built.providers["holder-count"].fetch_holders([mint(1)])
 
 
 async def ask_sol_price(built: Doors) -> None:
-    assert built.sol_price is not None
-    await built.sol_price.sol_usd()
+    sol_price = built.providers["market-data"].sol_price
+    await sol_price.fetch_sol_usd()
 
 
 ASKED_BY_SETTINGS = [
@@ -91,7 +90,8 @@ async def test_look_ups_keep_to_the_rate_of_their_section(
 
 def test_look_up_without_an_address_is_switched_off() -> None:
     built = doors(Upstream(), market_data__url="", sol_price__url="", holder_count__provider="off")
-    assert (None, None, None) == (built.quotes, built.sol_price, built.holders)
+    market = built.providers["market-data"]
+    assert (None, None, None) == (market.quotes, market.sol_price, built.providers["holder-count"])
 
 
 def test_streams_keep_to_the_settings_of_ingest() -> None:
@@ -103,7 +103,9 @@ def test_streams_keep_to_the_settings_of_ingest() -> None:
         ingest__reconnect_seconds=2,
         ingest__reconnect_longest_seconds=43,
     )
-    streams: dict[str, Any] = {name: build() for name, build in built.streams.items()}
+    streams: dict[str, Any] = {
+        name: stream.build(stream.memory) for name, stream in built.streams.items()
+    }
     urls = {"pumpportal": "wss://portal.test/api", "solana-pools": "wss://pools.test"}
     assert urls == {name: streams[name].line.settings.url for name in urls}
     for name in urls:

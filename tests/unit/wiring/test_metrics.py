@@ -205,7 +205,7 @@ async def test_every_actor_of_the_service_tells_its_counters_and_gauges(
         "ingest_admitted_total",
         "market_data_tracked",
         "hot_score_updated_total",
-        "holder_count_failed_requests_total",
+        "holder_count_refused_total",
         "activity_active",
         "sync_tokens",
         'mailbox_messages_sent_total{mailbox="sync"}',

@@ -2,10 +2,13 @@
 
 from typing import ClassVar
 
-from attrs import Factory, define, field
+import attrs
+from attrs import Factory, define
 
+from actors.jobs.job import JobContext
 from actors.jobs.mail import JobMail
-from actors.jobs.roster import Roster
+from actors.jobs.switch import JobMemory
+from config.settings import Settings
 from domain.messages import (
     ActivityChange,
     RosterWanted,
@@ -17,9 +20,9 @@ from domain.messages import (
 )
 from domain.token import Token
 from domain.values import Mint, Value
-from sources.scripted import ScriptedHolderCounts, ScriptedMarketData
+from sources.scripted import ScriptedHolders, ScriptedQuotes
 from supervision.mailbox import Mailbox
-from tests.unit.actors.world import SETTINGS, Log, Sent, clock, mint, until
+from tests.unit.actors.world import SETTINGS, Conditions, Log, Sent, clock, environment, mint, until
 
 
 @define
@@ -33,20 +36,27 @@ class JobWorld:
     control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
     sent: Sent[TokenUpdated | RosterWanted] = Factory(Sent)
     log: Log = Factory(Log)
-    mail: JobMail = field(init=False)
+    memory: JobMemory = Factory(JobMemory)
+    settings: Settings = SETTINGS
+    conditions: Conditions = Factory(Conditions)
 
-    @mail.default
-    def _new_mail(self) -> JobMail:
-        return JobMail(
+    def context(self) -> JobContext:
+        """What the job is given at a start."""
+        surroundings = environment(self.log)
+        mail = JobMail(
             name=self.name,
             publications=self.publications,
             control=self.control,
             updates=self.sent,
             clock=clock,
         )
-
-    def roster(self) -> Roster:
-        return Roster(1000, SETTINGS.hot_score.half_life_seconds)
+        return JobContext(
+            mail=mail,
+            memory=self.memory,
+            trades=self.trades,
+            settings=self.settings,
+            environment=attrs.evolve(surroundings, readiness=self.conditions),
+        )
 
     async def publish(self, *tokens: Token) -> None:
         for each in tokens:
@@ -57,6 +67,15 @@ class JobWorld:
 
     async def activate(self) -> None:
         await self.control.send(SystemActivated())
+
+    @property
+    def outages(self) -> list[tuple[float, str, bool]]:
+        """(second, source, is it away) of each report to readiness."""
+        return [
+            (second, name, problem is not None)
+            for second, name, reporter, problem in self.conditions.outages
+            if reporter == self.name
+        ]
 
     @property
     def updates(self) -> list[tuple[float, TokenUpdated]]:
@@ -72,7 +91,7 @@ class JobWorld:
 class AskingWorld(JobWorld):
     """Of a job that asks a source about tokens."""
 
-    source: ScriptedMarketData | ScriptedHolderCounts | None = None
+    provider: ScriptedQuotes | ScriptedHolders | None = None
 
     async def start_with(self, *tokens: Token) -> None:
         """Tell of the tokens, a second before 10: the first run is at 10."""
@@ -82,8 +101,8 @@ class AskingWorld(JobWorld):
     @property
     def calls(self) -> list[tuple[float, list[Mint]]]:
         """(second, mints) of each request."""
-        assert self.source is not None
-        return [(call.at_seconds, list(call.mints)) for call in self.source.script.calls]
+        assert self.provider is not None
+        return [(call.at_seconds, list(call.mints)) for call in self.provider.script.calls]
 
     @property
     def call_times(self) -> list[float]:

@@ -1,44 +1,46 @@
 """Holder counts: who is asked for, when, and that only changes go on."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import pytest
+import trio
 from attrs import Factory, define
 from trio.testing import MockClock
 
-from actors.jobs.holder_count import HolderCount, HolderCountSnapshot
-from config.settings import HolderCountSettings
-from domain.errors import RateLimited, SourceUnavailable
+from actors.jobs.holder_count import HolderCountJob, HolderCountSnapshot
+from actors.jobs.inquiry import MOST_FAILURES
+from config.settings import Settings
+from domain.errors import RateLimited, SourceInTrouble, SourceRefused, SourceUnavailable
 from domain.messages import RosterWanted
+from domain.token import Status, Token
+from domain.values import Mint
 from sources import HolderStats
-from sources.scripted import ScriptedHolderCounts
+from sources.scripted import ScriptedHolders
 from tests.unit.actors.jobs.job_world import AskingWorld
-from tests.unit.actors.world import HOUR, SETTINGS, at, environment, mint, running, token, until
+from tests.unit.actors.world import HOUR, SETTINGS, at, mint, running, token, until
 
 
 def stats(number: int, count: int, **more: Any) -> HolderStats:
     return HolderStats(mint=mint(number), holder_count=count, more=more)
 
 
+def holder_settings(**changed: Any) -> Settings:
+    return attrs.evolve(SETTINGS, holder_count=attrs.evolve(SETTINGS.holder_count, **changed))
+
+
 @define
 class World(AskingWorld):
     name = "holder-count"
-    source: ScriptedHolderCounts | None = Factory(ScriptedHolderCounts)
-    settings: HolderCountSettings = SETTINGS.holder_count
+    provider: ScriptedHolders | None = Factory(ScriptedHolders)
 
-    def job(self) -> HolderCount:
-        return HolderCount(
-            mail=self.mail,
-            roster=self.roster(),
-            source=self.source,
-            settings=self.settings,
-            environment=environment(self.log),
-        )
+    def job(self) -> HolderCountJob:
+        return HolderCountJob.build(self.context(), self.provider)
 
     def know(self, *counts: HolderStats) -> None:
-        assert self.source is not None
-        self.source.known |= {each.mint: each for each in counts}
+        assert self.provider is not None
+        self.provider.known |= {each.mint: each for each in counts}
 
 
 async def test_it_asks_for_the_roster_when_it_starts(autojump_clock: MockClock) -> None:
@@ -60,8 +62,8 @@ async def test_runs_are_an_interval_apart(autojump_clock: MockClock) -> None:
 async def test_requests_are_of_the_providers_size_and_the_run_of_ours(
     autojump_clock: MockClock,
 ) -> None:
-    source = ScriptedHolderCounts(mints_per_request=4)
-    world = World(source=source, settings=attrs.evolve(SETTINGS.holder_count, tokens=10))
+    source = ScriptedHolders(mints_per_request=4)
+    world = World(provider=source, settings=holder_settings(tokens=10))
     async with running(world.job()):
         await world.start_with(*(token(n, watcher_count=n) for n in range(1, 31)))
         await until(11.0)
@@ -95,24 +97,208 @@ async def test_unchanged_counts_are_not_sent(autojump_clock: MockClock) -> None:
     said = world.log.entries("holder counts updated")
     assert [(1, 0), (1, 0), (1, 1)] == [(each["asked"], each["updated"]) for each in said]
     assert job.snapshot() == HolderCountSnapshot(
-        tracked=1, updated=1, unchanged=2, failed_requests=0
+        refused=0, failures={}, unusable={}, tracked=1, updated=1, unchanged=2
     )
 
 
-@pytest.mark.parametrize("error", [RateLimited(retry_after_seconds=9.0), SourceUnavailable()])
+@pytest.mark.parametrize("error", [RateLimited(retry_after_seconds=9.0), SourceInTrouble()])
 async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
     autojump_clock: MockClock, error: Exception
 ) -> None:
-    source = ScriptedHolderCounts(mints_per_request=1)
-    world = World(source=source)
-    source.script.failures = {1: error}
-    job = world.job()
-    async with running(job):
+    provider = ScriptedHolders(mints_per_request=1)
+    world = World(provider=provider)
+    provider.script.failures = {1: error}
+    async with running(world.job()):
         await world.start_with(token(1, watcher_count=2), token(2, watcher_count=1))
         await until(611.0)
     assert [(10.0, [mint(1)]), (610.0, [mint(1)]), (610.0, [mint(2)])] == world.calls
-    assert [10.0] == world.log.times("holder counts unavailable")
-    assert 1 == job.snapshot().failed_requests
+    name = "scripted-holders"
+    assert [(10.0, name, True), (610.0, name, False)] == world.outages
+
+
+# Tokens that the provider refuses.
+
+REFUSALS = [
+    SourceRefused("scan aborted", code=-32012),
+    SourceRefused("excluded from the index", code=-32010),
+    SourceRefused("too many accounts", code=-32600),
+    SourceUnavailable("HTTP 504", reason="http_504"),
+    SourceUnavailable("more than 16777216 bytes", reason="too_large"),
+    SourceUnavailable("no answer within 10 s", reason="silent"),
+]
+
+
+def thirteen() -> list[Token]:
+    """Tokens 1 to 13, the most interesting first."""
+    return [token(number, watcher_count=100 - number) for number in range(1, 14)]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=lambda error: error.reason)
+@pytest.mark.parametrize("bad", [1, 7, 13])
+@pytest.mark.parametrize("mints_per_request", [1, 5, 100])
+async def test_a_refused_token_does_not_keep_the_others_from_being_counted(
+    autojump_clock: MockClock, error: Exception, bad: int, mints_per_request: int
+) -> None:
+    provider = ScriptedHolders(mints_per_request=mints_per_request)
+    provider.script.refused = {mint(bad): error}
+    world = World(provider=provider)
+    world.know(*(stats(number, number) for number in range(1, 14)))
+    job = world.job()
+    async with running(job):
+        await world.start_with(*thirteen())
+        await until(11.0)
+    others = {mint(number) for number in range(1, 14)} - {mint(bad)}
+    assert others == {update.mint for _, update in world.updates}
+    assert [(10.0, "scripted-holders", False)] == world.outages
+    assert 1 == job.snapshot().refused
+    [told] = world.log.entries("provider refuses tokens")
+    assert (1, mint(bad)) == (told["tokens"], told["sample"])
+
+
+async def test_all_kinds_of_refusals_in_one_run_cost_only_their_tokens(
+    autojump_clock: MockClock,
+) -> None:
+    provider = ScriptedHolders(mints_per_request=1)
+    provider.script.refused = {mint(n): error for n, error in enumerate(REFUSALS, 1)}
+    world = World(provider=provider)
+    world.know(*(stats(number, number) for number in range(1, 14)))
+    job = world.job()
+    async with running(job):
+        await world.start_with(*thirteen())
+        await until(11.0)
+    assert {mint(n) for n in range(7, 14)} == {update.mint for _, update in world.updates}
+    assert {error.reason: 1 for error in REFUSALS} == job.snapshot().failures
+
+
+async def test_a_refused_token_is_asked_about_less_and_less_though_it_is_traded(
+    autojump_clock: MockClock,
+) -> None:
+    """The largest coins are traded all the time, and are those that cannot be counted."""
+    provider = ScriptedHolders(mints_per_request=1)
+    provider.script.refused = {mint(1): REFUSALS[0]}
+    world = World(provider=provider)
+    world.know(stats(2, 5))
+    async with running(world.job()):
+        await world.start_with(token(1, watcher_count=9), token(2))
+        for second in range(300, 80_000, 300):
+            await until(float(second))
+            await world.publish(token(1, watcher_count=9, last_trade_at=at(second)))
+    asked = [at_second for at_second, mints in world.calls if mints == [mint(1)]]
+    assert [10, 1210, 3610, 8410, 17410, 34810, 54610, 74410] == asked
+    others = [at_second for at_second, mints in world.calls if mints == [mint(2)]]
+    assert [10.0 + 600 * run for run in range(len(others))] == others
+    assert len(others) == 133
+
+
+async def test_a_refused_token_is_asked_about_at_once_after_it_has_graduated(
+    autojump_clock: MockClock,
+) -> None:
+    provider = ScriptedHolders(mints_per_request=1)
+    provider.script.refused = {mint(1): REFUSALS[0]}
+    world = World(provider=provider)
+    world.know(stats(1, 3), stats(2, 5))
+    async with running(world.job()):
+        await world.start_with(token(1), token(2))
+        await until(1300.0)
+        provider.script.refused = {}
+        await world.publish(token(1, status=Status.BONDED, status_changed_at=at(1300)))
+        await until(1811.0)
+    assert [10, 1210, 1810] == [second for second, mints in world.calls if mints == [mint(1)]]
+    assert [{"holder_count": 3}] == world.values(1)
+
+
+async def test_a_silent_token_takes_its_time_and_no_more(autojump_clock: MockClock) -> None:
+    """A look-up that hangs holds up neither the mailbox nor the other tokens of the run."""
+
+    @define(kw_only=True)
+    class SilentAboutOne(ScriptedHolders):
+        async def fetch_holders(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
+            known = await ScriptedHolders.fetch_holders(self, mints)
+            if mint(1) in mints:
+                await trio.sleep(10.0)
+                raise REFUSALS[-1]
+            return known
+
+    world = World(provider=SilentAboutOne(mints_per_request=1))
+    world.know(*(stats(number, number) for number in range(1, 14)))
+    job = world.job()
+    async with running(job):
+        await world.start_with(*thirteen())
+        await until(15.0)
+        await world.publish(token(50))
+        await until(15.0)
+        assert 0 == world.publications.statistics().depth  # taken in while the request hangs
+        assert mint(50) in job.roster.entries
+        await until(20.0)
+    assert 12 == len({update.mint for _, update in world.updates})
+    assert {20.0} == {second for second, _ in world.updates}
+
+
+# A provider in trouble.
+
+
+async def test_an_outage_and_its_end_are_reported_by_name(
+    autojump_clock: MockClock,
+) -> None:
+    provider = ScriptedHolders(mints_per_request=1)
+    provider.script.is_down = True
+    world = World(provider=provider)
+    async with running(world.job()):
+        await world.start_with(*thirteen())
+        await until(1300.0)
+        assert [10.0, 610.0, 1210.0] == world.call_times  # one request a run
+        provider.script.is_down = False
+        await until(1811.0)
+    assert [(10.0, True), (610.0, True), (1210.0, True), (1810.0, False)] == [
+        (second, is_away) for second, name, is_away in world.outages if name == provider.name
+    ]
+    assert [] == world.log.entries("provider refuses tokens")
+
+
+async def test_an_outage_makes_no_token_wait_when_it_is_over(autojump_clock: MockClock) -> None:
+    provider = ScriptedHolders(mints_per_request=1)
+    provider.script.refused = {mint(n): REFUSALS[3] for n in range(1, 14)}
+    world = World(provider=provider)
+    world.know(*(stats(number, number) for number in range(1, 14)))
+    async with running(world.job()):
+        await world.start_with(*thirteen())
+        await until(6000.0)
+        failing = len(world.calls)
+        assert 10 * MOST_FAILURES == failing
+        provider.script.refused = {}
+        await until(6011.0)
+    assert 13 == len({update.mint for _, update in world.updates})
+    assert {6010.0} == {second for second, _ in world.updates}
+
+
+async def test_many_refused_tokens_in_front_keep_the_others_waiting_for_one_run(
+    autojump_clock: MockClock,
+) -> None:
+    provider = ScriptedHolders(mints_per_request=1)
+    provider.script.refused = {mint(n): REFUSALS[3] for n in range(1, MOST_FAILURES + 1)}
+    world = World(provider=provider)
+    world.know(*(stats(number, number) for number in range(1, 14)))
+    async with running(world.job()):
+        await world.start_with(*thirteen())
+        await until(611.0)
+    others = {mint(number) for number in range(MOST_FAILURES + 1, 14)}
+    assert others == {update.mint for _, update in world.updates}
+
+
+async def test_a_run_ends_when_the_system_goes_idle(autojump_clock: MockClock) -> None:
+    """An idle service asks nobody, also not for the rest of a slow run."""
+    provider = ScriptedHolders(mints_per_request=1)
+    provider.script.delay_seconds = 5.0
+    world = World(provider=provider)
+    async with running(world.job()):
+        await world.start_with(*thirteen())
+        await until(21.0)
+        await world.go_idle()
+        await until(400.0)
+        assert [10.0, 15.0, 20.0] == world.call_times
+        await world.activate()
+        await until(401.0)
+    assert [400.0] == world.call_times[3:]
 
 
 async def test_unknown_token_is_asked_for_less_until_it_lives(autojump_clock: MockClock) -> None:
@@ -141,7 +327,7 @@ async def test_idle_asks_nobody_says_so_and_ends_at_once(autojump_clock: MockClo
 
 
 async def test_switched_off_source_is_not_asked(autojump_clock: MockClock) -> None:
-    world = World(source=None)
+    world = World(provider=None)
     async with running(world.job()):
         await world.start_with(token(1))
         await until(HOUR)

@@ -8,16 +8,16 @@ from trio.testing import MockClock
 from actors.jobs.hot_score import (
     EARLY_INTERVALS_SECONDS,
     FIRST_SCORES_SECONDS,
-    HotScore,
+    HotScoreJob,
     HotScoreSnapshot,
 )
-from config.settings import HotScoreSettings
+from config.settings import Settings
 from domain.messages import RosterWanted
-from domain.scoring import with_trade
+from domain.scoring import add_trade
 from domain.values import Sol
 from tests.unit.actors.ingest.events import traded
 from tests.unit.actors.jobs.job_world import JobWorld
-from tests.unit.actors.world import HOUR, SETTINGS, at, environment, mint, running, token, until
+from tests.unit.actors.world import HOUR, SETTINGS, at, mint, running, token, until
 from tests.unit.domain.scores import decayed_sol
 
 HALF_LIFE_SECONDS = SETTINGS.hot_score.half_life_seconds
@@ -25,23 +25,24 @@ INTERVAL_SECONDS = SETTINGS.hot_score.interval_seconds
 
 
 def score_of(sol: float, second: float) -> float:
-    return with_trade(None, Sol(sol), at(second), HALF_LIFE_SECONDS)
+    return add_trade(None, Sol(sol), at(second), HALF_LIFE_SECONDS)
+
+
+def score_settings(**changed: float) -> Settings:
+    hot_score = attrs.evolve(SETTINGS.hot_score, **changed)  # type: ignore[arg-type]
+    return attrs.evolve(SETTINGS, hot_score=hot_score)
+
+
+def tracking(tokens: int) -> Settings:
+    return attrs.evolve(SETTINGS, tracking=attrs.evolve(SETTINGS.tracking, tokens=tokens))
 
 
 @define
 class World(JobWorld):
     name = "hot-score"
-    settings: HotScoreSettings = SETTINGS.hot_score
-    tokens_tracked: int = 1000
 
-    def job(self) -> HotScore:
-        return HotScore(
-            trades=self.trades,
-            mail=self.mail,
-            tokens_tracked=self.tokens_tracked,
-            settings=self.settings,
-            environment=environment(self.log),
-        )
+    def job(self) -> HotScoreJob:
+        return HotScoreJob.build(self.context(), None)
 
     async def trade(self, second: float, number: int = 1, sol: float | None = 1.0) -> None:
         await until(second)
@@ -120,7 +121,7 @@ async def test_busy_coin_outranks_a_dead_ten_minute_old_one(autojump_clock: Mock
 
 
 async def test_only_the_hottest_are_published_the_others_keep(autojump_clock: MockClock) -> None:
-    world = World(settings=attrs.evolve(SETTINGS.hot_score, tokens=2))
+    world = World(settings=score_settings(tokens=2))
     async with running(world.job()):
         await world.publish(*(token(number) for number in (1, 2, 3)))
         for number in (1, 2, 3):
@@ -286,7 +287,7 @@ async def test_token_that_sync_never_tells_of_is_forgotten(autojump_clock: MockC
 
 
 async def test_only_so_many_tokens_are_kept(autojump_clock: MockClock) -> None:
-    world = World(tokens_tracked=10)
+    world = World(settings=tracking(10))
     job = world.job()
     async with running(job):
         await world.go_idle()
@@ -303,7 +304,7 @@ async def test_only_so_many_tokens_are_kept(autojump_clock: MockClock) -> None:
 async def test_trades_of_strangers_are_not_kept_for_ever_while_idle(
     autojump_clock: MockClock,
 ) -> None:
-    world = World(tokens_tracked=10)
+    world = World(settings=tracking(10))
     job = world.job()
     async with running(job):
         await world.go_idle()
@@ -314,20 +315,20 @@ async def test_trades_of_strangers_are_not_kept_for_ever_while_idle(
 
 
 async def test_token_may_leave_while_scores_are_sent(autojump_clock: MockClock) -> None:
-    world = World(tokens_tracked=3)
+    world = World(settings=tracking(3))
     job = world.job()
 
     def forget_another(_: object) -> None:
         if world.updates == []:
-            job._learn(token(9))  # the longest unheard leaves, which is next to be sent
+            job._learn_token(token(9))  # the longest unheard leaves, which is next to be sent
 
     async with running(job):
         for number in (1, 2, 3):
             await world.publish(token(number))
             await world.trade(1.0, number, sol=4.0 - number)
         await until(2.0)
-        job._learn(token(1))
-        job._learn(token(3))
+        job._learn_token(token(1))
+        job._learn_token(token(3))
         world.sent.on_send = forget_another
         await until(INTERVAL_SECONDS)
     assert mint(2) not in job.tokens
@@ -379,7 +380,7 @@ async def test_a_drain_amid_a_run_tells_every_score(autojump_clock: MockClock) -
 
 
 async def test_nothing_is_told_of_tokens_that_left_the_feed(autojump_clock: MockClock) -> None:
-    world = World(settings=attrs.evolve(SETTINGS.hot_score, interval_seconds=50 * HOUR))
+    world = World(settings=score_settings(interval_seconds=50 * HOUR))
     async with running(world.job()):
         await world.publish(token(1))
         await world.trade(100.0)
@@ -392,7 +393,7 @@ async def test_nothing_is_told_of_tokens_that_left_the_feed(autojump_clock: Mock
 
 
 async def test_token_is_silent_after_four_hours_without_a_trade(autojump_clock: MockClock) -> None:
-    world = World(settings=attrs.evolve(SETTINGS.hot_score, interval_seconds=0.5))
+    world = World(settings=score_settings(interval_seconds=0.5))
     async with running(world.job()):
         await world.publish(token(1), token(2, last_trade_at=at(3600)))
         await until(4 * HOUR - 0.5)
@@ -407,7 +408,7 @@ async def test_token_is_silent_after_four_hours_without_a_trade(autojump_clock: 
 
 async def test_token_whose_trade_was_just_heard_is_not_silent(autojump_clock: MockClock) -> None:
     """The publication of that trade is still on its way, and must not be overruled."""
-    world = World(settings=attrs.evolve(SETTINGS.hot_score, interval_seconds=60.0))
+    world = World(settings=score_settings(interval_seconds=60.0))
     async with running(world.job()):
         await world.publish(token(1))
         await world.trade(4 * HOUR - 1)

@@ -7,22 +7,17 @@ import pytest
 from attrs import Factory, define
 from trio.testing import MockClock
 
-from actors.jobs.market_data import (
-    MarketData,
-    MarketDataPlan,
-    MarketDataSnapshot,
-    MarketDataSources,
-)
-from config.settings import MarketDataSettings
-from domain.errors import RateLimited, SourceUnavailable
+from actors.jobs.market_data import MarketDataJob, MarketDataSnapshot
+from config.settings import Settings
+from domain.errors import RateLimited, SourceInTrouble, SourceUnavailable
 from domain.messages import RosterWanted
-from domain.scoring import with_trade
+from domain.scoring import add_trade
 from domain.token import Status, Token
 from domain.values import Sol, Usd, Value
-from sources import MarketQuote
-from sources.scripted import ScriptedMarketData, ScriptedSolPrice
+from sources import MarketProviders, MarketQuote
+from sources.scripted import ScriptedQuotes, ScriptedSolPrice
 from tests.unit.actors.jobs.job_world import AskingWorld
-from tests.unit.actors.world import HOUR, SETTINGS, at, environment, mint, running, token, until
+from tests.unit.actors.world import HOUR, SETTINGS, at, mint, running, token, until
 
 
 def quote(number: int, **more: Any) -> MarketQuote:
@@ -31,29 +26,27 @@ def quote(number: int, **more: Any) -> MarketQuote:
 
 
 def hot_token(number: int, sol: float) -> Token:
-    score = with_trade(None, Sol(sol), at(0), SETTINGS.hot_score.half_life_seconds)
+    score = add_trade(None, Sol(sol), at(0), SETTINGS.hot_score.half_life_seconds)
     return token(number, hot_score=score)
+
+
+def market_settings(**changed: Any) -> Settings:
+    return attrs.evolve(SETTINGS, market_data=attrs.evolve(SETTINGS.market_data, **changed))
 
 
 @define
 class World(AskingWorld):
     name = "market-data"
-    source: ScriptedMarketData | None = Factory(ScriptedMarketData)
+    provider: ScriptedQuotes | None = Factory(ScriptedQuotes)
     sol_price: ScriptedSolPrice | None = None
-    settings: MarketDataSettings = SETTINGS.market_data
 
-    def job(self) -> MarketData:
-        return MarketData(
-            mail=self.mail,
-            roster=self.roster(),
-            sources=MarketDataSources(quotes=self.source, sol_price=self.sol_price),
-            plan=MarketDataPlan(market_data=self.settings, sol_price=SETTINGS.sol_price),
-            environment=environment(self.log),
-        )
+    def job(self) -> MarketDataJob:
+        providers = MarketProviders(quotes=self.provider, sol_price=self.sol_price)
+        return MarketDataJob.build(self.context(), providers)
 
     def know(self, *quotes: MarketQuote) -> None:
-        assert self.source is not None
-        self.source.known |= {each.mint: each for each in quotes}
+        assert self.provider is not None
+        self.provider.known |= {each.mint: each for each in quotes}
 
 
 # When it asks, and for whom.
@@ -88,8 +81,8 @@ async def test_runs_are_an_interval_apart(autojump_clock: MockClock) -> None:
 async def test_requests_take_the_most_interesting_first_and_who_waited_longest(
     autojump_clock: MockClock,
 ) -> None:
-    source = ScriptedMarketData(mints_per_request=2)
-    world = World(source=source, settings=attrs.evolve(SETTINGS.market_data, tokens=5))
+    source = ScriptedQuotes(mints_per_request=2)
+    world = World(provider=source, settings=market_settings(tokens=5))
     async with running(world.job()):
         await world.start_with(
             token(1),
@@ -131,7 +124,7 @@ async def test_trade_of_late_wakes_a_silent_token(autojump_clock: MockClock) -> 
 
 
 async def test_switched_off_source_is_not_asked(autojump_clock: MockClock) -> None:
-    world = World(source=None)
+    world = World(provider=None)
     async with running(world.job()):
         await world.start_with(token(1))
         await until(1000.0)
@@ -141,14 +134,14 @@ async def test_switched_off_source_is_not_asked(autojump_clock: MockClock) -> No
 # When it is refused.
 
 
-@pytest.mark.parametrize("error", [RateLimited(retry_after_seconds=None), SourceUnavailable()])
+@pytest.mark.parametrize("error", [RateLimited(retry_after_seconds=None), SourceInTrouble()])
 async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
-    autojump_clock: MockClock, error: Exception
+    autojump_clock: MockClock, error: SourceUnavailable
 ) -> None:
-    world = World(source=ScriptedMarketData(mints_per_request=1))
+    world = World(provider=ScriptedQuotes(mints_per_request=1))
     world.know(quote(1), quote(2), quote(3))
-    assert world.source is not None
-    world.source.script.failures = {2: error}
+    assert world.provider is not None
+    world.provider.script.failures = {2: error}
     job = world.job()
     async with running(job):
         await world.start_with(hot_token(1, 30.0), hot_token(2, 20.0), hot_token(3, 10.0))
@@ -158,12 +151,39 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
         (10.0, [mint(2)]),
         *((310.0, [mint(number)]) for number in (1, 2, 3)),
     ] == world.calls
-    assert [10.0] == world.log.times("market data unavailable")
     said = world.log.entries("market data refreshed")
     assert [(3, 1), (3, 3)] == [(each["asked"], each["known"]) for each in said]
     assert job.snapshot() == MarketDataSnapshot(
-        tracked=3, sol_usd=None, updates=4, failed_requests=1
+        refused=0,
+        failures={error.reason: 1},
+        unusable={},
+        tracked=3,
+        sol_usd=None,
+        quotes=4,
+        updates=4,
+        sol_price_failures=0,
     )
+    name = "scripted-quotes"
+    assert [(10.0, name, False), (10.0, name, True), (310.0, name, False)] == world.outages
+
+
+async def test_a_mint_that_spoils_its_batch_costs_only_itself(autojump_clock: MockClock) -> None:
+    provider = ScriptedQuotes()
+    error = SourceUnavailable("HTTP 400", reason="http_400")
+    provider.script.refused = {mint(17): error}
+    world = World(provider=provider)
+    world.know(*(quote(number) for number in range(1, 91)))
+    job = world.job()
+    async with running(job):
+        await world.start_with(*(token(number) for number in range(1, 91)))
+        await until(11.0)
+        first_run = world.calls
+        await until(311.0)
+    asked = {mint(number) for number in range(1, 91)}
+    assert asked - {mint(17)} == {update.mint for _, update in world.updates}
+    assert len(first_run) <= 3 + 2 * 5
+    assert asked - {mint(17)} == {m for _, mints in world.calls[len(first_run) :] for m in mints}
+    assert 1 == job.snapshot().refused
 
 
 async def test_unknown_token_is_asked_for_less_and_less(autojump_clock: MockClock) -> None:
@@ -226,7 +246,7 @@ async def test_restart_while_idle_asks_nobody(autojump_clock: MockClock) -> None
 async def test_curve_cap_is_valued_as_soon_as_the_price_of_sol_is_known(
     autojump_clock: MockClock,
 ) -> None:
-    world = World(source=None, sol_price=ScriptedSolPrice(price=Usd(150.0)))
+    world = World(provider=None, sol_price=ScriptedSolPrice(price=Usd(150.0)))
     assert world.sol_price is not None
     world.sol_price.script.is_down = True
     async with running(world.job()):
@@ -262,7 +282,7 @@ async def test_price_of_sol_is_asked_for_only_where_no_pair_tells_it(
 ) -> None:
     world = World(
         sol_price=ScriptedSolPrice(price=Usd(150.0)),
-        settings=attrs.evolve(SETTINGS.market_data, interval_seconds=50.0),
+        settings=market_settings(interval_seconds=50.0),
     )
     world.know(quote(1, sol_usd=Usd(100.0)))
     assert world.sol_price is not None
@@ -273,7 +293,7 @@ async def test_price_of_sol_is_asked_for_only_where_no_pair_tells_it(
 
 
 async def test_supply_of_nothing_makes_no_price(autojump_clock: MockClock) -> None:
-    world = World(source=None, sol_price=ScriptedSolPrice(price=Usd(150.0)))
+    world = World(provider=None, sol_price=ScriptedSolPrice(price=Usd(150.0)))
     async with running(world.job()):
         await world.start_with(token(1, market_cap_sol=30.0, total_supply="0"))
         await until(11.0)

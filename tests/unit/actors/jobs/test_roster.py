@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from actors.jobs.roster import Roster
 from domain.chunks import chunks
-from domain.scoring import with_trade
+from domain.scoring import add_trade
 from domain.token import Status
 from domain.values import Mint, Sol, UnixSeconds
 from tests.unit.domain.tokens import BIRTH, mint, token
@@ -17,7 +17,7 @@ INTERVAL_SECONDS = 300.0
 def roster(*tokens: object, limit: int = 100) -> Roster:
     filled = Roster(limit, HALF_LIFE_SECONDS)
     for each in tokens:
-        filled.learn(each)  # type: ignore[arg-type]
+        filled.learn_token(each)  # type: ignore[arg-type]
     return filled
 
 
@@ -26,11 +26,11 @@ def at(after: float) -> UnixSeconds:
 
 
 def traded(sol: float, after: float) -> float:
-    return with_trade(None, Sol(sol), at(after), HALF_LIFE_SECONDS)
+    return add_trade(None, Sol(sol), at(after), HALF_LIFE_SECONDS)
 
 
 def picked(from_roster: Roster, count: int = 100, after: float = 0.0) -> list[Mint]:
-    return [each.mint for each in from_roster.pick(count, at(after))]
+    return [each.mint for each in from_roster.pick_tokens(count, at(after))]
 
 
 def test_watched_tokens_come_first_then_the_hottest_then_the_newest() -> None:
@@ -50,7 +50,7 @@ def test_one_place_in_four_goes_to_who_has_waited_longest() -> None:
         picks = picked(asked, count=4, after=after)
         assert [mint(1), mint(2), mint(3)] == sorted(picks[:3])
         last.append(picks[3])
-        asked.asked(picks, picks, at(after), INTERVAL_SECONDS)
+        asked.note_answers(picks, picks, at(after), INTERVAL_SECONDS)
     assert [mint(4), mint(5), mint(6)] * 10 + [mint(7)] == last
 
 
@@ -67,7 +67,7 @@ def test_nobody_starves(scores: list[tuple[float, int]], count: int) -> None:
     for run in range(-(-len(tokens) // (count // 4))):
         after = run * INTERVAL_SECONDS
         picks = picked(asked, count=count, after=after)
-        asked.asked(picks, picks, at(after), INTERVAL_SECONDS)
+        asked.note_answers(picks, picks, at(after), INTERVAL_SECONDS)
         seen |= set(picks)
     assert {each.mint for each in tokens} == seen
 
@@ -84,7 +84,7 @@ def test_tokens_off_the_feed_are_not_picked() -> None:
 
 def test_known_token_is_due_again_at_the_next_run() -> None:
     asked = roster(token(1))
-    asked.asked([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
+    asked.note_answers([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
     assert ([], [mint(1)]) == (picked(asked, after=200), picked(asked, after=INTERVAL_SECONDS))
 
 
@@ -94,7 +94,7 @@ def test_unknown_token_is_asked_for_half_as_often_each_time_up_to_an_hour() -> N
         after = run * INTERVAL_SECONDS
         if picked(asked, after=after):
             runs.append(after)
-            asked.asked([mint(1)], [], at(after), INTERVAL_SECONDS)
+            asked.note_answers([mint(1)], [], at(after), INTERVAL_SECONDS)
     assert [0, 600, 1800, 4200, 7500, 10800, 14100, 17400] == runs
 
 
@@ -102,34 +102,63 @@ def test_sign_of_life_ends_the_waiting_of_an_unknown_token() -> None:
     """Defect 14: a negative answer hid a coin that graduated meanwhile."""
     asked = roster(token(1))
     for _ in range(5):
-        asked.asked([mint(1)], [], at(0), INTERVAL_SECONDS)
+        asked.note_answers([mint(1)], [], at(0), INTERVAL_SECONDS)
     assert [] == picked(asked, after=INTERVAL_SECONDS)
-    asked.learn(token(1, status=Status.BONDED, status_changed_at=at(250)))
+    asked.learn_token(token(1, status=Status.BONDED, status_changed_at=at(250)))
     assert [mint(1)] == picked(asked, after=250)
-    asked.asked([mint(1)], [], at(250), INTERVAL_SECONDS)  # it counts as the first time
+    asked.note_answers([mint(1)], [], at(250), INTERVAL_SECONDS)  # it counts as the first time
     assert [mint(1)] == picked(asked, after=250 + 2 * INTERVAL_SECONDS)
 
 
 def test_trade_is_a_sign_of_life_and_a_price_is_none() -> None:
     asked = roster(token(1), token(2))
-    asked.asked([mint(1), mint(2)], [], at(0), INTERVAL_SECONDS)
-    asked.learn(token(1, last_trade_at=at(1)))
-    asked.learn(token(2, price_usd=1.0))
+    asked.note_answers([mint(1), mint(2)], [], at(0), INTERVAL_SECONDS)
+    asked.learn_token(token(1, last_trade_at=at(1)))
+    asked.learn_token(token(2, price_usd=1.0))
     assert [mint(1)] == picked(asked, after=2)
 
 
 def test_sign_of_life_does_not_make_a_known_token_due_before_its_interval() -> None:
     asked = roster(token(1))
-    asked.asked([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
-    asked.learn(token(1, last_trade_at=at(1)))
+    asked.note_answers([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
+    asked.learn_token(token(1, last_trade_at=at(1)))
     assert [] == picked(asked, after=2)
 
 
 def test_token_heard_of_longest_ago_goes_first() -> None:
     small = roster(token(1), token(2), limit=2)
-    small.learn(token(1))
-    small.learn(token(3))
+    small.learn_token(token(1))
+    small.learn_token(token(3))
     assert {mint(1), mint(3)} == set(small.entries)
+
+
+def test_refused_token_is_asked_about_half_as_often_each_time_up_to_six_hours() -> None:
+    asked, runs = roster(token(1)), []
+    for run in range(300):
+        after = run * INTERVAL_SECONDS
+        asked.learn_token(token(1, last_trade_at=at(after)))  # a trade makes no difference
+        if picked(asked, after=after):
+            runs.append(run)
+            asked.note_refusals([mint(1)], at(after), INTERVAL_SECONDS)
+    assert [0, 2, 6, 14, 29, 58, 116, 181, 246] == runs
+
+
+def test_answer_ends_the_refusals_of_a_token() -> None:
+    asked = roster(token(1))
+    for _ in range(5):
+        asked.note_refusals([mint(1)], at(0), INTERVAL_SECONDS)
+    asked.note_answers([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
+    assert [mint(1)] == picked(asked, after=INTERVAL_SECONDS)
+    asked.note_refusals([mint(1)], at(0), INTERVAL_SECONDS)  # it counts as the first
+    assert [mint(1)] == picked(asked, after=2 * INTERVAL_SECONDS)
+
+
+def test_tokens_of_which_the_last_request_failed_come_last_but_wait_no_longer() -> None:
+    asked = roster(token(1, watcher_count=9), token(2, watcher_count=5), token(3))
+    asked.note_failures([mint(1), mint(2)])
+    assert [mint(3), mint(1), mint(2)] == picked(asked)
+    asked.note_answers([mint(1)], [mint(1)], at(0), INTERVAL_SECONDS)
+    assert [mint(1), mint(3), mint(2)] == picked(asked, after=INTERVAL_SECONDS)
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=40), st.integers(1, 5))
@@ -138,11 +167,11 @@ def test_roster_is_bounded_and_picks_what_is_due_once(
 ) -> None:
     small = roster(limit=limit)
     for number, is_known in script:
-        small.learn(token(number))
+        small.learn_token(token(number))
         assert len(small.entries) <= limit
         picks = picked(small, count=3)
         assert len(picks) == len(set(picks)) <= 3
-        small.asked(picks, picks if is_known else [], BIRTH, INTERVAL_SECONDS)
+        small.note_answers(picks, picks if is_known else [], BIRTH, INTERVAL_SECONDS)
         assert not set(picks) & set(picked(small))
 
 

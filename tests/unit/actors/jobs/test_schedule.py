@@ -1,13 +1,15 @@
 """Periodic jobs: exact times under the mock clock."""
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import pytest
 import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from actors.jobs.mail import Activity, run_at_intervals, run_periodically
+from actors.jobs.schedule import run_at_intervals
+from actors.jobs.switch import ActivitySwitch
 from domain.messages import ActivityChange, SystemActivated, SystemIdled
 from supervision.mailbox import Mailbox
 from tests.unit.supervision.harness import Log
@@ -36,14 +38,14 @@ async def run_times(
     """When a job with an interval of 300 s was started, given changes of activity."""
     job = Job(takes_seconds)
     control = Mailbox[ActivityChange]("control", capacity=9)
-    activity = Activity()
+    activity = ActivitySwitch()
     with trio.move_on_at(until):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(activity.obey, control)
+            nursery.start_soon(activity.obey_control, control)
             nursery.start_soon(
-                lambda: run_periodically(
+                lambda: run_at_intervals(
                     job,
-                    interval_seconds=300,
+                    repeat(300.0),
                     activity=activity,
                     log=(log or Log()).logger,
                     name="job",
@@ -62,7 +64,7 @@ async def test_job_runs_at_once_and_then_each_interval(autojump_clock: MockClock
 async def test_intervals_may_differ_and_the_job_ends_with_them(autojump_clock: MockClock) -> None:
     job = Job()
     await run_at_intervals(
-        job, [25.0, 30.0, 900.0], activity=Activity(), log=Log().logger, name="job"
+        job, [25.0, 30.0, 900.0], activity=ActivitySwitch(), log=Log().logger, name="job"
     )
     assert ([0, 25, 55], 955) == (job.started_at, trio.current_time())
 
@@ -118,32 +120,15 @@ async def test_error_of_the_job_escapes_to_the_supervisor(autojump_clock: MockCl
         raise LookupError
 
     with pytest.raises(LookupError):
-        await run_periodically(
-            broken, interval_seconds=1, activity=Activity(), log=Log().logger, name="job"
+        await run_at_intervals(
+            broken, [1.0], activity=ActivitySwitch(), log=Log().logger, name="job"
         )
 
 
 async def test_obeying_ends_when_the_mailbox_is_closed() -> None:
     control = Mailbox[ActivityChange]("control", capacity=9)
-    activity = Activity()
+    activity = ActivitySwitch()
     await control.send(IDLE)
     control.close()
-    await activity.obey(control)
+    await activity.obey_control(control)
     assert not activity.active
-
-
-async def test_waiting_for_idleness_ends_when_it_begins_and_at_once_within_it(
-    autojump_clock: MockClock,
-) -> None:
-    control = Mailbox[ActivityChange]("control", capacity=9)
-    activity = Activity()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(activity.obey, control)
-        with trio.move_on_after(10) as waiting:
-            await activity.wait_idled()
-        assert waiting.cancelled_caught
-        nursery.start_soon(control.send, IDLE)
-        await activity.wait_idled()
-        await activity.wait_idled()
-        assert 10 == trio.current_time()
-        nursery.cancel_scope.cancel()

@@ -1,0 +1,78 @@
+"""What every job is built around: its mail, its schedule, and the loop that serves both.
+
+    mail.receive_publications -> learn_token;  schedule -> job
+
+A new job is a module beside this one, whose class has `build`, `run` and `snapshot`, and one line
+in wiring/jobs.py.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import trio
+from attrs import field, frozen
+
+from actors.jobs.mail import JobMail
+from actors.jobs.schedule import run_at_intervals
+from actors.jobs.switch import ActivitySwitch, JobMemory
+from config.settings import Settings
+from domain.messages import TradeSeen
+from domain.token import Token
+from supervision import Inbox
+from supervision.environment import Environment
+
+ROSTER_SECONDS = 1.0  # from the first publication until a start has told of (nearly) all tokens
+
+
+@frozen(kw_only=True)
+class JobContext:
+    """What a job is given at a start, whichever job it is."""
+
+    mail: JobMail
+    memory: JobMemory
+    trades: Inbox[TradeSeen]  # read by hot-score alone
+    settings: Settings
+    environment: Environment
+    activity: ActivitySwitch = field(init=False)
+
+    @activity.default
+    def _new_activity(self) -> ActivitySwitch:
+        return ActivitySwitch(self.memory)
+
+    async def serve(
+        self,
+        job: Callable[[], Awaitable[None]],
+        *,
+        learn_token: Callable[[Token], Awaitable[None]],
+        intervals_seconds: Iterable[float],
+        wait_for_first_run: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Learn of every token, and run `job` at intervals, until sync closes the publications.
+
+        The first run is when `wait_for_first_run` returns; without one, when there are tokens: a
+        run before them would ask for nothing, and the next is a whole interval away.
+        """
+        has_heard = trio.Event()
+
+        async def wait_for_tokens() -> None:
+            await has_heard.wait()
+            await trio.sleep(ROSTER_SECONDS)
+
+        async def keep_schedule() -> None:
+            await (wait_for_first_run or wait_for_tokens)()
+            await run_at_intervals(
+                job,
+                intervals_seconds,
+                activity=self.activity,
+                log=self.environment.log,
+                name=self.mail.name,
+            )
+
+        await self.mail.request_roster()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.activity.obey_control, self.mail.control)
+            nursery.start_soon(keep_schedule)
+            async for published in self.mail.receive_publications():
+                has_heard.set()
+                for message in published:
+                    await learn_token(message.token)
+            nursery.cancel_scope.cancel()
