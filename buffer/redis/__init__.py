@@ -73,6 +73,12 @@ class Offload(Protocol):
     ) -> Awaitable[Answer]: ...
 
 
+def _read_count(answer: Any) -> int:
+    if type(answer) is not int:
+        raise redis.InvalidResponse(f"{type(answer).__name__} in place of a count")
+    return answer
+
+
 @define
 class RedisBuffer:
     """`buffer.UpdateBuffer` on a Redis-protocol server."""
@@ -216,7 +222,7 @@ class RedisBuffer:
         script: str,
         keys: Sequence[str],
         *arguments: bytes | int | str,
-        read: Callable[[Any], Any] = int,
+        read: Callable[[Any], Any] = _read_count,
     ) -> Any:
         """What `read` makes of a script's answer."""
         given: Sequence[Any] = (*keys, *arguments)
