@@ -33,13 +33,14 @@ COPY --from=build /opt/token-discovery /opt/token-discovery
 ENV PATH=/opt/token-discovery/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    HOST=0.0.0.0
+    HOST=::
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8080
 
 # SIGTERM drains; the service's own deadline of 8 s lies within Docker's 10 s.
 STOPSIGNAL SIGTERM
+# Asks where the settings of the environment let the service listen, and no proxy of it.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=40s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; e = os.environ.get; r.urlopen('http://127.0.0.1:' + (e('TOKEN_DISCOVERY__GATEWAY__PORT') or e('PORT') or '8080') + '/livez', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as r; e = os.environ.get; h = (e('TOKEN_DISCOVERY__GATEWAY__HOST') or e('HOST') or '::').strip('[]'); h = {'::': '127.0.0.1', '0.0.0.0': '127.0.0.1'}.get(h, h); p = e('TOKEN_DISCOVERY__GATEWAY__PORT') or e('PORT') or '8080'; r.build_opener(r.ProxyHandler({})).open('http://' + ('[' + h + ']' if ':' in h else h) + ':' + p + '/livez', timeout=4)"]
 ENTRYPOINT ["token-discovery", "run"]

@@ -10,31 +10,34 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import structlog
 import trio
 from attrs import define, field
 
 from actors.sync.memory import SyncMemory
+from actors.sync.snapshots import GovernorSnapshot
 from config.logs import Threshold, configure_log
+from config.redaction import find_secrets, register_secrets
 from config.settings import Settings, changed_names, reloaded
 from domain.errors import ExitingError, StoreNotReached
 from feed import Operations
+from feed.operations import render_dump, render_snapshot, render_writes
 from sources.http import new_http_client
 from store.ledger import Ledger
 from supervision.clock import SteadyClock
-from supervision.collector import freeze_startup_objects
+from supervision.dump import Dump
 from supervision.environment import Environment
-from supervision.failures import first_cause
+from supervision.failures import find_first_error
+from supervision.garbage_collection import freeze_startup_objects
 from supervision.notify import Notifier
 from supervision.readiness import Readiness
 from supervision.signals import Signals
 from supervision.supervisor import Supervisor
-from wiring.children import Composition, governor_plan, supervision_settings
+from wiring.children import Composition, governor_plan
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
-from wiring.metrics import exposition
+from wiring.metrics import MetricSources, exposition, take_health_snapshot
 
 CONDITIONS = ("ingest", "sync", "gateway")
 CLOSE_SECONDS = 1.0
@@ -84,7 +87,8 @@ class Service:
             self.sync_memory = composition.sync_memory
             self.supervisor = Supervisor(
                 composition.child_specs(self._operations()),
-                supervision_settings(self.settings),
+                self.settings.supervision,
+                self.settings.shutdown,
                 environment,
                 on_drain=self._say_draining,
                 has_started=lambda: self.started,
@@ -99,6 +103,7 @@ class Service:
     async def _serve(self) -> None:
         signals = Signals(
             supervisor=self.supervisor,
+            render=render_dump,
             reload=self._reload,
             dump_directory=Path(self.settings.logging.dump_directory or tempfile.gettempdir()),
             log=self.log,
@@ -112,23 +117,27 @@ class Service:
             nursery.cancel_scope.cancel()
 
     def _operations(self) -> Operations:
-        def inspect() -> dict[str, object]:  # of the supervisor that is built with these
-            return self.supervisor.inspect()
+        def dump() -> Dump:  # of the supervisor that is built with these
+            return self.supervisor.take_dump()
 
-        def governor() -> dict[str, Any]:
-            return self.sync_memory.governor.as_json(trio.current_time())
+        def governor() -> GovernorSnapshot:
+            return self.sync_memory.governor.snapshot(trio.current_time())
 
-        def writes() -> dict[str, Any]:
-            return {**self.ledger.snapshot(), "governor": governor()}
-
-        checkpoints = self.sync_memory.watch.snapshot
-        return Operations(
-            readiness=self.readiness,
-            actors=inspect,
-            writes=writes,
-            checkpoints=checkpoints,
+        ledger, checkpoints = self.ledger.snapshot, self.sync_memory.watch.snapshot
+        sources = MetricSources(
+            dump=dump,
+            ledger=ledger,
             governor=governor,
-            metrics=exposition(inspect, writes, checkpoints),
+            checkpoints=checkpoints,
+            health=lambda: take_health_snapshot(self.readiness, self.clock),
+        )
+        return Operations(
+            health=self.readiness,
+            actors=lambda: render_dump(dump()),
+            writes=lambda: render_writes(ledger(), governor()),
+            checkpoints=lambda: render_snapshot(checkpoints()),
+            governor=lambda: render_snapshot(governor()),
+            metrics=exposition(sources),
         )
 
     async def _require_start(self) -> None:
@@ -151,15 +160,16 @@ class Service:
         self.started = True
         freeze_startup_objects()
         self.log.info("service ready")
-        self.notifier.ready()
+        self.notifier.say_ready()
 
     def _say_draining(self) -> None:
         self.readiness.drain()
-        self.notifier.stopping()
+        self.notifier.say_stopping()
 
     def _reload(self) -> None:
         """SIGHUP: take over what can change at run time, and say what cannot."""
         settings = self.reload()
+        register_secrets(find_secrets(settings))
         reloadable, fixed = changed_names(self.settings, settings)
         self.settings = reloaded(self.settings, settings)
         self.threshold.level = self.settings.logging.level
@@ -171,7 +181,7 @@ class Service:
 
 def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
     """Run the service until it is drained; the process's exit code, its reason in the log."""
-    threshold = configure_log(settings.logging.level, settings.logging.format)
+    threshold = configure_log(settings)
     log = structlog.get_logger()
     log.info("starting", settings=str(settings))
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -180,7 +190,7 @@ def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
         trio.run(service.run)
     except ExceptionGroup as group:
         # Not `except*`: what that raises is wrapped in a group again, before Python 3.11.4.
-        error = first_cause(group)
+        error = find_first_error(group)
         if group.split(ExitingError)[1] is not None or not isinstance(error, ExitingError):
             raise
         if settings.logging.format == "console":

@@ -8,7 +8,6 @@ as one. A connected client keeps it active, however quiet it is.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 
 import trio
 from attrs import Factory, define, field, frozen
@@ -27,9 +26,10 @@ from domain.messages import (
     SystemIdled,
     TokenUpdated,
 )
+from domain.snapshots import Snapshot, gauge, snapshot_class
 from domain.values import Mint
 from supervision import Inbox, Outbox
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 from supervision.environment import Environment
 
 ORIGIN = "activity"
@@ -42,6 +42,13 @@ class ActivityOutboxes:
     control: tuple[Outbox[ActivityChange], ...]  # one for each job, and sync
     updates: Outbox[TokenUpdated]
     census: Outbox[CensusWanted]
+
+
+@snapshot_class
+class ActivitySnapshot(Snapshot):
+    active: bool = gauge("1 while anybody looks, 0 while the system is idle.")
+    clients: int = gauge("Clients that are connected, as activity has heard.")
+    watched_mints: int = gauge("Mints that at least one client watches.")
 
 
 @define(kw_only=True)
@@ -72,15 +79,15 @@ class ActivityMonitor:
             nursery.cancel_scope.cancel()
         await self.send_watcher_counts()
 
-    def summary(self) -> Mapping[str, object]:
-        return {
-            "active": self.is_active,
-            "clients": len(self.watched),
-            "watched_mints": len(self.watcher_counts()),
-        }
+    def snapshot(self) -> ActivitySnapshot:
+        return ActivitySnapshot(
+            active=self.is_active,
+            clients=len(self.watched),
+            watched_mints=len(self.watcher_counts()),
+        )
 
     async def follow(self) -> None:
-        async for presences in Batches(self.presences, PRESENCES_AT_ONCE):
+        async for presences in receive_batches(self.presences, PRESENCES_AT_ONCE):
             is_sign = bool(self.watched) or any(each != NOBODY_IS_HERE for each in presences)
             for presence in presences:
                 self.take_note(presence)

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 import trio
 from attrs import Factory, define, field, frozen
 
+from config.settings import GatewaySettings, HotScoreSettings, TrackingSettings
+from domain.errors import AddressUnavailable
 from domain.messages import (
     CensusWanted,
     GatewayMessage,
@@ -22,10 +24,12 @@ from domain.messages import (
     RosterWanted,
     TokenPublished,
 )
-from feed import FeedSettings, Operations, Surroundings
+from domain.snapshots import Snapshot, counter, detail, gauge, snapshot_class
+from feed import Operations, Surroundings
 from feed.board import Boards
 from feed.catalogue import Catalogue
 from feed.hub import Hub
+from feed.listening import name_address, open_listeners
 from feed.routes import Routes
 from feed.server import Server
 from supervision import Inbox, Outbox
@@ -33,8 +37,9 @@ from supervision.environment import Environment
 
 NAME = "gateway"
 MESSAGES_AT_ONCE = 50  # some 2 ms of ranking; between two batches the clients get their turn
-
-
+LISTEN_ATTEMPTS, LISTEN_AGAIN_SECONDS = 6, 0.5  # as nginx does
+HEALTH_SECONDS = 1.0  # an outage is told that late
+PRUNED_AT_ONCE = 50  # tokens between two checkpoints, some 2 ms
 PRUNE_SECONDS = 60.0  # what is past its retention leaves a quiet feed that late
 
 
@@ -45,10 +50,36 @@ class GatewayOutboxes:
     governor: Outbox[GovernorSet]  # sync
 
 
+@frozen(kw_only=True)
+class GatewayPlan:
+    """The settings that the gateway goes by."""
+
+    gateway: GatewaySettings
+    tracking: TrackingSettings
+    hot_score: HotScoreSettings
+
+
+@snapshot_class
+class GatewaySnapshot(Snapshot):
+    addresses: tuple[str, ...] = detail("Where it listens.")
+    epoch: str = detail("The numbering of the boards' offsets.")
+    offset: int = counter("Publications of the boards.", metric="publications")
+    tokens: int = gauge("Tokens in the catalogue.")
+    boards: Mapping[str, int] = gauge("Tokens that a board shows.", by="board")
+    connections: int = gauge("Connections that are open, of HTTP and WebSocket.")
+    connections_refused: int = counter("Connections refused for want of room.")
+    connections_failed: int = counter("Connections that ended with an error.")
+    clients: int = gauge("WebSocket clients.")
+    clients_served: int = counter("WebSocket clients that have connected.")
+    clients_conflated: int = counter("Snapshots sent to clients too slow for every delta.")
+    frames_refused: int = counter("Frames of clients that were not understood.")
+    pruned: int = counter("Tokens that left the catalogue because their time was over.")
+
+
 def _new_boards(gateway: "Gateway") -> Boards:
-    settings = gateway.settings
+    settings = gateway.plan.gateway
     return Boards(
-        catalogue=Catalogue(settings.tokens),
+        catalogue=Catalogue(gateway.plan.tracking.tokens),
         board_tokens=settings.board_tokens,
         history_limit=settings.delta_history,
         epoch=f"{gateway.environment.random.getrandbits(64):016x}",
@@ -62,9 +93,11 @@ def _new_server(gateway: "Gateway") -> Server:
         govern=gateway.outboxes.governor.send,
         log=gateway.environment.log,
     )
-    settings, boards = gateway.settings, gateway.boards
-    hub = Hub(settings, boards, surroundings.announce, gateway.environment.random)
-    routes = Routes(settings, boards, gateway.operations, surroundings)
+    settings, boards = gateway.plan.gateway, gateway.boards
+    health = gateway.operations.health
+    hub = Hub(settings, boards, surroundings.announce, health, gateway.environment.random)
+    half_life_seconds = gateway.plan.hot_score.half_life_seconds
+    routes = Routes(settings, boards, gateway.operations, surroundings, half_life_seconds)
     return Server(settings, routes, hub, surroundings)
 
 
@@ -77,7 +110,7 @@ class Gateway:
     # Messages out.
     outboxes: GatewayOutboxes
     # State.
-    settings: FeedSettings
+    plan: GatewayPlan
     operations: Operations
     environment: Environment
     boards: Boards = field(init=False, default=Factory(_new_boards, takes_self=True))
@@ -91,91 +124,121 @@ class Gateway:
     async def run(self) -> None:
         """Serve until the mailbox closes; then publish the rest and send the clients away."""
         try:
-            await self.serve()
+            await self.serve_clients()
         finally:
             self.environment.readiness.set(NAME, "not listening")
 
-    async def serve(self) -> None:
-        listeners = await self.server.listen()
-        self.addresses = [_address(listener) for listener in listeners]
+    async def serve_clients(self) -> None:
+        listeners = await self.listen_patiently()
+        self.addresses = [_address_of(listener) for listener in listeners]
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.server.serve, listeners)
+            nursery.start_soon(self.server.serve_connections, listeners)
             nursery.start_soon(self.server.hub.keep_alive)
             self.environment.log.info("gateway listens", addresses=self.addresses)
             self.environment.readiness.set(NAME, "the boards are not filled yet")
-            await self.outboxes.roster.send(RosterWanted(subscriber=NAME, wants_end=True))
-            await self.publish()  # the census: nobody is here yet
+            nursery.start_soon(self.watch_health)
+            # Not awaited here: while sync's mailbox is full, clients are served all the same.
+            wanted = RosterWanted(subscriber=NAME, wants_end=True)
+            nursery.start_soon(self.outboxes.roster.send, wanted)
+            await self.publish_changes()  # the census: nobody is here yet
             mailbox_open = True
             while mailbox_open:
-                mailbox_open = await self.collect()
-                await self.publish()
-            await self.server.drain()
+                mailbox_open = await self.collect_publication()
+                await self.publish_changes()
+            await self.server.drain_connections()
             nursery.cancel_scope.cancel()
 
-    def summary(self) -> Mapping[str, object]:
+    def snapshot(self) -> GatewaySnapshot:
         hub = self.server.hub
-        return {
-            "addresses": self.addresses,
-            "epoch": self.boards.epoch,
-            "offset": self.boards.offset,
-            "tokens": len(self.boards.catalogue.tokens),
-            "boards": self.boards.sizes(),
-            "connections": self.server.connections,
-            "connections_refused": self.server.refused,
-            "connections_failed": self.server.failed,
-            "clients": len(hub.sessions),
-            "clients_served": hub.served,
-            "clients_conflated": hub.broadcast.conflated,
-            "frames_refused": hub.broadcast.refused,
-            "pruned": self.pruned,
-        }
+        return GatewaySnapshot(
+            addresses=tuple(self.addresses),
+            epoch=self.boards.epoch,
+            offset=self.boards.offset,
+            tokens=len(self.boards.catalogue.tokens),
+            boards=self.boards.count_tokens(),
+            connections=self.server.connections,
+            connections_refused=self.server.refused,
+            connections_failed=self.server.failed,
+            clients=len(hub.sessions),
+            clients_served=hub.served,
+            clients_conflated=hub.broadcast.conflated,
+            frames_refused=hub.broadcast.refused,
+            pruned=self.pruned,
+        )
 
-    async def collect(self) -> bool:
+    async def listen_patiently(self) -> list[trio.SocketListener]:
+        """Open the port; one that is taken is waited for, since its owner may be on its way out."""
+        host, port = self.plan.gateway.host, self.plan.gateway.port
+        for attempt in range(LISTEN_ATTEMPTS - 1):
+            try:
+                return await open_listeners(host, port)
+            except AddressUnavailable as error:
+                if not error.is_taken:
+                    raise
+                if attempt == 0:
+                    self.environment.log.warning("address is taken; trying again", error=str(error))
+                await trio.sleep(LISTEN_AGAIN_SECONDS)
+        return await open_listeners(host, port)
+
+    async def collect_publication(self) -> bool:
         """Learn until the next publication is due; False once the mailbox has closed."""
         # Receiving is atomic under cancellation, so the timeouts lose no token.
         with trio.move_on_after(PRUNE_SECONDS):
-            if not await self.receive():
+            if not await self.receive_messages():
                 return False
-        with trio.move_on_at(self.published_at + self.settings.delta_interval_seconds):
-            while await self.receive():
+        with trio.move_on_at(self.published_at + self.plan.gateway.delta_interval_seconds):
+            while await self.receive_messages():
                 pass
             return False
         return True
 
-    async def receive(self) -> bool:
+    async def receive_messages(self) -> bool:
         """Learn from what is there, or comes next; False once the mailbox has closed."""
         try:
-            self.learn(await self.inbox.receive_batch(MESSAGES_AT_ONCE))
+            self.apply_messages(await self.inbox.receive_batch(MESSAGES_AT_ONCE))
         except trio.EndOfChannel:
             return False
         return True
 
-    def learn(self, messages: Sequence[GatewayMessage]) -> None:
+    def apply_messages(self, messages: Sequence[GatewayMessage]) -> None:
         for message in messages:
             match message:
                 case TokenPublished(token=token):
-                    self.boards.catalogue.put(token)
+                    self.boards.catalogue.put_token(token)
                 case CensusWanted():
                     self.census_wanted = True
                 case RosterTold():
                     self.is_filled = True
 
-    async def publish(self) -> None:
+    async def publish_changes(self) -> None:
         """Give the clients what changed since the last time, and activity its census."""
         if self.census_wanted:
             self.census_wanted = False
             # At once, so that whoever comes or goes is told of after it, or is counted in it.
-            self.outboxes.presences.send_nowait(self.server.hub.census())
-        self.pruned += self.boards.catalogue.prune(self.environment.clock())
-        publication = self.boards.collect()
+            self.outboxes.presences.send_nowait(self.server.hub.take_census())
+        await self.prune_expired()
+        publication = self.boards.publish_changes()
         if publication is not None:
             self.published_at = trio.current_time()
-            await self.server.hub.publish(publication)
+            await self.server.hub.send_publication(publication)
         if self.is_filled:
             self.is_filled = False
             self.environment.readiness.set(NAME, None)
 
+    async def prune_expired(self) -> None:
+        """Forget the tokens past their retention; the clients get their turn between batches."""
+        now = self.environment.clock()
+        while pruned := self.boards.catalogue.prune_expired(now, PRUNED_AT_ONCE):
+            self.pruned += pruned
+            await trio.lowlevel.checkpoint()
 
-def _address(listener: trio.SocketListener) -> str:
+    async def watch_health(self) -> None:
+        """Tell the clients who follow it how the service is."""
+        while True:
+            await self.server.hub.send_health()
+            await trio.sleep(HEALTH_SECONDS)
+
+
+def _address_of(listener: trio.SocketListener) -> str:
     host, port = listener.socket.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return name_address(host, port)

@@ -27,7 +27,7 @@ from commands.storm.trace import Population, changed_values
 from domain.chunks import chunks
 from domain.messages import TokensAdmitted, TokenUpdated
 from domain.values import Mint, UnixSeconds, Value
-from supervision.collector import freeze_startup_objects
+from supervision.garbage_collection import freeze_startup_objects
 
 SIZES = (100, 1000, 10_000, 100_000)
 QUICK_SIZES = (100, 1000)

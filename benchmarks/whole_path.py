@@ -21,8 +21,8 @@ from domain.chunks import chunks
 from domain.messages import TokensAdmitted, TokenUpdated
 from domain.token import Token
 from domain.values import Mint
-from supervision.books import MailboxStatistics
-from supervision.collector import freeze_startup_objects
+from supervision.garbage_collection import freeze_startup_objects
+from supervision.mailbox_statistics import MailboxStatistics
 
 TOKENS = 2000
 FLAT_OUT = 0  # as a rate

@@ -14,7 +14,7 @@ from attrs import Factory, define, field, frozen
 
 from buffer import BufferBounds, DirtyPage
 from buffer.codec import decode_changes, decode_value, encode_observations
-from buffer.memory_spool import Spool
+from buffer.memory_spool import SpoolShelf
 from domain.errors import BufferUnavailable
 from domain.merging import Observations, supersedes
 from domain.messages import TokenChange
@@ -81,7 +81,7 @@ class Data:
     dirty_since: dict[Mint, Version] = Factory(dict)
     expires_at: dict[Mint, float] = Factory(dict)  # of clean tokens, the first to go first
     has_dirty_landmark: bool = False  # see append.lua: the list was not lost since the epoch began
-    spool: Spool = Factory(Spool)
+    spool: SpoolShelf = Factory(SpoolShelf)
     quarantined: dict[Mint, str] = Factory(dict)
     epoch_numbers: Iterator[int] = Factory(lambda: count(1))
 

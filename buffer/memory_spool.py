@@ -1,6 +1,6 @@
 """The spool as the twin of Redis holds it, by mint and in order of arrival.
 
-buffer.memory_data.Data  ->  Spool  (as spool.lua, shelved.lua and unshelve.lua)
+buffer.memory_data.Data  ->  SpoolShelf  (as spool.lua, shelved.lua and unshelve.lua)
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from domain.values import Mint
 
 
 @define
-class Spool:
+class SpoolShelf:
     """Places and rows stand in two keys, of which each can be lost alone."""
 
     order: dict[Mint, None] = Factory(dict)

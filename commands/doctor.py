@@ -14,6 +14,7 @@ from attrs import asdict
 
 from buffer.redis import facts as redis_facts
 from commands.advice import Finding, Gravity, on_postgres, on_redis
+from config.redaction import find_secrets, redact_text, register_secrets
 from config.settings import Settings, load_settings
 from domain.errors import (
     BadConfiguration,
@@ -34,11 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config, os.environ)
+    register_secrets(find_secrets(settings))
     findings, unreached = trio.run(_examine, settings)
     for finding in sorted(findings, key=lambda finding: finding.gravity):
         print(f"{MARKS[finding.gravity]:>4}  {finding.subject:<20} {finding.says}")
     for problem in unreached:
-        print(f"token-discovery: {problem}", file=sys.stderr)
+        print(f"token-discovery: {redact_text(problem)}", file=sys.stderr)
     if unreached:
         return StoreNotReached.exit_code
     failed = any(finding.gravity is Gravity.FAILURE for finding in findings)

@@ -7,9 +7,12 @@ usage or configuration; 130 and 143 ended by Ctrl-C and by SIGTERM, as a shell h
 import argparse
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, NoReturn
 
+from config.redaction import redact_text
 from config.version import DISTRIBUTION, read_version
 from domain.errors import BadConfiguration, ExitingError
 
@@ -35,12 +38,24 @@ def add_version_option(parser: argparse.ArgumentParser) -> None:
 
 
 def exit_code_of(command: Callable[[], int]) -> int:
-    """Run a command; the exit code, once its error has been told."""
+    """Run a command; the exit code, once its error has been told.
+
+    An error that nobody expected is raised: Python ends with 1 and its traceback, which is told
+    without secrets from now on.
+    """
+    sys.excepthook = _print_traceback
     try:
         return command()
     except ExitingError as error:
         for line in error.lines():
-            print(f"token-discovery: {line}", file=sys.stderr)
+            print(f"token-discovery: {redact_text(line)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _print_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    text = "".join(traceback.format_exception(kind, error, trace))
+    print(redact_text(text), file=sys.stderr, end="")

@@ -17,6 +17,7 @@ from attrs.validators import ge, in_, le, matches_re
 
 from config.conversion import convert_value, describe_problem, make_printable
 from config.layers import read_layers
+from config.listening import listening_host
 from config.postgres_url import libpq_url, unknown_parameters
 from config.redis_url import parse_redis_url
 from config.web_address import WEB_SCHEMES, require_web_address, show_web_address
@@ -63,6 +64,13 @@ def _postgres_address() -> Any:
         converter=libpq_url,
         repr=without_credentials,
     )
+
+
+def _listening_host() -> Any:
+    def is_understood(_instance: object, _setting: object, host: str) -> None:
+        listening_host(host)
+
+    return field(validator=is_understood, converter=listening_host)
 
 
 def _redis_address() -> Any:
@@ -195,7 +203,7 @@ class TrackingSettings:
 
 @frozen(kw_only=True)
 class GatewaySettings:
-    host: str = field(validator=matches_re(r"\S+"))
+    host: str = _listening_host()
     port: int = field(validator=[ge(0), le(65535)])
     clients: int = _count()
     board_tokens: int = field(validator=[ge(1), le(1000)])

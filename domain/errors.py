@@ -45,10 +45,6 @@ class RequestRefused(TokenDiscoveryError):
         super().__init__(message)
 
 
-class AddressUnavailable(TokenDiscoveryError):
-    """The gateway cannot listen on its address."""
-
-
 class SourceUnavailable(TokenDiscoveryError):
     """An upstream did not answer, or not with what it promises."""
 
@@ -87,10 +83,6 @@ class BufferUnavailable(TokenDiscoveryError):
 
 class BufferDataLost(BufferUnavailable):
     """Redis does not have what it was given."""
-
-
-class MailboxFull(TokenDiscoveryError):
-    """A mailbox that rejects when full is full."""
 
 
 class ActorReturned(TokenDiscoveryError):
@@ -134,6 +126,16 @@ class RestartIntensityExceeded(ExitingError):
     """An actor failed more often than its restart intensity allows."""
 
     exit_code = 70
+
+
+class AddressUnavailable(ExitingError):
+    """The gateway cannot listen on its address."""
+
+    exit_code = 70
+
+    def __init__(self, message: str | None = None, *, is_taken: bool = False) -> None:
+        self.is_taken = is_taken  # by another process, which may be about to leave
+        super().__init__(message)
 
 
 class BadConfiguration(ExitingError):

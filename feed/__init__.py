@@ -10,7 +10,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from domain.messages import GovernorSet, Presence
 from domain.values import UnixSeconds
@@ -19,40 +19,41 @@ Clock = Callable[[], UnixSeconds]
 Announce = Callable[[Presence], object]  # tells the activity actor, and never waits
 
 
-@frozen(kw_only=True)
-class FeedSettings:
-    """The settings `gateway.*`, `tracking.tokens` and `hot_score.half_life_seconds`."""
+class KnownOutage(Protocol):
+    """A store or a source that does not answer now."""
 
-    host: str
-    port: int  # 0: any free one
-    clients: int
-    board_tokens: int
-    delta_interval_seconds: float
-    delta_history: int
-    client_queue_bytes: int
-    send_timeout_seconds: float
-    request_timeout_seconds: float
-    control_token: str = field(repr=False)  # empty: only this machine may change anything
-    tokens: int
-    half_life_seconds: float
+    @property
+    def name(self) -> str:
+        """As operators know it: "redis", "postgres", "pumpportal"."""
+
+    @property
+    def reason(self) -> str:
+        """What went wrong; without secrets."""
+
+    @property
+    def since(self) -> UnixSeconds:
+        """When it went away."""
 
 
-class Readiness(Protocol):
-    """Whether the service serves, and if not, why."""
+class ServiceHealth(Protocol):
+    """Whether the service serves, and what is away."""
 
     @property
     def is_ready(self) -> bool:
         """False before the service serves, and from the start of a drain."""
 
     def reasons(self) -> Sequence[str]:
-        """What is missing; empty while ready."""
+        """What keeps it from serving; empty while it is ready."""
+
+    def outages(self) -> Sequence[KnownOutage]:
+        """What is away now, also while it serves."""
 
 
 @frozen(kw_only=True)
 class Operations:
     """What operators ask of the process; each is answered at once, from memory."""
 
-    readiness: Readiness
+    health: ServiceHealth
     actors: Callable[[], object]  # JSON values of /api/ops/actors
     writes: Callable[[], object]
     checkpoints: Callable[[], object]

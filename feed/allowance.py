@@ -12,7 +12,7 @@ class Allowance:
     now: float
     _left: float = field(init=False, default=Factory(lambda self: self.burst, takes_self=True))
 
-    def take(self, units: float, now: float) -> bool:
+    def try_take(self, units: float, now: float) -> bool:
         """True, and the units are taken, if they were there."""
         self._refill(now)
         if self._left < units:
@@ -20,7 +20,7 @@ class Allowance:
         self._left -= units
         return True
 
-    def charge(self, units: float, now: float) -> float:
+    def take_on_credit(self, units: float, now: float) -> float:
         """Take the units whether they are there or not; seconds until none is owed."""
         self._refill(now)
         self._left -= units

@@ -30,7 +30,7 @@ from domain.token import Status, Token
 from domain.values import Mint
 from feed.catalogue import Catalogue
 from feed.ranking import Ranking
-from feed.wire import ItemCache, changed_keys, encoded
+from feed.wire import ItemCache, encode_json, find_changes
 
 BOARD_NAMES = ("new", "graduating", "bonded", "hot")
 SMALL_RESUME_BYTES = 16 * 1024  # deltas up to this size are sent whatever the snapshot's size
@@ -62,7 +62,7 @@ class History:
     _deltas: deque[tuple[int, bytes]] = field(init=False, factory=deque)  # by offset
     _bytes: int = field(init=False, default=0)
 
-    def remember(self, offset: int, delta: bytes) -> None:
+    def remember_delta(self, offset: int, delta: bytes) -> None:
         """Keep one more delta, and forget the oldest past the bounds."""
         self._deltas.append((offset, delta))
         self._bytes += len(delta)
@@ -70,7 +70,7 @@ class History:
             self.complete_since, forgotten = self._deltas.popleft()
             self._bytes -= len(forgotten)
 
-    def after(self, offset: int) -> list[bytes]:
+    def deltas_after(self, offset: int) -> list[bytes]:
         """The deltas after `offset`, oldest first."""
         missed = takewhile(lambda kept: kept[0] > offset, reversed(self._deltas))
         return [delta for _, delta in missed][::-1]
@@ -85,19 +85,19 @@ class Board:
     history: History
     published: dict[Mint, Token] = field(init=False, factory=dict)  # in order
 
-    def advance(self, tokens: Mapping[Mint, Token], items: ItemCache) -> list[bytes]:
+    def publish_changes(self, tokens: Mapping[Mint, Token], items: ItemCache) -> list[bytes]:
         """Publish the board as it now is; the changes, at most two for each place."""
         before = self.published
-        self.published = {mint: tokens[mint] for mint in self.ranking.top(self.size)}
+        self.published = {mint: tokens[mint] for mint in self.ranking.top_mints(self.size)}
         gone = [mint for mint in before if mint not in self.published]
-        changes = [encoded({"mint": mint, "removed": True}) for mint in gone]
+        changes = [encode_json({"mint": mint, "removed": True}) for mint in gone]
         for mint, token in self.published.items():
             if mint not in before:
-                changes.append(items.encoded_item(token))
+                changes.append(items.get_json(token))
             elif before[mint] is not token:
-                changed = changed_keys(items.item(before[mint]), items.item(token))
+                changed = find_changes(items.get_item(before[mint]), items.get_item(token))
                 if changed:
-                    changes.append(encoded({"mint": mint, **changed}))
+                    changes.append(encode_json({"mint": mint, **changed}))
         return changes
 
 
@@ -140,35 +140,37 @@ class Boards:
         """True while the catalogue is as it was at the last `collect`."""
         return self._collected_version == self.catalogue.version
 
-    def sizes(self) -> dict[str, int]:
+    def count_tokens(self) -> dict[str, int]:
         """How many tokens each board shows."""
         return {name: len(board.published) for name, board in self._boards.items()}
 
-    def collect(self) -> Publication | None:
+    def publish_changes(self) -> Publication | None:
         """Publish what changed since the last call; None when no board did."""
         if self.is_up_to_date:
             return None
         self._collected_version = self.catalogue.version
         tokens = self.catalogue.tokens
-        changes = {name: b.advance(tokens, self.items) for name, b in self._boards.items()}
+        changes = {name: b.publish_changes(tokens, self.items) for name, b in self._boards.items()}
         if not any(changes.values()):
             return None
         self.offset += 1
         self._snapshots.clear()
-        deltas = {n: self._message("delta", n, parts) for n, parts in changes.items() if parts}
+        deltas = {
+            n: self._encode_message("delta", n, parts) for n, parts in changes.items() if parts
+        }
         for name, delta in deltas.items():
-            self._boards[name].history.remember(self.offset, delta)
+            self._boards[name].history.remember_delta(self.offset, delta)
         return Publication(offset=self.offset, deltas=deltas)
 
-    def snapshot(self, name: str) -> bytes:
+    def snapshot_message(self, name: str) -> bytes:
         """The whole board as last published, as a JSON message."""
         if name not in self._snapshots:
             tokens = self._boards[name].published.values()
-            items = [self.items.encoded_item(token) for token in tokens]
-            self._snapshots[name] = self._message("snapshot", name, items)
+            items = [self.items.get_json(token) for token in tokens]
+            self._snapshots[name] = self._encode_message("snapshot", name, items)
         return self._snapshots[name]
 
-    def since(self, name: str, cursor: Cursor) -> Sequence[bytes] | None:
+    def resume_messages(self, name: str, cursor: Cursor) -> Sequence[bytes] | None:
         """`resumed` and the deltas after `cursor`, oldest first.
 
         None where a snapshot is needed: another epoch, an offset that is not yet or no longer
@@ -178,18 +180,18 @@ class Boards:
         is_known = history.complete_since <= cursor.offset <= self.offset
         if cursor.epoch != self.epoch or not is_known:
             return None
-        deltas = history.after(cursor.offset)
-        if sum(map(len, deltas)) > max(len(self.snapshot(name)), SMALL_RESUME_BYTES):
+        deltas = history.deltas_after(cursor.offset)
+        if sum(map(len, deltas)) > max(len(self.snapshot_message(name)), SMALL_RESUME_BYTES):
             return None
-        return [_resumed(name, cursor), *deltas]
+        return [_encode_resumed(name, cursor), *deltas]
 
-    def _message(self, kind: str, name: str, parts: Sequence[bytes]) -> bytes:
+    def _encode_message(self, kind: str, name: str, parts: Sequence[bytes]) -> bytes:
         head = {"type": kind, "board": name, "epoch": self.epoch, "offset": self.offset}
         list_name = b"items" if kind == "snapshot" else b"changes"
         return b'%b,"%b":[%b]}' % (orjson.dumps(head)[:-1], list_name, b",".join(parts))
 
 
-def _resumed(name: str, cursor: Cursor) -> bytes:
+def _encode_resumed(name: str, cursor: Cursor) -> bytes:
     return orjson.dumps(
         {"type": "resumed", "board": name, "epoch": cursor.epoch, "offset": cursor.offset}
     )

@@ -6,6 +6,7 @@ one whose retention ends first goes.
 """
 
 from collections.abc import Mapping
+from itertools import takewhile
 from math import isfinite
 
 from attrs import Factory, define, field
@@ -13,6 +14,7 @@ from attrs import Factory, define, field
 from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds
+from feed.folding import fold_text
 from feed.ranking import Ranking, RankRule, greatest_first, newest_first
 
 
@@ -28,9 +30,14 @@ def _is_live(token: Token) -> bool:
     return token.status is Status.BONDED or not token.silent
 
 
-def _heat(token: Token) -> float | None:
+def _heat_of(token: Token) -> float | None:
     score = token.hot_score
     return None if score is None or not isfinite(score) or not _is_live(token) else -score
+
+
+def _search_text(token: Token) -> str:
+    # Nothing that is searched for holds a line break, so that no match spans both.
+    return f"{fold_text(token.symbol or '')}\n{fold_text(token.name or '')}"
 
 
 SORT_RULES: Mapping[str, RankRule] = {
@@ -59,44 +66,49 @@ class Catalogue:
     limit: int
     tokens: dict[Mint, Token] = field(init=False, factory=dict)
     shelves: Mapping[Status, Shelf] = field(init=False, factory=_empty_shelves)
-    hot: Ranking = field(init=False, default=Factory(lambda: Ranking(_heat)))
+    hot: Ranking = field(init=False, default=Factory(lambda: Ranking(_heat_of)))
+    search_texts: dict[Mint, str] = field(init=False, factory=dict)  # symbol and name, folded
     version: int = field(init=False, default=0)  # grows with every change
     _endings: Ranking = field(init=False, default=Factory(lambda: Ranking(retained_until)))
 
-    def put(self, token: Token) -> None:
+    def put_token(self, token: Token) -> None:
         """Learn of a token as it now is."""
         before = self.tokens.get(token.mint)
         if before is token:
             return
         self.tokens[token.mint] = token
-        self._rank(before, token)
-        ending = self._endings.first()
+        if before is None or (before.symbol, before.name) != (token.symbol, token.name):
+            self.search_texts[token.mint] = _search_text(token)
+        self._rank_again(before, token)
+        ending = self._endings.first_rank()
         if ending is not None and len(self.tokens) > self.limit:
-            self._forget(ending[1])
+            self._forget_token(ending[1])
 
-    def prune(self, now: UnixSeconds) -> int:
-        """Forget the tokens past their retention; how many they were."""
-        before = len(self.tokens)
-        while (ending := self._endings.first()) is not None and float(ending[0]) <= now:
-            self._forget(ending[1])
-        return before - len(self.tokens)
+    def prune_expired(self, now: UnixSeconds, most: int) -> int:
+        """Forget tokens past their retention, `most` of them at most; how many they were."""
+        endings = self._endings.ranks_after(None, most)
+        mints = [mint for _, mint in takewhile(lambda ending: float(ending[0]) <= now, endings)]
+        for mint in mints:
+            self._forget_token(mint)
+        return len(mints)
 
-    def _forget(self, mint: Mint) -> None:
-        self._rank(self.tokens.pop(mint), None)
+    def _forget_token(self, mint: Mint) -> None:
+        del self.search_texts[mint]
+        self._rank_again(self.tokens.pop(mint), None)
 
-    def _rank(self, before: Token | None, after: Token | None) -> None:
+    def _rank_again(self, before: Token | None, after: Token | None) -> None:
         self.version += 1
-        self._endings.change(before, after)
-        self.hot.change(before, after)
+        self._endings.replace_token(before, after)
+        self.hot.replace_token(before, after)
         here = before.status if before is not None and _is_live(before) else None
         there = after.status if after is not None and _is_live(after) else None
         if here is there and here is not None:
             for ranking in self.shelves[here].values():
-                ranking.change(before, after)
+                ranking.replace_token(before, after)
             return
         if here is not None:
             for ranking in self.shelves[here].values():
-                ranking.change(before, None)
+                ranking.replace_token(before, None)
         if there is not None:
             for ranking in self.shelves[there].values():
-                ranking.change(None, after)
+                ranking.replace_token(None, after)

@@ -36,16 +36,21 @@ class Unwatch:
 
 
 @frozen(kw_only=True)
+class FollowHealth:
+    """Be told how the service is, now and whenever that changes."""
+
+
+@frozen(kw_only=True)
 class Ping:
-    pass
+    """Be answered; tells that both ends are there."""
 
 
-Command = Subscribe | Unsubscribe | Watch | Unwatch | Ping
+Command = Subscribe | Unsubscribe | Watch | Unwatch | FollowHealth | Ping
 
 MESSAGES = {  # by reason of refusal
     "text_expected": "frames are text",
     "malformed": "a frame is one JSON object",
-    "unknown_type": "type is one of subscribe, unsubscribe, watch, unwatch, ping",
+    "unknown_type": "type is one of subscribe, unsubscribe, watch, unwatch, health, ping",
     "unknown_board": f"board is one of {', '.join(BOARD_NAMES)}",
     "bad_since": 'since is {"epoch": text, "offset": whole number}',
     "bad_mint": "mint is base58 of 32 bytes",
@@ -67,13 +72,15 @@ def parse_command(message: str | bytes) -> Command:
         raise FrameRefused(message[:50], reason="malformed")
     match frame.get("type"):
         case "subscribe":
-            return Subscribe(board=_board(frame), since=_since(frame))
+            return Subscribe(board=_read_board(frame), since=_read_cursor(frame))
         case "unsubscribe":
-            return Unsubscribe(board=_board(frame))
+            return Unsubscribe(board=_read_board(frame))
         case "watch":
-            return Watch(mint=_mint(frame))
+            return Watch(mint=_read_mint(frame))
         case "unwatch":
-            return Unwatch(mint=_mint(frame))
+            return Unwatch(mint=_read_mint(frame))
+        case "health":
+            return FollowHealth()
         case "ping":
             return Ping()
         case other:
@@ -85,21 +92,21 @@ def error_message(reason: str) -> bytes:
     return orjson.dumps({"type": "error", "code": reason, "message": MESSAGES[reason]})
 
 
-def _board(frame: dict[str, object]) -> str:
+def _read_board(frame: dict[str, object]) -> str:
     board = frame.get("board")
     if not isinstance(board, str) or board not in BOARD_NAMES:
         raise FrameRefused(board, reason="unknown_board")
     return board
 
 
-def _mint(frame: dict[str, object]) -> Mint:
+def _read_mint(frame: dict[str, object]) -> Mint:
     try:
         return parse_address(frame.get("mint"))
     except MintRefused as error:
         raise FrameRefused(frame.get("mint"), reason="bad_mint") from error
 
 
-def _since(frame: dict[str, object]) -> Cursor | None:
+def _read_cursor(frame: dict[str, object]) -> Cursor | None:
     since = frame.get("since")
     if since is None:
         return None

@@ -14,7 +14,7 @@ import orjson
 
 from domain.errors import RequestRefused
 from domain.messages import GovernorSet
-from feed.http import Request
+from feed.http import HttpRequest
 
 # What a browser adds to every POST, and what proxies add.
 FOREIGN_HEADERS = ("origin", "forwarded", "x-forwarded-for", "x-real-ip", "via")
@@ -22,7 +22,7 @@ FIGURES = {"walBytesPerSecond": "wal_bytes_per_second", "rowsPerHour": "rows_per
 LEAST, MOST = 1.0, 1e12  # as the settings'
 
 
-def require_operator(request: Request, control_token: str) -> None:
+def require_operator(request: HttpRequest, control_token: str) -> None:
     """`RequestRefused` unless the request may change what the service does."""
     if control_token:
         wanted = f"Bearer {control_token}".encode()
@@ -41,26 +41,30 @@ def parse_governor_set(body: bytes) -> GovernorSet:
     try:
         asked = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _bad(f"not JSON: {error}") from error
+        raise _bad_request(f"not JSON: {error}") from error
     if not isinstance(asked, dict) or not asked:
-        raise _bad("an object with one of walBytesPerSecond, rowsPerHour and reset is wanted")
+        raise _bad_request(
+            "an object with one of walBytesPerSecond, rowsPerHour and reset is wanted"
+        )
     if unknown := asked.keys() - FIGURES.keys() - {"reset"}:
-        raise _bad(f"unknown: {', '.join(sorted(unknown))[:100]}")
+        raise _bad_request(f"unknown: {', '.join(sorted(unknown))[:100]}")
     reset = asked.get("reset", False)
     if not isinstance(reset, bool):
-        raise _bad("reset is true or false")
-    figures = {FIGURES[name]: _figure(name, asked[name]) for name in FIGURES.keys() & asked.keys()}
+        raise _bad_request("reset is true or false")
+    figures = {
+        FIGURES[name]: _read_figure(name, asked[name]) for name in FIGURES.keys() & asked.keys()
+    }
     return GovernorSet(reset=reset, **figures)
 
 
-def _figure(name: str, value: object) -> float:
+def _read_figure(name: str, value: object) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not isfinite(number := float(value)) or not LEAST <= number <= MOST:  # type: ignore[arg-type]
-        raise _bad(f"{name} is a number from {LEAST:g} to {MOST:g}")
+        raise _bad_request(f"{name} is a number from {LEAST:g} to {MOST:g}")
     return number
 
 
-def _bad(message: str) -> RequestRefused:
+def _bad_request(message: str) -> RequestRefused:
     return RequestRefused(400, "bad_request", message)
 
 

@@ -38,10 +38,10 @@ class FramedPublication:
     _frames: dict[frozenset[str], bytes] = field(init=False, factory=dict)
 
     @classmethod
-    def of(cls, publication: Publication) -> "FramedPublication":
+    def frame(cls, publication: Publication) -> "FramedPublication":
         return cls(publication.offset, publication.deltas)
 
-    def frames(self, boards: frozenset[str]) -> bytes:
+    def frames_of(self, boards: frozenset[str]) -> bytes:
         """The frames of these boards' deltas, one behind the other."""
         if boards not in self._frames:
             self._frames[boards] = b"".join(

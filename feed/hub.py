@@ -1,8 +1,9 @@
 """All WebSocket clients: how they come and go, and how a publication reaches them.
 
-boards --publication--> Hub --frames, built once--> every Session
+boards --publication--> Hub --frames, built once--> every ClientSession
 """
 
+from collections.abc import AsyncIterator
 from itertools import count
 from random import Random
 
@@ -10,12 +11,13 @@ import trio
 from attrs import define, field
 from trio_websocket import WebSocketConnection, wrap_server_stream
 
+from config.settings import GatewaySettings
 from domain.messages import CensusTaken, ClientConnected, ClientLeft
-from feed import Announce, FeedSettings
+from feed import Announce, ServiceHealth
 from feed.board import Boards, Publication
 from feed.frames import GOING_AWAY, PING_FRAME, FramedPublication, close_frame
 from feed.outgoing import Outgoing
-from feed.session import Broadcast, Session, SessionStream
+from feed.session import Broadcast, ClientSession, SessionStream
 
 LARGEST_MESSAGE = 16 * 1024  # characters
 KEEPALIVE_SECONDS = 20.0
@@ -27,29 +29,39 @@ CLIENTS_AT_ONCE = 64  # frames sent between two checkpoints: about half a millis
 class Hub:
     """All WebSocket clients."""
 
-    settings: FeedSettings
+    settings: GatewaySettings
     boards: Boards
     announce: Announce
+    health: ServiceHealth
     random: Random
     broadcast: Broadcast = field(init=False)
-    sessions: dict[int, Session] = field(init=False, factory=dict)
+    sessions: dict[int, ClientSession] = field(init=False, factory=dict)
     served: int = field(init=False, default=0)  # clients, ever
+    _health_sent: bytes = field(init=False, default=b"")  # as everybody was told last
     _numbers: "count[int]" = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.broadcast = Broadcast(self.settings, self.boards, self.announce)
+        self.broadcast = Broadcast(self.settings, self.boards, self.announce, self.health)
         # No client of an earlier life of the gateway has the same number.
         self._numbers = count(self.random.getrandbits(32) << 20)
 
-    async def publish(self, publication: Publication) -> None:
+    async def send_publication(self, publication: Publication) -> None:
         """Send one publication to everybody who follows; the rest of the process runs on."""
-        framed = self.broadcast.latest = FramedPublication.of(publication)
-        for position, session in enumerate(list(self.sessions.values())):
-            session.deliver(framed)
-            if position % CLIENTS_AT_ONCE == CLIENTS_AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
+        framed = self.broadcast.latest = FramedPublication.frame(publication)
+        async for session in self._each_session():
+            session.deliver_publication(framed)
 
-    async def serve(self, outgoing: Outgoing, handshake: bytes, unread: bytes) -> None:
+    async def send_health(self) -> None:
+        """Tell everybody who wants to know how the service is, if that has changed."""
+        frame = self.broadcast.health_frame()
+        if frame == self._health_sent:
+            return
+        self._health_sent = frame
+        async for session in self._each_session():
+            if session.follows_health:
+                session.deliver_health(frame)
+
+    async def serve_client(self, outgoing: Outgoing, handshake: bytes, unread: bytes) -> None:
         """One WebSocket client, from its handshake to its end."""
         stream = SessionStream(outgoing, handshake, unread, self.settings.client_queue_bytes)
         # The reader has a nursery of its own: some frames make it raise (a ping after a close).
@@ -60,16 +72,24 @@ class Hub:
                 )
                 connection = await request.accept()
             stream.is_accepted.set()
-            await self._attend(Session(next(self._numbers), self.broadcast, stream), connection)
+            await self._attend_client(
+                ClientSession(next(self._numbers), self.broadcast, stream), connection
+            )
             nursery.cancel_scope.cancel()
 
-    async def _attend(self, session: Session, connection: WebSocketConnection) -> None:
+    async def _each_session(self) -> AsyncIterator[ClientSession]:
+        for position, session in enumerate(list(self.sessions.values()), start=1):
+            yield session
+            if position % CLIENTS_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+
+    async def _attend_client(self, session: ClientSession, connection: WebSocketConnection) -> None:
         session.offset = self.broadcast.latest.offset
         self.sessions[session.client] = session
         self.served += 1
         try:
             self.announce(ClientConnected(client=session.client))
-            await session.serve(connection)
+            await session.serve_client(connection)
         finally:
             del self.sessions[session.client]
             self.announce(ClientLeft(client=session.client))
@@ -83,15 +103,15 @@ class Hub:
                 if trio.current_time() - session.stream.heard_at > SILENT_SECONDS:
                     session.outgoing.give_up()
                 elif not session.outgoing.queued_bytes:
-                    session.outgoing.put(PING_FRAME)
+                    session.outgoing.put_piece(PING_FRAME)
 
     def say_goodbye(self) -> None:
         """Tell every client that the server goes away; they are to close."""
         for session in self.sessions.values():
-            session.outgoing.put(close_frame(GOING_AWAY))
-            session.outgoing.seal()
+            session.outgoing.put_piece(close_frame(GOING_AWAY))
+            session.outgoing.accept_no_more()
 
-    def census(self) -> CensusTaken:
+    def take_census(self) -> CensusTaken:
         """Who is connected, and what each watches."""
         watched = {client: session.watched for client, session in self.sessions.items()}
         return CensusTaken(watched=watched)

@@ -35,14 +35,14 @@ class Outgoing:
     _is_writing: bool = field(init=False, default=False)
     _progress: trio.lowlevel.ParkingLot = field(init=False, factory=trio.lowlevel.ParkingLot)
 
-    def put(self, data: bytes, *, is_droppable: bool = False) -> None:
+    def put_piece(self, data: bytes, *, is_droppable: bool = False) -> None:
         """Write or queue one piece; what comes after the end is ignored."""
         if self.is_sealed or self.is_broken:
             return
         if self._queue:
             self._queue_piece(memoryview(data), is_droppable)
             return
-        written = self._write(data)
+        written = self._write_now(data)
         if written < len(data) and not self.is_broken:
             # A piece that has begun must be finished.
             self._queue_piece(memoryview(data)[written:], is_droppable and written == 0)
@@ -50,7 +50,7 @@ class Outgoing:
                 self._is_writing = True
                 self.nursery.start_soon(self._write_queued)
 
-    def seal(self) -> None:
+    def accept_no_more(self) -> None:
         """What was put so far is the last."""
         self.is_sealed = True
 
@@ -69,7 +69,7 @@ class Outgoing:
         self._progress.unpark_all()
         self.nursery.cancel_scope.cancel()
 
-    async def sent(self, at_most_queued_bytes: int = 0) -> None:
+    async def wait_until_sent(self, at_most_queued_bytes: int = 0) -> None:
         """Wait until no more than this is queued, or the connection is given up."""
         while self.queued_bytes > at_most_queued_bytes:
             await self._progress.park()
@@ -96,7 +96,7 @@ class Outgoing:
     def _write_what_fits(self) -> None:
         while self._queue:
             piece = self._queue[0]
-            written = self._write(piece.data)
+            written = self._write_now(piece.data)
             if self.is_broken:
                 return
             self.queued_bytes -= written
@@ -106,7 +106,7 @@ class Outgoing:
                 return
             self._queue.popleft()
 
-    def _write(self, data: bytes | memoryview) -> int:
+    def _write_now(self, data: bytes | memoryview) -> int:
         """How many bytes the kernel took."""
         try:
             # The descriptor of a trio socket is non-blocking, and -1 once it is closed.

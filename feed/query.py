@@ -1,6 +1,6 @@
 """The feed over HTTP: what a client may ask for, and which tokens answer it.
 
-    query string --parse_query--> FeedQuery --matches(catalogue)--> tokens of one shelf, in order
+    query string --parse_query--> FeedQuery --find_matches--> tokens of one shelf, in order
 
 Unknown parameters are ignored, because existing clients send extras (cache busters); a known one
 with a bad value is refused. A filter on a value that is not known leaves the token out.
@@ -15,8 +15,9 @@ from attrs import field, frozen
 
 from domain.errors import QueryRefused
 from domain.token import Status, Token
-from domain.values import UnixSeconds
+from domain.values import Mint, UnixSeconds
 from feed.catalogue import SORT_RULES, Catalogue
+from feed.folding import fold_text
 from feed.ranking import Rank
 
 Test = Callable[[Token], bool]
@@ -52,7 +53,7 @@ class Bounds:
     least: float | None = None
     most: float | None = None
 
-    def hold(self, value: float | None) -> bool:
+    def contains(self, value: float | None) -> bool:
         """True when the value is known and within."""
         return (
             value is not None
@@ -67,7 +68,7 @@ class FeedQuery:
 
     sort_by: str = "hot"
     limit: int = 50  # tokens a list
-    search: str = ""  # case-folded
+    search: str = ""  # as `fold_text` leaves it
     search_mint: str = ""  # as given: base58 is case-sensitive
     only_watched: bool = False
     age_minutes: Bounds | None = None
@@ -77,23 +78,27 @@ class FeedQuery:
 
 def parse_query(text: str) -> FeedQuery:
     """The query that a URL's query string asks; `QueryRefused` says what is wrong with it."""
-    given = _parameters(text)
-    search = _parsed(given, "searchQuery", _search, "")
-    age = _bounds(given, "Age")
-    numbers = {name: _bounds(given, suffix) for suffix, name in NUMBER_FIELDS.items()}
+    given = _read_parameters(text)
+    search = _read_parameter(given, "searchQuery", _parse_search, "")
+    age = _read_bounds(given, "Age")
+    numbers = {name: _read_bounds(given, suffix) for suffix, name in NUMBER_FIELDS.items()}
     return FeedQuery(
-        sort_by=_parsed(given, "sortBy", _sort_order, "hot"),
-        limit=_parsed(given, "limit", _limit, 50),
-        search=search.casefold(),
+        sort_by=_read_parameter(given, "sortBy", _parse_sort_order, "hot"),
+        limit=_read_parameter(given, "limit", _parse_limit, 50),
+        search=fold_text(search),
         search_mint=search,
-        only_watched=_parsed(given, "onlyWatched", _truth, False),
+        only_watched=_read_parameter(given, "onlyWatched", _parse_truth, False),
         age_minutes=age,
         numbers={name: bounds for name, bounds in numbers.items() if bounds is not None},
-        links=tuple(f for name, f in LINK_FIELDS.items() if _parsed(given, name, _truth, False)),
+        links=tuple(
+            f
+            for name, f in LINK_FIELDS.items()
+            if _read_parameter(given, name, _parse_truth, False)
+        ),
     )
 
 
-def matches(
+def find_matches(
     catalogue: Catalogue, query: FeedQuery, status: Status, now: UnixSeconds
 ) -> Iterator[Token | None]:
     """At most `limit` tokens of one shelf, in order; None is a pause.
@@ -101,13 +106,13 @@ def matches(
     During a pause the catalogue may change: the search goes on from where it stood.
     """
     ranking = catalogue.shelves[status][query.sort_by]
-    tests = _tests(query, now)
+    tests = _make_tests(query, now, catalogue.search_texts)
     found = 0
     rank: Rank | None = None
-    while page := ranking.after(rank, EXAMINED_AT_ONCE):
+    while page := ranking.ranks_after(rank, EXAMINED_AT_ONCE):
         for _, mint in page:
             token = catalogue.tokens[mint]
-            if _passes(tests, token):
+            if _passes_all(tests, token):
                 yield token
                 found += 1
                 if found == query.limit:
@@ -116,41 +121,38 @@ def matches(
         yield None
 
 
-def _passes(tests: list[Test], token: Token) -> bool:
+def _passes_all(tests: list[Test], token: Token) -> bool:
     for test in tests:  # noqa: SIM110  # all() over a generator takes twice as long
         if not test(token):
             return False
     return True
 
 
-def _tests(query: FeedQuery, now: UnixSeconds) -> list[Test]:
+def _make_tests(query: FeedQuery, now: UnixSeconds, search_texts: Mapping[Mint, str]) -> list[Test]:
     tests: list[Test] = []
     if query.only_watched:
         tests.append(lambda token: token.watcher_count > 0)
     for name in query.links:
         tests.append(lambda token, name=name: bool(getattr(token, name)))  # type: ignore[misc]
     for name, bounds in query.numbers.items():
-        tests.append(_number_test(name, bounds))
+        tests.append(_make_number_test(name, bounds))
     if (age := query.age_minutes) is not None:
-        tests.append(lambda token: age.hold((now - token.first_seen_at) / 60))
+        tests.append(lambda token: age.contains((now - token.first_seen_at) / 60))
     if query.search:
-        tests.append(_search_test(query.search, query.search_mint))
+        tests.append(_make_search_test(query, search_texts))
     return tests
 
 
-def _number_test(name: str, bounds: Bounds) -> Test:
-    return lambda token: bounds.hold(getattr(token, name))
+def _make_number_test(name: str, bounds: Bounds) -> Test:
+    return lambda token: bounds.contains(getattr(token, name))
 
 
-def _search_test(folded: str, mint_prefix: str) -> Test:
-    return lambda token: (
-        folded in (token.symbol or "").casefold()
-        or folded in (token.name or "").casefold()
-        or token.mint.startswith(mint_prefix)
-    )
+def _make_search_test(query: FeedQuery, search_texts: Mapping[Mint, str]) -> Test:
+    wanted, mint_prefix = query.search, query.search_mint
+    return lambda token: wanted in search_texts[token.mint] or token.mint.startswith(mint_prefix)
 
 
-def _parameters(text: str) -> dict[str, str]:
+def _read_parameters(text: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(
             text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS, errors="strict"
@@ -165,7 +167,7 @@ def _parameters(text: str) -> dict[str, str]:
     return given
 
 
-def _parsed(
+def _read_parameter(
     given: Mapping[str, str], name: str, parse: Callable[[str], Parsed], default: Parsed
 ) -> Parsed:
     value = given.get(name, "").strip()
@@ -177,13 +179,13 @@ def _parsed(
         raise QueryRefused(value, reason=f"{name} must be {error}") from error
 
 
-def _bounds(given: Mapping[str, str], suffix: str) -> Bounds | None:
-    least = _parsed(given, f"min{suffix}", _number, None)
-    most = _parsed(given, f"max{suffix}", _number, None)
+def _read_bounds(given: Mapping[str, str], suffix: str) -> Bounds | None:
+    least = _read_parameter(given, f"min{suffix}", _parse_number, None)
+    most = _read_parameter(given, f"max{suffix}", _parse_number, None)
     return None if least is None and most is None else Bounds(least=least, most=most)
 
 
-def _number(value: str) -> float | None:
+def _parse_number(value: str) -> float | None:
     try:
         number = float(value)
     except ValueError:
@@ -193,26 +195,26 @@ def _number(value: str) -> float | None:
     return number
 
 
-def _limit(value: str) -> int:
+def _parse_limit(value: str) -> int:
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= LARGEST_LIMIT):
         raise ValueError(f"a whole number from 1 to {LARGEST_LIMIT}")
     return int(value)
 
 
-def _truth(value: str) -> bool:
+def _parse_truth(value: str) -> bool:
     truths = {"true": True, "1": True, "false": False, "0": False}
     if value.lower() not in truths:
         raise ValueError("true or false")
     return truths[value.lower()]
 
 
-def _sort_order(value: str) -> str:
+def _parse_sort_order(value: str) -> str:
     if value not in SORT_RULES:
         raise ValueError(f"one of {', '.join(SORT_RULES)}")
     return value
 
 
-def _search(value: str) -> str:
+def _parse_search(value: str) -> str:
     if len(value) > LONGEST_SEARCH:
         raise ValueError(f"at most {LONGEST_SEARCH} characters")
     return value

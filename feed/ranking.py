@@ -13,7 +13,7 @@ from sortedcontainers import SortedList  # type: ignore[import-untyped]
 
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
-from feed.wire import milliseconds
+from feed.wire import to_milliseconds
 
 Rank = tuple[float | str, Mint]
 RankRule = Callable[[Token], float | str | None]  # None: not in this ranking
@@ -26,7 +26,7 @@ def greatest_first(value: float | None) -> float:
 
 def newest_first(at: UnixSeconds | None) -> float:
     """The rank of a time, at the precision that clients see; unknown ones come last."""
-    return greatest_first(milliseconds(at))
+    return greatest_first(to_milliseconds(at))
 
 
 @define(eq=False)
@@ -39,9 +39,9 @@ class Ranking:
     def __len__(self) -> int:
         return len(self._ranks)
 
-    def change(self, before: Token | None, after: Token | None) -> None:
+    def replace_token(self, before: Token | None, after: Token | None) -> None:
         """One token changed, came (`before` is None) or went (`after` is None)."""
-        old, new = self._rank(before), self._rank(after)
+        old, new = self._rank_of(before), self._rank_of(after)
         if old == new:
             return
         if old is not None:
@@ -49,11 +49,11 @@ class Ranking:
         if new is not None:
             self._ranks.add(new)
 
-    def top(self, count: int) -> list[Mint]:
+    def top_mints(self, count: int) -> list[Mint]:
         """The first `count` mints."""
         return [mint for _, mint in islice(self._ranks, count)]
 
-    def after(self, rank: Rank | None, count: int) -> list[Rank]:
+    def ranks_after(self, rank: Rank | None, count: int) -> list[Rank]:
         """Up to `count` ranks that come after `rank`, which itself may be gone by now."""
         remaining: Iterable[Rank] = (
             self._ranks
@@ -62,11 +62,11 @@ class Ranking:
         )
         return list(islice(remaining, count))
 
-    def first(self) -> Rank | None:
+    def first_rank(self) -> Rank | None:
         """The first rank; None when empty."""
         return self._ranks[0] if self._ranks else None
 
-    def _rank(self, token: Token | None) -> Rank | None:
+    def _rank_of(self, token: Token | None) -> Rank | None:
         if token is None:
             return None
         value = self.rule(token)

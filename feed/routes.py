@@ -1,31 +1,34 @@
 """What each path answers.
 
-    Request -> Routes.answer -> Response
+    HttpRequest -> Routes.answer -> HttpResponse
 
-GET and HEAD, and POST for what operators may change (feed/control.py). Answers of the API are
-never cached; pages are revalidated by ETag.
+GET and HEAD, and POST for what operators may change (feed/control.py); OPTIONS tells which. Answers
+of the API are never cached; pages are revalidated by ETag.
 """
 
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
-from hashlib import sha256
 
 import orjson
 import trio
 from attrs import asdict, define, evolve, field
 
+from config.settings import GatewaySettings
 from domain.errors import MintRefused, QueryRefused, RequestRefused
 from domain.messages import FeedRequested
 from domain.token import Status
 from domain.values import parse_address
-from feed import FeedSettings, Operations, Surroundings
+from feed import Operations, Surroundings
 from feed.board import Boards
 from feed.control import parse_governor_set, require_operator
-from feed.http import Headers, Request, Response, json_response, with_headers
+from feed.fields import GZIP, choose_encoding, matches_strongly, matches_weakly
+from feed.health import NOT_READY, report_health
+from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_response
 from feed.pages import Page, load_pages
-from feed.query import LISTS, FeedQuery, matches, parse_query
+from feed.query import LISTS, FeedQuery, find_matches, parse_query
+from feed.targets import ASTERISK
 
-Route = Callable[[Request], Awaitable[Response]]
+Route = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 QUERIES_AT_ONCE = 4  # a query may look at every token; more of them wait
 QUERIES_WAITING = 64  # more are refused
@@ -49,10 +52,11 @@ SECURITY_HEADERS: Headers = (
 class Routes:
     """Answers every request that is not a WebSocket."""
 
-    settings: FeedSettings
+    settings: GatewaySettings
     boards: Boards
     operations: Operations
     surroundings: Surroundings
+    half_life_seconds: float  # of hot scores
     _pages: Mapping[str, Page] = field(init=False)
     _exact: Mapping[str, Route] = field(init=False)
     _querying: trio.CapacityLimiter = field(
@@ -60,39 +64,50 @@ class Routes:
     )
 
     def __attrs_post_init__(self) -> None:
-        self._pages = load_pages(self.settings.half_life_seconds)
+        self._pages = load_pages(self.half_life_seconds)
         self._exact = {
-            "/api/warp-pipes/feed": self._feed,
-            "/api/ops/actors": self._operation(self.operations.actors),
-            "/api/ops/writes": self._operation(self.operations.writes),
-            "/api/ops/checkpoints": self._operation(self.operations.checkpoints),
-            "/api/ops/governor": self._governor,
-            "/livez": self._alive,
-            "/readyz": self._ready,
-            "/metrics": self._metrics,
-            "/ws": self._websocket_expected,
+            "/api/warp-pipes/feed": self._get_feed,
+            "/api/ops/actors": self._route_to(self.operations.actors),
+            "/api/ops/writes": self._route_to(self.operations.writes),
+            "/api/ops/checkpoints": self._route_to(self.operations.checkpoints),
+            "/api/ops/governor": self._use_governor,
+            "/api/ops/health": self._get_health,
+            "/livez": self._get_liveness,
+            "/readyz": self._get_readiness,
+            "/metrics": self._get_metrics,
+            "/ws": self._refuse_without_upgrade,
         }
 
-    async def answer(self, request: Request) -> Response:
+    async def answer_request(self, request: HttpRequest) -> HttpResponse:
         """The response; `RequestRefused` for what cannot be answered."""
-        route = self._route(request.path)
+        self.require_answerable(request)
+        if request.method == "OPTIONS":
+            return HttpResponse(status=204, headers=(("Allow", allowed_methods(request.path)),))
+        response = await self._find_route(request.path)(request)
+        return await _compress_response(request, response)
+
+    def require_answerable(self, request: HttpRequest) -> None:
+        """`RequestRefused` where the head alone tells that the request will not be answered."""
+        has_path = request.method != "CONNECT" and request.path != ASTERISK
+        if has_path:
+            self._find_route(request.path)
         if request.method not in methods_of(request.path):
             raise RequestRefused(405, "method_not_allowed", "this method is not answered here")
-        response = await route(request)
-        return await _compressed(request, response)
+        if request.method == "POST":
+            require_operator(request, self.settings.control_token)
 
-    def _route(self, path: str) -> Route:
+    def _find_route(self, path: str) -> Route:
         if path in self._exact:
             return self._exact[path]
         if path in self._pages:
-            return self._page
+            return self._get_page
         if path.startswith("/api/tokens/"):
-            return self._token
+            return self._get_token
         raise RequestRefused(404, "not_found", "there is nothing at this path")
 
     # The feed.
 
-    async def _feed(self, request: Request) -> Response:
+    async def _get_feed(self, request: HttpRequest) -> HttpResponse:
         try:
             query = parse_query(request.query)
         except QueryRefused as refusal:
@@ -101,25 +116,27 @@ class Routes:
         if self._querying.statistics().tasks_waiting >= QUERIES_WAITING:
             raise RequestRefused(429, "too_many_requests", "too many queries at once; try again")
         async with self._querying:
-            return await self._feed_response(query)
+            return await self._make_feed_response(query)
 
-    async def _feed_response(self, query: FeedQuery) -> Response:
+    async def _make_feed_response(self, query: FeedQuery) -> HttpResponse:
         # Taken first: deltas after an earlier cursor repeat what is here, and harm nothing.
         cursor = self.boards.cursor
-        parts = [b'"%b":[%b]' % (n.encode(), await self._found(query, s)) for n, s in LISTS.items()]
+        parts = [
+            b'"%b":[%b]' % (n.encode(), await self._find_items(query, s)) for n, s in LISTS.items()
+        ]
         value = orjson.dumps({"epoch": cursor.epoch, "offset": cursor.offset})
-        return Response(body=b'{%b,"cursor":%b}' % (b",".join(parts), value))
+        return HttpResponse(body=b'{%b,"cursor":%b}' % (b",".join(parts), value))
 
-    async def _found(self, query: FeedQuery, status: Status) -> bytes:
+    async def _find_items(self, query: FeedQuery, status: Status) -> bytes:
         found = []
-        for token in matches(self.boards.catalogue, query, status, self.surroundings.clock()):
+        for token in find_matches(self.boards.catalogue, query, status, self.surroundings.clock()):
             if token is None:
                 await trio.lowlevel.checkpoint()
             else:
-                found.append(self.boards.items.encoded_item(token))
+                found.append(self.boards.items.get_json(token))
         return b",".join(found)
 
-    async def _token(self, request: Request) -> Response:
+    async def _get_token(self, request: HttpRequest) -> HttpResponse:
         try:
             mint = parse_address(request.path.removeprefix("/api/tokens/"))
         except MintRefused as refusal:
@@ -127,65 +144,76 @@ class Routes:
         token = self.boards.catalogue.tokens.get(mint)
         if token is None:
             raise RequestRefused(404, "unknown_mint", "no token of this mint is tracked")
-        return Response(body=self.boards.items.encoded_item(token))
+        return HttpResponse(body=self.boards.items.get_json(token))
 
-    async def _websocket_expected(self, request: Request) -> Response:
+    async def _refuse_without_upgrade(self, request: HttpRequest) -> HttpResponse:
         raise RequestRefused(400, "websocket_expected", "this path speaks WebSocket, version 13")
 
     # Operations.
 
-    def _operation(self, operation: Callable[[], object]) -> Route:
-        async def route(request: Request) -> Response:
+    def _route_to(self, operation: Callable[[], object]) -> Route:
+        async def route(request: HttpRequest) -> HttpResponse:
             return json_response(operation())
 
         return route
 
-    async def _governor(self, request: Request) -> Response:
+    async def _use_governor(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             return json_response(self.operations.governor())
-        require_operator(request, self.settings.control_token)
         message = parse_governor_set(request.body)
-        await self.surroundings.govern(message)
+        with trio.move_on_after(self.settings.request_timeout_seconds) as patience:
+            await self.surroundings.govern(message)
+        if patience.cancelled_caught:  # and nothing has been sent
+            raise RequestRefused(503, "busy", "sync takes in no more at present; try again")
         return json_response({"accepted": asdict(message)}, status=202)
 
-    async def _alive(self, request: Request) -> Response:
+    async def _get_liveness(self, request: HttpRequest) -> HttpResponse:
         return json_response({"status": "alive"})
 
-    async def _ready(self, request: Request) -> Response:
-        readiness = self.operations.readiness
-        if readiness.is_ready:
-            return json_response({"status": "ready"})
-        return json_response(
-            {"status": "not ready", "reasons": list(readiness.reasons())}, status=503
-        )
+    async def _get_readiness(self, request: HttpRequest) -> HttpResponse:
+        report = report_health(self.operations.health)
+        status = 503 if report.status == NOT_READY else 200
+        return json_response(report.readiness, status=status)
 
-    async def _metrics(self, request: Request) -> Response:
-        return Response(content_type=METRICS_TYPE, body=self.operations.metrics())
+    async def _get_health(self, request: HttpRequest) -> HttpResponse:
+        return json_response(report_health(self.operations.health).document)
+
+    async def _get_metrics(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(content_type=METRICS_TYPE, body=self.operations.metrics())
 
     # Pages.
 
-    async def _page(self, request: Request) -> Response:
+    async def _get_page(self, request: HttpRequest) -> HttpResponse:
         page = self._pages[request.path]
-        tag = f'"{sha256(page.body).hexdigest()[:16]}"'
+        encoding = _negotiated_encoding(request, is_large=True)
+        body = page.compressed if encoding == GZIP else page.body
         headers: Headers = (
-            ("ETag", tag),
+            ("ETag", page.tags[encoding]),
             ("Cache-Control", "no-cache"),
             ("Vary", "Accept-Encoding"),
         )
-        if request.headers.get("if-none-match") == tag:
-            return Response(status=304, content_type=page.content_type, headers=headers)
-        if not _takes_gzip(request):
-            return Response(content_type=page.content_type, body=page.body, headers=headers)
-        headers += (("Content-Encoding", "gzip"),)
-        return Response(content_type=page.content_type, body=page.compressed, headers=headers)
+        if not matches_strongly(request.headers.get("if-match", "*"), page.tags[encoding]):
+            raise RequestRefused(412, "precondition_failed", "this page has another ETag now")
+        if matches_weakly(request.headers.get("if-none-match", ""), page.tags[encoding]):
+            return HttpResponse(status=304, headers=headers)
+        if encoding == GZIP:
+            headers += (("Content-Encoding", GZIP),)
+        return HttpResponse(content_type=page.content_type, body=body, headers=headers)
 
 
 def methods_of(path: str) -> tuple[str, ...]:
-    """The methods that a path answers."""
-    return ("GET", "HEAD", "POST") if path in CONTROL_PATHS else ("GET", "HEAD")
+    """The methods that a path answers; those of the whole server for `*`."""
+    if path == ASTERISK or path in CONTROL_PATHS:
+        return ("GET", "HEAD", "OPTIONS", "POST")
+    return ("GET", "HEAD", "OPTIONS")
 
 
-def common_headers(response: Response) -> Headers:
+def allowed_methods(path: str) -> str:
+    """The value of an Allow field."""
+    return ", ".join(methods_of(path))
+
+
+def common_headers(response: HttpResponse) -> Headers:
     """What every response has, beside its own headers."""
     headers = SECURITY_HEADERS
     if not response.has_header("Cache-Control"):
@@ -195,16 +223,20 @@ def common_headers(response: Response) -> Headers:
     return headers
 
 
-async def _compressed(request: Request, response: Response) -> Response:
-    is_small = len(response.body) < COMPRESS_FROM_BYTES
-    if is_small or response.has_header("Content-Encoding") or not _takes_gzip(request):
-        return response
-    # In a thread: a third of a megabyte takes some milliseconds.
-    body = await trio.to_thread.run_sync(gzip.compress, response.body, 1)
-    headers = (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
-    return with_headers(evolve(response, body=body), headers)
+async def _compress_response(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The response in a content coding that the client takes."""
+    if response.has_header("ETag"):
+        return response  # a page: negotiated already
+    is_large = len(response.body) >= COMPRESS_FROM_BYTES
+    if _negotiated_encoding(request, is_large=is_large) == GZIP:
+        # In a thread: a third of a megabyte takes some milliseconds.
+        body = await trio.to_thread.run_sync(gzip.compress, response.body, 1)
+        response = add_headers(evolve(response, body=body), (("Content-Encoding", GZIP),))
+    return add_headers(response, (("Vary", "Accept-Encoding"),))
 
 
-def _takes_gzip(request: Request) -> bool:
-    offers = request.headers.get("accept-encoding", "").lower().split(",")
-    return any(offer.strip() in ("gzip", "gzip;q=1", "gzip;q=1.0", "*") for offer in offers)
+def _negotiated_encoding(request: HttpRequest, *, is_large: bool) -> str:
+    encoding = choose_encoding(request.headers.get("accept-encoding"), prefer_gzip=is_large)
+    if encoding is None:
+        raise RequestRefused(406, "not_acceptable", "the content codings are gzip and identity")
+    return encoding

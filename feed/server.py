@@ -15,15 +15,17 @@ from email.utils import formatdate
 import trio
 from attrs import define, field
 
-from domain.errors import AddressUnavailable, RequestRefused
-from feed import FeedSettings, Surroundings
-from feed.http import HttpConnection, Request, Response, error_response, with_headers
+from config.settings import GatewaySettings
+from domain.errors import RequestRefused
+from feed import Surroundings
+from feed.connection import HttpConnection
+from feed.fields import has_token
+from feed.http import HttpRequest, HttpResponse, add_headers, error_response
 from feed.hub import Hub
 from feed.outgoing import Outgoing
-from feed.routes import HEALTH_PATHS, Routes, common_headers, methods_of
+from feed.routes import HEALTH_PATHS, Routes, allowed_methods, common_headers
 
 RESERVED_CONNECTIONS = 64  # beyond `clients`, for health checks and for saying 503; newest win
-BACKLOG_CONNECTIONS = 512  # not yet accepted
 DRAIN_SECONDS = 1.0  # for clients to answer the close, and for responses under way
 
 
@@ -31,7 +33,7 @@ DRAIN_SECONDS = 1.0  # for clients to answer the close, and for responses under 
 class Server:
     """Accepts and serves connections."""
 
-    settings: FeedSettings
+    settings: GatewaySettings
     routes: Routes
     hub: Hub
     surroundings: Surroundings
@@ -44,15 +46,7 @@ class Server:
     _accepting: trio.CancelScope = field(init=False, factory=trio.CancelScope)
     _something_ended: trio.lowlevel.ParkingLot = field(init=False, factory=trio.lowlevel.ParkingLot)
 
-    async def listen(self) -> list[trio.SocketListener]:
-        """Open the port; `AddressUnavailable` says why it cannot."""
-        host, port = self.settings.host, self.settings.port
-        try:
-            return await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG_CONNECTIONS)
-        except OSError as error:
-            raise AddressUnavailable(f"cannot listen on {host}:{port}: {error}") from error
-
-    async def serve(self, listeners: list[trio.SocketListener]) -> None:
+    async def serve_connections(self, listeners: list[trio.SocketListener]) -> None:
         """Serve until cancelled; then close the port and every connection."""
         async with trio.open_nursery() as connections, AsyncExitStack() as open_listeners:
             for listener in listeners:
@@ -62,7 +56,7 @@ class Server:
                     self.serve_connection, listeners, handler_nursery=connections
                 )
 
-    async def drain(self) -> None:
+    async def drain_connections(self) -> None:
         """Close the WebSockets, wait a little for what is under way, and then close the port.
 
         Until then health checks are told of the drain; nothing else is served any more.
@@ -85,7 +79,7 @@ class Server:
                 if is_reserve:
                     self._take_in_reserve(scope)
                 outgoing = Outgoing(stream, nursery, self.settings.send_timeout_seconds)
-                await self._converse(stream, outgoing, is_reserve)
+                await self._serve_requests(stream, outgoing, is_reserve)
                 nursery.cancel_scope.cancel()
         except* Exception as errors:
             # What hostile bytes do to a connection ends here, whatever it is.
@@ -97,26 +91,33 @@ class Server:
                 self._reserve.pop(scope, None)
             self._something_ended.unpark_all()
 
-    async def _converse(
+    async def _serve_requests(
         self, stream: trio.SocketStream, outgoing: Outgoing, is_reserve: bool
     ) -> None:
         connection = HttpConnection(stream, outgoing, self.settings.request_timeout_seconds)
         is_open = True
         while is_open:
+            request: HttpRequest | None = None
             try:
-                request = await connection.next_request()
+                request = await connection.receive_head()
                 if request is None:
                     return
+                if connection.is_client_waiting:  # with the body, which may not be wanted
+                    self._require_room(request, is_reserve)
+                    self.routes.require_answerable(request)
+                request = await connection.receive_body(request)
                 self._require_room(request, is_reserve)
                 if request.path == "/ws" and request.is_upgrade:
-                    await self.hub.serve(outgoing, _handshake(request), connection.rest())
+                    handshake = _make_handshake(request)
+                    await self.hub.serve_client(outgoing, handshake, connection.take_unread())
                     break
             except RequestRefused as refusal:
-                await connection.respond(self._finished(error_response(refusal)), then_close=True)
+                response = self._finish_response(_refusal_response(refusal, request))
+                await connection.send_response(response, then_close=True)
                 break
-            is_open = await self._respond(connection, request, is_reserve)
+            is_open = await self._respond_to(connection, request, is_reserve)
         if not is_reserve:  # its time is for others, and what it asked has been read
-            await connection.linger()
+            await connection.linger_until_closed()
 
     def _take_in_reserve(self, scope: trio.CancelScope) -> None:
         if len(self._reserve) >= RESERVED_CONNECTIONS:
@@ -126,7 +127,7 @@ class Server:
             self.refused += 1
         self._reserve[scope] = None
 
-    def _require_room(self, request: Request, is_reserve: bool) -> None:
+    def _require_room(self, request: HttpRequest, is_reserve: bool) -> None:
         if request.path in HEALTH_PATHS:
             return
         if self.is_draining:
@@ -135,36 +136,40 @@ class Server:
             self.refused += 1
             raise RequestRefused(503, "too_many_clients", "no more clients can be served")
 
-    async def _respond(
-        self, connection: HttpConnection, request: Request, is_reserve: bool
+    async def _respond_to(
+        self, connection: HttpConnection, request: HttpRequest, is_reserve: bool
     ) -> bool:
         self._answering += 1
         try:
-            response = self._finished(await self._answer(request))
+            response = self._finish_response(await self._answer_request(request))
             then_close = is_reserve or self.is_draining
-            return await connection.respond(response, then_close=then_close)
+            return await connection.send_response(response, then_close=then_close)
         finally:
             self._answering -= 1
             self._something_ended.unpark_all()
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer_request(self, request: HttpRequest) -> HttpResponse:
         try:
-            return await self.routes.answer(request)
+            return await self.routes.answer_request(request)
         except RequestRefused as refusal:
-            response = error_response(refusal)
-            if refusal.status != 405:
-                return response
-            return with_headers(response, (("Allow", ", ".join(methods_of(request.path))),))
+            return _refusal_response(refusal, request)
         except Exception:
             self.surroundings.log.exception("request failed", path=request.path[:200])
             return error_response(RequestRefused(500, "internal_error", "this is our fault"))
 
-    def _finished(self, response: Response) -> Response:
+    def _finish_response(self, response: HttpResponse) -> HttpResponse:
         date = ("Date", formatdate(self.surroundings.clock(), usegmt=True))
-        return with_headers(response, (*common_headers(response), date))
+        return add_headers(response, (*common_headers(response), date))
 
 
-def _handshake(request: Request) -> bytes:
+def _refusal_response(refusal: RequestRefused, request: HttpRequest | None) -> HttpResponse:
+    response = error_response(refusal)
+    if refusal.status == 405 and request is not None:
+        return add_headers(response, (("Allow", allowed_methods(request.path)),))
+    return response
+
+
+def _make_handshake(request: HttpRequest) -> bytes:
     """A handshake of our own making with the client's key: no other header of it matters.
 
     A library further in thus never sees a hostile header (trio-websocket's #184 and #198).
@@ -172,7 +177,7 @@ def _handshake(request: Request) -> bytes:
     key = request.headers.get("sec-websocket-key", "")
     if request.headers.get("sec-websocket-version") != "13" or not _is_key(key):
         raise RequestRefused(400, "bad_handshake", "this is no WebSocket handshake, version 13")
-    if request.method != "GET" or "upgrade" not in request.headers.get("connection", "").lower():
+    if request.method != "GET" or not has_token(request.headers.get("connection", ""), "upgrade"):
         raise RequestRefused(400, "bad_handshake", "a handshake is a GET with Connection: Upgrade")
     return (
         "GET /ws HTTP/1.1\r\nHost: feed\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -1,7 +1,7 @@
 """One WebSocket client: what it follows, what it says, and what it is still owed.
 
-    hub --FramedPublication--> Session --> Outgoing --> client
-    client --> trio-websocket --> Session --> Presence --> activity
+    hub --FramedPublication--> ClientSession --> Outgoing --> client
+    client --> trio-websocket --> ClientSession --> Presence --> activity
 
 trio-websocket reads; `SessionStream` gives it the socket so that whatever it writes (handshake,
 pong, close) goes through the connection's one writer, as deltas do.
@@ -14,13 +14,15 @@ import trio
 from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
+from config.settings import GatewaySettings
 from domain.errors import FrameRefused
 from domain.messages import ClientSpoke, MintUnwatched, MintWatched
 from domain.values import Mint
-from feed import Announce, FeedSettings
+from feed import Announce, ServiceHealth
 from feed.allowance import Allowance
 from feed.board import BOARD_NAMES, Boards
 from feed.commands import (
+    FollowHealth,
     Ping,
     Subscribe,
     Unsubscribe,
@@ -30,6 +32,7 @@ from feed.commands import (
     parse_command,
 )
 from feed.frames import FIRST_BYTE_OF_CLOSE, FramedPublication, text_frame
+from feed.health import health_message
 from feed.outgoing import Outgoing
 
 MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 50, 300  # a page that returns repeats 200 watches
@@ -45,22 +48,27 @@ PONG_MESSAGE = b'{"type":"pong"}'
 class Broadcast:
     """What all sessions share."""
 
-    settings: FeedSettings
+    settings: GatewaySettings
     boards: Boards
     announce: Announce
+    health: ServiceHealth
     latest: FramedPublication = field(init=False, factory=lambda: FramedPublication(0, {}))
     conflated: int = field(init=False, default=0)  # times a slow client fell behind
     refused: int = field(init=False, default=0)  # frames
 
     def snapshot_frame(self, board: str) -> bytes:
         """The board as last published."""
-        return text_frame(self.boards.snapshot(board))
+        return text_frame(self.boards.snapshot_message(board))
+
+    def health_frame(self) -> bytes:
+        """How the service is now."""
+        return text_frame(health_message(self.health))
 
     def resume_frames(self, wanted: Subscribe) -> bytes | None:
         """What a client has missed; None when it needs a snapshot."""
         if wanted.since is None:
             return None
-        messages = self.boards.since(wanted.board, wanted.since)
+        messages = self.boards.resume_messages(wanted.board, wanted.since)
         return None if messages is None else b"".join(map(text_frame, messages))
 
 
@@ -84,13 +92,13 @@ class SessionStream(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
         if self.outgoing.is_broken:
             raise trio.BrokenResourceError
-        self.outgoing.put(bytes(data))
+        self.outgoing.put_piece(bytes(data))
         if data and data[0] == FIRST_BYTE_OF_CLOSE:
-            self.outgoing.seal()
-        await self.outgoing.sent(self.queue_bytes)
+            self.outgoing.accept_no_more()
+        await self.outgoing.wait_until_sent(self.queue_bytes)
 
     async def wait_send_all_might_not_block(self) -> None:
-        await self.outgoing.sent()
+        await self.outgoing.wait_until_sent()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Bytes of the client, at most as fast as its allowance."""
@@ -105,19 +113,19 @@ class SessionStream(trio.abc.Stream):
         else:
             data = bytes(await self.outgoing.stream.receive_some(max_bytes))
         self.heard_at = trio.current_time()
-        await trio.sleep(self.allowance.charge(len(data), self.heard_at))
+        await trio.sleep(self.allowance.take_on_credit(len(data), self.heard_at))
         return data
 
     async def aclose(self) -> None:
         """Close the socket, once what was put is sent."""
         try:
-            await self.outgoing.sent()
+            await self.outgoing.wait_until_sent()
         finally:
             await self.outgoing.stream.aclose()
 
 
 @define(eq=False)
-class Session:
+class ClientSession:
     """One WebSocket client."""
 
     client: int
@@ -126,6 +134,8 @@ class Session:
     following: frozenset[str] = field(init=False, default=frozenset())  # boards sent as deltas
     stale: dict[str, None] = field(init=False, factory=dict)  # boards that await a snapshot
     offset: int = field(init=False, default=0)  # of the last publication delivered
+    follows_health: bool = field(init=False, default=False)
+    is_health_due: bool = field(init=False, default=False)  # to be told once the queue is empty
     watched: frozenset[Mint] = field(init=False, default=frozenset())  # a census shares it
     spoke_at: float = field(init=False, default=float("-inf"))
     allowance: Allowance = field(
@@ -140,33 +150,45 @@ class Session:
 
     # Out.
 
-    def deliver(self, publication: FramedPublication) -> None:
+    def deliver_publication(self, publication: FramedPublication) -> None:
         """Send the deltas of the boards this client follows; harmless when repeated."""
         if publication.offset <= self.offset:
             return
         self.offset = publication.offset
-        frames = publication.frames(self.following)
+        frames = publication.frames_of(self.following)
         if not frames:
             return
         if self.outgoing.queued_bytes + len(frames) > self.broadcast.settings.client_queue_bytes:
-            self._conflate()
+            self._fall_behind()
         else:
-            self.outgoing.put(frames, is_droppable=True)
+            self.outgoing.put_piece(frames, is_droppable=True)
+
+    def deliver_health(self, frame: bytes) -> None:
+        """Tell how the service is; a client that is behind hears only of the latest change."""
+        self.is_health_due = self.outgoing.queued_bytes > 0
+        if not self.is_health_due:
+            self.outgoing.put_piece(frame)
+
+    def send_what_is_due(self) -> None:
+        """The queue is empty: send what has waited for that."""
+        if self.is_health_due:
+            self.deliver_health(self.broadcast.health_frame())
+        self.send_snapshots()
 
     def send_snapshots(self) -> None:
         """Send what is stale, one snapshot after the other, as long as nothing is queued."""
-        self.deliver(self.broadcast.latest)
+        self.deliver_publication(self.broadcast.latest)
         while self.stale and not self.outgoing.queued_bytes and not self.outgoing.is_broken:
             board = next(iter(self.stale))
             del self.stale[board]
             self.following |= {board}
-            self.outgoing.put(self.broadcast.snapshot_frame(board), is_droppable=True)
+            self.outgoing.put_piece(self.broadcast.snapshot_frame(board), is_droppable=True)
 
-    def say(self, message: bytes) -> None:
+    def send_reply(self, message: bytes) -> None:
         """Send a reply."""
-        self.outgoing.put(text_frame(message))
+        self.outgoing.put_piece(text_frame(message))
 
-    def _conflate(self) -> None:
+    def _fall_behind(self) -> None:
         self.broadcast.conflated += 1
         self.outgoing.drop_droppable()
         self.stale |= dict.fromkeys(board for board in BOARD_NAMES if board in self.following)
@@ -174,9 +196,9 @@ class Session:
 
     # In.
 
-    async def serve(self, connection: WebSocketConnection) -> None:
+    async def serve_client(self, connection: WebSocketConnection) -> None:
         """Act on the client's messages until it leaves."""
-        self.outgoing.on_drained = self.send_snapshots
+        self.outgoing.on_drained = self.send_what_is_due
         while True:
             try:
                 message = await connection.get_message()
@@ -184,15 +206,15 @@ class Session:
                 return
             self._note_sign_of_life()
             try:
-                await self._handle(message)
+                await self._act_on(message)
             except FrameRefused as refusal:
                 self.broadcast.refused += 1
-                self.say(error_message(refusal.reason))
-            await self.outgoing.sent(self.stream.queue_bytes)
+                self.send_reply(error_message(refusal.reason))
+            await self.outgoing.wait_until_sent(self.stream.queue_bytes)
 
-    async def _handle(self, message: str | bytes) -> None:
-        if not self.allowance.take(1, trio.current_time()):
-            self.say(error_message("rate_limited"))
+    async def _act_on(self, message: str | bytes) -> None:
+        if not self.allowance.try_take(1, trio.current_time()):
+            self.send_reply(error_message("rate_limited"))
             await trio.sleep(PAUSE_SECONDS)
             return
         match parse_command(message):
@@ -207,18 +229,21 @@ class Session:
                 if mint in self.watched:
                     self.watched -= {mint}
                     self.broadcast.announce(MintUnwatched(client=self.client, mint=mint))
+            case FollowHealth():
+                self.follows_health = True
+                self.deliver_health(self.broadcast.health_frame())
             case Ping():
-                self.say(PONG_MESSAGE)
+                self.send_reply(PONG_MESSAGE)
 
     def _subscribe(self, wanted: Subscribe) -> None:
-        self.deliver(self.broadcast.latest)
+        self.deliver_publication(self.broadcast.latest)
         self.following -= {wanted.board}
         self.stale.pop(wanted.board, None)
         frames = self.broadcast.resume_frames(wanted)
         room = self.broadcast.settings.client_queue_bytes - self.outgoing.queued_bytes
         if frames is not None and len(frames) <= room:
             self.following |= {wanted.board}
-            self.outgoing.put(frames, is_droppable=True)
+            self.outgoing.put_piece(frames, is_droppable=True)
         else:
             self.stale[wanted.board] = None
             self.send_snapshots()

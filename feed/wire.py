@@ -27,27 +27,27 @@ _values_of = attrgetter(*(name for name, _ in _SHOWN))
 AFTER_LAST_TIME = 253_402_300_800  # the year 10000, which ISO 8601 cannot write
 
 
-def milliseconds(at: UnixSeconds | None) -> int | None:
+def to_milliseconds(at: UnixSeconds | None) -> int | None:
     """A time as the wire can tell it; None where it cannot."""
     if at is None or not 0 <= at < AFTER_LAST_TIME:
         return None
     return min(round(at * 1000), AFTER_LAST_TIME * 1000 - 1)
 
 
-def iso_time(at: UnixSeconds | None) -> str | None:
+def to_iso_time(at: UnixSeconds | None) -> str | None:
     """`2026-07-30T12:00:00.250Z`; None where the time is unknown or cannot be written."""
-    whole = milliseconds(at)
+    whole = to_milliseconds(at)
     if whole is None:
         return None
     seconds, rest = divmod(whole, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
-def token_item(token: Token) -> Item:
+def make_item(token: Token) -> Item:
     """The token under its JSON names, every key present."""
     item: Item = dict(zip(_KEYS, _values_of(token), strict=True))
     for name, key in _TIMES:
-        item[key] = iso_time(getattr(token, name))
+        item[key] = to_iso_time(getattr(token, name))
     status = shown_status(token)
     item["status"] = status
     item["state"] = status.lower()
@@ -56,21 +56,21 @@ def token_item(token: Token) -> Item:
     return item
 
 
-def changed_keys(before: Item, after: Item) -> Item:
+def find_changes(before: Item, after: Item) -> Item:
     """What of `after` differs from `before`."""
     return {key: value for key, value in after.items() if before[key] != value}
 
 
-def encoded(value: Mapping[str, object]) -> bytes:
+def encode_json(value: Mapping[str, object]) -> bytes:
     """JSON; NaN and infinities become null."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
         # One odd value (see `_tamed`) must not stop the feed.
-        return orjson.dumps({key: _tamed(odd) for key, odd in value.items()})
+        return orjson.dumps({key: _tame_value(odd) for key, odd in value.items()})
 
 
-def _tamed(value: object) -> object:
+def _tame_value(value: object) -> object:
     """Without what JSON in UTF-8 cannot hold: integers past 64 bits and lone surrogates."""
     if isinstance(value, int) and value.bit_length() > 63:
         return float(value) if value.bit_length() < 1000 else None
@@ -86,19 +86,19 @@ class ItemCache:
     limit: int
     _entries: OrderedDict[Mint, tuple[Token, Item, bytes]] = Factory(OrderedDict)
 
-    def item(self, token: Token) -> Item:
-        """`token_item`, remembered; not to be changed."""
-        return self._entry(token)[1]
+    def get_item(self, token: Token) -> Item:
+        """`make_item`, remembered; not to be changed."""
+        return self._get_entry(token)[1]
 
-    def encoded_item(self, token: Token) -> bytes:
+    def get_json(self, token: Token) -> bytes:
         """The item's JSON, remembered."""
-        return self._entry(token)[2]
+        return self._get_entry(token)[2]
 
-    def _entry(self, token: Token) -> tuple[Token, Item, bytes]:
+    def _get_entry(self, token: Token) -> tuple[Token, Item, bytes]:
         entry = self._entries.get(token.mint)
         if entry is None or entry[0] is not token:
-            item = token_item(token)
-            entry = self._entries[token.mint] = token, item, encoded(item)
+            item = make_item(token)
+            entry = self._entries[token.mint] = token, item, encode_json(item)
             if len(self._entries) > self.limit:
                 self._entries.popitem(last=False)
         self._entries.move_to_end(token.mint)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from domain.messages import SourceEvent
+from domain.snapshots import Snapshot, snapshot_class
 from domain.values import Mint, UnixSeconds, Usd, Value
 
 
@@ -39,6 +40,13 @@ class SourceEnvironment(Protocol):
         """A structlog logger."""
 
 
+@snapshot_class
+class StreamSnapshot(Snapshot):
+    """The base of what the streams tell; the metrics of all are labelled by the stream's name."""
+
+    told_as = "stream"
+
+
 class EventStream(Protocol):
     """A stream of events from the world, an actor: `run` serves for ever, reconnecting."""
 
@@ -47,8 +55,8 @@ class EventStream(Protocol):
     async def run(self) -> None:
         """Send every event to the mailbox given at construction; returns only when cancelled."""
 
-    def summary(self) -> Mapping[str, object]:
-        """The state for a dump: connected, last frame's age, reconnects, refused."""
+    def snapshot(self) -> StreamSnapshot:
+        """What it does and has done, for metrics and dumps."""
 
 
 @frozen(kw_only=True)

@@ -31,7 +31,8 @@ from wsproto.utilities import ProtocolError
 
 from domain.backoff import Backoff
 from domain.errors import SourceUnavailable
-from sources import SourceEnvironment
+from domain.snapshots import counter, detail, gauge, snapshot_class
+from sources import SourceEnvironment, StreamSnapshot
 
 RECEIVE_BUFFER_BYTES = 256 * 2**10
 MESSAGE_QUEUE_FRAMES = 256  # read ahead while the mailbox is full; then the server has to wait
@@ -66,6 +67,16 @@ class LineSettings:
     silence_seconds: float
     reconnect_seconds: float
     reconnect_longest_seconds: float
+
+
+@snapshot_class
+class LineSnapshot(StreamSnapshot):
+    """The connection of a stream; each stream adds what it makes of the messages."""
+
+    connected: bool = gauge("1 while the stream has a connection.")
+    connections: int = counter("Connections that got through the handshake.")
+    last_message_age_seconds: float | None = gauge("Seconds since the last message, if any came.")
+    last_problem: str | None = detail("What ended the last connection.")
 
 
 @define(kw_only=True)
@@ -117,17 +128,14 @@ class Line:
         with trio.fail_after(SEND_SECONDS):
             await connection.send_message(text)
 
-    def summary(self) -> dict[str, object]:
-        """The state for a dump."""
-        age = None
-        if self.last_message_at is not None:
-            age = round(trio.current_time() - self.last_message_at, 3)
-        return {
-            "connected": self.is_connected,
-            "connections": self.connections,
-            "last_message_age_seconds": age,
-            "last_problem": self.last_problem,
-        }
+    def snapshot(self) -> LineSnapshot:
+        heard_at = self.last_message_at
+        return LineSnapshot(
+            connected=self.is_connected,
+            connections=self.connections,
+            last_message_age_seconds=None if heard_at is None else trio.current_time() - heard_at,
+            last_problem=self.last_problem,
+        )
 
     async def _hold_one_connection(self, talk: Talk) -> bool:
         """One connection from dialling to its end; True if the server told us to stay away."""

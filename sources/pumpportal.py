@@ -18,8 +18,9 @@ from trio_websocket import WebSocketConnection
 
 from domain.errors import InputRefused
 from domain.messages import SourceEvent, TokenCreated, TradeSeen
+from domain.snapshots import counter, field_values, gauge, snapshot_class
 from sources import EventOutbox, SourceEnvironment
-from sources.line import Line, LineSettings
+from sources.line import Line, LineSettings, LineSnapshot
 from sources.pumpportal_frames import ControlFrame, parse_frame
 from sources.recent import RecentKeys
 from sources.trade_subscriptions import REQUEST_INTERVAL_SECONDS, TradeSubscriptions
@@ -29,6 +30,13 @@ SUBSCRIPTIONS = (
     orjson.dumps({"method": "subscribeNewToken"}),
     orjson.dumps({"method": "subscribeMigration"}),
 )
+
+
+@snapshot_class
+class PumpPortalSnapshot(LineSnapshot):
+    received: Mapping[str, int] = counter("What came, or became of it, by kind.", by="kind")
+    refused: Mapping[str, int] = counter("Messages that make no sense.", by="reason")
+    trade_subscriptions: int = gauge("Tokens whose trades are streamed.")
 
 
 @define(kw_only=True)
@@ -57,13 +65,13 @@ class PumpPortal:
         """Send events for ever; returns only when cancelled."""
         await self.line.serve(self._talk)
 
-    def summary(self) -> Mapping[str, object]:
-        return {
-            **self.line.summary(),
-            "received": dict(self.received),
-            "refused": dict(self.refused),
-            "trade_subscriptions": len(self.trades.wanted) if self._streams_trades() else 0,
-        }
+    def snapshot(self) -> PumpPortalSnapshot:
+        return PumpPortalSnapshot(
+            **field_values(self.line.snapshot()),
+            received=dict(self.received),
+            refused=dict(self.refused),
+            trade_subscriptions=len(self.trades.wanted) if self._streams_trades() else 0,
+        )
 
     def _streams_trades(self) -> bool:
         return bool(self.api_key) and not self.trades_refused

@@ -11,8 +11,9 @@ from attrs import define, field, frozen
 
 from domain.errors import SourceUnavailable
 from domain.messages import SourceEvent
+from domain.snapshots import counter, gauge, snapshot_class
 from domain.values import Mint, Usd
-from sources import EventOutbox, HolderStats, MarketQuote
+from sources import EventOutbox, HolderStats, MarketQuote, StreamSnapshot
 
 
 @frozen(kw_only=True)
@@ -43,6 +44,12 @@ class CallScript:
             raise SourceUnavailable
 
 
+@snapshot_class
+class ScriptedStreamSnapshot(StreamSnapshot):
+    sent: int = counter("Events sent.")
+    left: int = gauge("Events of the script that are still to come.")
+
+
 @define(kw_only=True)
 class ScriptedStream:
     """An `EventStream` that sends each event at its second after the start, then is silent."""
@@ -60,8 +67,8 @@ class ScriptedStream:
             self.sent += 1
         await trio.sleep_forever()
 
-    def summary(self) -> Mapping[str, object]:
-        return {"sent": self.sent, "left": len(self.script) - self.sent}
+    def snapshot(self) -> ScriptedStreamSnapshot:
+        return ScriptedStreamSnapshot(sent=self.sent, left=len(self.script) - self.sent)
 
 
 @define(kw_only=True)

@@ -17,10 +17,11 @@ from attrs import define, field, frozen
 from trio_websocket import WebSocketConnection
 
 from domain.errors import FrameRefused, InputRefused, SourceUnavailable
+from domain.snapshots import counter, field_values, snapshot_class
 from domain.values import UnixSeconds
 from sources import EventOutbox, SourceEnvironment
 from sources.fields import decode_json, mapping
-from sources.line import Line, LineSettings
+from sources.line import Line, LineSettings, LineSnapshot
 from sources.raydium_logs import RAYDIUM_AMM_V4, opens_pool, parse_pools
 from sources.recent import RecentKeys
 from sources.rpc import JsonRpc
@@ -92,6 +93,12 @@ def _may_matter(text: str | bytes) -> bool:
     return "initialize2" in text or '"logsNotification"' not in text
 
 
+@snapshot_class
+class SolanaPoolsSnapshot(LineSnapshot):
+    received: Mapping[str, int] = counter("What came, or became of it, by kind.", by="kind")
+    refused: Mapping[str, int] = counter("Messages that make no sense.", by="reason")
+
+
 @define(kw_only=True)
 class SolanaPools:
     """An `EventStream` of `PoolCreated`."""
@@ -123,12 +130,12 @@ class SolanaPools:
 
             await self.line.serve(talk)
 
-    def summary(self) -> Mapping[str, object]:
-        return {
-            **self.line.summary(),
-            "received": dict(self.received),
-            "refused": dict(self.refused),
-        }
+    def snapshot(self) -> SolanaPoolsSnapshot:
+        return SolanaPoolsSnapshot(
+            **field_values(self.line.snapshot()),
+            received=dict(self.received),
+            refused=dict(self.refused),
+        )
 
     # The log.
 

@@ -7,45 +7,58 @@ It lives in the Trio thread and needs no lock; it outlives a restart of sync.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from attrs import asdict, define, field, frozen
+from attrs import define, field
 
+from domain.snapshots import Snapshot, counter, detail, gauge, snapshot_class
 from domain.values import UnixSeconds
-from store import ServerPulse
+from store import BackendWal, ServerPulse
 
 OBSERVATIONS_KEPT = 50
 
 
-@frozen(kw_only=True)
-class Observation:
+@snapshot_class
+class Observation(Snapshot):
     """What happened from one pulse to the next."""
 
-    at: UnixSeconds
-    seconds: float
-    timed: int
-    requested: int
-    buffers: int
-    wal_bytes: int
-    full_page_images: int
-    wal_since_checkpoint_bytes: int | None  # at its end
+    at: UnixSeconds = detail("When the later pulse was taken.")
+    seconds: float = detail("The time between the two.")
+    timed: int = detail("Checkpoints that were due.")
+    requested: int = detail("Checkpoints before their time.")
+    buffers_written: int = detail("Pages that checkpoints wrote.")
+    wal_bytes_per_second: float = detail("WAL of the server.")
+    full_page_images: int = detail("Page images in it.")
+    wal_since_checkpoint_bytes: int | None = detail("WAL since a checkpoint began, at the end.")
 
-    @property
-    def wal_bytes_per_second(self) -> float:
-        return self.wal_bytes / self.seconds
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "at": self.at,
-            "seconds": round(self.seconds, 3),
-            "timed": self.timed,
-            "requested": self.requested,
-            "buffersWritten": self.buffers,
-            "walBytesPerSecond": round(self.wal_bytes_per_second, 1),
-            "fullPageImages": self.full_page_images,
-            "walSinceCheckpointBytes": self.wal_since_checkpoint_bytes,
-        }
+@snapshot_class
+class CheckpointsSnapshot(Snapshot):
+    """Before the first pulse nothing is known but that."""
+
+    observed: bool = detail("True once there was a pulse.")
+    history: tuple[Observation, ...] = detail("What happened between pulses, oldest first.")
+
+
+@snapshot_class
+class ObservedCheckpoints(CheckpointsSnapshot):
+    """The newest pulse, and what it means. Counters are the server's own, since its statistics."""
+
+    at: UnixSeconds = detail("When the newest pulse was taken.")
+    timed: int = counter("Checkpoints that were due.", metric="checkpoints_timed")
+    requested: int = counter(
+        "Checkpoints before their time, because of too much WAL or on demand.",
+        metric="checkpoints_requested",
+    )
+    buffers_per_checkpoint: float = gauge("Pages that a checkpoint wrote, on average.")
+    wal_bytes_per_second: float | None = gauge("WAL of the server between the last two pulses.")
+    wal_since_checkpoint_bytes: int | None = gauge("WAL since the last checkpoint began.")
+    wal_before_requested_bytes: int = gauge("WAL since a checkpoint that requests the next.")
+    max_wal_size_bytes: int = gauge("The server's max_wal_size.")
+    wal_to_max_size_bytes: int | None = detail("WAL that is left until max_wal_size.")
+    checkpoint_timeout_seconds: float = detail("The server's checkpoint_timeout.")
+    full_page_images: int = detail("Page images of the server since its statistics began.")
+    own: tuple[BackendWal, ...] = detail("What each of our own connections wrote, where told.")
 
 
 @define
@@ -70,37 +83,37 @@ class CheckpointWatch:
             seconds=seconds,
             timed=_more(before, pulse, "checkpoints_timed"),
             requested=_more(before, pulse, "checkpoints_requested"),
-            buffers=_more(before, pulse, "checkpoint_buffers"),
-            wal_bytes=_wal_bytes(before, pulse),
+            buffers_written=_more(before, pulse, "checkpoint_buffers"),
+            wal_bytes_per_second=_wal_bytes(before, pulse) / seconds,
             full_page_images=_more(before, pulse, "full_page_images"),
             wal_since_checkpoint_bytes=pulse.wal_since_checkpoint_bytes,
         )
         self.history.append(observation)
         return observation
 
-    def snapshot(self) -> Mapping[str, Any]:
-        """The newest pulse, what it means, and the history, oldest first; JSON values."""
+    def snapshot(self) -> CheckpointsSnapshot:
+        """The newest pulse, what it means, and the history."""
+        history = tuple(self.history)
         if self.pulse is None:
-            return {"observed": False, "history": []}
+            return CheckpointsSnapshot(observed=False, history=history)
         pulse = self.pulse
         checkpoints = pulse.checkpoints_timed + pulse.checkpoints_requested
-        newest = self.history[-1] if self.history else None
-        return {
-            "observed": True,
-            "at": self.taken_at,
-            "timed": pulse.checkpoints_timed,
-            "requested": pulse.checkpoints_requested,
-            "buffersPerCheckpoint": round(pulse.checkpoint_buffers / max(checkpoints, 1), 1),
-            "walBytesPerSecond": round(newest.wal_bytes_per_second, 1) if newest else None,
-            "walSinceCheckpointBytes": pulse.wal_since_checkpoint_bytes,
-            "walBeforeRequestedBytes": pulse.wal_before_requested_bytes,
-            "maxWalSizeBytes": pulse.max_wal_size_bytes,
-            "walToMaxSizeBytes": _distance(pulse),
-            "checkpointTimeoutSeconds": pulse.checkpoint_timeout_seconds,
-            "fullPageImages": pulse.full_page_images,
-            "own": [asdict(backend) for backend in pulse.own],
-            "history": [observation.as_json() for observation in self.history],
-        }
+        return ObservedCheckpoints(
+            observed=True,
+            at=self.taken_at,
+            timed=pulse.checkpoints_timed,
+            requested=pulse.checkpoints_requested,
+            buffers_per_checkpoint=pulse.checkpoint_buffers / max(checkpoints, 1),
+            wal_bytes_per_second=history[-1].wal_bytes_per_second if history else None,
+            wal_since_checkpoint_bytes=pulse.wal_since_checkpoint_bytes,
+            wal_before_requested_bytes=pulse.wal_before_requested_bytes,
+            max_wal_size_bytes=pulse.max_wal_size_bytes,
+            wal_to_max_size_bytes=_distance(pulse),
+            checkpoint_timeout_seconds=pulse.checkpoint_timeout_seconds,
+            full_page_images=pulse.full_page_images,
+            own=tuple(pulse.own),
+            history=history,
+        )
 
 
 def _distance(pulse: ServerPulse) -> int | None:

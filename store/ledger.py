@@ -10,10 +10,10 @@ Full-page images are known by component where the server tells what each connect
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
+from domain.snapshots import Snapshot, counter, detail, replace_fields, snapshot_class
 from domain.values import UnixSeconds
 from store import BackendWal, ServerPulse, WriteReceipt
 
@@ -23,21 +23,24 @@ SECONDS_AN_HOUR = 3600
 SERVER = "server"  # beside the components: what everybody on it wrote together
 
 
-@frozen(kw_only=True)
-class Account:
-    """The sum of some commits."""
+@snapshot_class
+class Account(Snapshot):
+    """The sum of some commits.
 
-    commits: int = 0
-    statements: int = 0
-    rows: int = 0
-    wal_bytes: int = 0  # while the commits ran: what others wrote meanwhile is in it
-    seconds: float = 0.0
-    # None: the server does not tell. Also what no commit of ours is booked for, like migrations.
-    own_wal_bytes: int | None = None
-    full_page_images: int | None = None
+    What the server tells of a connection (None where it does not) is more than what its commits
+    are booked for: migrations are in it, too.
+    """
+
+    commits: int = counter("Commits.")
+    statements: int = counter("Statements that write.")
+    rows: int = counter("Rows of tokens, really inserted or updated.")
+    wal_bytes: int = counter("WAL of the server while the commits ran: others' is in it.")
+    seconds: float = counter("Time from begin to commit.", metric="commit_seconds")
+    own_wal_bytes: int | None = counter("WAL of the component's own connections.")
+    full_page_images: int | None = counter("Page images that its own connections wrote.")
 
     def with_receipt(self, receipt: WriteReceipt) -> "Account":
-        return evolve(
+        return replace_fields(
             self,
             commits=self.commits + 1,
             statements=self.statements + receipt.statements,
@@ -47,25 +50,51 @@ class Account:
         )
 
     def with_told(self, wal_bytes: int, full_page_images: int) -> "Account":
-        return evolve(
+        return replace_fields(
             self,
             own_wal_bytes=(self.own_wal_bytes or 0) + wal_bytes,
             full_page_images=(self.full_page_images or 0) + full_page_images,
         )
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "commits": self.commits,
-            "statements": self.statements,
-            "rows": self.rows,
-            "walBytes": self.wal_bytes,
-            "seconds": round(self.seconds, 6),
-            "ownWalBytes": self.own_wal_bytes,
-            "fullPageImages": self.full_page_images,
-        }
+
+NO_COMMITS = Account(
+    commits=0,
+    statements=0,
+    rows=0,
+    wal_bytes=0,
+    seconds=0.0,
+    own_wal_bytes=None,
+    full_page_images=None,
+)
+
+Accounts = dict[str, Account]  # by component
 
 
-Accounts = dict[str, Account]
+@snapshot_class
+class ServerWal(Snapshot):
+    """Everybody's WAL while it was watched."""
+
+    wal_bytes: int = counter("WAL of the whole server while it was watched.")
+    full_page_images: int = counter("Page images of the whole server while it was watched.")
+    is_upper_bound: bool = detail("True: ours is part of it, and nobody tells which.")
+
+
+@snapshot_class
+class HourSnapshot(Snapshot):
+    """What was written in one hour."""
+
+    hour: datetime = detail("The hour's beginning, in UTC.")
+    components: Mapping[str, Account] = detail("By component.")
+    server: ServerWal | None = detail("The whole server; None before it was watched.")
+
+
+@snapshot_class
+class LedgerSnapshot(Snapshot):
+    """Who wrote how much."""
+
+    totals: Mapping[str, Account] = detail("Since the start, by component.")
+    server: ServerWal | None = detail("The whole server; None before it was watched.")
+    hours: tuple[HourSnapshot, ...] = detail("The newest hours, newest first.")
 
 
 @define(kw_only=True)
@@ -82,7 +111,7 @@ class Ledger:
     def book(self, component: str, receipt: WriteReceipt) -> None:
         """Add one commit to the component's account of this hour."""
         for accounts in self._open_accounts():
-            accounts[component] = accounts.get(component, Account()).with_receipt(receipt)
+            accounts[component] = accounts.get(component, NO_COMMITS).with_receipt(receipt)
 
     def note_pulse(self, pulse: ServerPulse) -> None:
         """Book what the server has told more than at the last pulse."""
@@ -111,7 +140,7 @@ class Ledger:
 
     def _book_told(self, component: str, wal_bytes: int, full_page_images: int) -> None:
         for accounts in self._open_accounts():
-            known = accounts.get(component, Account())
+            known = accounts.get(component, NO_COMMITS)
             accounts[component] = known.with_told(wal_bytes, full_page_images)
 
     def _open_accounts(self) -> tuple[Accounts, Accounts]:
@@ -122,20 +151,20 @@ class Ledger:
             del self.hours[min(self.hours)]
         return accounts, self.totals
 
-    def snapshot(self) -> Mapping[str, Any]:
-        """Totals by component, and every hour by component, newest hour first; JSON values."""
-        return {
-            "totals": _by_component(self.totals),
-            "server": _of_server(self.totals),
-            "hours": [
-                {
-                    "hour": _named(hour),
-                    "components": _by_component(self.hours[hour]),
-                    "server": _of_server(self.hours[hour]),
-                }
+    def snapshot(self) -> LedgerSnapshot:
+        """The totals, and every hour that is kept."""
+        return LedgerSnapshot(
+            totals=_by_component(self.totals),
+            server=_server_wal(self.totals),
+            hours=tuple(
+                HourSnapshot(
+                    hour=datetime.fromtimestamp(hour * SECONDS_AN_HOUR, UTC),
+                    components=_by_component(self.hours[hour]),
+                    server=_server_wal(self.hours[hour]),
+                )
                 for hour in sorted(self.hours, reverse=True)
-            ],
-        }
+            ),
+        )
 
 
 def _more(before: int, now: int) -> int:
@@ -143,21 +172,16 @@ def _more(before: int, now: int) -> int:
     return now - before if now >= before else now
 
 
-def _by_component(accounts: Accounts) -> dict[str, Any]:
-    return {name: accounts[name].as_json() for name in sorted(accounts) if name != SERVER}
+def _by_component(accounts: Accounts) -> Accounts:
+    return {name: accounts[name] for name in sorted(accounts) if name != SERVER}
 
 
-def _of_server(accounts: Accounts) -> dict[str, Any] | None:
-    """Everybody's WAL while it was watched: an upper bound of ours. None before it is known."""
+def _server_wal(accounts: Accounts) -> ServerWal | None:
     if SERVER not in accounts:
         return None
     account = accounts[SERVER]
-    return {
-        "walBytes": account.own_wal_bytes,
-        "fullPageImages": account.full_page_images,
-        "isUpperBound": True,
-    }
-
-
-def _named(hour: int) -> str:
-    return datetime.fromtimestamp(hour * SECONDS_AN_HOUR, UTC).strftime("%Y-%m-%dT%H:00:00Z")
+    return ServerWal(
+        wal_bytes=account.own_wal_bytes or 0,
+        full_page_images=account.full_page_images or 0,
+        is_upper_bound=True,
+    )

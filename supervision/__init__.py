@@ -1,13 +1,14 @@
 """The actor runtime: mailboxes, child specs, restarts, drain and dumps.
 
-An actor is an object with `run` and `summary`, built afresh at every (re)start by its child
+An actor is an object with `run` and `snapshot`, built afresh at every (re)start by its child
 spec. It owns its state, talks through mailboxes, and lets errors it cannot act on escape:
 the supervisor restarts it, its mailbox survives.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from domain.snapshots import Snapshot
 from domain.values import UnixSeconds
 
 Received_co = TypeVar("Received_co", covariant=True)
@@ -22,17 +23,17 @@ class Actor(Protocol):
     async def run(self) -> None:
         """Serve until the inbox closes (a drain), then finish what is in hand and return."""
 
-    def summary(self) -> Mapping[str, object]:
-        """The state in a few JSON values, for dumps."""
+    def snapshot(self) -> Snapshot:
+        """What it does and has done, for metrics and dumps; cheap, and changes nothing."""
 
 
 class Outbox(Protocol[Sent_contra]):
-    """The sending side of a mailbox."""
+    """The sending end of a mailbox, as an actor sees it: it never closes it."""
 
     async def send(self, message: Sent_contra) -> None:
         """Put a message by the mailbox's policy; only a blocking policy ever waits.
 
-        `MailboxFull` from a rejecting mailbox. A closed mailbox counts the message as dropped.
+        A closed mailbox counts the message as dropped.
         """
 
     def send_nowait(self, message: Sent_contra) -> None:
@@ -43,7 +44,7 @@ class Outbox(Protocol[Sent_contra]):
 
 
 class Inbox(Protocol[Received_co]):
-    """The receiving side of a mailbox."""
+    """The receiving end of a mailbox, as its one reader sees it."""
 
     async def receive_batch(self, limit: int) -> Sequence[Received_co]:
         """Wait for a message, then take up to `limit` that are there.

@@ -19,7 +19,7 @@ import trio
 from attrs import define, field, frozen
 
 from supervision import Inbox
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 from supervision.environment import Conditions
 
 Message = TypeVar("Message")
@@ -78,7 +78,7 @@ class Desk:
 
     async def bring_mail(self, inbox: Inbox[Any], batch_messages: int) -> None:
         """Post a batch, wait until it is handled and more is wanted, post the next."""
-        async for messages in Batches(inbox, batch_messages):
+        async for messages in receive_batches(inbox, batch_messages):
             self._mail_wanted = trio.Event()
             self.post(MailTaken(messages))
             await self._mail_wanted.wait()

@@ -1,6 +1,7 @@
-"""The dump: what every actor and mailbox is doing, as one bounded document of JSON values.
+"""The dump: what every actor and mailbox is doing at one moment, bounded and without secrets.
 
-SIGUSR1, GET /api/ops/actors  ->  Supervisor.inspect  ->  dump_document
+SIGUSR1, GET /api/ops/actors  ->  Supervisor.take_dump  ->  Dump  ->  feed.operations  ->  JSON
+GET /metrics                  ->  Supervisor.take_dump  ->  Dump  ->  supervision.metrics
 """
 
 import os
@@ -10,77 +11,140 @@ import threading
 from collections.abc import Sequence
 
 import trio
-from attrs import asdict
 
+from domain.snapshots import Snapshot, counter, detail, field_values, gauge, snapshot_class
 from domain.values import UnixSeconds
 from supervision.child import Child
+from supervision.description import describe_value, shorten_text
+from supervision.failures import Failure
 from supervision.mailbox import Mailbox
-from supervision.redaction import described
+from supervision.mailbox_statistics import MailboxStatistics
 
 SAMPLE_MESSAGES = 5  # shown of a mailbox: the oldest that wait, the newest in quarantine
+BYTES_A_KIBIBYTE = 1024  # the unit of ru_maxrss on Linux (getrusage(2))
 
 
-def dump_document(
+@snapshot_class
+class ActorDump(Snapshot):
+    """One child, and what its actor tells of itself."""
+
+    name: str = detail("Name of the actor.")
+    state: str = detail("What the supervisor does with it.")
+    uptime_seconds: float = gauge("Seconds since the last start; 0 while it does not run.")
+    restarts: int = counter("Restarts after a failure.")
+    last_error: Failure | None = detail("What ended its last life.")
+    inboxes: tuple[str, ...] = detail("Names of the mailboxes that it reads.")
+    summary: Snapshot | None = detail("What the actor tells; nothing before its first start.")
+
+
+@snapshot_class
+class BrokenSnapshot(Snapshot):
+    """In the place of a snapshot that could not be taken."""
+
+    error: str = detail("Why it could not be taken.")
+
+
+@snapshot_class
+class MailboxDump(MailboxStatistics):
+    """A mailbox's books, and some of its messages as JSON values without secrets."""
+
+    sample: tuple[object, ...] = detail("The oldest messages.")
+    quarantine: tuple[object, ...] = detail("The newest messages in quarantine.")
+
+
+@snapshot_class
+class ProcessDump(Snapshot):
+    """The process as the operating system and Trio know it."""
+
+    taken_at: UnixSeconds = detail("When the dump was taken, in seconds since 1970.")
+    uptime_seconds: float = gauge("Seconds since the supervisor started.")
+    is_draining: bool = gauge("1 from the begin of a drain.", metric="draining")
+    pid: int = detail("Process id.")
+    python: str = detail("Version of Python.")
+    trio: str = detail("Version of Trio.")
+    tasks: int = gauge("Trio tasks that live.")
+    tasks_runnable: int = gauge("Trio tasks that wait for nothing but their turn.")
+    threads: int = gauge("Python threads that live.")
+    cpu_seconds: float = counter("CPU time of the process, user and system.")
+    peak_memory_bytes: int = gauge("The most memory that was resident at once.")
+
+
+@snapshot_class
+class Dump(Snapshot):
+    """Everything that the supervisor knows, in flow order."""
+
+    actors: tuple[ActorDump, ...] = detail("Every actor.")
+    mailboxes: tuple[MailboxDump, ...] = detail("Every mailbox.")
+    process: ProcessDump = detail("The process.")
+
+
+def dump_children(
     children: Sequence[Child],
     *,
     taken_at: UnixSeconds,
     uptime_seconds: float,
     is_draining: bool,
-) -> dict[str, object]:
-    """`{"actors": [...], "mailboxes": [...], "process": {...}}`, in flow order."""
-    return {
-        "actors": [_actor(child) for child in children],
-        "mailboxes": [_mailbox(box) for child in children for box in child.spec.inboxes],
-        "process": {
-            "taken_at": taken_at,
-            "uptime_seconds": round(uptime_seconds, 3),
-            "is_draining": is_draining,
-            **_process(),
-        },
-    }
+) -> Dump:
+    """The dump of these children, which stand in flow order."""
+    return Dump(
+        actors=tuple(_dump_actor(child) for child in children),
+        mailboxes=tuple(_dump_mailbox(box) for child in children for box in child.spec.inboxes),
+        process=_dump_process(taken_at, uptime_seconds, is_draining=is_draining),
+    )
 
 
-def _actor(child: Child) -> dict[str, object]:
-    uptime_seconds = trio.current_time() - child.started_at if child.is_alive else 0.0
-    return {
-        "name": child.spec.name,
-        "state": child.state.value,
-        "uptime_seconds": round(uptime_seconds, 3),
-        "restarts": child.restarts,
-        "last_error": described(asdict(child.last_failure)) if child.last_failure else None,
-        "inboxes": [mailbox.name for mailbox in child.spec.inboxes],
-        "summary": _summary(child),
-    }
+def _dump_actor(child: Child) -> ActorDump:
+    return ActorDump(
+        name=child.spec.name,
+        state=child.state.value,
+        uptime_seconds=trio.current_time() - child.started_at if child.is_alive else 0.0,
+        restarts=child.restarts,
+        last_error=child.last_failure,
+        inboxes=tuple(mailbox.name for mailbox in child.spec.inboxes),
+        summary=_take_snapshot(child),
+    )
 
 
-def _summary(child: Child) -> object:
+def _take_snapshot(child: Child) -> Snapshot | None:
     if child.actor is None:
         return None
     try:
-        return described(child.actor.summary())
-    except Exception as error:  # one broken summary must not cost the whole dump
-        return described({"error": f"{type(error).__name__}: {error}"})
+        return _redact_texts(child.actor.snapshot())
+    except Exception as error:  # one broken snapshot must not cost the whole dump
+        return BrokenSnapshot(error=shorten_text(f"{type(error).__name__}: {error}"))
 
 
-def _mailbox(mailbox: Mailbox[object]) -> dict[str, object]:
+def _redact_texts(snapshot: Snapshot) -> Snapshot:
+    """The snapshot without the secrets that error texts of the world may hold."""
+    values = field_values(snapshot)
+    texts = {name: shorten_text(text) for name, text in values.items() if isinstance(text, str)}
+    return type(snapshot)(**{**values, **texts})
+
+
+def _dump_mailbox(mailbox: Mailbox[object]) -> MailboxDump:
     newest_quarantined = list(mailbox.quarantine)[-SAMPLE_MESSAGES:]
-    return {
-        **asdict(mailbox.statistics()),
-        "sample": mailbox.sample(SAMPLE_MESSAGES),
-        "quarantine": [described(message) for message in newest_quarantined],
-    }
+    return MailboxDump(
+        **field_values(mailbox.statistics()),
+        sample=tuple(mailbox.sample_messages(SAMPLE_MESSAGES)),
+        quarantine=tuple(describe_value(message) for message in newest_quarantined),
+    )
 
 
-def _process() -> dict[str, object]:
+def _dump_process(
+    taken_at: UnixSeconds, uptime_seconds: float, *, is_draining: bool
+) -> ProcessDump:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     runtime = trio.lowlevel.current_statistics()
-    return {
-        "pid": os.getpid(),
-        "python": platform.python_version(),
-        "trio": trio.__version__,
-        "tasks": runtime.tasks_living,
-        "tasks_runnable": runtime.tasks_runnable,
-        "threads": threading.active_count(),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
-        "peak_memory_bytes": usage.ru_maxrss * 1024,  # Linux says kibibytes
-    }
+    return ProcessDump(
+        taken_at=taken_at,
+        uptime_seconds=uptime_seconds,
+        is_draining=is_draining,
+        pid=os.getpid(),
+        python=platform.python_version(),
+        trio=trio.__version__,
+        tasks=runtime.tasks_living,
+        tasks_runnable=runtime.tasks_runnable,
+        threads=threading.active_count(),
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_memory_bytes=usage.ru_maxrss * BYTES_A_KIBIBYTE,
+    )

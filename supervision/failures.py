@@ -5,8 +5,9 @@ from pathlib import Path
 
 from attrs import frozen
 
+from domain.errors import ExitingError
 from domain.values import UnixSeconds
-from supervision.redaction import redacted_text
+from supervision.description import shorten_text
 
 STACK_FRAMES = 20  # innermost frames kept of a traceback
 
@@ -25,36 +26,41 @@ class Failure:
         return f"{self.type}: {self.message} ({self.origin})"
 
 
-def failure_of(error: Exception, at: UnixSeconds) -> Failure:
+def describe_failure(error: Exception, at: UnixSeconds) -> Failure:
     """What is worth keeping of `error`; its frames and their values are let go."""
     cause = error.__cause__
     message = f"{error} (caused by {type(cause).__name__}: {cause})" if cause else str(error)
-    innermost = first_cause(error)
+    innermost = find_first_error(error)
     frames = traceback.extract_tb(innermost.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename]
     return Failure(
         type=type(error).__name__,
-        message=redacted_text(message),
-        origin=_line(own[-1]) if own else "",
-        frames=tuple(_line(frame) for frame in frames[-STACK_FRAMES:]),
+        message=shorten_text(message),
+        origin=_describe_frame(own[-1]) if own else "",
+        frames=tuple(_describe_frame(frame) for frame in frames[-STACK_FRAMES:]),
         at=at,
     )
 
 
-def root_cause(error: Exception) -> Exception:
-    """The one error inside nested groups; a group that holds several stays as it is."""
+def unwrap_error(error: Exception) -> Exception:
+    """The `ExitingError` inside nested groups; else the one error in them.
+
+    A group of several errors stays as it is.
+    """
+    if isinstance(error, ExceptionGroup) and (exiting := error.subgroup(ExitingError)) is not None:
+        return find_first_error(exiting)
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
-def first_cause(error: Exception) -> Exception:
+def find_first_error(error: Exception) -> Exception:
     """The first error inside nested groups."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-def _line(frame: traceback.FrameSummary) -> str:
+def _describe_frame(frame: traceback.FrameSummary) -> str:
     path = Path(frame.filename)
     return f"{path.parent.name}/{path.name}:{frame.lineno} {frame.name}"

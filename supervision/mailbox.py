@@ -1,10 +1,10 @@
 """Bounded mailboxes: how actors talk, and what survives when one of them crashes.
 
-    sender --send--> [returned | waiting] --receive--> in hand --done, or next receive--> handled
+    sender --send--> [returned | waiting] --receive--> in hand --next receive--> handled
 
 One mailbox has any number of senders and ONE reader. What the reader was given stays in hand
-until it comes back for more; when it crashes instead, its supervisor reoffers what was in hand.
-A crash in the middle of a batch does not tell which message is the poison, so reoffered
+until it comes back for more; when it crashes instead, its supervisor has the mailbox offer it
+again. A crash in the middle of a batch does not tell which message caused it, so returned
 messages are handed out one at a time, and each that crashes its reader too often is quarantined.
 
 At any moment: sent == handled + conflated + dropped + quarantined + depth.
@@ -20,10 +20,9 @@ import trio
 from attrs import asdict, define, field
 from outcome import capture
 
-from domain.errors import MailboxFull
-from supervision.books import Books, MailboxStatistics
+from supervision.description import describe_value
+from supervision.mailbox_statistics import MailboxCounters, MailboxStatistics
 from supervision.policies import BLOCK, Conflate, Policy
-from supervision.redaction import described
 
 M = TypeVar("M")
 
@@ -40,7 +39,7 @@ class _Entry(Generic[M]):
 
 @define(eq=False)
 class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
-    """A memory channel that keeps books. Use `Outbox` and `Inbox` as types in actors.
+    """A memory channel that counts its messages. Use `Outbox` and `Inbox` as types in actors.
 
     It is both ends of the channel. It differs from trio's own in three things: a policy says
     what happens when it is full, a received message stays in hand until the reader comes back,
@@ -68,7 +67,7 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
     _reading: bool = field(init=False, default=False)
     _closed: bool = field(init=False, default=False)
 
-    _books: Books = field(init=False, factory=Books)
+    _counters: MailboxCounters = field(init=False, factory=MailboxCounters)
 
     def __attrs_post_init__(self) -> None:
         # Not an attrs validator: that would slow down every assignment to any attribute.
@@ -80,16 +79,15 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
     async def send(self, message: M) -> None:
         """Put a message by the policy; only where that says "block" does it ever wait.
 
-        `MailboxFull` from a rejecting mailbox. A closed mailbox counts the message as dropped.
-        A cancelled send has sent nothing.
+        A closed mailbox counts the message as dropped. A cancelled send has sent nothing.
         """
         await self.send_all((message,))
 
     async def send_all(self, messages: Iterable[M]) -> None:
         """Put each message as `send` does, with one checkpoint before the first is asked for.
 
-        A checkpoint costs ten times what a message does. When cancelled or refused in the
-        middle, the messages before are sent.
+        A checkpoint costs ten times what a message does. When cancelled in the middle, the
+        messages before are sent.
         """
         await trio.lowlevel.checkpoint()
         for message in messages:
@@ -101,16 +99,16 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
     def send_nowait(self, message: M) -> None:
         """As `send`, in the same instant; `trio.WouldBlock` where that would wait."""
         if self._closed:
-            self._books.sent += 1
-            self._books.dropped += 1
+            self._counters.sent += 1
+            self._counters.dropped += 1
             return
         key = self._key_of(message)
         if key is not None and self._can_conflate(key):
-            self._conflate(self._waiting_by_key[key], message)
+            self._conflate_into(self._waiting_by_key[key], message)
             return
         if self._is_full():
             self._make_room()
-        self._put(message, key)
+        self._add_entry(message, key)
 
     def close(self) -> None:
         """No more messages: the reader gets `trio.EndOfChannel` once it has had the rest.
@@ -120,8 +118,8 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
         self._closed = True
         for task in self._senders:
             trio.lowlevel.reschedule(task)
-        self._books.sent += len(self._senders)
-        self._books.dropped += len(self._senders)
+        self._counters.sent += len(self._senders)
+        self._counters.dropped += len(self._senders)
         self._senders.clear()
         self._reader.unpark()
 
@@ -164,15 +162,15 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
             raise StopAsyncIteration from None
         return self._take_oldest()
 
-    def done(self) -> None:
-        """What is in hand is handled; a crash will not offer it again."""
-        self._books.handled += len(self._in_hand)
+    def mark_handled(self) -> None:
+        """Count what is in hand as handled; a crash will not offer it again."""
+        self._counters.handled += len(self._in_hand)
         self._in_hand.clear()
 
     # Surviving the reader.
 
-    def reoffer(self, *, crashes_before_quarantine: int) -> list[M]:
-        """The reader crashed: put what it had in hand back in front, to be had one by one.
+    def offer_again(self, *, crashes_before_quarantine: int) -> list[M]:
+        """The reader crashed: put what it had in hand back in front, to be received one by one.
 
         Returns the messages that have now been in hand at so many crashes: they go to
         quarantine instead, where the newest 100 are kept.
@@ -183,38 +181,35 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
         innocent = [e for e in self._in_hand if e.crashes < crashes_before_quarantine]
         self._in_hand.clear()
         self._returned.extendleft(reversed(innocent))
-        self._books.quarantined += len(poison)
+        self._counters.quarantined += len(poison)
         self.quarantine.extend(poison)
         return poison
-
-    def put_back(self) -> None:
-        """The reader was stopped, by no fault of its own: put back what it had in hand."""
-        self._returned.extendleft(reversed(self._in_hand))
-        self._in_hand.clear()
 
     # Looking.
 
     def statistics(self) -> MailboxStatistics:
-        """The books now; ages count from trio's clock, so call it from within trio."""
-        oldest = [queue[0].sent_at for queue in self._queues() if queue]
+        """Counters and depths now; call it from within trio, whose clock gives the ages."""
+        oldest = [queue[0].sent_at for queue in self._all_queues() if queue]
         return MailboxStatistics(
             name=self.name,
             policy=self.policy.name,
             capacity=self.capacity,
-            depth=sum(len(queue) for queue in self._queues()),
+            depth=sum(len(queue) for queue in self._all_queues()),
             in_hand=len(self._in_hand),
-            **asdict(self._books),
+            **asdict(self._counters),
             oldest_age_seconds=trio.current_time() - min(oldest) if oldest else 0.0,
             senders_waiting=len(self._senders),
             receivers_waiting=len(self._reader),
         )
 
-    def sample(self, limit: int) -> list[object]:
+    def sample_messages(self, limit: int) -> list[object]:
         """The oldest `limit` messages as bounded JSON values without secrets."""
-        entries = (entry for queue in self._queues() for entry in queue)
-        return [described(entry.message) for entry, _ in zip(entries, range(limit), strict=False)]
+        entries = (entry for queue in self._all_queues() for entry in queue)
+        return [
+            describe_value(entry.message) for entry, _ in zip(entries, range(limit), strict=False)
+        ]
 
-    def _queues(self) -> tuple[deque[_Entry[M]], ...]:
+    def _all_queues(self) -> tuple[deque[_Entry[M]], ...]:
         return self._in_hand, self._returned, self._waiting
 
     # Pure parts and hand-over.
@@ -231,27 +226,24 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
             self._senders and any(key == earlier for _, earlier in self._senders.values())
         )
 
-    def _conflate(self, older: _Entry[M], message: M) -> None:
+    def _conflate_into(self, older: _Entry[M], message: M) -> None:
         combine = self.policy.combine if isinstance(self.policy, Conflate) else None
         older.message = message if combine is None else combine(older.message, message)
-        self._books.sent += 1
-        self._books.conflated += 1
+        self._counters.sent += 1
+        self._counters.conflated += 1
 
     def _make_room(self) -> None:
         if self.policy.when_full == "block":
             raise trio.WouldBlock
-        if self.policy.when_full == "reject":
-            self._books.rejected += 1
-            raise MailboxFull
         self._pop_oldest()
-        self._books.dropped += 1
+        self._counters.dropped += 1
 
-    def _put(self, message: M, key: Hashable | None) -> None:
+    def _add_entry(self, message: M, key: Hashable | None) -> None:
         entry = _Entry(message, trio.current_time(), key)
         self._waiting.append(entry)
         if key is not None:
             self._waiting_by_key[key] = entry
-        self._books.sent += 1
+        self._counters.sent += 1
         if self._reader:
             self._reader.unpark()
 
@@ -274,17 +266,17 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
                 return
             task, _ = self._senders.popitem(last=False)
             if older is None:
-                self._put(message, key)
+                self._add_entry(message, key)
                 trio.lowlevel.reschedule(task)
             else:
                 # Should combining raise, that is the sender's error and not the reader's.
-                trio.lowlevel.reschedule(task, capture(self._conflate, older, message))
+                trio.lowlevel.reschedule(task, capture(self._conflate_into, older, message))
 
     async def _wait_for_message(self) -> None:
         """A checkpoint; afterwards a message is there. What was in hand counts as handled."""
         if self._reading:
             raise trio.BusyResourceError(f"the one reader of {self.name} is already waiting")
-        self.done()
+        self.mark_handled()
         self._reading = True
         try:
             if self._waiting or self._returned or self._closed:

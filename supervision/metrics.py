@@ -1,69 +1,75 @@
-"""What the supervisor counts anyway, as Prometheus metrics.
+"""Prometheus metrics of typed snapshots, and of what the supervisor knows.
 
-Supervisor.inspect() -> actor_metrics -> wiring.metrics -> GET /metrics
+    Snapshot  ->  MetricFamilies  ->  GET /metrics
+    Supervisor.take_dump()  ->  Dump  ->  add_dump
+
+A field's metric is `token_discovery_<subject>_<field>`; a counter's ends with `_total`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from attrs import Factory, define
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-Document = Mapping[str, Any]
+from domain.snapshots import Declaration, FieldKind, Snapshot, declarations, field_values
+from supervision.dump import Dump
 
-MAILBOX_GAUGES = ("depth", "capacity", "oldest_age_seconds", "senders_waiting", "receivers_waiting")
-MAILBOX_COUNTERS = ("sent", "handled", "conflated", "dropped", "quarantined", "rejected")
+PREFIX = "token_discovery"
+FAMILY_CLASSES: Mapping[FieldKind, type[CounterMetricFamily | GaugeMetricFamily]] = {
+    FieldKind.COUNTER: CounterMetricFamily,
+    FieldKind.GAUGE: GaugeMetricFamily,
+}
 
-
-def actor_metrics(document: Document) -> Iterator[Metric]:
-    """Of every mailbox and every actor."""
-    yield from _of_mailboxes(document["mailboxes"])
-    yield from _of_actors(document["actors"])
-
-
-def _of_mailboxes(mailboxes: Iterable[Document]) -> Iterator[Metric]:
-    boxes = list(mailboxes)
-    for name in MAILBOX_GAUGES:
-        gauge = GaugeMetricFamily(
-            f"token_discovery_mailbox_{name}", f"Mailbox: {name}.", labels=["mailbox"]
-        )
-        for box in boxes:
-            gauge.add_metric([box["name"]], float(box[name] or 0))
-        yield gauge
-    for name in MAILBOX_COUNTERS:
-        counter = CounterMetricFamily(
-            f"token_discovery_mailbox_messages_{name}",
-            f"Messages {name}; sent = handled + conflated + dropped + quarantined + depth.",
-            labels=["mailbox"],
-        )
-        for box in boxes:
-            counter.add_metric([box["name"]], box[name])
-        yield counter
+Family = CounterMetricFamily | GaugeMetricFamily
+NO_LABELS: Mapping[str, str] = {}
 
 
-def _of_actors(actors: Iterable[Document]) -> Iterator[Metric]:
-    restarts = CounterMetricFamily(
-        "token_discovery_actor_restarts", "Restarts after a failure.", labels=["actor"]
-    )
-    uptime = GaugeMetricFamily(
-        "token_discovery_actor_uptime_seconds", "Seconds since the last start.", labels=["actor"]
-    )
-    state = GaugeMetricFamily(
-        "token_discovery_actor_state", "Figures of an actor's summary.", labels=["actor", "figure"]
-    )
-    for actor in actors:
-        restarts.add_metric([actor["name"]], actor["restarts"])
-        uptime.add_metric([actor["name"]], float(actor["uptime_seconds"] or 0))
-        for figure, value in _figures(actor["summary"]):
-            state.add_metric([actor["name"], figure], value)
-    yield from (restarts, uptime, state)
+@define
+class MetricFamilies:
+    """Metric families in the making: snapshots of the same subject share theirs."""
+
+    _families: dict[str, Family] = Factory(dict)
+
+    def __iter__(self) -> Iterator[Family]:
+        yield from self._families.values()
+
+    def add(self, subject: str, snapshot: Snapshot, labels: Mapping[str, str] = NO_LABELS) -> None:
+        """Add a sample of each counter and gauge; `subject` may be empty."""
+        declared = declarations(type(snapshot))
+        for name, value in field_values(snapshot).items():
+            declaration = declared[name]
+            if declaration.kind is not FieldKind.DETAIL:
+                parts = (PREFIX, subject, declaration.metric or name)
+                self._add_samples("_".join(filter(None, parts)), declaration, value, labels)
+
+    def _add_samples(
+        self, metric: str, declaration: Declaration, value: Any, labels: Mapping[str, str]
+    ) -> None:
+        label_names = [*labels, declaration.by] if declaration.by else [*labels]
+        if metric not in self._families:
+            family_class = FAMILY_CLASSES[declaration.kind]
+            self._families[metric] = family_class(metric, declaration.help, labels=label_names)
+        family, own = self._families[metric], list(labels.values())
+        if declaration.by:
+            for key, each in value.items():
+                family.add_metric([*own, str(key)], _number(each))
+        elif value is not None:
+            family.add_metric(own, _number(value))
 
 
-def _figures(summary: object, prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers of a summary; those of a nested mapping under dotted names."""
-    if not isinstance(summary, Mapping):
-        return
-    for name, value in summary.items():
-        if isinstance(value, bool | int | float):
-            yield f"{prefix}{name}", float(value)
-        elif isinstance(value, Mapping):
-            yield from _figures(value, f"{prefix}{name}.")
+def add_dump(families: MetricFamilies, dump: Dump) -> None:
+    """Add every actor with its own snapshot, every mailbox and the process."""
+    for mailbox in dump.mailboxes:
+        families.add("mailbox", mailbox, {"mailbox": mailbox.name})
+    for actor in dump.actors:
+        families.add("actor", actor, {"actor": actor.name})
+        if actor.summary is not None:
+            kind = actor.summary.told_as
+            subject, labels = (kind, {kind: actor.name}) if kind else (actor.name, NO_LABELS)
+            families.add(subject.replace("-", "_"), actor.summary, labels)
+    families.add("process", dump.process)
+
+
+def _number(value: Any) -> float:
+    return float(len(value) if isinstance(value, tuple) else value)

@@ -3,7 +3,7 @@
     Readiness, Supervisor  ->  Notifier  ->  $NOTIFY_SOCKET, $READINESS_FD
 
 Protocols: sd_notify(3), sd_watchdog_enabled(3); https://skarnet.org/software/s6/notifywhenup.html
-A supervisor that cannot be told is logged and never a reason to fail.
+A process supervisor that cannot be reached is logged, and never a reason to fail.
 """
 
 import os
@@ -13,6 +13,8 @@ from typing import Any
 
 import trio
 from attrs import define, field
+
+from config.redaction import redact_text
 
 LOWEST_DESCRIPTOR = 3  # 0, 1 and 2 are the standard streams
 STATUS_SECONDS = 0.5  # between two looks at the status
@@ -35,8 +37,8 @@ class Notifier:
         if address is not None and address[0] not in "/@":
             log.warning("NOTIFY_SOCKET is neither a path nor an abstract name", value=address)
             address = None
-        descriptor = _whole_number(environment, "READINESS_FD", LOWEST_DESCRIPTOR, log)
-        microseconds = _whole_number(environment, "WATCHDOG_USEC", 1, log)
+        descriptor = _read_whole_number(environment, "READINESS_FD", LOWEST_DESCRIPTOR, log)
+        microseconds = _read_whole_number(environment, "WATCHDOG_USEC", 1, log)
         if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
             microseconds = None  # another process of the unit is the one watched
         return cls(
@@ -46,28 +48,35 @@ class Notifier:
             watchdog_seconds=microseconds / 1_000_000 if microseconds else None,
         )
 
-    def ready(self) -> None:
+    def say_ready(self) -> None:
         """The service serves."""
         self._send("READY=1")
         self._write_readiness()
 
-    def stopping(self) -> None:
+    def say_stopping(self) -> None:
         """The drain has begun."""
         self.status = "draining"
         self._send(f"STOPPING=1\nSTATUS={self.status}")
 
     async def keep_status(self, describe: Callable[[], str]) -> None:
-        """Keep the line of `systemctl status` as it is described; for ever, if anybody listens."""
+        """Send the status line whenever `describe` returns a new one; for ever.
+
+        Returns at once where nobody asked to be notified.
+        """
         if self.socket_address is None:
             return
         while True:
-            if (status := " ".join(describe().split())) != self.status:
+            status = redact_text(" ".join(describe().split()))  # a status is one line
+            if status != self.status:
                 self.status = status
                 self._send(f"STATUS={status}")
             await trio.sleep(STATUS_SECONDS)
 
     async def keep_watchdog(self, is_sound: Callable[[], bool]) -> None:
-        """Feed the watchdog at half its time while the process is sound; for ever, if it is on."""
+        """Tell the watchdog twice in its time that the process is sound, as long as it is.
+
+        Returns at once where there is no watchdog.
+        """
         if self.watchdog_seconds is None or self.socket_address is None:
             return
         while True:
@@ -99,7 +108,9 @@ class Notifier:
             self.log.warning("cannot notify", descriptor=descriptor, error=str(error))
 
 
-def _whole_number(environment: Mapping[str, str], name: str, lowest: int, log: Any) -> int | None:
+def _read_whole_number(
+    environment: Mapping[str, str], name: str, lowest: int, log: Any
+) -> int | None:
     text = environment.get(name, "")
     if text.isascii() and text.isdigit() and int(text) >= lowest:
         return int(text)

@@ -1,6 +1,7 @@
-"""Where blocking clients run: threads of a door's own, so that no door waits for another's.
+"""Where the blocking clients of Postgres and Redis run: in threads, a few for each client.
 
-Tests under a mock clock give their doors a function that runs the call inline instead.
+A client has a limit of its own, so that none waits because another one's threads are all busy.
+Tests under a mock clock inject a function that runs the call in the event loop instead.
 """
 
 from functools import partial
@@ -12,6 +13,7 @@ import trio
 def offload_to_threads(threads: int) -> Any:
     """An `offload(function, *arguments)` that awaits the call in one of at most `threads` threads.
 
-    It never abandons a thread: a cancelled call ends by its own time-out, or by its watcher.
+    A cancelled call is awaited all the same: it ends by its own time-out, or when another task
+    breaks its connection.
     """
     return partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(threads))

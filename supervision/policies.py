@@ -2,7 +2,6 @@
 
 Block        the sender waits for room
 DropOldest   the oldest waiting message goes
-Reject       the sender gets `MailboxFull`
 Conflate     a message joins the waiting one of the same key; beyond that, as `when_full` says
 """
 
@@ -13,7 +12,7 @@ from attrs import frozen
 
 M = TypeVar("M")
 
-WhenFull = Literal["block", "drop-oldest", "reject"]
+WhenFull = Literal["block", "drop-oldest"]
 
 
 @frozen(kw_only=True)
@@ -33,25 +32,16 @@ class DropOldest:
 
 
 @frozen(kw_only=True)
-class Reject:
-    """Nobody waits; the sender decides what to do about `MailboxFull`."""
-
-    name: ClassVar[str] = "reject"
-    when_full: ClassVar[WhenFull] = "reject"
-
-
-@frozen(kw_only=True)
 class Conflate(Generic[M]):
     """At most one waiting message a key; the joined message keeps the place of the older one."""
 
     name: ClassVar[str] = "conflate"
     key: Callable[[M], Hashable | None]  # None: this message is never conflated
     combine: Callable[[M, M], M] | None = None  # of (older, newer); None: the newer one wins
-    when_full: Literal["block", "drop-oldest"] = "block"
+    when_full: WhenFull = "block"
 
 
-Policy: TypeAlias = Block | DropOldest | Reject | Conflate[M]
+Policy: TypeAlias = Block | DropOldest | Conflate[M]
 
 BLOCK = Block()
 DROP_OLDEST = DropOldest()
-REJECT = Reject()

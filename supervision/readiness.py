@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from config.redaction import redact_text
 from domain.values import UnixSeconds
 
 NOT_YET = "not yet"
@@ -61,7 +62,7 @@ class Readiness:
         """The condition `name` holds (None), or fails for `reason`; `KeyError` if there is none."""
         if name not in self._reasons:
             raise KeyError(name)
-        self._reasons[name] = reason
+        self._reasons[name] = reason and redact_text(reason)
         if self.is_ready and not self._was_ready:
             self._was_ready = True
             self.on_first_ready()
@@ -92,7 +93,7 @@ class Readiness:
         if problem is None:
             dependency.problems.pop(reporter, None)
         else:
-            dependency.problems[reporter] = problem
+            problem = dependency.problems[reporter] = redact_text(problem)
         is_away = bool(dependency.problems)
         if is_away and not was_away:
             dependency.since = self.clock()

@@ -5,7 +5,7 @@
     SIGUSR2          ->  every Trio task with its stack: text, log and file
     SIGHUP           ->  reload
 
-A file is written whole or not at all, over the one before it: at most two files a process.
+A file is replaced whole or not at all: at most two files a process, one a kind.
 """
 
 import os
@@ -20,7 +20,8 @@ import orjson
 import trio
 from attrs import define, field
 
-from supervision.task_tree import task_tree
+from domain.snapshots import Snapshot
+from supervision.task_tree import render_task_tree
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 ALL_SIGNALS = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
@@ -29,9 +30,9 @@ ALL_SIGNALS = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
 class Supervised(Protocol):
     """What signals ask of the supervisor."""
 
-    def drain(self) -> None: ...
+    def begin_drain(self) -> None: ...
 
-    def inspect(self) -> Mapping[str, object]: ...
+    def take_dump(self) -> Snapshot: ...
 
 
 @define(kw_only=True, eq=False)
@@ -39,6 +40,7 @@ class Signals:
     """Serves the process's signals until it is cancelled."""
 
     supervisor: Supervised
+    render: Callable[[Snapshot], Mapping[str, object]]  # a dump as JSON values
     reload: Callable[[], object]
     dump_directory: Path
     log: Any
@@ -46,7 +48,7 @@ class Signals:
     _answering: set[int] = field(init=False, factory=set)
 
     async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Obey signals; one that comes while its last answer is still under way is ignored."""
+        """Act on signals; one is ignored while its like is still being answered."""
         with trio.open_signal_receiver(*ALL_SIGNALS) as received:
             async with trio.open_nursery() as answers:
                 task_status.started()
@@ -54,19 +56,19 @@ class Signals:
                     self.log.info("signal", name=signal.Signals(number).name)
                     if number in STOP_SIGNALS:
                         self._arm_second_stop()
-                        self.supervisor.drain()
+                        self.supervisor.begin_drain()
                     elif number not in self._answering:
                         # A task of its own: a disk that hangs must not delay a stop.
                         self._answering.add(number)
-                        answers.start_soon(self._answer, number)
+                        answers.start_soon(self._answer_signal, number)
 
-    async def _answer(self, number: int) -> None:
+    async def _answer_signal(self, number: int) -> None:
         try:
             match number:
                 case signal.SIGUSR1:
-                    await self._dump()
+                    await self._log_dump()
                 case signal.SIGUSR2:
-                    await self._show_tasks()
+                    await self._log_tasks()
                 case signal.SIGHUP:
                     self.reload()
         except Exception as error:  # a failed look or reload is no reason to end the service
@@ -78,24 +80,24 @@ class Signals:
     def _arm_second_stop(self) -> None:
         # Python's own handler and not trio's: it acts although the event loop may be stuck.
         # Leaving the signal receiver puts the process's former handlers back.
-        def leave(number: int, _frame: FrameType | None) -> None:
+        def leave_now(number: int, _frame: FrameType | None) -> None:
             self.leave_at_once(128 + number)
 
         for number in STOP_SIGNALS:
-            signal.signal(number, leave)
+            signal.signal(number, leave_now)
 
-    async def _dump(self) -> None:
-        document = self.supervisor.inspect()
-        path = await self._write("dump.json", orjson.dumps(document, default=str))
+    async def _log_dump(self) -> None:
+        document = self.render(self.supervisor.take_dump())
+        path = await self._write_file("dump.json", orjson.dumps(document, default=str))
         self.log.info("dump", path=path, document=document)
 
-    async def _show_tasks(self) -> None:
-        text = task_tree()
-        path = await self._write("tasks.txt", text.encode())
+    async def _log_tasks(self) -> None:
+        text = render_task_tree()
+        path = await self._write_file("tasks.txt", text.encode())
         self.log.info("tasks", path=path, tasks=text)
 
-    async def _write(self, kind: str, content: bytes) -> str | None:
-        """The path written to; None (and a log line) if that failed: the log has it all anyway."""
+    async def _write_file(self, kind: str, content: bytes) -> str | None:
+        """The path written to; None if that failed, which is logged. The log has it all anyway."""
         path = self.dump_directory / f"token-discovery-{os.getpid()}.{kind}"
         try:
             # Abandoned when cancelled: a disk that hangs must not hold up the exit.

@@ -1,6 +1,6 @@
 """Every Trio task with its stack, as text: what the process waits for.
 
-SIGUSR2  ->  Signals  ->  task_tree
+SIGUSR2  ->  Signals  ->  render_task_tree
 """
 
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ MOST_TASKS = 2000  # rendered; the text says how many are left out
 MOST_FRAMES = 30  # innermost ones rendered of a task
 
 
-def task_tree() -> str:
+def render_task_tree() -> str:
     """The tasks of this run, each under the task whose nursery it lives in."""
     root = trio.lowlevel.current_root_task()
     lines: list[str] = []
     tasks = 0
-    for depth, task in _walk(root) if root is not None else ():
+    for depth, task in _walk_tasks(root) if root is not None else ():
         tasks += 1
         if tasks <= MOST_TASKS:
-            lines += _rendered(task, "    " * depth)
+            lines += _render_task(task, "    " * depth)
     if tasks > MOST_TASKS:
         lines.append(f"... and {tasks - MOST_TASKS} more tasks")
     return "\n".join([f"{tasks} tasks", *lines, ""])
 
 
-def _walk(root: trio.lowlevel.Task) -> Iterator[tuple[int, trio.lowlevel.Task]]:
+def _walk_tasks(root: trio.lowlevel.Task) -> Iterator[tuple[int, trio.lowlevel.Task]]:
     """Depth first, and without recursion: supervision may nest deeper than Python's stack."""
     stack = [(0, root)]
     while stack:
@@ -37,11 +37,11 @@ def _walk(root: trio.lowlevel.Task) -> Iterator[tuple[int, trio.lowlevel.Task]]:
         stack += [(depth + 1, child) for child in children]
 
 
-def _rendered(task: trio.lowlevel.Task, indent: str) -> list[str]:
-    return [f"{indent}{task.name}", *(f"{indent}  at {line}" for line in _frames(task))]
+def _render_task(task: trio.lowlevel.Task, indent: str) -> list[str]:
+    return [f"{indent}{task.name}", *(f"{indent}  at {line}" for line in _describe_frames(task))]
 
 
-def _frames(task: trio.lowlevel.Task) -> list[str]:
+def _describe_frames(task: trio.lowlevel.Task) -> list[str]:
     lines: list[str] = []
     try:
         for frame, line_number in task.iter_await_frames():

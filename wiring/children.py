@@ -13,7 +13,7 @@ from typing import Any
 from attrs import asdict, define, field
 
 from actors.activity import ActivityMonitor, ActivityOutboxes
-from actors.gateway import Gateway, GatewayOutboxes
+from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from actors.ingest.actor import Ingest, IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
@@ -30,10 +30,10 @@ from actors.sync.life import SyncStores
 from actors.sync.memory import SyncMemory
 from config.settings import Settings
 from domain.values import Mint
-from feed import FeedSettings, Operations
+from feed import Operations
 from store.checkpoints import CheckpointWatch
 from supervision import Actor
-from supervision.children import ChildSpec, SupervisionSettings
+from supervision.children import ChildSpec
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from wiring.doors import Doors
@@ -196,13 +196,13 @@ class Composition:
 
     def _gateway(self, operations: Operations, environment: Environment, _memory: None) -> Gateway:
         boxes = self.mailboxes
-        chosen = asdict(self.settings.gateway) | {
-            "tokens": self.settings.tracking.tokens,
-            "half_life_seconds": self.settings.hot_score.half_life_seconds,
-        }
         return Gateway(
             inbox=boxes.gateway,
-            settings=FeedSettings(**chosen),
+            plan=GatewayPlan(
+                gateway=self.settings.gateway,
+                tracking=self.settings.tracking,
+                hot_score=self.settings.hot_score,
+            ),
             operations=operations,
             environment=environment,
             outboxes=GatewayOutboxes(
@@ -214,14 +214,6 @@ class Composition:
 def _build_stream(build: Callable[[], Actor], _environment: Environment, _memory: None) -> Actor:
     """A stream remembers nothing, and has its environment from the doors."""
     return build()
-
-
-def supervision_settings(settings: Settings) -> SupervisionSettings:
-    """What the settings want of the supervisor."""
-    return SupervisionSettings(
-        **asdict(settings.supervision),
-        shutdown_deadline_seconds=settings.shutdown.deadline_seconds,
-    )
 
 
 def governor_plan(settings: Settings) -> GovernorPlan:

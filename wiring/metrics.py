@@ -1,143 +1,114 @@
-"""What the process counts anyway, as Prometheus text; nothing is counted twice for it.
+"""Everything that is counted anyway, as Prometheus text; nothing is counted twice for it.
 
-Supervisor.inspect(), Ledger and Governor, CheckpointWatch -> exposition -> GET /metrics
+Supervisor, Ledger, Governor, CheckpointWatch, Readiness  ->  snapshots  ->  GET /metrics
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from attrs import frozen
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from supervision.metrics import Document, actor_metrics
+from actors.sync.snapshots import GovernorSnapshot
+from domain.snapshots import Snapshot, gauge, snapshot_class
+from domain.values import UnixSeconds
+from store.checkpoints import CheckpointsSnapshot
+from store.ledger import LedgerSnapshot, ServerWal
+from supervision import WallClock
+from supervision.dump import Dump
+from supervision.metrics import MetricFamilies, add_dump
 
-WRITE_COUNTERS = {
-    "commits": "commits",
-    "statements": "statements",
-    "rows": "rows",
-    "wal_bytes": "walBytes",
-    "own_wal_bytes": "ownWalBytes",
-    "full_page_images": "fullPageImages",
-}
-SERVER_COUNTERS = {"wal_bytes": "walBytes", "full_page_images": "fullPageImages"}
-CHECKPOINT_COUNTERS = {"timed": "timed", "requested": "requested"}
-CHECKPOINT_GAUGES = {
-    "wal_since_checkpoint_bytes": "walSinceCheckpointBytes",
-    "wal_before_requested_bytes": "walBeforeRequestedBytes",
-    "max_wal_size_bytes": "maxWalSizeBytes",
-    "wal_bytes_per_second": "walBytesPerSecond",
-    "buffers_per_checkpoint": "buffersPerCheckpoint",
-}
+UNWATCHED = ServerWal(wal_bytes=0, full_page_images=0, is_upper_bound=True)
 
 
-@frozen
-class _Snapshot(Collector):
-    inspect: Callable[[], Document]
-    writes: Callable[[], Document]
-    checkpoints: Callable[[], Document]
+class OngoingOutage(Protocol):
+    """A store or source that is away."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def since(self) -> UnixSeconds: ...
+
+
+class HealthSource(Protocol):
+    """Whether the service serves, and which stores and sources it has found away."""
+
+    @property
+    def is_ready(self) -> bool: ...
+
+    @property
+    def dependencies(self) -> Iterable[str]:
+        """Every store and source that anybody has used so far."""
+
+    def outages(self) -> Sequence[OngoingOutage]:
+        """Those of them that are away now."""
+
+
+@snapshot_class
+class HealthSnapshot(Snapshot):
+    """Whether the service serves, and how its stores and sources are."""
+
+    ready: bool = gauge("1 while the service serves, as /readyz says.")
+    dependency_up: dict[str, bool] = gauge(
+        "1 while a store or source answers, 0 while it is away.", by="dependency"
+    )
+    dependency_outage_seconds: dict[str, float] = gauge(
+        "How long a store or source has been away; 0 while it answers.", by="dependency"
+    )
+
+
+def take_health_snapshot(source: HealthSource, clock: WallClock) -> HealthSnapshot:
+    """How the service is now, by the clock that the outages are dated with."""
+    now = clock()
+    away = {outage.name: max(0.0, now - outage.since) for outage in source.outages()}
+    names = sorted({*source.dependencies, *away})
+    return HealthSnapshot(
+        ready=source.is_ready,
+        dependency_up={name: name not in away for name in names},
+        dependency_outage_seconds={name: away.get(name, 0.0) for name in names},
+    )
+
+
+@frozen(kw_only=True)
+class MetricSources(Collector):
+    """Where the snapshots come from; each call is cheap, and answered from memory."""
+
+    dump: Callable[[], Dump]
+    ledger: Callable[[], LedgerSnapshot]
+    governor: Callable[[], GovernorSnapshot]
+    checkpoints: Callable[[], CheckpointsSnapshot]
+    health: Callable[[], HealthSnapshot]
 
     def collect(self) -> Iterable[Metric]:
-        yield from actor_metrics(self.inspect())
-        writes = self.writes()
-        yield from _of_writes(writes)
-        yield from _of_governor(writes["governor"])
-        yield from _of_checkpoints(self.checkpoints())
+        """The metrics of this moment."""
+        families = MetricFamilies()
+        add_dump(families, self.dump())
+        _add_ledger(families, self.ledger())
+        _add_governor(families, self.governor())
+        families.add("postgres", self.checkpoints())
+        families.add("", self.health())
+        return families
 
 
-def exposition(
-    inspect: Callable[[], Document],
-    writes: Callable[[], Document],
-    checkpoints: Callable[[], Document],
-) -> Callable[[], bytes]:
+def exposition(sources: MetricSources) -> Callable[[], bytes]:
     """A function that gives the metrics of the moment in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Snapshot(inspect, writes, checkpoints))
+    registry.register(sources)
     return lambda: generate_latest(registry)
 
 
-def _of_writes(writes: Document) -> Iterator[Metric]:
-    for name, key in WRITE_COUNTERS.items():
-        counter = CounterMetricFamily(
-            f"token_discovery_postgres_{name}",
-            f"Postgres {name.replace('_', ' ')} since the start, by component.",
-            labels=["component"],
-        )
-        for component, totals in writes["totals"].items():
-            if totals[key] is not None:  # the server does not tell
-                counter.add_metric([component], totals[key])
-        yield counter
-    for name, key in SERVER_COUNTERS.items():
-        told = writes["server"]
-        yield CounterMetricFamily(
-            f"token_discovery_postgres_server_{name}",
-            f"{name.replace('_', ' ')} of the whole server while watched: an upper bound of ours.",
-            value=told[key] if told else 0,
-        )
+def _add_ledger(families: MetricFamilies, ledger: LedgerSnapshot) -> None:
+    for component, account in ledger.totals.items():
+        families.add("postgres", account, {"component": component})
+    families.add("postgres_server", ledger.server or UNWATCHED)
 
 
-def _of_governor(governor: Document) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "token_discovery_governor_share", "Share of the budget allowed.", value=governor["share"]
-    )
-    for kind in ("budget", "allowed"):
-        for name, key in (
-            ("wal_bytes_per_second", "walBytesPerSecond"),
-            ("rows_per_hour", "rowsPerHour"),
-        ):
-            yield GaugeMetricFamily(
-                f"token_discovery_governor_{kind}_{name}",
-                f"What updates may write, {kind}.",
-                value=governor[kind][key],
-            )
-    for name, key in (
-        ("own_wal_bytes_per_second", "ownWalBytesPerSecond"),
-        ("rows_waiting", "waiting"),
-        ("rows_held_back", "heldBack"),
-        ("rows_overriding", "overriding"),
-        ("reasons", "reasons"),
-    ):
-        value = governor[key]
-        yield GaugeMetricFamily(
-            f"token_discovery_governor_{name}",
-            f"Governor: {name.replace('_', ' ')}, at the last flush.",
-            value=float(len(value) if isinstance(value, list) else value),
-        )
-    yield from _of_staleness(governor["staleness"])
-    events = CounterMetricFamily(
-        "token_discovery_governor_events", "What the governor counted.", labels=["event"]
-    )
-    for event, count in governor["counts"].items():
-        events.add_metric([event], count)
-    yield events
-
-
-def _of_staleness(staleness: Document) -> Iterator[Metric]:
-    age = GaugeMetricFamily(
-        "token_discovery_staleness_seconds", "Age of the oldest unflushed value.", labels=["group"]
-    )
-    broken = GaugeMetricFamily(
-        "token_discovery_staleness_broken", "1: older than its bound.", labels=["group"]
-    )
-    for group, state in staleness.items():
-        age.add_metric([group], state["seconds"])
-        broken.add_metric([group], float(state["isBroken"]))
-    yield from (age, broken)
-
-
-def _of_checkpoints(checkpoints: Document) -> Iterator[Metric]:
-    if not checkpoints["observed"]:
-        return
-    for name, key in CHECKPOINT_COUNTERS.items():
-        yield CounterMetricFamily(
-            f"token_discovery_postgres_checkpoints_{name}",
-            "Checkpoints of the server, as it counts them.",
-            value=checkpoints[key],
-        )
-    for name, key in CHECKPOINT_GAUGES.items():
-        if checkpoints[key] is not None:
-            yield GaugeMetricFamily(
-                f"token_discovery_postgres_{name}",
-                "As the server told at the last pulse.",
-                value=checkpoints[key],
-            )
+def _add_governor(families: MetricFamilies, governor: GovernorSnapshot) -> None:
+    families.add("governor", governor)
+    families.add("governor_budget", governor.budget)
+    families.add("governor_allowed", governor.allowed)
+    for group, staleness in governor.staleness.items():
+        families.add("staleness", staleness, {"group": group})

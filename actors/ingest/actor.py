@@ -28,6 +28,7 @@ from actors.ingest.life import IngestLife, IngestStores
 from actors.ingest.memory import Birth, IngestMemory
 from actors.ingest.quarantine import Quarantine, QuarantineDue
 from actors.ingest.sights import Sight, Sights
+from actors.ingest.snapshot import IngestSnapshot
 from actors.ingest.spool import Spool, SpoolDue, TokensTaken
 from config.settings import IngestSettings
 from domain.errors import BufferUnavailable, StoreUnavailable
@@ -87,13 +88,13 @@ class Ingest:
     async def run(self) -> None:
         """Serve until the sources are closed; what is in hand is admitted before the return."""
         async with open_desk(self.events, self.settings.commit_tokens) as desk:
-            self._begin(desk)
+            self._begin_life(desk)
             while not (self.is_draining and self.admission.is_done and self.quarantine.is_done):
-                await self._handle(await desk.take_note())
+                await self._handle_note(await desk.take_note())
                 self.admission.admit_next(is_last=self.is_draining)
                 desk.takes_mail = len(self.memory.unadmitted) < UNADMITTED_TOKENS
 
-    def _begin(self, desk: Desk) -> None:
+    def _begin_life(self, desk: Desk) -> None:
         def new_caller(name: str, expected: type[Exception]) -> Caller:
             return Caller(
                 desk=desk,
@@ -111,27 +112,35 @@ class Ingest:
             memory=self.memory,
             settings=self.settings,
             environment=self.environment,
+            counts=self.counts,
         )
         self.quarantine = Quarantine(life=life)
-        self.spool = Spool(life=life, recall=self._recall)
+        self.spool = Spool(life=life, recall=self._recall_tokens)
         self.admission = Admission(life=life, spool=self.spool)
-        self.spool.look()
+        self.spool.look_into()
 
-    def summary(self) -> Mapping[str, object]:
-        return {
-            "recent_mints": len(self.sights.by_mint),
-            "spooling": self.memory.is_spooling,
-            "unadmitted": len(self.memory.unadmitted),
-            **self.counts,
-        }
+    def snapshot(self) -> IngestSnapshot:
+        return IngestSnapshot(
+            recent_mints=len(self.sights.by_mint),
+            spooling=self.memory.is_spooling,
+            unadmitted=len(self.memory.unadmitted),
+            admitted=self.counts["admitted"],
+            duplicate_creates=self.counts["duplicate_creates"],
+            trades=self.counts["trades"],
+            migrations=self.counts["migrations"],
+            repeated_migrations=self.counts["repeated_migrations"],
+            pools=self.counts["pools"],
+            spooled=self.counts["spooled"],
+            quarantined=self.counts["quarantined"],
+        )
 
-    async def _handle(self, note: object) -> None:
+    async def _handle_note(self, note: object) -> None:
         match note:
             case MailTaken(messages=events):
                 for event in events:
-                    await self._take(event)
+                    await self._take_event(event)
             case TokensTaken():
-                await self._announce(note)
+                await self._announce_tokens(note)
             case CallEnded():
                 note.deliver()
             case MailEnded():
@@ -139,13 +148,13 @@ class Ingest:
             case AdmitDue():
                 self.admission.try_again()
             case SpoolDue():
-                self.spool.look()
+                self.spool.look_into()
             case QuarantineDue():
                 self.quarantine.try_again()
 
     # Events.
 
-    async def _take(self, event: SourceEvent) -> None:
+    async def _take_event(self, event: SourceEvent) -> None:
         if isinstance(event, TokenCreated | PoolCreated):
             self._take_birth(event)
         match event:
@@ -154,13 +163,13 @@ class Ingest:
             case MigrationSeen():
                 await self._take_migration(event)
             case PoolCreated():
-                self.sights.remember(event.mint).is_bonded |= event.is_migration
-                await self._update(event, pool_values(event))
+                self.sights.remember_mint(event.mint).is_bonded |= event.is_migration
+                await self._send_update(event, pool_values(event))
                 self.counts["pools"] += 1
 
     def _take_birth(self, event: TokenCreated | PoolCreated) -> None:
         """A mint that is neither stored nor on its way there is new."""
-        sight = self.sights.find(event.mint)
+        sight = self.sights.find_sight(event.mint)
         if (sight is not None and sight.is_admitted) or event.mint in self.memory.unadmitted:
             self.counts["duplicate_creates"] += isinstance(event, TokenCreated)
             return
@@ -168,46 +177,46 @@ class Ingest:
         token = born_token(event, on_curve=on_curve)
         values = birth_values(event, on_curve=on_curve) if isinstance(event, TokenCreated) else {}
         self.memory.unadmitted[event.mint] = Birth(token=token, values=values)
-        self.sights.remember(event.mint).total_supply = token.total_supply
+        self.sights.remember_mint(event.mint).total_supply = token.total_supply
 
     async def _take_trade(self, event: TradeSeen) -> None:
-        sight = self.sights.find(event.mint) or Sight()
+        sight = self.sights.find_sight(event.mint) or Sight()
         values = trade_values(
             event, on_curve=sight.is_on_curve(event), total_supply=sight.total_supply
         )
-        await self._update(event, values)
+        await self._send_update(event, values)
         self.outboxes.trades.send_nowait(event)
         self.counts["trades"] += 1
 
     async def _take_migration(self, event: MigrationSeen) -> None:
-        sight = self.sights.remember(event.mint)
+        sight = self.sights.remember_mint(event.mint)
         if sight.is_bonded:  # told again, it would look as if it were later
             self.counts["repeated_migrations"] += 1
             return
         sight.is_bonded = True
-        await self._update(event, migration_values(event))
+        await self._send_update(event, migration_values(event))
         self.counts["migrations"] += 1
 
-    async def _update(self, event: SourceEvent, values: Mapping[str, Value]) -> None:
+    async def _send_update(self, event: SourceEvent, values: Mapping[str, Value]) -> None:
         """Tell sync what an event says; where its token is unadmitted, once it is admitted."""
         origin = POOLS_ORIGIN if isinstance(event, PoolCreated) else ORIGIN
         update = TokenUpdated(
             mint=event.mint, observed_at=event.seen_at, origin=origin, values=values
         )
         if event.mint in self.memory.unadmitted:
-            self.memory.hold(update)
+            self.memory.hold_update(update)
         else:
             await self.outboxes.sync.send(update)
 
     # Births that a store has taken.
 
-    async def _announce(self, taken: TokensTaken) -> None:
+    async def _announce_tokens(self, taken: TokensTaken) -> None:
         """Tell sync of the tokens, and then what was held for them."""
         if taken.stored:
             await self.outboxes.sync.send(TokensAdmitted(tokens=tuple(taken.stored)))
         seen_at = {token.mint: token.first_seen_at for token in taken.offered}
         for mint in seen_at:
-            self.sights.remember(mint).is_admitted = True
+            self.sights.remember_mint(mint).is_admitted = True
         for token in taken.stored:
             self.sights.remember_token(token)
         for token in taken.stored if not taken.is_from_spool else ():
@@ -216,7 +225,7 @@ class Ingest:
                 self.counts["admitted"] += 1
                 await self._tell_birth(token)
         await self._tell_held(seen_at)
-        self.quarantine.add(taken.refused)
+        self.quarantine.add_refused(taken.refused)
         taken.then()
 
     async def _tell_birth(self, token: Token) -> None:
@@ -238,7 +247,7 @@ class Ingest:
             self.memory.held.pop(mint, None)
             self.memory.unadmitted.pop(mint, None)
 
-    def _recall(self, newest_first: Sequence[Token]) -> None:
+    def _recall_tokens(self, newest_first: Sequence[Token]) -> None:
         """Take up what an earlier life knew: the newest tokens, and their trades."""
         for token in reversed(newest_first):
             self.sights.remember_token(token)

@@ -55,9 +55,9 @@ class Admission:
         tokens = [birth.token for birth in births]
         self.is_busy = True
         if self.spool.is_store_open and not self.life.memory.is_spooling:
-            self._insert(tokens, self._spool_after_insert)
+            self._insert_group(tokens, self._spool_after_insert)
         else:
-            self._spool(tokens, self._insert_after_spool)
+            self._spool_group(tokens, self._insert_after_spool)
 
     def _opened_at(self) -> float:
         """At a start Postgres may first be opened; not for longer than a commit may take."""
@@ -71,7 +71,7 @@ class Admission:
 
     # Postgres, else the spool; while the spool is in use, the spool, else Postgres.
 
-    def _insert(
+    def _insert_group(
         self,
         tokens: Sequence[Token],
         otherwise: Callable[[Sequence[Token], StoreUnavailable], None],
@@ -84,13 +84,15 @@ class Admission:
 
     def _note_inserted(self, tokens: Sequence[Token], inserted: InsertedTokens) -> None:
         stored, refused = inserted
-        self._post(TokensTaken(offered=tokens, stored=stored, refused=refused, then=self._end))
+        self._post_taken(
+            TokensTaken(offered=tokens, stored=stored, refused=refused, then=self._note_announced)
+        )
 
     def _spool_after_insert(self, tokens: Sequence[Token], error: StoreUnavailable) -> None:
         self.life.environment.log.warning("new tokens go to the spool", error=str(error))
-        self._spool(tokens, self._give_up)
+        self._spool_group(tokens, self._give_up)
 
-    def _spool(
+    def _spool_group(
         self,
         tokens: Sequence[Token],
         otherwise: Callable[[Sequence[Token], BufferUnavailable], None],
@@ -103,20 +105,20 @@ class Admission:
 
     def _note_spooled(self, tokens: Sequence[Token]) -> None:
         self.spool.note_spooled(len(tokens))
-        self._post(TokensTaken(offered=tokens, stored=tokens, then=self._end))
+        self._post_taken(TokensTaken(offered=tokens, stored=tokens, then=self._note_announced))
 
     def _insert_after_spool(self, tokens: Sequence[Token], error: BufferUnavailable) -> None:
         """Nothing orders tokens by when they were stored: these may overtake the spool's."""
         if self.spool.is_store_open:
-            self._insert(tokens, self._give_up)
+            self._insert_group(tokens, self._give_up)
         else:
             self._give_up(tokens, error)
 
-    def _post(self, taken: TokensTaken) -> None:
+    def _post_taken(self, taken: TokensTaken) -> None:
         self.backoff.reset()
         self.life.desk.post(taken)
 
-    def _end(self) -> None:
+    def _note_announced(self) -> None:
         """The group is announced: the next one is a commit delay away."""
         self.is_busy = False
         self.next_commit_at = trio.current_time() + self.life.settings.commit_delay_seconds

@@ -1,5 +1,7 @@
 """What one life of ingest works with: its desk and its two stores. Its parts share it."""
 
+from collections import Counter
+
 from attrs import define, frozen
 
 from actors.ingest.memory import IngestMemory
@@ -32,6 +34,7 @@ class IngestLife:
     memory: IngestMemory
     settings: IngestSettings
     environment: Environment
+    counts: Counter[str]  # the actor's, by what is counted
 
     def new_backoff(self) -> Backoff:
         """The waits of one conversation."""

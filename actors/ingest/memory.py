@@ -32,7 +32,7 @@ class IngestMemory:
     refusals: list[Refused] = Factory(list)  # on their way to quarantine
     is_spooling: bool = False  # Postgres is away, or has not caught up with the spool
 
-    def hold(self, update: TokenUpdated) -> None:
+    def hold_update(self, update: TokenUpdated) -> None:
         """Keep an update until its token is admitted."""
         waiting = self.held.setdefault(update.mint, [])
         if len(waiting) >= HELD_UPDATES:

@@ -4,7 +4,6 @@ While Redis is away they wait, and no good token waits for them; what is more th
 in the log alone.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 from attrs import define, field
@@ -30,7 +29,6 @@ class Quarantine:
     is_busy: bool = field(default=False, init=False)
     is_waiting: bool = field(default=False, init=False)  # the buffer did not answer
     backoff: Backoff = field(init=False)
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @backoff.default
     def _new_backoff(self) -> Backoff:
@@ -40,12 +38,12 @@ class Quarantine:
     def is_done(self) -> bool:
         return not self.is_busy
 
-    def add(self, refused: Sequence[tuple[Token, str]]) -> None:
+    def add_refused(self, refused: Sequence[tuple[Token, str]]) -> None:
         """Keep the tokens with the reason why Postgres refused them."""
         memory = self.life.memory
-        memory.refusals += [self._refusal(token, reason) for token, reason in refused]
+        memory.refusals += [self._make_refusal(token, reason) for token, reason in refused]
         del memory.refusals[:-MOST_REFUSALS]
-        self.counts["quarantined"] += len(refused)
+        self.life.counts["quarantined"] += len(refused)
         self._hand_over()
 
     def try_again(self) -> None:
@@ -76,7 +74,7 @@ class Quarantine:
         self.is_busy, self.is_waiting = False, True
         self.life.desk.set_timer(QuarantineDue(), self.backoff.next_wait_seconds())
 
-    def _refusal(self, token: Token, reason: str) -> Refused:
+    def _make_refusal(self, token: Token, reason: str) -> Refused:
         self.life.environment.log.warning("new token quarantined", mint=token.mint, reason=reason)
         identity = {name: getattr(token, name) for name in IDENTITY_FIELDS}
         return Refused(

@@ -33,11 +33,11 @@ class Sights:
     limit: int
     by_mint: OrderedDict[Mint, Sight] = Factory(OrderedDict)
 
-    def find(self, mint: Mint) -> Sight | None:
+    def find_sight(self, mint: Mint) -> Sight | None:
         """What is remembered of the mint, if it has been seen lately."""
         return self.by_mint.get(mint)
 
-    def remember(self, mint: Mint) -> Sight:
+    def remember_mint(self, mint: Mint) -> Sight:
         """The mint is seen now; those seen longest ago are forgotten."""
         sight = self.by_mint.setdefault(mint, Sight())
         self.by_mint.move_to_end(mint)
@@ -47,7 +47,7 @@ class Sights:
 
     def remember_token(self, token: Token) -> None:
         """The token is in a store."""
-        sight = self.remember(token.mint)
+        sight = self.remember_mint(token.mint)
         sight.is_admitted = True
         sight.is_bonded |= token.status is Status.BONDED
         sight.total_supply = token.total_supply

@@ -7,7 +7,6 @@ It is also looked into now and then when nothing was spooled: an earlier life ma
 tokens there, and sync puts back those that the buffer has lost.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -51,7 +50,6 @@ class Spool:
     is_busy: bool = field(default=False, init=False)
     needs_repair: bool = field(default=False, init=False)
     backoff: Backoff = field(init=False)
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @backoff.default
     def _new_backoff(self) -> Backoff:
@@ -59,25 +57,25 @@ class Spool:
 
     def note_spooled(self, tokens: int) -> None:
         """New tokens are in the spool: it is to be emptied as soon as Postgres takes them."""
-        self.counts["spooled"] += tokens
+        self.life.counts["spooled"] += tokens
         self.life.memory.is_spooling = True
         if not self.is_busy and not self.backoff.attempts:
-            self.look()
+            self.look_into()
 
-    def look(self) -> None:
+    def look_into(self) -> None:
         """Begin to empty it; Postgres is opened first, where it is not."""
         if self.is_busy:
             return
         self.is_busy = True
         self.life.desk.stop_timer(SpoolDue)
         if self.is_store_open:
-            self._read()
+            self._read_part()
         else:
-            self.life.store_caller.ask(self._open, self._note_opened, self._give_up)
+            self.life.store_caller.ask(self._open_store, self._note_opened, self._give_up)
 
     # Opening Postgres.
 
-    async def _open(self) -> Sequence[Token]:
+    async def _open_store(self) -> Sequence[Token]:
         store = self.life.stores.store
         await store.open()
         now, most = self.life.environment.clock(), self.life.settings.recalled_tokens
@@ -87,11 +85,11 @@ class Spool:
         self.is_store_open = self.is_store_tried = True
         self.recall(newest_first)
         self.life.environment.readiness.set(ORIGIN, None)
-        self._read()
+        self._read_part()
 
     # Emptying it, a part a commit.
 
-    def _read(self) -> None:
+    def _read_part(self) -> None:
         most = self.life.settings.commit_tokens
         self.life.buffer_caller.ask(
             lambda: self.life.stores.buffer.read_spooled(most), self._note_read, self._give_up
@@ -105,7 +103,7 @@ class Spool:
                 self._give_up,
             )
         else:
-            self._end()
+            self._note_empty()
 
     def _note_inserted(self, tokens: Sequence[Token], inserted: InsertedTokens) -> None:
         stored, refused = inserted
@@ -115,21 +113,21 @@ class Spool:
                 stored=stored,
                 refused=refused,
                 is_from_spool=True,
-                then=lambda: self._remove(tokens, len(stored)),
+                then=lambda: self._remove_part(tokens, len(stored)),
             )
         )
 
-    def _remove(self, tokens: Sequence[Token], stored: int) -> None:
+    def _remove_part(self, tokens: Sequence[Token], stored: int) -> None:
         """They are announced: the spool may forget them."""
         mints = [token.mint for token in tokens]
         self.life.environment.log.info("spooled tokens stored", tokens=stored)
         self.life.buffer_caller.ask(
             lambda: self.life.stores.buffer.remove_spooled(mints),
-            lambda _: self._read(),
+            lambda _: self._read_part(),
             self._give_up,
         )
 
-    def _end(self) -> None:
+    def _note_empty(self) -> None:
         self.is_busy = self.life.memory.is_spooling = False
         self.backoff.reset()
         if self.needs_repair:

@@ -5,7 +5,6 @@ SystemActivated, SystemIdled (from activity) decide whether it asks the world at
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from itertools import repeat
 
 from attrs import define, field
@@ -15,9 +14,18 @@ from actors.jobs.roster import Roster
 from config.settings import HolderCountSettings
 from domain.chunks import chunks
 from domain.errors import SourceUnavailable
+from domain.snapshots import Snapshot, counter, gauge, snapshot_class
 from domain.token import Token
 from sources import HolderCounts, HolderStats
 from supervision.environment import Environment
+
+
+@snapshot_class
+class HolderCountSnapshot(Snapshot):
+    tracked: int = gauge("Tokens that it may ask about.")
+    updated: int = counter("Counts sent to sync.")
+    unchanged: int = counter("Counts not sent, because sync has them.")
+    failed_requests: int = counter("Requests that the provider did not answer.")
 
 
 @define(kw_only=True)
@@ -42,8 +50,13 @@ class HolderCount:
             log=self.environment.log,
         )
 
-    def summary(self) -> Mapping[str, object]:
-        return {"tracked": len(self.roster.entries), **self.counts}
+    def snapshot(self) -> HolderCountSnapshot:
+        return HolderCountSnapshot(
+            tracked=len(self.roster.entries),
+            updated=self.counts["updated"],
+            unchanged=self.counts["unchanged"],
+            failed_requests=self.counts["failed_requests"],
+        )
 
     async def learn(self, token: Token) -> None:
         self.roster.learn(token)

@@ -9,7 +9,6 @@ have been silent for four hours.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from heapq import nlargest
 from itertools import chain, repeat
 from math import inf
@@ -23,10 +22,11 @@ from domain.lifecycle import SILENT_AFTER_SECONDS, is_retained, is_silent
 from domain.messages import TradeSeen
 from domain.precision import SCORE_DECIMALS
 from domain.scoring import SMALLEST_TRADE_SOL, together, with_trade
+from domain.snapshots import Snapshot, counter, gauge, snapshot_class
 from domain.token import Token
 from domain.values import Mint, Sol, UnixSeconds
 from supervision import Inbox
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 from supervision.environment import Environment
 
 TRADES_AT_ONCE = 1000
@@ -35,6 +35,15 @@ TRADES_AT_ONCE = 1000
 FIRST_SCORES_SECONDS = 5.0
 EARLY_INTERVALS_SECONDS = (25.0, 30.0)
 STREAM_TRUST_SECONDS = 600.0  # after a streamed trade, volume growth would count it twice
+
+
+@snapshot_class
+class HotScoreSnapshot(Snapshot):
+    scores: int = gauge("Tokens that have a score.")
+    changed: int = gauge("Scores that wait for the next run.")
+    updated: int = counter("Scores sent to sync.")
+    unchanged: int = counter("Scores not sent: rounded, they are what sync has.")
+    silenced: int = counter("Tokens marked as silent.")
 
 
 @define(kw_only=True)
@@ -69,8 +78,14 @@ class HotScore:
             )
         await self.publish()
 
-    def summary(self) -> Mapping[str, object]:
-        return {"scores": len(self.scores), "changed": len(self.changed), **self.counts}
+    def snapshot(self) -> HotScoreSnapshot:
+        return HotScoreSnapshot(
+            scores=len(self.scores),
+            changed=len(self.changed),
+            updated=self.counts["updated"],
+            unchanged=self.counts["unchanged"],
+            silenced=self.counts["silenced"],
+        )
 
     async def wait_for_scores(self) -> None:
         # A run before the first score would publish none, and the next is far. But silence is
@@ -82,7 +97,7 @@ class HotScore:
     # Messages in.
 
     async def follow_trades(self) -> None:
-        async for trades in Batches(self.trades, TRADES_AT_ONCE):
+        async for trades in receive_batches(self.trades, TRADES_AT_ONCE):
             for trade in trades:
                 self.streamed_at[trade.mint] = trade.seen_at
                 self._add(trade.mint, trade.sol or SMALLEST_TRADE_SOL, trade.seen_at)

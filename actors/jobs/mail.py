@@ -22,7 +22,7 @@ from domain.messages import (
 from domain.token import Token
 from domain.values import Mint, Value
 from supervision import Inbox, Outbox, WallClock
-from supervision.batches import Batches
+from supervision.batches import receive_batches
 
 FRESH_SECONDS = 1.0  # an activation does not repeat a job that started so lately
 PUBLICATIONS_AT_ONCE = 1000
@@ -111,7 +111,7 @@ class JobMail:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.activity.obey, self.control)
             nursery.start_soon(run)
-            async for published in Batches(self.publications, PUBLICATIONS_AT_ONCE):
+            async for published in receive_batches(self.publications, PUBLICATIONS_AT_ONCE):
                 has_heard.set()
                 for message in published:
                     await learn(message.token)

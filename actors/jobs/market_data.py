@@ -20,6 +20,7 @@ from actors.jobs.roster import Roster
 from config.settings import MarketDataSettings, SolPriceSettings
 from domain.chunks import chunks
 from domain.errors import SourceUnavailable
+from domain.snapshots import Snapshot, counter, gauge, snapshot_class
 from domain.token import Token
 from domain.values import Mint, Usd, Value
 from sources import MarketData as MarketDataSource
@@ -41,6 +42,14 @@ class MarketDataPlan:
 
     market_data: MarketDataSettings
     sol_price: SolPriceSettings
+
+
+@snapshot_class
+class MarketDataSnapshot(Snapshot):
+    tracked: int = gauge("Tokens that it may ask about.")
+    sol_usd: Usd | None = gauge("Price of SOL in US dollars, once it is known.")
+    updates: int = counter("Updates sent to sync.")
+    failed_requests: int = counter("Requests that a provider did not answer.")
 
 
 @define(kw_only=True)
@@ -67,8 +76,13 @@ class MarketData:
             log=self.environment.log,
         )
 
-    def summary(self) -> Mapping[str, object]:
-        return {"tracked": len(self.roster.entries), "sol_usd": self.sol_usd, **self.counts}
+    def snapshot(self) -> MarketDataSnapshot:
+        return MarketDataSnapshot(
+            tracked=len(self.roster.entries),
+            sol_usd=self.sol_usd,
+            updates=self.counts["updates"],
+            failed_requests=self.counts["failed_requests"],
+        )
 
     # What sync tells.
 

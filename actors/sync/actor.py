@@ -28,6 +28,7 @@ from actors.sync.flusher import Flusher, FlushOrder, FlushRetryDue
 from actors.sync.life import SyncLife, SyncStores
 from actors.sync.memory import SyncMemory
 from actors.sync.restoring import BufferReadDue, Restorer, StoreLoadDue
+from actors.sync.snapshots import SyncSnapshot
 from actors.sync.table import TokenTable
 from actors.sync.upkeep import (
     ProbeDue,
@@ -105,21 +106,21 @@ class Sync:
         """Restore, serve until the mailbox closes, then flush what is left."""
         self.memory.take_back_in_flight()  # what an earlier life never heard of
         async with open_desk(self.inbox, self.settings.append_updates) as desk:
-            self._begin(desk)
+            self._begin_life(desk)
             while not self.drainer.is_done:
-                self._handle(await desk.take_note())
+                self._handle_note(await desk.take_note())
                 desk.takes_mail = not self.appender.is_full
                 self.memory.is_buffer_away = self.drainer.life.buffer_caller.is_away
                 self.drainer.go_on()
 
-    def _begin(self, desk: Desk) -> None:
+    def _begin_life(self, desk: Desk) -> None:
         life = self._new_life(desk)
-        self.appender = Appender(life=life, quarantine=self._quarantine)
+        self.appender = Appender(life=life, quarantine=self._quarantine_rows)
         self.flusher = Flusher(
             life=life, epoch=lambda: self.appender.epoch, put_back=self.appender.put_back
         )
         self.upkeep = Upkeep(
-            life=life, order_flush=self.flusher.order, note_epoch=self.appender.note_epoch
+            life=life, order_flush=self.flusher.order_flush, note_epoch=self.appender.note_epoch
         )
         self.restorer = Restorer(life=life, then=self._note_restored)
         self.drainer = Drainer(
@@ -148,26 +149,35 @@ class Sync:
             memory=self.memory,
             settings=self.settings,
             environment=self.environment,
-            publish=self.publish,
+            counts=self.counts,
+            publish=self.publish_tokens,
         )
 
-    def summary(self) -> Mapping[str, object]:
-        return {
-            "tokens": len(self.table.published),
-            "unflushed": len(self.table.unflushed),
-            "unappended": len(self.memory.unappended),
-            **self.counts,
-            "governor": self.memory.governor.as_json(trio.current_time()),
-        }
+    def snapshot(self) -> SyncSnapshot:
+        return SyncSnapshot(
+            tokens=len(self.table.published),
+            unflushed=len(self.table.unflushed),
+            unappended=len(self.memory.unappended),
+            appended=self.counts["appended"],
+            failed_appends=self.counts["failed_appends"],
+            put_back=self.counts["put_back"],
+            failed_flushes=self.counts["failed_flushes"],
+            lost=self.counts["lost"],
+            quarantined=self.counts["quarantined"],
+            refused=self.counts["refused"],
+            pulses_missed=self.counts["pulses_missed"],
+            failed_retentions=self.counts["failed_retentions"],
+            governor=self.memory.governor.snapshot(trio.current_time()),
+        )
 
-    def _handle(self, note: object) -> None:
+    def _handle_note(self, note: object) -> None:
         match note:
             case MailTaken(messages=messages):
                 self._take_mail(messages)
             case CallEnded():
                 note.deliver()
             case MailEnded():
-                self.drainer.begin()
+                self.drainer.begin_drain()
             case FlushDue():
                 self._flush_regularly()
             case RosterDue():
@@ -182,9 +192,9 @@ class Sync:
             case FlushRetryDue():
                 self.flusher.try_again()
             case RetainDue():
-                self.upkeep.retain()
+                self.upkeep.begin_retention()
             case TidyDue():
-                self.upkeep.tidy()
+                self.upkeep.tidy_table()
             case PulseDue():
                 self.upkeep.take_pulse()
             case ProbeDue():
@@ -205,18 +215,18 @@ class Sync:
             match message:
                 case TokensAdmitted(tokens=tokens):
                     self.memory.governor.note_admitted(len(tokens))
-                    admitted += [token.mint for token in tokens if self.table.admit(token)]
+                    admitted += [token.mint for token in tokens if self.table.admit_token(token)]
                 case TokenUpdated():
-                    self.appender.add(message)
+                    self.appender.add_update(message)
                 case RosterWanted():
                     self._tell_all(message)
                 case GovernorSet():
                     self._set_governor(message)
                 case SystemActivated():
-                    self._activate()
+                    self._resume_flushing()
                 case SystemIdled():
                     self._go_idle()
-        self.publish(admitted)
+        self.publish_tokens(admitted)
         self.appender.append_next()
 
     def _set_governor(self, message: GovernorSet) -> None:
@@ -236,7 +246,7 @@ class Sync:
             reset=message.reset,
         )
 
-    def _quarantine(self, rows: Sequence[Refused]) -> None:
+    def _quarantine_rows(self, rows: Sequence[Refused]) -> None:
         """Keep what no store takes for a person to look at; while Redis is away the log has it."""
         self.counts["refused"] += len(rows)
         for row in rows:
@@ -247,7 +257,7 @@ class Sync:
 
     # Publishing.
 
-    def publish(self, mints: Iterable[Mint]) -> None:
+    def publish_tokens(self, mints: Iterable[Mint]) -> None:
         """Tell all subscribers of these tokens as they are now; their mailboxes never wait."""
         for mint in mints:
             token = self.table.published.get(mint)
@@ -288,7 +298,7 @@ class Sync:
             wanted = self.askers.get(subscriber, RosterWanted(subscriber=subscriber))
             self._tell_all(wanted)
         self.appender.append_next()
-        self.upkeep.start()
+        self.upkeep.start_timers()
         self._flush_regularly()
 
     def _flush_regularly(self) -> None:
@@ -297,21 +307,21 @@ class Sync:
         self.drainer.life.desk.set_timer(FlushDue(), plan.tick_seconds)
         if self.memory.is_active:
             self.flushed_at = trio.current_time()
-            self.flusher.order(FlushOrder(name="regular", is_governed=True))
+            self.flusher.order_flush(FlushOrder(name="regular", is_governed=True))
             return
         self.environment.log.info("skipping job: system idle", job="flush")
         waiting = self.backlog.since[Group.LIFECYCLE]
         if changed := mints_with_status(self.drainer.life, waiting):
-            self.flusher.order(FlushOrder(name="status", chosen=changed))
+            self.flusher.order_flush(FlushOrder(name="status", chosen=changed))
 
-    def _activate(self) -> None:
+    def _resume_flushing(self) -> None:
         """Somebody looks: flush what idling has left, unless a flush has just begun."""
         if self.memory.is_active:
             return
         self.memory.is_active = True
         self.memory.governor.resume()
         now = trio.current_time()
-        self.backlog.resume(now)
+        self.backlog.restart_ages(now)
         if self.restorer.is_done:
             self.upkeep.take_pulse()
             if now - self.flushed_at >= FRESH_SECONDS:
@@ -322,4 +332,4 @@ class Sync:
         if self.memory.is_active:
             self.memory.is_active = False
             self.drainer.life.desk.stop_timer(PulseDue)
-            self.flusher.order(FlushOrder(name="idling"))
+            self.flusher.order_flush(FlushOrder(name="idling"))

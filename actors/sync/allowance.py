@@ -5,15 +5,16 @@ from math import ceil, inf
 
 from attrs import define, frozen
 
+from domain.snapshots import Snapshot, gauge, snapshot_class
 from domain.token import Group
 
 
-@frozen(kw_only=True)
-class Budget:
+@snapshot_class
+class Budget(Snapshot):
     """The most that updates may cost; new tokens are not counted against it."""
 
-    wal_bytes_per_second: float
-    rows_per_hour: float
+    wal_bytes_per_second: float = gauge("WAL that updates may write.")
+    rows_per_hour: float = gauge("Rows that updates may write.")
 
 
 @frozen(kw_only=True)

@@ -7,7 +7,6 @@ bounded by the number of tokens and goes with the next call. While the buffer is
 wait here and are tried again by a timer; new tokens are published all the same.
 """
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -49,7 +48,6 @@ class Appender:
     is_loss_known: bool = field(default=False, init=False)  # the buffer is to get back what it lost
     after_put_back: list[Callable[[], None]] = field(factory=list, init=False)
     backoff: Backoff = field(init=False)
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @backoff.default
     def _new_backoff(self) -> Backoff:
@@ -57,16 +55,16 @@ class Appender:
 
     # Taking updates.
 
-    def add(self, update: TokenUpdated) -> None:
+    def add_update(self, update: TokenUpdated) -> None:
         """Fold an update into what waits for its token; what is no update goes to quarantine."""
         if not update.values.keys() <= KNOWN_FIELDS:
-            self._refuse(update.mint, update.values, "a field that no token has")
+            self._refuse_values(update.mint, update.values, "a field that no token has")
             return
         waiting = self.life.memory.unappended.setdefault(update.mint, Observations())
         try:
             fold(waiting, update)
         except (TypeError, ValueError) as error:  # a status that is no number
-            self._refuse(update.mint, update.values, str(error))
+            self._refuse_values(update.mint, update.values, str(error))
 
     @property
     def is_full(self) -> bool:
@@ -85,10 +83,10 @@ class Appender:
             return
         if self.is_loss_known:
             held, spooled = dict(self.life.table.unflushed), list(self.life.table.spooled.values())
-            self._ask(partial(self._give_back, held, spooled), self._note_given_back)
+            self._ask_buffer(partial(self._give_back, held, spooled), self._note_given_back)
         elif news := self._take_news():
             self.life.memory.in_flight = news
-            self._ask(
+            self._ask_buffer(
                 partial(self.life.stores.buffer.append_observations, news), self._note_appended
             )
         elif self.life.memory.unappended:
@@ -103,7 +101,7 @@ class Appender:
             try:
                 new = self.life.table.select_new(mint, seen)
             except (TypeError, ValueError) as error:  # a status that is no number
-                self._refuse(mint, seen.values, str(error))
+                self._refuse_values(mint, seen.values, str(error))
                 continue
             if new.values:
                 news[mint] = new
@@ -116,16 +114,16 @@ class Appender:
         visible = []
         for mint, accepted in appended.changed.items():
             accepted.newest = appended.newest
-            self.life.backlog.note(mint, accepted.values, now)
-            if self.life.table.apply(mint, accepted) is not None:
+            self.life.backlog.note_fields(mint, accepted.values, now)
+            if self.life.table.apply_observations(mint, accepted) is not None:
                 visible.append(mint)
-        self.counts["appended"] += len(appended.changed)
+        self.life.counts["appended"] += len(appended.changed)
         for mint, reason in appended.refused.items():
-            self._refuse(mint, in_flight[mint].values, reason)
+            self._refuse_values(mint, in_flight[mint].values, reason)
         self.life.publish(visible)
         self.note_epoch(appended.epoch)
 
-    def _refuse(self, mint: Mint, values: Mapping[str, Value], reason: str) -> None:
+    def _refuse_values(self, mint: Mint, values: Mapping[str, Value], reason: str) -> None:
         now = self.life.environment.clock()
         self.quarantine([Refused(mint=mint, reason=reason, refused_at=now, values=dict(values))])
 
@@ -159,14 +157,16 @@ class Appender:
 
     def _note_given_back(self, epoch: str) -> None:
         self.epoch, self.is_loss_known = epoch, False
-        self.counts["put_back"] += 1
+        self.life.counts["put_back"] += 1
         waiting, self.after_put_back = self.after_put_back, []
         for then in waiting:
             then()
 
     # One call at a time.
 
-    def _ask(self, call: Callable[[], Awaitable[Answer]], then: Callable[[Answer], None]) -> None:
+    def _ask_buffer(
+        self, call: Callable[[], Awaitable[Answer]], then: Callable[[Answer], None]
+    ) -> None:
         def note_answer(answer: Answer) -> None:
             self.is_calling = False
             self.backoff.reset()
@@ -179,7 +179,7 @@ class Appender:
     def _note_failure(self, error: BufferUnavailable) -> None:
         """The buffer does not answer, and may have taken the values: they are appended again."""
         self.is_calling, self.is_waiting = False, True
-        self.counts["failed_appends"] += 1
+        self.life.counts["failed_appends"] += 1
         self.life.memory.take_back_in_flight()
         self.life.desk.set_timer(AppendDue(), self.backoff.next_wait_seconds())
 

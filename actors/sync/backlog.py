@@ -31,22 +31,22 @@ class Backlog:
 
     # Taking.
 
-    def note(self, mint: Mint, names: Iterable[str], now: float) -> None:
+    def note_fields(self, mint: Mint, names: Iterable[str], now: float) -> None:
         """These fields of the token wait; those that waited already keep their place."""
         for group in {GROUP_OF[name] for name in names}:
             self.since[group].setdefault(mint, now)
 
-    def restore(self, waiting: Iterable[tuple[Mint, Iterable[str], float]]) -> None:
+    def restore_entries(self, waiting: Iterable[tuple[Mint, Iterable[str], float]]) -> None:
         """Take over what an earlier life left, whatever its order."""
         for mint, names, since in sorted(waiting, key=lambda entry: entry[2]):
-            self.note(mint, names, since)
+            self.note_fields(mint, names, since)
 
-    def settle(self, mint: Mint, left: Iterable[str], now: float) -> None:
+    def settle_token(self, mint: Mint, left: Iterable[str], now: float) -> None:
         """The token was flushed; `left` are fields that changed meanwhile, and wait anew."""
-        self.drop(mint)
-        self.note(mint, left, now)
+        self.drop_token(mint)
+        self.note_fields(mint, left, now)
 
-    def drop(self, mint: Mint) -> None:
+    def drop_token(self, mint: Mint) -> None:
         """The token has left, or is parked: it waits for something else than a flush."""
         for tokens in self.since.values():
             tokens.pop(mint, None)
@@ -56,10 +56,10 @@ class Backlog:
         for tokens in self.since.values():
             if tokens and next(reversed(tokens.values())) < moment:
                 tokens.clear()  # nothing came meanwhile
-            for mint in list(_until(tokens, moment)):
+            for mint in list(_waiting_before(tokens, moment)):
                 del tokens[mint]
 
-    def resume(self, now: float) -> None:
+    def restart_ages(self, now: float) -> None:
         """While nobody looked nothing was due: what waits is as old as this moment."""
         for tokens in self.since.values():
             for mint in tokens:
@@ -70,20 +70,20 @@ class Backlog:
     def __len__(self) -> int:
         return len(set(chain.from_iterable(self.since.values())))
 
-    def ages(self, now: float) -> dict[Group, float]:
+    def measure_ages(self, now: float) -> dict[Group, float]:
         """Seconds that the oldest value of each group has waited; groups without any left out."""
         oldest = {group: next(iter(tokens.values()), None) for group, tokens in self.since.items()}
         return {group: now - since for group, since in oldest.items() if since is not None}
 
-    def due(self, before: float, bounds_seconds: Mapping[Group, float]) -> set[Mint]:
+    def find_due(self, before: float, bounds_seconds: Mapping[Group, float]) -> set[Mint]:
         """The tokens of which a value exceeds its group's bound before that time."""
         return {
             mint
             for group, tokens in self.since.items()
-            for mint in _until(tokens, before - bounds_seconds[group])
+            for mint in _waiting_before(tokens, before - bounds_seconds[group])
         }
 
-    def pick(self, rows: int, due: set[Mint]) -> set[Mint]:
+    def pick_tokens(self, rows: int, due: set[Mint]) -> set[Mint]:
         """The tokens that a flush of so many rows takes: due ones, lifecycle, then the oldest."""
         others = (
             ((since, mint) for mint, since in tokens.items())
@@ -99,7 +99,7 @@ class Backlog:
         return set(islice(ordered, rows))
 
 
-def _until(tokens: Mapping[Mint, float], moment: float) -> Iterator[Mint]:
+def _waiting_before(tokens: Mapping[Mint, float], moment: float) -> Iterator[Mint]:
     """The tokens that waited before `moment`."""
     for mint, since in tokens.items():
         if since >= moment:

@@ -44,7 +44,7 @@ class Drainer:
     def _new_backoff(self) -> Backoff:
         return self.life.new_backoff()
 
-    def begin(self) -> None:
+    def begin_drain(self) -> None:
         """No more mail comes: bring what is here to safety."""
         self.is_draining = True
 
@@ -57,17 +57,17 @@ class Drainer:
         if not self.is_draining or self.is_done or self.is_rescuing or self.is_waiting:
             return
         if self.life.buffer_caller.is_away or self.restorer.held is None:
-            self._rescue()
+            self._write_past_buffer()
         elif not self.appender.is_done:
             self._append_the_rest()
         elif not self.restorer.is_done:
             self.is_done = True  # Postgres is away, and the buffer has all that came
         elif not self.is_flush_ordered:
             self.is_flush_ordered = True
-            self.flusher.order(FlushOrder(name="drain"))
+            self.flusher.order_flush(FlushOrder(name="drain"))
             self.flusher.try_again()
         elif self.flusher.is_losing:
-            self._rescue()
+            self._write_past_buffer()
         else:
             # While Postgres is away the buffer keeps the values for the next life.
             is_postgres_away = self.flusher.is_waiting and self.life.store_caller.is_away
@@ -81,7 +81,7 @@ class Drainer:
 
     # Past the buffer.
 
-    def _rescue(self) -> None:
+    def _write_past_buffer(self) -> None:
         values = self._values_left()
         spooled = list(self.life.table.spooled.values())
         if not values and not spooled:
@@ -101,7 +101,7 @@ class Drainer:
             batch_rows=self.life.settings.batch_rows,
         )
         self.life.store_caller.ask(
-            lambda: rescue.write(self.life.stores.store), self._note_rescued, self._note_failure
+            lambda: rescue.write_all(self.life.stores.store), self._note_rescued, self._note_failure
         )
 
     def _values_left(self) -> dict[Mint, Observations]:
@@ -129,7 +129,7 @@ class Drainer:
             self.life.environment.log.warning("refused by Postgres", mint=mint, reason=reason)
             table.spooled.pop(mint, None)
         for token in rescued.stored:
-            table.admit(token)
+            table.admit_token(token)
         memory.in_flight = {m: s for m, s in memory.in_flight.items() if m not in rescued.mints}
         for mint in rescued.mints:
             memory.unappended.pop(mint, None)

@@ -11,7 +11,7 @@ A flush of everything must meet every value that the table holds unflushed. One 
 meet has been lost by the buffer (evicted, or deleted by hand), and is put back and flushed again.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
@@ -116,7 +116,6 @@ class Flusher:
     is_losing: bool = field(default=False, init=False)  # what was put back was lost once more
     needs_repair: bool = field(default=False, init=False)
     backoff: Backoff = field(init=False)
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @backoff.default
     def _new_backoff(self) -> Backoff:
@@ -124,7 +123,7 @@ class Flusher:
 
     # Orders.
 
-    def order(self, order: FlushOrder) -> None:
+    def order_flush(self, order: FlushOrder) -> None:
         """Flush so, after what was ordered before; at most one order of each name waits."""
         if all(order.name != waiting.name for waiting in self.orders):
             self.orders.append(order)
@@ -151,12 +150,12 @@ class Flusher:
     def _ask_governor(self) -> tuple[Grant, Collection[Mint] | None]:
         """Usually everything is granted; under pressure what is due first."""
         now, plan = trio.current_time(), self.life.memory.governor.plan
-        self.life.memory.governor.note_ages(self.life.backlog.ages(now))
-        due = self.life.backlog.due(now + plan.tick_seconds, plan.staleness_seconds)
+        self.life.memory.governor.note_ages(self.life.backlog.measure_ages(now))
+        due = self.life.backlog.find_due(now + plan.tick_seconds, plan.staleness_seconds)
         grant = self.life.memory.governor.grant(
             waiting=len(self.life.backlog), due=len(due), now=now
         )
-        return grant, None if grant.is_complete else self.life.backlog.pick(grant.rows, due)
+        return grant, None if grant.is_complete else self.life.backlog.pick_tokens(grant.rows, due)
 
     # Reading.
 
@@ -181,7 +180,7 @@ class Flusher:
         if batch := flush.take_batch(self.life.settings.batch_rows):
             self._write_batch(flush, batch)
         elif flush.is_read:
-            self._end(flush)
+            self._end_flush(flush)
         else:
             self._read_page(flush)
 
@@ -189,18 +188,18 @@ class Flusher:
 
     def _write_batch(self, flush: Flush, batch: Sequence[TokenChange]) -> None:
         if flush.order.is_discarded:
-            self._clear(flush, batch, batch, ())
+            self._clear_batch(flush, batch, batch, ())
             return
         known = self.life.table.with_ids(batch)
         mints = {change.mint for _, change in known}
         unknown = [change for change in batch if change.mint not in mints]
         self.life.store_caller.ask(
-            partial(self._write, known, unknown),
+            partial(self._write_to_store, known, unknown),
             partial(self._note_written, flush, batch),
             self._give_up,
         )
 
-    async def _write(
+    async def _write_to_store(
         self, known: Sequence[StoredChange], unknown: Sequence[TokenChange]
     ) -> WrittenBatch:
         """Look up the tokens that the table does not know, and write what Postgres has.
@@ -224,16 +223,18 @@ class Flusher:
         self, flush: Flush, batch: Sequence[TokenChange], written: WrittenBatch
     ) -> None:
         self._note_costs(flush, written.receipts)
-        self.life.publish([m for m, token in written.found.items() if self.life.table.admit(token)])
+        self.life.publish(
+            [m for m, token in written.found.items() if self.life.table.admit_token(token)]
+        )
         settled: Sequence[TokenChange] = batch
-        lost = [self._refuse(change, reason) for (_, change), reason in written.refused]
+        lost = [self._make_refusal(change, reason) for (_, change), reason in written.refused]
         if len(written.known) < len(batch):  # the others are parked until their tokens are stored
             beside = [change for change in batch if change.mint not in written.known]
             overdue = [change for change in beside if self._is_overdue(change)]
             flush.parked.update(change.mint for change in beside)
             settled = [c for c in batch if c.mint in written.known] + overdue
-            lost += [self._refuse(change, "no such token") for change in overdue]
-        self._clear(flush, batch, settled, lost)
+            lost += [self._make_refusal(change, "no such token") for change in overdue]
+        self._clear_batch(flush, batch, settled, lost)
 
     def _note_costs(self, flush: Flush, receipts: Sequence[WriteReceipt]) -> None:
         flush.receipts += receipts
@@ -248,15 +249,15 @@ class Flusher:
             return now - change.dirty_since / MICROSECONDS > self.life.settings.park_seconds
         return not is_retained(token, now)
 
-    def _refuse(self, change: TokenChange, reason: str) -> Refused:
+    def _make_refusal(self, change: TokenChange, reason: str) -> Refused:
         self.life.environment.log.warning("update quarantined", mint=change.mint, reason=reason)
-        self.counts["quarantined"] += 1
+        self.life.counts["quarantined"] += 1
         now = self.life.environment.clock()
         return Refused(mint=change.mint, reason=reason, refused_at=now, values=change.values)
 
     # Clearing.
 
-    def _clear(
+    def _clear_batch(
         self,
         flush: Flush,
         batch: Sequence[TokenChange],
@@ -288,23 +289,23 @@ class Flusher:
             for change in batch:
                 left = self.life.table.unflushed.get(change.mint)
                 if left is not None:
-                    self.life.backlog.settle(change.mint, left.values, now)
+                    self.life.backlog.settle_token(change.mint, left.values, now)
                 elif is_partial:
-                    self.life.backlog.drop(change.mint)
+                    self.life.backlog.drop_token(change.mint)
         self._go_on(flush)
 
     # Ending.
 
-    def _end(self, flush: Flush) -> None:
+    def _end_flush(self, flush: Flush) -> None:
         now = trio.current_time()
         if flush.missing is None:
             self.life.backlog.drop_before(flush.started_at)
         for mint in (flush.missing or frozenset()) - self.life.table.unflushed.keys():
-            self.life.backlog.drop(mint)
+            self.life.backlog.drop_token(mint)
         if flush.grant is not None:
             self.life.memory.governor.note_flushed(flush.grant, now)
         if flush.receipts:
-            self._log(flush.receipts, now - flush.started_at)
+            self._log_flush(flush.receipts, now - flush.started_at)
         self.flush, self.losses, self.is_losing = None, 0, False
         self.backoff.reset()
         self._report_repair(None)
@@ -324,7 +325,7 @@ class Flusher:
 
     def _repeat_for(self, flush: Flush, lost: frozenset[Mint]) -> None:
         """Put back what was lost and flush it at once; lost again, it waits for the next flush."""
-        self.counts["lost"] += len(lost)
+        self.life.counts["lost"] += len(lost)
         self.is_losing = flush.order.is_repeated
         if self.is_losing:
             flush.order.then()
@@ -333,7 +334,7 @@ class Flusher:
             self.orders.appendleft(again)
         self.put_back(self.begin_next)
 
-    def _log(self, receipts: Sequence[WriteReceipt], seconds: float) -> None:
+    def _log_flush(self, receipts: Sequence[WriteReceipt], seconds: float) -> None:
         self.life.environment.log.info(
             "flush complete",
             rows=sum(receipt.rows for receipt in receipts),
@@ -358,7 +359,7 @@ class Flusher:
     def _give_up(self, error: Exception) -> None:
         """A store does not answer; the order is tried again."""
         self.flush = None
-        self.counts["failed_flushes"] += 1
+        self.life.counts["failed_flushes"] += 1
         if isinstance(error, StoreNeedsRepair):
             self.life.environment.log.error("the store needs repair", error=str(error))
             self._report_repair(str(error))

@@ -15,34 +15,60 @@ Pure and deterministic: it has no clock, `now` is seconds of one that never goes
 from collections import Counter
 from collections.abc import Mapping
 from math import inf
-from typing import Any
 
 from attrs import Factory, define, evolve, field
 
 from actors.sync.allowance import Bucket, Budget, GovernorPlan, Grant, Written
 from actors.sync.latency import UsualLatency
+from actors.sync.snapshots import GovernorSnapshot, StalenessSnapshot
 from domain.token import Group
 
-DECREASE = 0.5  # what pressure multiplies the share by
-DECREASE_EVERY_SECONDS = 60.0  # at most; or an interval, where that is shorter
+# Where no source is named, a value is a choice that holds on the model of a server in the tests.
+
+# share = share * DECREASE_FACTOR upon pressure. A half, as TCP does upon congestion: Jacobson,
+# "Congestion avoidance and control", 1988.
+DECREASE_FACTOR = 0.5
+# Seconds from one decrease to the next, at least; or an interval, where that is shorter. One
+# event shows itself several times, in pulses (every 30 s) and in the commits of a flush.
+DECREASE_PAUSE_SECONDS = 60.0
+# The lowest share. Not 0: what is never written tells nothing of the server's condition.
 LEAST_SHARE = 0.05
-RECOVERY_INTERVALS = 6.0  # of health, from nothing to the whole budget
-BURST_SECONDS = 60.0  # of the budget may be saved up while the share is whole
-TOLERATED_EXCESS = 0.25  # of an interval's WAL: an estimate may be so wrong
-REMEMBERED_SECONDS = 300.0  # at least
-GRACE = 0.05  # of a bound: a flush that starts in time also takes time
+# The share grows by 1 / (RECOVERY_INTERVALS * interval) a second, once an interval has passed
+# without pressure: with the default of 300 s, from nothing to the whole budget in 30 minutes.
+RECOVERY_INTERVALS = 6.0
+# Capacity of the buckets = allowance a second * max(interval, BURST_SECONDS) while the share is
+# whole, in seconds. Intervals of a few seconds could otherwise save up too little for a burst.
+BURST_SECONDS = 60.0
+# Own WAL is pressure when the WAL bucket is in debt by more than this part of its capacity. What
+# a row costs is an estimate: the first change of a page after a checkpoint logs the whole page.
+TOLERATED_DEBT = 0.25
+# Seconds for which a cause is told as a reason; or an interval, where that is longer.
+REMEMBERED_SECONDS = 300.0
+# A bound counts as broken beyond bound + max(GRACE_SECONDS, GRACE_SHARE * bound), in seconds: a
+# flush that begins in time also takes time.
+GRACE_SHARE = 0.05
 GRACE_SECONDS = 1.0
+# WAL bytes that a row is thought to cost until a commit has told. Flushes of 500 rows cost 30 to 60
+# a row (docs/decisions/0007); small ones cost more.
 FIRST_BYTES_A_ROW = 300.0
+# Rows that one flush is ever granted: keeps an infinite allowance out of integers.
 MOST_ROWS = 1e9
-ROUNDING = 1e-6  # of a row: sums of fractions must not cost a whole one
-DOMINATED = 0.5  # of a commit's WAL: beyond that it says nothing of our own
-MOST_GROWTH = 10.0  # of what a row costs, from one commit to the next
-LEARNING = 0.3  # weight of the newest flush in the bytes a row
+# In rows: a sum of fractions that should be a whole number may be a little below it.
+ROUNDING_ROWS = 1e-6
+# Part of a commit's WAL. When others, at their last known rate, wrote more of it than this, what
+# is left is too uncertain to learn from.
+DOMINATING_SHARE = 0.5
+# A commit's own WAL counts up to this many times what its rows usually cost: page images after a
+# checkpoint cost that much, and more was written by somebody of whom no pulse has told yet.
+MOST_GROWTH = 10.0
+# bytes_a_row moves by LEARNING_RATE of its distance to the newest commit's (exponential
+# smoothing): the commits before the last six together weigh 12 %.
+LEARNING_RATE = 0.3
 
 
 @define
 class Governor:
-    """Holds the updates' write rate under its allowance, and says why."""
+    """Keeps what updates write within the allowance, and says why it holds back."""
 
     plan: GovernorPlan
     # State.
@@ -54,7 +80,7 @@ class Governor:
     wal: Bucket = field(init=False, factory=Bucket)
     latency: UsualLatency = field(init=False, factory=UsualLatency)
     bytes_a_row: float = field(init=False, default=FIRST_BYTES_A_ROW)
-    knows_wal: bool = field(init=False, default=False)
+    knows_wal: bool = field(init=False, default=False)  # a commit's WAL has been told
     others_bytes_per_second: float = field(init=False, default=0.0)
     counts: Counter[str] = field(init=False, factory=Counter)
     # What happened when, on the clock of `now`.
@@ -74,14 +100,18 @@ class Governor:
 
     @property
     def allowed(self) -> Budget:
-        """The allowance of this moment."""
+        """The budget's share that may be used now."""
         return Budget(
             wal_bytes_per_second=self.share * self.budget.wal_bytes_per_second,
             rows_per_hour=self.share * self.budget.rows_per_hour,
         )
 
     def grant(self, *, waiting: int, due: int, now: float) -> Grant:
-        """How many of the waiting tokens to flush now, `due` of which cannot wait longer."""
+        """How many of the waiting tokens to flush now.
+
+        `due` of them would exceed their staleness bound before the next tick: they are granted
+        whatever the allowance is. The others get what is allowed, once an interval.
+        """
         self._advance(now)
         # Half a tick of tolerance: a tick that comes a moment early is still the regular one.
         regular_from = self.regular_at + self.plan.interval_seconds - self.plan.tick_seconds / 2
@@ -93,7 +123,7 @@ class Governor:
         return Grant(rows=rows, is_complete=rows >= waiting, is_regular=is_regular)
 
     def note_flushed(self, grant: Grant, now: float) -> None:
-        """A flush has ended well; one that fails is repeated, and asks again."""
+        """Count a flush that has succeeded. One that failed is repeated, and asks again."""
         if grant.is_regular:
             self.regular_at = now
         self.counts["flushes"] += grant.rows > 0
@@ -102,12 +132,15 @@ class Governor:
 
     def _rows_allowed(self) -> int:
         by_wal = self.wal.level / self.bytes_a_row if self.knows_wal else inf
-        return max(0, int(min(self.rows.level, by_wal, MOST_ROWS) + ROUNDING))
+        return max(0, int(min(self.rows.level, by_wal, MOST_ROWS) + ROUNDING_ROWS))
 
     # What is observed.
 
     def note_written(self, written: Written, now: float) -> None:
-        """Spend what a commit cost, and learn from it."""
+        """Take what a commit cost from the buckets, and learn from it what a row costs.
+
+        Too much own WAL, and a commit that took unusually long, are pressure.
+        """
         self._advance(now)
         own = self._own_part(written)
         rows_capacity, wal_capacity = self._capacities()
@@ -116,30 +149,36 @@ class Governor:
         self.spent.append((now, own))
         self.counts["rows"] += written.rows
         self.counts["wal_bytes"] += int(own)
-        if self.wal.level < -TOLERATED_EXCESS * wal_capacity:
+        if self.wal.level < -TOLERATED_DEBT * wal_capacity:
             self._press("own_wal", self._own_wal_in_words(now), now)
-        if (usual := self.latency.exceeded(written.rows, written.seconds)) is not None:
+        if (usual := self.latency.note_commit(written.rows, written.seconds)) is not None:
             words = f"commits take {written.seconds * 1000:.0f} ms, usually {usual * 1000:.0f} ms"
             self._press("latency", words, now)
 
     def _own_part(self, written: Written) -> float:
-        """The server tells what all wrote during a commit: what of it was ours, and learn that."""
+        """The WAL bytes of a commit that are ours; updates `bytes_a_row`.
+
+        The server tells the WAL of everybody during the commit. What others write a second is
+        known from the last pulse.
+        """
         others = self.others_bytes_per_second * written.seconds
-        if others > DOMINATED * written.wal_bytes:
-            # Hidden behind a rival's: what our rows usually cost is the better guess.
+        if others > DOMINATING_SHARE * written.wal_bytes:
+            # Most of it is a rival's: what our rows usually cost is the better estimate.
             return min(float(written.wal_bytes), written.rows * self.bytes_a_row)
-        # At most tenfold: that much whole pages cost after a checkpoint. A rival that nobody has
-        # told of yet costs more.
         own = min(written.wal_bytes - others, MOST_GROWTH * written.rows * self.bytes_a_row)
         if own > 0:
-            self.bytes_a_row += LEARNING * (max(own / written.rows, 1.0) - self.bytes_a_row)
+            self.bytes_a_row += LEARNING_RATE * (max(own / written.rows, 1.0) - self.bytes_a_row)
             self.knows_wal = True
         return own
 
     def note_server(
         self, *, wal_bytes_per_second: float | None, requested: int, seconds: float, now: float
     ) -> None:
-        """What the server did in the last `seconds`: its WAL, and checkpoints before their time."""
+        """Take what a pulse told of the `seconds` before it.
+
+        `wal_bytes_per_second` is everybody's; None where the server does not tell. A requested
+        checkpoint, one before its time, is pressure.
+        """
         self._advance(now)
         if wal_bytes_per_second is not None:
             own = sum(b for at, b in self.spent if at > now - seconds) / max(seconds, 1.0)
@@ -149,11 +188,11 @@ class Governor:
             self._press("requested", "", now)
 
     def note_ages(self, ages_seconds: Mapping[Group, float]) -> None:
-        """How long the oldest unflushed value of each group has been waiting."""
+        """Take how long the oldest unflushed value of each group has waited."""
         self.ages_seconds = ages_seconds
 
     def note_admitted(self, tokens: int) -> None:
-        """New tokens: exempt, and counted."""
+        """Count new tokens. They cost no allowance."""
         self.counts["exempt_rows"] += tokens
 
     # What is told it.
@@ -161,7 +200,7 @@ class Governor:
     def set_budget(
         self, *, wal_bytes_per_second: float | None, rows_per_hour: float | None, now: float
     ) -> None:
-        """Replace what is given; the allowance follows at once."""
+        """Replace those parts of the budget that are given; the allowance follows at once."""
         self._advance(now)
         self.counts["budgets_set"] += 1
         self.budget = Budget(
@@ -171,7 +210,11 @@ class Governor:
         self._advance(now)
 
     def configure(self, budget: Budget, now: float) -> None:
-        """The settings' budget is another: what differs counts from now on, all after a reset."""
+        """Take the budget of changed settings.
+
+        What differs from the settings before replaces the present budget; what does not leaves
+        an operator's `set_budget` in force, until a `reset`.
+        """
         before, self.plan = self.plan.budget, evolve(self.plan, budget=budget)
         wal, rows = budget.wal_bytes_per_second, budget.rows_per_hour
         self.set_budget(
@@ -181,20 +224,20 @@ class Governor:
         )
 
     def reset(self) -> None:
-        """The configured budget, all of it, and nothing held against anybody."""
+        """Go back to the configured budget, the whole of it, and forget all pressure."""
         self.budget, self.share, self.decreased_at = self.plan.budget, 1.0, -inf
         self.rows, self.wal = Bucket(), Bucket()
         self.causes.clear()
         self.requested.clear()
 
     def resume(self) -> None:
-        """Somebody looks again: the next flush is a regular one."""
+        """Make the next flush a regular one: somebody looks again after an idle time."""
         self.regular_at = -inf
 
     # The control loop.
 
     def _advance(self, now: float) -> None:
-        """Let time pass: grow the share while all is well, fill the buckets, forget old causes."""
+        """Move to `now`: grow the share, fill the buckets, forget what is long ago."""
         elapsed = 0.0 if self.seen_at is None else max(0.0, now - self.seen_at)
         pressed_at = max((at for at, _ in self.causes.values()), default=-inf)
         well = min(elapsed, max(0.0, now - pressed_at - self.plan.interval_seconds))
@@ -207,7 +250,7 @@ class Governor:
         self._forget(now)
 
     def _capacities(self) -> tuple[float, float]:
-        """Rows and WAL bytes that can be saved up: an interval's, and a row at least."""
+        """The most that each bucket holds, in rows and WAL bytes; at least one row's."""
         seconds = self.plan.interval_seconds
         if self.share == 1.0:
             seconds = max(seconds, BURST_SECONDS)
@@ -218,15 +261,15 @@ class Governor:
         )
 
     def _press(self, cause: str, words: str, now: float) -> None:
-        """Pressure: halve the share, unless that was done a moment ago."""
+        """Note a cause of pressure, and halve the share unless that was done just now."""
         self.causes[cause] = now, words
         self.counts[f"pressure_{cause}"] += 1
-        pause = min(DECREASE_EVERY_SECONDS, self.plan.interval_seconds)
+        pause = min(DECREASE_PAUSE_SECONDS, self.plan.interval_seconds)
         if now - self.decreased_at >= pause:
             self.decreased_at = now
-            self.share = max(LEAST_SHARE, self.share * DECREASE)
+            self.share = max(LEAST_SHARE, self.share * DECREASE_FACTOR)
             rows_capacity, wal_capacity = self._capacities()
-            self.rows.fill(0.0, rows_capacity)  # what was saved up is forfeited
+            self.rows.fill(0.0, rows_capacity)  # what is above the new capacity is lost
             self.wal.fill(0.0, wal_capacity)
 
     def _forget(self, now: float) -> None:
@@ -239,22 +282,23 @@ class Governor:
 
     @property
     def remembered_seconds(self) -> float:
-        """How long a reason is told after its cause."""
+        """For how long a cause is told as a reason."""
         return max(REMEMBERED_SECONDS, self.plan.interval_seconds)
 
     def own_bytes_per_second(self, now: float) -> float:
-        """WAL that sync's own flushes wrote, over the last interval."""
+        """WAL bytes a second of sync's own flushes, averaged over the last interval."""
         seconds = max(self.plan.interval_seconds, 1.0)
         return sum(size for at, size in self.spent if at > now - seconds) / seconds
 
     @property
     def broken(self) -> dict[Group, float]:
-        """The groups whose oldest value is older than its bound, and how old it is."""
+        """The groups whose oldest unflushed value is older than its bound, with its age."""
         return {
             group: age
             for group, age in self.ages_seconds.items()
             if age
-            > (bound := self.plan.staleness_seconds[group]) + max(GRACE_SECONDS, GRACE * bound)
+            > (bound := self.plan.staleness_seconds[group])
+            + max(GRACE_SECONDS, GRACE_SHARE * bound)
         }
 
     def reasons(self, now: float) -> list[str]:
@@ -283,35 +327,31 @@ class Governor:
         own, allowed = self.own_bytes_per_second(now), self.allowed.wal_bytes_per_second
         return f"own WAL {own / 1000:.1f} kB/s over its {allowed / 1000:.1f} kB/s"
 
-    def as_json(self, now: float) -> dict[str, Any]:
-        """Everything an operator may want to know; JSON values."""
-        allowed, bounds = self.allowed, self.plan.staleness_seconds
-        return {
-            "share": round(self.share, 4),
-            "budget": _budget_as_json(self.budget),
-            "configured": _budget_as_json(self.plan.budget),
-            "allowed": _budget_as_json(allowed),
-            "ownWalBytesPerSecond": round(self.own_bytes_per_second(now), 1),
-            "othersWalBytesPerSecond": round(self.others_bytes_per_second, 1),
-            "bytesPerRow": round(self.bytes_a_row, 1),
-            "waiting": self.waiting,
-            "heldBack": self.held_back,
-            "overriding": self.overriding,
-            "staleness": {
-                group.value: {
-                    "seconds": round(self.ages_seconds.get(group, 0.0), 1),
-                    "boundSeconds": bound,
-                    "isBroken": group in self.broken,
-                }
-                for group, bound in bounds.items()
+    def snapshot(self, now: float) -> GovernorSnapshot:
+        """What operators and metrics are told."""
+        return GovernorSnapshot(
+            share=self.share,
+            budget=self.budget,
+            configured=self.plan.budget,
+            allowed=self.allowed,
+            own_wal_bytes_per_second=self.own_bytes_per_second(now),
+            others_wal_bytes_per_second=self.others_bytes_per_second,
+            bytes_per_row=self.bytes_a_row,
+            waiting=self.waiting,
+            held_back=self.held_back,
+            overriding=self.overriding,
+            staleness={
+                group.value: StalenessSnapshot(
+                    seconds=self.ages_seconds.get(group, 0.0),
+                    bound_seconds=bound,
+                    is_broken=group in self.broken,
+                )
+                for group, bound in self.plan.staleness_seconds.items()
             },
-            "counts": dict(self.counts),
-            "reasons": self.reasons(now),
-        }
+            counts=dict(self.counts),
+            reasons=tuple(self.reasons(now)),
+        )
 
 
-def _budget_as_json(budget: Budget) -> dict[str, float]:
-    return {
-        "walBytesPerSecond": round(budget.wal_bytes_per_second, 2),
-        "rowsPerHour": round(budget.rows_per_hour, 2),
-    }
+def _with_grace(bound_seconds: float) -> float:
+    return bound_seconds + max(GRACE_SECONDS, GRACE_SHARE * bound_seconds)

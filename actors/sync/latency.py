@@ -20,7 +20,7 @@ class UsualLatency:
     usual_seconds: dict[int, float] = Factory(dict)
     seen: dict[int, int] = Factory(dict)
 
-    def exceeded(self, rows: int, seconds: float) -> float | None:
+    def note_commit(self, rows: int, seconds: float) -> float | None:
         """Learn from a commit; its usual time when it took much longer than that."""
         size = min(rows, 1 << 29).bit_length()
         usual = self.usual_seconds.setdefault(size, seconds)

@@ -1,5 +1,6 @@
 """What one life of sync works with: its desk, its two stores, its table. Its parts share it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from attrs import define, frozen
@@ -39,6 +40,7 @@ class SyncLife:
     memory: SyncMemory
     settings: SyncSettings
     environment: Environment
+    counts: Counter[str]  # the actor's, by what is counted
     publish: Callable[[Iterable[Mint]], None]  # tell all subscribers of these tokens
 
     def new_backoff(

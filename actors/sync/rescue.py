@@ -37,22 +37,24 @@ class Rescue:
     version: Version  # above every version that the buffer has given
     batch_rows: int
 
-    async def write(self, store: TokenStore) -> Rescued:
+    async def write_all(self, store: TokenStore) -> Rescued:
         """Write them all; harmless when repeated. `StoreUnavailable` when Postgres is away, too."""
-        stored, refused = await self._insert(store)
+        stored, refused = await self._insert_spooled(store)
         ids = dict(self.ids) | {t.mint: t.id for t in stored if t.id is not None}
         unknown = [mint for mint in self.values if mint not in ids]
         for part in chunks(unknown, self.batch_rows):
             found = await store.find_tokens(part)
             ids |= {mint: token.id for mint, token in found.items() if token.id is not None}
         written: set[Mint] = set()
-        for changes in chunks(self._changes(ids), self.batch_rows):
+        for changes in chunks(self._make_changes(ids), self.batch_rows):
             _, rejected = await store.write_changes(changes)
             refused += [(change.mint, reason) for (_, change), reason in rejected]
             written.update(change.mint for _, change in changes)
         return Rescued(mints=frozenset(written), stored=stored, refused=refused)
 
-    async def _insert(self, store: TokenStore) -> tuple[list[Token], list[tuple[Mint, str]]]:
+    async def _insert_spooled(
+        self, store: TokenStore
+    ) -> tuple[list[Token], list[tuple[Mint, str]]]:
         stored: list[Token] = []
         refused: list[tuple[Mint, str]] = []
         for part in chunks(self.spooled, self.batch_rows):
@@ -61,7 +63,7 @@ class Rescue:
             refused += [(token.mint, reason) for token, reason in rejected]
         return stored, refused
 
-    def _changes(self, ids: Mapping[Mint, int]) -> Iterable[StoredChange]:
+    def _make_changes(self, ids: Mapping[Mint, int]) -> Iterable[StoredChange]:
         """The values of the tokens that Postgres has, in the order of their keys."""
         for mint in sorted(self.values.keys() & ids.keys(), key=ids.__getitem__):
             seen = self.values[mint]

@@ -67,9 +67,9 @@ class Restorer:
 
     def load_stored(self) -> None:
         """Ask Postgres for its tokens."""
-        self.life.store_caller.ask(self._load, self._note_stored, self._retry_store)
+        self.life.store_caller.ask(self._load_tokens, self._note_stored, self._retry_store)
 
-    async def _load(self) -> Sequence[Token]:
+    async def _load_tokens(self) -> Sequence[Token]:
         store = self.life.stores.store
         await store.open()
         return await store.load_tokens(self.life.environment.clock(), self.life.table.limit)
@@ -86,9 +86,9 @@ class Restorer:
 
     def read_held(self) -> None:
         """Ask the buffer for what it holds."""
-        self.life.buffer_caller.ask(self._read, self._note_held, self._retry_buffer)
+        self.life.buffer_caller.ask(self._read_buffer, self._note_held, self._retry_buffer)
 
-    async def _read(self) -> Held:
+    async def _read_buffer(self) -> Held:
         buffer, page_tokens = self.life.stores.buffer, self.life.settings.batch_rows
         risks = await buffer.open()
         epoch = (await buffer.append_observations({})).epoch
@@ -119,7 +119,7 @@ class Restorer:
             return
         self._take_changes(self.held.changes)
         for token in [*self.held.spooled, *self.stored]:
-            self.life.table.admit(token)
+            self.life.table.admit_token(token)
         tokens, unflushed = len(self.life.table.published), len(self.life.table.unflushed)
         self.life.environment.log.info("tokens restored", tokens=tokens, unflushed=unflushed)
         self._raise_clock()
@@ -131,10 +131,10 @@ class Restorer:
         waiting = []
         for change in changes:
             held = Observations({**change.values}, change.observed_at, newest=change.version)
-            self.life.table.apply(change.mint, held)
+            self.life.table.apply_observations(change.mint, held)
             age_seconds = max(0.0, now - change.dirty_since / MICROSECONDS)
             waiting.append((change.mint, change.values, moment - age_seconds))
-        self.life.backlog.restore(waiting)
+        self.life.backlog.restore_entries(waiting)
 
     def _raise_clock(self) -> None:
         """What is observed from now on is later than what an earlier life has observed."""

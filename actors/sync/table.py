@@ -35,7 +35,7 @@ class TokenTable:
 
     # Taking.
 
-    def admit(self, token: Token) -> bool:
+    def admit_token(self, token: Token) -> bool:
         """Take a durable token; True when that is news. Updates that came before it now apply."""
         known = self.published.get(token.mint)
         if known is not None and (known.id is not None or token.id is None):
@@ -76,7 +76,7 @@ class TokenTable:
             told["previous_status"] = reached
         new.update(Observations(told, observed_at))
 
-    def apply(self, mint: Mint, accepted: Observations) -> Token | None:
+    def apply_observations(self, mint: Mint, accepted: Observations) -> Token | None:
         """Note what the buffer accepted; the token as it now is, None while it is unknown."""
         if not accepted.values:
             return self.published.get(mint)
@@ -121,7 +121,7 @@ class TokenTable:
 
     # Staying bounded.
 
-    def forget(self, now: UnixSeconds) -> int:
+    def forget_flushed(self, now: UnixSeconds) -> int:
         """Drop flushed tokens that are off the feed, then the oldest beyond the limit."""
         flushed = [t for t in self.published.values() if t.mint not in self.unflushed]
         gone = {token.mint for token in flushed if not is_retained(token, now)}

@@ -5,7 +5,6 @@ TidyDue   -> flushed tokens that are off the feed leave the table
 PulseDue  -> store.read_pulse -> checkpoint watch, governor
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 
 import trio
@@ -55,13 +54,12 @@ class Upkeep:
     retain_backoff: Backoff = field(init=False)
     pulse_taken_at: float = field(default=0.0, init=False)  # trio's clock
     spooled_since: float | None = field(default=None, init=False)  # without an empty spool between
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @retain_backoff.default
     def _new_retain_backoff(self) -> Backoff:
         return self.life.new_backoff(RETAIN_EVERY_SECONDS, RETAIN_LONGEST_SECONDS)
 
-    def start(self) -> None:
+    def start_timers(self) -> None:
         """Set every timer; the first retention does not come while all else starts."""
         self.life.desk.set_timer(RetainDue(), RETAIN_EVERY_SECONDS)
         self.life.desk.set_timer(TidyDue(), self.life.settings.interval_seconds)
@@ -71,7 +69,7 @@ class Upkeep:
 
     # Retention.
 
-    def retain(self) -> None:
+    def begin_retention(self) -> None:
         """Let the store drop what is off the feed, by what it knows of it.
 
         So it must first know what has bonded meanwhile, which stays longer.
@@ -79,11 +77,13 @@ class Upkeep:
         now = self.life.environment.clock()
         overdue = self.life.table.unflushed_before(UnixSeconds(now - RETAIN_NEW_SECONDS))
         if bonded := mints_with_status(self.life, overdue):
-            self.order_flush(FlushOrder(name="retention", chosen=bonded, then=self._drop))
+            self.order_flush(
+                FlushOrder(name="retention", chosen=bonded, then=self._drop_unretained)
+            )
         else:
-            self._drop()
+            self._drop_unretained()
 
-    def _drop(self) -> None:
+    def _drop_unretained(self) -> None:
         now = self.life.environment.clock()
         self.life.store_caller.ask(
             lambda: self.life.stores.store.drop_unretained(now),
@@ -107,7 +107,7 @@ class Upkeep:
     def _note_drop_failed(self, error: StoreUnavailable) -> None:
         """It costs WAL each time it fails, so it is tried less and less often."""
         wait_seconds = max(RETAIN_EVERY_SECONDS, self.retain_backoff.next_wait_seconds())
-        self.counts["failed_retentions"] += 1
+        self.life.counts["failed_retentions"] += 1
         self.life.environment.log.error(
             "retention failed", error=str(error), again_seconds=round(wait_seconds)
         )
@@ -116,11 +116,11 @@ class Upkeep:
 
     # Staying bounded.
 
-    def tidy(self) -> None:
+    def tidy_table(self) -> None:
         """Stay bounded also while idle: an hour of it is nothing, weeks fill any memory."""
         self.life.desk.set_timer(TidyDue(), self.life.settings.interval_seconds)
         table = self.life.table
-        table.forget(self.life.environment.clock())
+        table.forget_flushed(self.life.environment.clock())
         if len(table.unflushed) > table.limit:
             self.order_flush(FlushOrder(name="overflow"))
         self._respool_if_lost()
@@ -148,7 +148,7 @@ class Upkeep:
         """One pulse for the watch and the governor; without an answer, the next one tells."""
         now = trio.current_time()
         self.pulse_taken_at = now
-        self.life.memory.governor.note_ages(self.life.backlog.ages(now))
+        self.life.memory.governor.note_ages(self.life.backlog.measure_ages(now))
         self.life.store_caller.ask(
             self.life.stores.store.read_pulse, self._note_pulse, self._note_missed_pulse
         )
@@ -173,7 +173,7 @@ class Upkeep:
 
     def _note_missed_pulse(self, _: StoreUnavailable) -> None:
         self._set_pulse_timer()
-        self.counts["pulses_missed"] += 1
+        self.life.counts["pulses_missed"] += 1
 
     def probe_buffer(self) -> None:
         """Ask the buffer whether it answers, and has its data, where nobody else has lately."""

@@ -6,11 +6,13 @@ page's own origin only. Strings of tokens are hostile and only ever become text 
 
 import gzip
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib.resources import files
 
 from attrs import frozen
 
 from domain.scoring import LANDMARK
+from feed.fields import GZIP, IDENTITY
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -26,6 +28,8 @@ FILES = {
     "/assets/feed.js": "feed.js",
     "/assets/board.js": "board.js",
     "/assets/card.js": "card.js",
+    "/assets/folding.js": "folding.js",
+    "/assets/health.js": "health.js",
     "/assets/live.js": "live.js",
     "/assets/ops.css": "ops.css",
     "/assets/ops.js": "ops.js",
@@ -41,16 +45,19 @@ class Page:
     content_type: str
     body: bytes
     compressed: bytes
+    tags: Mapping[str, str]  # entity tags by content coding: each is a representation of its own
 
 
 def load_pages(half_life_seconds: float) -> Mapping[str, Page]:
     """Every page by its path; the feed page is told how hot scores decay."""
-    return {path: _page(name, half_life_seconds) for path, name in FILES.items()}
+    return {path: _load_page(name, half_life_seconds) for path, name in FILES.items()}
 
 
-def _page(name: str, half_life_seconds: float) -> Page:
+def _load_page(name: str, half_life_seconds: float) -> Page:
     text = files(__package__).joinpath(name).read_text(encoding="utf-8")
     text = text.replace("{half_life_seconds}", f"{half_life_seconds:g}")
     body = text.replace("{landmark_seconds}", f"{LANDMARK:.0f}").encode()
     suffix = name[name.rindex(".") :]
-    return Page(CONTENT_TYPES[suffix], body, gzip.compress(body, mtime=0))
+    digest = sha256(body).hexdigest()[:16]
+    tags = {IDENTITY: f'"{digest}"', GZIP: f'"{digest}-gzip"'}
+    return Page(CONTENT_TYPES[suffix], body, gzip.compress(body, mtime=0), tags)

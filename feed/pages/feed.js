@@ -2,6 +2,8 @@
 
 import { BOARDS, ordered } from "./board.js";
 import { Card } from "./card.js";
+import { foldText, searchText } from "./folding.js";
+import { badgeOf } from "./health.js";
 import { Live } from "./live.js";
 
 const MOST_WATCHES = 200;
@@ -12,7 +14,7 @@ const stored = {
 };
 
 const watched = new Set(stored.get("watched", []));
-const filter = { text: "", onlyWatched: false };
+const filter = { text: "", folded: "", onlyWatched: false };
 
 class BoardView {
   constructor(name) {
@@ -98,9 +100,7 @@ class BoardView {
 
 function isWanted(item) {
   if (filter.onlyWatched && !watched.has(item.mint)) return false;
-  const text = filter.text.toLowerCase();
-  return !text || (item.symbol ?? "").toLowerCase().includes(text)
-    || (item.name ?? "").toLowerCase().includes(text) || item.mint.startsWith(filter.text);
+  return !filter.folded || searchText(item).includes(filter.folded) || item.mint.startsWith(filter.text);
 }
 
 // Drawing: once a frame, and only boards that changed.
@@ -152,15 +152,21 @@ function setWatched(mint, wanted) {
 
 // The connection, as told to the reader.
 
-const STATES = { connecting: "Connecting", live: "Live", offline: "Offline" };
-let countdown;
+const BADGES = {
+  connecting: () => ({ state: "connecting", text: "Connecting", title: "" }),
+  waiting: (milliseconds) => ({ state: "waiting", text: "Reconnecting", title: `Next attempt in ${Math.ceil(milliseconds / 1000)} s` }),
+  offline: () => ({ state: "offline", text: "Offline", title: "" }),
+  silent: (since) => ({ state: "waiting", text: `No answer since ${new Date(since).toTimeString().slice(0, 8)}`, title: "" }),
+  heard: badgeOf,
+};
 
-function showState(state, milliseconds) {
-  if (state === $("link").dataset.state && state !== "waiting") return;
-  clearInterval(countdown);
-  $("link").dataset.state = state;
-  $("link-text").textContent = STATES[state] ?? "Reconnecting";
-  $("link").title = state === "waiting" ? `Next attempt in ${Math.ceil(milliseconds / 1000)} s` : "";
+function showState(state, detail) {
+  const badge = BADGES[state](detail);
+  const { dataset } = $("link");
+  if (dataset.state !== badge.state) dataset.state = badge.state;
+  if ($("link").title !== badge.title) $("link").title = badge.title;
+  // Only when it changes: it is read aloud.
+  if ($("link-text").textContent !== badge.text) $("link-text").textContent = badge.text;
 }
 
 const live = new Live({
@@ -178,6 +184,7 @@ live.watched = watched;
 
 $("search").addEventListener("input", (event) => {
   filter.text = event.target.value.trim();
+  filter.folded = foldText(filter.text);
   Object.values(views).forEach(schedule);
 });
 $("only-watched").addEventListener("click", (event) => {

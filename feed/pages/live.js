@@ -3,10 +3,17 @@
 import { BOARDS, fold } from "./board.js";
 
 const SHORTEST_WAIT = 500, LONGEST_WAIT = 20_000; // milliseconds between attempts
-const PING_EVERY = 25_000, SILENCE = 12_000; // a server that says nothing for so long is gone
+// Milliseconds: silence after which the server is pinged, after which a ping without an answer is
+// shown, and after which the socket is given up.
+const PING_AFTER = 4_000, DOUBT_AFTER = 2_000, SILENCE = 10_000;
+const CHECK_EVERY = 1_000;
 
 export class Live {
-  /** `boards` maps a board to its Map of items; `onChange(board, mints or null for all)`. */
+  /**
+   * `boards` maps a board to its Map of items; `onChange(board, mints or null for all)`.
+   * `onState(state, detail)`: "connecting", "waiting" and "offline" (milliseconds until the next
+   * attempt), "silent" (no answer since that time), "heard" (with the service's health).
+   */
   constructor({ onChange, onState }) {
     this.boards = Object.fromEntries(Object.keys(BOARDS).map((board) => [board, null]));
     this.cursors = {};
@@ -16,13 +23,15 @@ export class Live {
     this.attempts = 0;
     addEventListener("online", () => this.now());
     document.addEventListener("visibilitychange", () => document.hidden || this.now());
-    setInterval(() => this.check(), 5_000);
+    setInterval(() => this.check(), CHECK_EVERY);
     this.connect();
   }
 
   connect() {
     clearTimeout(this.timer);
     this.timer = null;
+    this.health = null;
+    this.hasBoard = false;
     this.onState("connecting");
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
     this.socket = socket;
@@ -34,6 +43,7 @@ export class Live {
   }
 
   greet() {
+    this.say({ type: "health" });
     for (const board of Object.keys(BOARDS)) {
       this.say({ type: "subscribe", board, since: this.cursors[board] ?? null });
     }
@@ -44,13 +54,15 @@ export class Live {
     this.heardAt = performance.now();
     this.pingedAt = 0;
     const frame = JSON.parse(text);
+    if (frame.type === "health") this.health = frame;
     if (frame.board) this.follow(frame);
+    if (this.health && this.hasBoard) this.onState("heard", this.health);
   }
 
   follow(frame) {
     const { board, epoch, offset } = frame;
     this.attempts = 0;
-    this.onState("live");
+    this.hasBoard = true;
     this.cursors[board] = { epoch, offset };
     if (frame.type === "snapshot") {
       this.boards[board] = new Map(frame.items.map((item) => [item.mint, item]));
@@ -92,7 +104,9 @@ export class Live {
       this.socket.onclose = this.socket.onmessage = null;
       this.socket.close();
       this.wait();
-    } else if (!this.pingedAt && now - this.heardAt > PING_EVERY) {
+    } else if (this.pingedAt && now - this.pingedAt > DOUBT_AFTER) {
+      if (this.hasBoard) this.onState("silent", Date.now() - (now - this.heardAt));
+    } else if (!this.pingedAt && now - this.heardAt > PING_AFTER) {
       this.pingedAt = now;
       this.say({ type: "ping" });
     }

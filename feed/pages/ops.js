@@ -1,8 +1,9 @@
 // The operations page: what /api/ops tells, fetched again every two seconds.
 
-import { bars, element, meter } from "/assets/charts.js";
+import { bars, element, meter } from "./charts.js";
+import { badgeOf } from "./health.js";
 
-const PAGES = ["actors", "writes", "checkpoints"];
+const PAGES = ["health", "actors", "writes", "checkpoints"];
 const EVERY = 2000; // milliseconds
 const HOURS = 48, PULSES = 50;
 const UNKNOWN = "–";
@@ -81,6 +82,18 @@ function table(columns, rows) {
 }
 
 // The parts of the page.
+
+function showHealth(health) {
+  showBadge(badgeOf(health));
+  const { reasons, degraded } = health;
+  $("health").hidden = !reasons.length && !degraded.length;
+  $("health").dataset.state = reasons.length ? "down" : "warm";
+  $("health").replaceChildren(
+    tag("strong", { text: reasons.length ? "Not ready" : "Away" }),
+    ...reasons.map((text) => tag("span", { text })),
+    ...degraded.map(({ name, reason, since }) => tag("span", {}, tag("b", { text: name }), ` since ${clock(Date.parse(since) / 1000)}: ${reason}`)),
+  );
+}
 
 function showReasons(governor) {
   const isBroken = Object.values(governor.staleness).some((group) => group.isBroken);
@@ -196,7 +209,7 @@ function showActors({ actors, mailboxes, process }) {
     ["filled", (box) => meter(box.depth / box.capacity, box.depth > 0.8 * box.capacity ? "down" : box.depth > 0.4 * box.capacity ? "warm" : "well", `${box.depth} of ${box.capacity}`)],
     ["depth", (box) => `${short.format(box.depth)} of ${short.format(box.capacity)}`, "number"],
     ["oldest", (box) => known(box.oldest_age_seconds, duration), "number"],
-    ...["sent", "handled", "conflated", "dropped", "quarantined", "rejected"].map(count),
+    ...["sent", "handled", "conflated", "dropped", "quarantined"].map(count),
     ["waiting", (box) => exact.format(box.senders_waiting), "number"],
   ], mailboxes));
   showSummary(actors);
@@ -216,30 +229,34 @@ function showSummary(actors) {
   choice.onchange = () => showSummary(actors);
 }
 
-function showState(state, text) {
-  if ($("link").dataset.state === state) return;
-  $("link").dataset.state = state;
-  $("link-text").textContent = text;
+function showBadge({ state, text, title }) {
+  if ($("link").dataset.state !== state) $("link").dataset.state = state;
+  if ($("link").title !== title) $("link").title = title;
+  // Only when it changes: it is read aloud.
+  if ($("link-text").textContent !== text) $("link-text").textContent = text;
 }
 
 async function ask(name) {
   const answer = await fetch(`/api/ops/${name}`, { signal: AbortSignal.timeout(5000) });
-  if (!answer.ok) throw new Error(answer.status);
+  if (!answer.ok) throw Object.assign(new Error(answer.status), { status: answer.status });
   return answer.json();
 }
 
 async function refresh() {
   try {
-    const [actors, writes, checkpoints] = await Promise.all(PAGES.map(ask));
+    const [health, actors, writes, checkpoints] = await Promise.all(PAGES.map(ask));
+    showHealth(health);
     showReasons(writes.governor);
     showGovernor(writes.governor);
     showCheckpoints(checkpoints);
     showWrites(writes);
     showActors(actors);
-    showState("live", "Live");
+    document.body.classList.remove("stale");
   } catch (error) {
     console.error(error);
-    showState("offline", "No answer; trying again");
+    $("health").hidden = true;
+    document.body.classList.add("stale"); // the figures are those of a moment ago
+    showBadge({ state: "offline", text: error.status === 503 ? "Stopping" : "No answer; trying again", title: "" });
   }
   setTimeout(refresh, EVERY);
 }

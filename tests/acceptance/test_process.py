@@ -71,7 +71,7 @@ def test_addresses_and_numbers_that_cannot_be_are_a_line_each_and_no_secret(comm
 def test_a_store_out_of_reach_at_the_start_ends_it_with_69(redis_url: str) -> None:
     process = ended(
         settings(
-            "postgresql://127.0.0.1:1/x", redis_url, START__DEADLINE_SECONDS="1", GATEWAY__PORT="0"
+            "postgresql://127.0.0.1:1/x", redis_url, START__DEADLINE_SECONDS="4", GATEWAY__PORT="0"
         )
     )
     assert 69 == process.returncode
@@ -86,7 +86,8 @@ def test_for_people_the_last_line_of_trouble_is_a_plain_one(redis_url: str) -> N
         environment = settings(
             "postgresql://127.0.0.1:1/x",
             redis_url,
-            START__DEADLINE_SECONDS="0.5",
+            START__DEADLINE_SECONDS="4",
+            SUPERVISION__RESTARTS="1000",
             GATEWAY__PORT=f"{taken.getsockname()[1]}",
         )
         process = ended(environment, "run", "--log-format", "console")
@@ -101,7 +102,7 @@ def test_start_that_waits_in_vain_says_what_postgres_objects_to(
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute('CREATE TABLE "TokenDiscovery" (mint text)')
     process = ended(
-        settings(postgres_url, redis_url, START__DEADLINE_SECONDS="1", GATEWAY__PORT="0")
+        settings(postgres_url, redis_url, START__DEADLINE_SECONDS="4", GATEWAY__PORT="0")
     )
     assert 69 == process.returncode
     assert '"TokenDiscovery"' in orjson.loads(process.stderr.splitlines()[-1])["error"]

@@ -6,7 +6,7 @@ import pytest
 
 from domain.token import FIELDS, Token
 from domain.values import Mint, UnixSeconds
-from feed.wire import token_item
+from feed.wire import make_item
 from tests.architecture.repository import ROOT
 
 PRISMA_NAMES = (
@@ -54,7 +54,7 @@ PRISMA_NAMES = (
     "stateChangedAt",
 )
 
-ITEM = token_item(Token(mint=Mint("mint"), first_seen_at=UnixSeconds(1.0)))
+ITEM = make_item(Token(mint=Mint("mint"), first_seen_at=UnixSeconds(1.0)))
 
 
 def columns_of_the_view() -> list[str]:

@@ -19,9 +19,10 @@ from domain.messages import (
     SystemIdled,
     TokenPublished,
 )
+from domain.snapshots import Snapshot
 from store.memory import MemoryDatabase, MemoryStore
 from supervision import Actor
-from supervision.children import ChildSpec, Restart
+from supervision.children import ChildSpec
 from supervision.mailbox import Mailbox
 from tests.unit.actors.service_world import ServiceWorld, operations
 from tests.unit.actors.world import token
@@ -124,11 +125,7 @@ async def test_every_actor_can_be_built_again_and_again() -> None:
     for spec in child_specs():
         first, second = spec.build_actor(), spec.build_actor()
         assert first is not second
-        assert isinstance(first.summary(), dict)
-
-
-def test_children_are_restarted_alone() -> None:
-    assert {Restart.ALONE} == {spec.restart for spec in child_specs()}
+        assert isinstance(first.snapshot(), Snapshot)
 
 
 def test_what_an_actor_was_told_outlives_its_restart() -> None:

@@ -16,6 +16,7 @@ from commands.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServerFai
 from commands.embedded.caretaker import is_alive
 from commands.embedded.process import descendants, wait_until
 from tests.conftest import VERSIONS, PostgresFactory, RedisFactory
+from tests.patience import PATIENCE_SECONDS
 
 
 def test_database_of_a_test_is_empty_and_writable(postgres_url_by_version: str) -> None:
@@ -104,7 +105,7 @@ PARENT = """
     for server in servers:
         server.start()
     print(directory.path, *(server.pid for server in servers), flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -122,8 +123,8 @@ def test_nothing_stays_when_the_parent_dies(death: signal.Signals) -> None:
         assert Path(directory).exists()
         assert all(is_alive(int(server)) for server in servers)
         parent.send_signal(death)
-        parent.wait(30)
-    assert wait_until(lambda: not Path(directory).exists(), 15)
+        parent.wait(PATIENCE_SECONDS)
+    assert wait_until(lambda: not Path(directory).exists(), PATIENCE_SECONDS)
     assert [] == [server for server in servers if is_alive(int(server))]
 
 
@@ -134,7 +135,7 @@ def test_server_survives_the_thread_that_started_it(new_redis: RedisFactory) -> 
     started: list[EmbeddedRedis] = []
     thread = Thread(target=lambda: started.append(new_redis()))
     thread.start()
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     time.sleep(0.05)
     assert started[0].running
     assert started[0].is_ready()

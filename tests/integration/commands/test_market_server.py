@@ -31,10 +31,11 @@ from sources.pumpportal_frames import ControlFrame, parse_frame
 from sources.raydium_logs import RAYDIUM_AMM_V4, opens_pool, parse_pools
 from sources.rpc import JsonRpc
 from sources.sol_price import JupiterSolPrice
+from tests.patience import PATIENCE_SECONDS
 
 NOW = UnixSeconds(1_800_000_000.0)
 UNKNOWN = Mint("7ehsmTN3JRgZ54A4T6WN2PSKgM2FhxJ4bbgGV8Y1pump")
-SECONDS = 60.0  # for any test here; they take a fraction of one
+SECONDS = 2 * PATIENCE_SECONDS  # for any test here
 
 
 def wall_clock() -> UnixSeconds:

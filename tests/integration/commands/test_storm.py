@@ -23,6 +23,7 @@ from commands.storm.strategies import every_strategy
 from commands.storm.trace import JobRate, Rates, Trace
 from store.postgres import upkeep
 from tests.conftest import PostgresFactory
+from tests.patience import PATIENCE_SECONDS
 
 SMALL = Rates(
     creates_an_hour=100,
@@ -41,7 +42,6 @@ PLAN = Plan(
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'token_discovery_storm%'"
 SESSIONS = """SELECT count(*) FROM pg_stat_activity
 WHERE application_name LIKE 'token-discovery%' AND datname = current_database()"""
-WAIT_SECONDS = 20.0
 
 
 def chosen() -> list[StrategyName]:
@@ -176,11 +176,11 @@ def storm_process(*arguments: str) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_storm_removes_its_schema(postgres_url: str, number: int, code: int) -> None:
     process = storm_process("--database-url", postgres_url, "--tokens", "3000")
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not asked(postgres_url, SCHEMAS) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, number)
-    _, complaint = process.communicate(timeout=WAIT_SECONDS)
+    _, complaint = process.communicate(timeout=PATIENCE_SECONDS)
     assert (code, "") == (process.returncode, re.sub(r" .*\n", "", complaint))
     assert [] == asked(postgres_url, SCHEMAS)
 

@@ -10,10 +10,11 @@ import trio
 from domain.errors import RequestRefused
 from domain.messages import GovernorSet
 from feed.control import parse_governor_set, require_operator
-from feed.http import Request
+from feed.http import HttpRequest
 from tests.integration.feed.clients import Answer, everything, get, http_client, raw_client, serving
 from tests.patience import PATIENCE_SECONDS
-from tests.unit.feed.worlds import World
+from tests.unit.feed.tokens import make_token, mint_of
+from tests.unit.feed.worlds import World, until
 
 PATH = "/api/ops/governor"
 
@@ -72,8 +73,28 @@ async def test_a_token_that_is_set_is_always_wanted(authorization: str, status: 
         assert answer.status == status
 
 
+async def test_a_full_mailbox_of_sync_holds_up_nobody_else_and_is_told() -> None:
+    async with serving(request_timeout_seconds=0.5) as world:
+        for _ in range(world.governor.capacity):
+            await world.governor.send(GovernorSet(reset=True))
+        async with trio.open_nursery() as nursery:
+            answers: list[Answer] = []
+
+            async def ask() -> None:
+                answers.append(await post(world, {"rowsPerHour": 5}))
+
+            nursery.start_soon(ask)
+            await until(lambda: world.governor.statistics().senders_waiting == 1)
+            await world.show(make_token(1))
+            assert 200 == (await get(world, f"/api/tokens/{mint_of(1)}")).status
+        (answer,) = answers
+        assert (503, "busy") == (answer.status, answer.json["error"]["code"])
+        assert world.governor.statistics().depth == world.governor.capacity  # nothing came later
+
+
 @pytest.mark.parametrize(
-    ("path", "methods"), [(PATH, "GET, HEAD, POST"), ("/api/ops/writes", "GET, HEAD")]
+    ("path", "methods"),
+    [(PATH, "GET, HEAD, OPTIONS, POST"), ("/api/ops/writes", "GET, HEAD, OPTIONS")],
 )
 async def test_405_allows_what_the_path_answers(path: str, methods: str) -> None:
     async with serving() as world, http_client(world) as client:
@@ -101,7 +122,7 @@ async def test_no_other_path_takes_a_post() -> None:
     ],
 )
 def test_only_loopback_is_this_machine(peer: str, is_heard: bool) -> None:
-    request = Request(method="POST", path=PATH, query="", headers={}, peer=peer)
+    request = HttpRequest(method="POST", path=PATH, query="", headers={}, peer=peer)
     if is_heard:
         require_operator(request, "")
     else:

@@ -68,6 +68,21 @@ async def hear_whenever(client: FeedClient) -> Frame:
         b"GET\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",  # no Host
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: \xc3\xa9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+        b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+        b"GET * HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /livez#part HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http:///livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://me@a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET ftp://a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://a/livez HTTP/1.1\r\n\r\n",  # an absolute target replaces no Host
+        b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -114,7 +129,7 @@ async def test_a_connection_that_says_nothing_is_closed() -> None:
 
 async def test_a_handshake_with_bytes_that_are_not_ascii_is_harmless() -> None:
     async with a_bystander() as world, raw_client(world) as stream:
-        await stream.send_all(HANDSHAKE.replace(b"Host: a", b"Host: \xc3\xa9\r\nX: \xff\xfe"))
+        await stream.send_all(HANDSHAKE.replace(b"Host: a", b"Host: a\r\nX: \xc3\xa9\xff\xfe"))
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
 
 
@@ -306,7 +321,7 @@ async def test_a_client_that_asks_much_and_reads_nothing_is_not_listened_to() ->
             while True:
                 await mute.send_all(text(SUBSCRIBE) * 100)
         for session in world.gateway.server.hub.sessions.values():
-            largest = max(20_000, len(world.gateway.boards.snapshot("new")) + 20)
+            largest = max(20_000, len(world.gateway.boards.snapshot_message("new")) + 20)
             assert session.outgoing.queued_bytes <= largest + 1000
 
 

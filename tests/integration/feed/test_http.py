@@ -7,8 +7,10 @@ import pytest
 from domain.token import Status
 from domain.values import WRAPPED_SOL
 from feed.routes import SECURITY_HEADERS
+from feed.wire import to_iso_time
 from tests.integration.feed.clients import everything, get, http_client, raw_client, serving
-from tests.unit.feed.tokens import make_token, mint_of
+from tests.unit.feed.tokens import NOW, make_token, mint_of
+from tests.unit.feed.worlds import Away
 
 
 async def test_the_feed_has_three_lists_and_a_cursor() -> None:
@@ -47,7 +49,7 @@ async def test_a_token_is_found_by_its_mint() -> None:
         ("DELETE", "/api/warp-pipes/feed", 405, "method_not_allowed"),
         ("GET", "/" + "a" * 10_000, 414, "target_too_long"),
         ("GET", "/" + "a" * 30_000, 414, "target_too_long"),
-        ("GET", "http://elsewhere/", 400, "bad_request"),
+        ("GET", "gopher://elsewhere/", 400, "bad_request"),
     ],
 )
 async def test_errors_are_json_with_a_code_and_a_message(
@@ -126,6 +128,22 @@ async def test_readiness_tells_its_reasons() -> None:
         answer = await get(world, "/readyz")
         assert (answer.status, answer.json["reasons"]) == (503, ["not just now"])
         assert (await get(world, "/livez")).status == 200
+
+
+async def test_what_is_away_is_told_by_name_while_the_service_serves() -> None:
+    async with serving() as world:
+        world.conditions.away = [Away("redis", "connection refused", NOW)]
+        answer = await get(world, "/readyz")
+        away = {"name": "redis", "reason": "connection refused", "since": to_iso_time(NOW)}
+        assert (200, {"status": "degraded", "degraded": [away]}) == (answer.status, answer.json)
+        health = await get(world, "/api/ops/health")
+        document = {"status": "degraded", "reasons": [], "degraded": [away]}
+        assert (200, document) == (health.status, health.json)
+        world.conditions.is_ready = False
+        answer = await get(world, "/readyz")
+        assert (503, "not ready") == (answer.status, answer.json["status"])
+        health = await get(world, "/api/ops/health")
+        assert (200, "not ready") == (health.status, health.json["status"])
 
 
 async def test_operations_are_answered_from_what_is_injected() -> None:

@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed
 
+from actors import gateway
 from domain.messages import ClientConnected, ClientLeft, ClientSpoke, MintUnwatched, MintWatched
 from domain.token import Status
 from domain.values import WRAPPED_SOL
@@ -22,8 +23,8 @@ from tests.integration.feed.clients import (
     serving,
 )
 from tests.patience import PATIENCE_SECONDS
-from tests.unit.feed.tokens import make_token, mint_of
-from tests.unit.feed.worlds import World, until
+from tests.unit.feed.tokens import NOW, make_token, mint_of
+from tests.unit.feed.worlds import Away, World, until
 
 
 async def presences(world: World, count: int) -> list[Any]:
@@ -169,7 +170,7 @@ async def test_activity_hears_of_a_client_and_what_it_watches() -> None:
             assert ClientConnected(client=number) == connected
             assert ClientSpoke(client=number) == spoke
             assert MintWatched(client=number, mint=mint_of(1)) == watched
-            assert {number: {mint_of(1)}} == world.gateway.server.hub.census().watched
+            assert {number: {mint_of(1)}} == world.gateway.server.hub.take_census().watched
             await client.say({"type": "unwatch", "mint": mint_of(1)})
             assert [MintUnwatched(client=number, mint=mint_of(1))] == await presences(world, 1)
         assert [ClientLeft(client=number)] == await presences(world, 1)
@@ -251,6 +252,25 @@ async def test_a_client_that_answers_pings_stays_and_one_that_does_not_is_droppe
         pings_before = pings
         await until(lambda: pings > pings_before)
         nursery.cancel_scope.cancel()
+
+
+async def test_who_follows_the_health_is_told_at_once_and_when_it_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway, "HEALTH_SECONDS", 0.01)
+    async with serving() as world, feed_client(world) as client, feed_client(world) as other:
+        await client.say({"type": "health"})
+        healthy = {"type": "health", "status": "ready", "reasons": [], "degraded": []}
+        assert healthy == await client.hear()
+        world.conditions.away = [Away("postgres", "connection refused", NOW)]
+        told = await client.hear()
+        assert ("degraded", ["postgres"]) == (told["status"], [o["name"] for o in told["degraded"]])
+        world.conditions.away = []
+        assert healthy == await client.hear()
+        world.conditions.is_ready = False
+        assert ["not just now"] == (await client.hear())["reasons"]
+        await other.say({"type": "ping"})  # which does not follow it
+        assert "pong" == (await other.hear())["type"]
 
 
 async def test_one_publication_reaches_every_client_with_the_same_bytes() -> None:

@@ -103,7 +103,7 @@ async def test_every_recorded_event_arrives_once_in_order() -> None:
         assert kinds.count(MigrationSeen) == 4
         mints = [json.loads(frame)["mint"] for frame in recorded if "mint" in frame]
         assert mints == [event.mint for event in events]
-        assert stream.summary()["refused"] == {}
+        assert stream.snapshot().refused == {}
 
 
 @pytest.mark.parametrize("end", [says_and_closes, says_and_vanishes])
@@ -114,7 +114,7 @@ async def test_every_connection_is_subscribed_again(end: object) -> None:
         heard = await server.until_heard(6)
         assert [event.mint for event in events] == MINTS
         assert heard == [(n, text) for n in range(3) for text in (NEW, MIGRATION)]
-        assert stream.summary()["connections"] == 3
+        assert stream.snapshot().connections == 3
 
 
 async def test_a_socket_that_falls_silent_is_replaced() -> None:
@@ -163,7 +163,7 @@ async def test_reconnecting_does_not_stop_after_ten_attempts_defect_11() -> None
     async with streaming(server) as (stream, outbox, _):
         await outbox.until(1)
         assert server.connections == 15
-        assert stream.summary()["connections"] == 1
+        assert stream.snapshot().connections == 1
 
 
 async def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
@@ -340,7 +340,7 @@ async def test_a_refusal_of_trade_streams_turns_them_off_with_a_warning() -> Non
         await trio.sleep(0.6)  # more than two intervals of requests
         assert len(server.heard) == 3
         assert ("warning", "trade streams refused") in surroundings.log.lines
-        assert stream.summary()["trade_subscriptions"] == 0
+        assert stream.snapshot().trade_subscriptions == 0
 
 
 async def test_a_full_mailbox_holds_the_socket_back_and_loses_nothing() -> None:

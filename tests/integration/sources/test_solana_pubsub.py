@@ -59,7 +59,7 @@ async def test_a_pool_is_heard_looked_up_and_sent() -> None:
         assert json.loads(subscription)["method"] == "logsSubscribe"
         assert json.loads(subscription)["params"][0] == {"mentions": [RAYDIUM_AMM_V4]}
         assert json.loads(http_server.bodies[0])["method"] == "getTransaction"
-        assert stream.summary()["received"] == {"frames": 2, "PoolCreated": 1}
+        assert stream.snapshot().received == {"frames": 2, "PoolCreated": 1}
 
 
 async def test_exact_duplicates_are_looked_up_once() -> None:
@@ -104,4 +104,4 @@ async def test_a_refused_subscription_is_tried_again() -> None:
     async with streaming(says(REFUSED), says(notification())) as (stream, outbox, server, _):
         await outbox.until(1)
         assert server.connections == 2
-        assert "logsSubscribe refused" in str(stream.summary()["last_problem"])
+        assert "logsSubscribe refused" in str(stream.snapshot().last_problem)

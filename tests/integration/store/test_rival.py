@@ -153,7 +153,7 @@ async def test_sync_gives_way_to_a_rival_and_recovers_by_itself(
             assert rows <= intervals * allowance_before / 3600 * INTERVAL
             assert any("requested checkpoints" in r for r in governor.reasons(trio.current_time()))
             # The bound of each group holds, or is reported.
-            for group, age in sync.backlog.ages(trio.current_time()).items():
+            for group, age in sync.backlog.measure_ages(trio.current_time()).items():
                 bound = governor.plan.staleness_seconds[group]
                 assert age <= bound + 2 * INTERVAL or group in governor.broken
         finally:

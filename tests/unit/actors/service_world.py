@@ -1,6 +1,6 @@
 """The whole service on twins: real actors, mailboxes and supervision, and nothing outside."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -18,6 +18,7 @@ from domain.messages import (
     SourceEvent,
     TokenPublished,
 )
+from domain.snapshots import Snapshot, gauge, snapshot_class
 from domain.token import Token
 from domain.values import Mint
 from feed import Operations
@@ -27,11 +28,16 @@ from supervision.children import ChildSpec
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
 from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, clock, environment, mint
-from wiring.children import Composition, supervision_settings
+from wiring.children import Composition
 from wiring.doors import Doors
 from wiring.mailboxes import Mailboxes
 
 Script = Sequence[tuple[float, SourceEvent]]
+
+
+@snapshot_class
+class OnlookerSnapshot(Snapshot):
+    shown: int = gauge("Tokens shown.")
 
 
 @define(kw_only=True)
@@ -53,8 +59,8 @@ class Onlooker:
                     first_at, _ = self.shown.get(token.mint, (trio.current_time(), token))
                     self.shown[token.mint] = first_at, token
 
-    def summary(self) -> Mapping[str, object]:
-        return {"shown": len(self.shown)}
+    def snapshot(self) -> OnlookerSnapshot:
+        return OnlookerSnapshot(shown=len(self.shown))
 
 
 def _ingest_store(world: "ServiceWorld") -> TimedStore:
@@ -108,7 +114,8 @@ class ServiceWorld:
         specs.append(
             ChildSpec(name="gateway", build=lambda _memory: onlooker(), inboxes=(boxes.gateway,))
         )
-        return Supervisor(specs, supervision_settings(self.settings), environment(self.log))
+        settings = self.settings
+        return Supervisor(specs, settings.supervision, settings.shutdown, environment(self.log))
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Supervisor]:
@@ -117,7 +124,7 @@ class ServiceWorld:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(supervisor.run)
             yield supervisor
-            supervisor.drain()
+            supervisor.begin_drain()
 
     def stored(self, number: int) -> Token:
         return self.servers.database.tokens[mint(number)]
@@ -134,7 +141,7 @@ class ServiceWorld:
 
 def operations() -> Operations:
     return Operations(
-        readiness=Readiness([], on_first_ready=lambda: None, clock=clock, log=Log().logger),
+        health=Readiness([], on_first_ready=lambda: None, clock=clock, log=Log().logger),
         actors=dict,
         writes=dict,
         checkpoints=dict,

@@ -7,7 +7,7 @@ import trio
 from attrs import Factory, define
 from trio.testing import MockClock
 
-from actors.activity import ActivityMonitor, ActivityOutboxes
+from actors.activity import ActivityMonitor, ActivityOutboxes, ActivitySnapshot
 from domain.messages import (
     CensusTaken,
     CensusWanted,
@@ -78,8 +78,23 @@ async def test_start_counts_as_a_sign_of_life(autojump_clock: MockClock) -> None
         await until(2 * IDLE_AFTER_SECONDS)
     assert [(0.0, True), (600.0, False)] == world.changes
     assert world.other_control.entries == world.control.entries
-    assert [600.0] == world.log.times("system going idle")
-    assert [0.0] == world.log.times("system activated")
+    [idle], [active] = map(world.log.entries, ("system going idle", "system activated"))
+    assert (600.0, IDLE_AFTER_SECONDS) == (idle["at"], idle["quiet_seconds"])
+    assert (0.0, 0) == (active["at"], active["clients"])
+
+
+async def test_snapshot_tells_who_is_here_and_what_is_watched(autojump_clock: MockClock) -> None:
+    world = World()
+    activity = world.activity()
+    async with running(activity):
+        await until(IDLE_AFTER_SECONDS + 1)
+        assert ActivitySnapshot(active=False, clients=0, watched_mints=0) == activity.snapshot()
+        for client, number in ((1, 1), (1, 2), (2, 1)):
+            world.presences.send_nowait(MintWatched(client=client, mint=mint(number)))
+        world.presences.send_nowait(ClientConnected(client=3))
+        await until(IDLE_AFTER_SECONDS + 2)
+        assert ActivitySnapshot(active=True, clients=3, watched_mints=2) == activity.snapshot()
+    assert 3 == world.log.entries("system activated")[1]["clients"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import base58
 import structlog
 import trio
 import trio.testing
-from attrs import Factory, define, field
+from attrs import Factory, define, evolve, field
 from structlog.testing import LogCapture
 from structlog.typing import EventDict
 
@@ -130,9 +130,10 @@ class Sent(Generic[M]):
 
 @define(kw_only=True, eq=False)
 class TimedStore(MemoryStore):
-    """A twin that notes when it was asked to write, and can be slow."""
+    """A twin that notes when it was asked to write, can be slow, and can tell of its WAL."""
 
     delay_seconds: float = 0.0
+    wal_bytes_a_row: int = 0
     writes: list[tuple[float, Sequence[StoredChange]]] = field(factory=list, init=False)
     attempts: list[float] = field(factory=list, init=False)  # to write or insert
 
@@ -141,7 +142,7 @@ class TimedStore(MemoryStore):
         await trio.sleep(self.delay_seconds)
         receipt = await super()._write_changes(changes)
         self.writes.append((trio.current_time(), changes))
-        return receipt
+        return evolve(receipt, wal_bytes=receipt.rows * self.wal_bytes_a_row)
 
     async def _insert_tokens(self, tokens: Sequence[Token]) -> Sequence[Token]:
         self.attempts.append(trio.current_time())

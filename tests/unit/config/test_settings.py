@@ -301,3 +301,15 @@ def test_password_with_a_question_mark_is_no_parameter() -> None:
     url = "postgresql://user:what?secret@db/tokens?schema=public"
     assert "postgresql://user:what?secret@db/tokens" == load(DATABASE_URL=url).postgres.url
     assert "secret" not in str(problems(DATABASE_URL="postgresql://db/t?secret/of=1"))
+
+
+@pytest.mark.parametrize("host", ["::", "[::]", "0::0"])
+def test_the_host_has_one_canonical_form(host: str) -> None:
+    assert "::" == load(HOST=host).gateway.host
+    assert "::" == load_gateway_settings(None, {"HOST": host}).host
+
+
+@pytest.mark.parametrize("host", ["[::", "1.2.3", "a b", "http://localhost"])
+def test_a_host_that_nobody_can_listen_on_is_a_problem(host: str) -> None:
+    reason = "gateway.host: must be an IP address or a host name"
+    assert [f"{reason} (HOST)"] == problems(HOST=host)

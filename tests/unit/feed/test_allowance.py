@@ -5,19 +5,19 @@ from feed.allowance import Allowance
 
 def test_a_burst_is_allowed_and_then_the_rate() -> None:
     allowance = Allowance(rate=2.0, burst=3.0, now=0.0)
-    assert [allowance.take(1, 0.0) for _ in range(4)] == [True, True, True, False]
-    assert [allowance.take(1, 0.5) for _ in range(2)] == [True, False]
+    assert [allowance.try_take(1, 0.0) for _ in range(4)] == [True, True, True, False]
+    assert [allowance.try_take(1, 0.5) for _ in range(2)] == [True, False]
 
 
 def test_rest_saves_no_more_than_the_burst() -> None:
     allowance = Allowance(rate=2.0, burst=3.0, now=0.0)
-    assert sum(allowance.take(1, 1000.0) for _ in range(10)) == 3
+    assert sum(allowance.try_take(1, 1000.0) for _ in range(10)) == 3
 
 
 def test_a_charge_past_the_burst_is_owed_for_as_long_as_it_takes_to_refill() -> None:
     allowance = Allowance(rate=2.0, burst=3.0, now=0.0)
     assert [
-        allowance.charge(3, 0.0),
-        allowance.charge(4, 0.0),
-        allowance.charge(0, 1.0),
+        allowance.take_on_credit(3, 0.0),
+        allowance.take_on_credit(4, 0.0),
+        allowance.take_on_credit(0, 1.0),
     ] == [0.0, 2.0, 1.0]

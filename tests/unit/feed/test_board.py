@@ -33,11 +33,11 @@ def make_boards(board_tokens: int = 3, history_limit: int = 4, limit: int = 100)
 
 def put(boards: Boards, *tokens: Token) -> None:
     for token in tokens:
-        boards.catalogue.put(token)
+        boards.catalogue.put_token(token)
 
 
 def changes_of(boards: Boards, name: str) -> list[Item]:
-    publication = boards.collect()
+    publication = boards.publish_changes()
     if publication is None:
         return []
     return changes_in(publication.deltas[name])
@@ -57,8 +57,8 @@ class Client:
         self.cursor: Cursor | None = None
 
     def connect(self, boards: Boards) -> None:
-        missed = boards.since(self.name, self.cursor) if self.cursor else None
-        for message in missed or [boards.snapshot(self.name)]:
+        missed = boards.resume_messages(self.name, self.cursor) if self.cursor else None
+        for message in missed or [boards.snapshot_message(self.name)]:
             self.hear(message)
 
     def hear(self, message: bytes) -> None:
@@ -106,12 +106,12 @@ def test_folded_deltas_equal_the_snapshot_across_disconnects(
             if stays and not was:
                 client.connect(boards)
         put(boards, *new_tokens)
-        publication = boards.collect()
+        publication = boards.publish_changes()
         for client, is_there in zip(clients, are_there, strict=True):
             if is_there and publication is not None and client.name in publication.deltas:
                 client.hear(publication.deltas[client.name])
             if is_there:
-                snapshot = orjson.loads(boards.snapshot(client.name))
+                snapshot = orjson.loads(boards.snapshot_message(client.name))
                 # Sorted in a stable way with reverse, equal keys keep the order by mint.
                 assert snapshot["items"] == client.ordered()
         were_there = list(are_there)
@@ -124,7 +124,7 @@ def test_a_delta_has_a_change_and_at_most_two_a_place(
     boards = make_boards()
     for new_tokens, _ in steps:
         put(boards, *new_tokens)
-        publication = boards.collect()
+        publication = boards.publish_changes()
         for delta in publication.deltas.values() if publication else ():
             assert 1 <= len(changes_in(delta)) <= 2 * boards.board_tokens
 
@@ -143,9 +143,9 @@ def test_a_graduating_token_moves_from_one_board_to_the_other() -> None:
     boards = make_boards()
     token = make_token()
     put(boards, token)
-    boards.collect()
+    boards.publish_changes()
     put(boards, attrs.evolve(token, status=Status.GRADUATING))
-    publication = boards.collect()
+    publication = boards.publish_changes()
     assert publication is not None
     left = changes_in(publication.deltas["new"])
     (came,) = changes_in(publication.deltas["graduating"])
@@ -157,18 +157,18 @@ def test_a_token_that_falls_silent_is_removed_from_every_board() -> None:
     boards = make_boards()
     token = make_token(hot_score=1.0)
     put(boards, token)
-    boards.collect()
+    boards.publish_changes()
     put(boards, attrs.evolve(token, silent=True))
-    boards.collect()
-    assert dict.fromkeys(BOARD_NAMES, 0) == boards.sizes()
+    boards.publish_changes()
+    assert dict.fromkeys(BOARD_NAMES, 0) == boards.count_tokens()
 
 
 def test_the_hot_board_has_only_tokens_with_a_score_hottest_first() -> None:
     boards = make_boards()
     put(boards, make_token(1), make_token(2, hot_score=5.0))
     put(boards, make_token(3, hot_score=9.0, status=Status.BONDED))
-    boards.collect()
-    items = orjson.loads(boards.snapshot("hot"))["items"]
+    boards.publish_changes()
+    items = orjson.loads(boards.snapshot_message("hot"))["items"]
     assert [mint_of(3), mint_of(2)] == [item["mint"] for item in items]
 
 
@@ -176,16 +176,16 @@ def test_nothing_is_published_while_no_board_changes() -> None:
     boards = make_boards()
     token = make_token(id=None)
     put(boards, token)
-    assert boards.collect() is not None
+    assert boards.publish_changes() is not None
     put(boards, attrs.evolve(token, id=7))  # clients do not see it
-    assert boards.collect() is None
+    assert boards.publish_changes() is None
     assert boards.offset == 1
 
 
 def test_one_offset_counts_for_all_boards() -> None:
     boards = make_boards()
     put(boards, make_token(hot_score=1.0))
-    publication = boards.collect()
+    publication = boards.publish_changes()
     assert publication is not None
     offsets = {name: orjson.loads(delta)["offset"] for name, delta in publication.deltas.items()}
     assert {"new": 1, "hot": 1} == offsets
@@ -194,21 +194,21 @@ def test_one_offset_counts_for_all_boards() -> None:
 def test_a_snapshot_shows_what_was_published_not_what_is_to_come() -> None:
     boards = make_boards()
     put(boards, make_token())
-    assert orjson.loads(boards.snapshot("new"))["items"] == []
-    boards.collect()
-    assert len(orjson.loads(boards.snapshot("new"))["items"]) == 1
+    assert orjson.loads(boards.snapshot_message("new"))["items"] == []
+    boards.publish_changes()
+    assert len(orjson.loads(boards.snapshot_message("new"))["items"]) == 1
 
 
 def publish(boards: Boards, times: int) -> None:
     for number in range(times):
         put(boards, make_token(holder_count=number))
-        boards.collect()
+        boards.publish_changes()
 
 
 def test_a_client_resumes_where_it_was() -> None:
     boards = make_boards()
     publish(boards, 3)
-    messages = boards.since("new", Cursor(epoch="epoch", offset=1))
+    messages = boards.resume_messages("new", Cursor(epoch="epoch", offset=1))
     assert messages is not None
     frames = [orjson.loads(message) for message in messages]
     assert [(frame["type"], frame["offset"]) for frame in frames] == [
@@ -221,17 +221,17 @@ def test_a_client_resumes_where_it_was() -> None:
 def test_a_client_that_is_up_to_date_has_missed_nothing() -> None:
     boards = make_boards()
     publish(boards, 3)
-    assert len(boards.since("new", boards.cursor) or []) == 1
+    assert len(boards.resume_messages("new", boards.cursor) or []) == 1
 
 
 def test_a_quiet_board_is_resumed_however_much_the_others_publish() -> None:
     boards = make_boards(history_limit=2)
     put(boards, make_token(9, status=Status.BONDED))
-    boards.collect()
+    boards.publish_changes()
     publish(boards, 5)
     cursor = Cursor(epoch="epoch", offset=1)
-    assert boards.since("new", cursor) is None
-    (resumed,) = boards.since("bonded", cursor) or ()
+    assert boards.resume_messages("new", cursor) is None
+    (resumed,) = boards.resume_messages("bonded", cursor) or ()
     assert {"type": "resumed", "board": "bonded", "epoch": "epoch", "offset": 1} == orjson.loads(
         resumed
     )
@@ -241,14 +241,16 @@ def test_what_cannot_be_resumed_takes_a_snapshot() -> None:
     boards = make_boards(history_limit=2)
     publish(boards, 5)
     unknown = [("epoch", 2), ("epoch", 6), ("other", 5)]
-    assert [boards.since("new", Cursor(epoch=e, offset=o)) for e, o in unknown] == [None] * 3
-    assert boards.since("new", Cursor(epoch="epoch", offset=3)) is not None
+    assert [boards.resume_messages("new", Cursor(epoch=e, offset=o)) for e, o in unknown] == [
+        None
+    ] * 3
+    assert boards.resume_messages("new", Cursor(epoch="epoch", offset=3)) is not None
 
 
 def test_deltas_larger_than_the_snapshot_are_not_resumed() -> None:
     boards = make_boards(history_limit=100)
     for number in range(60):
         put(boards, make_token(name=str(number) * 500))
-        boards.collect()
-    assert boards.since("new", Cursor(epoch="epoch", offset=1)) is None
-    assert boards.since("new", Cursor(epoch="epoch", offset=58)) is not None
+        boards.publish_changes()
+    assert boards.resume_messages("new", Cursor(epoch="epoch", offset=1)) is None
+    assert boards.resume_messages("new", Cursor(epoch="epoch", offset=58)) is not None

@@ -18,7 +18,7 @@ HOUR = 3600
 
 def ranks_by_page(ranking: Ranking, page_size: int) -> Iterator[Rank]:
     rank: Rank | None = None
-    while page := ranking.after(rank, page_size):
+    while page := ranking.ranks_after(rank, page_size):
         yield from page
         rank = page[-1]
 
@@ -29,7 +29,7 @@ def test_every_order_is_that_of_sorting_the_live_tokens(
 ) -> None:
     catalogue = Catalogue(limit=100)
     for token in history:
-        catalogue.put(token)
+        catalogue.put_token(token)
     latest = {token.mint: token for token in history}.values()
     for status, shelf in catalogue.shelves.items():
         live = [t for t in latest if t.status is status and (t.status == 2 or not t.silent)]
@@ -47,25 +47,39 @@ def test_retention_ends_when_the_lifecycle_says_so(token: Token, seconds: int) -
 
 def test_pruning_forgets_new_tokens_after_48_hours_and_bonded_ones_after_72() -> None:
     catalogue = Catalogue(limit=100)
-    catalogue.put(make_token(1, first_seen_at=NOW))
-    catalogue.put(make_token(2, first_seen_at=NOW, status=Status.BONDED, status_changed_at=NOW))
-    pruned = [catalogue.prune(UnixSeconds(NOW + hours * HOUR)) for hours in (47.9, 48, 71.9, 72)]
+    catalogue.put_token(make_token(1, first_seen_at=NOW))
+    catalogue.put_token(
+        make_token(2, first_seen_at=NOW, status=Status.BONDED, status_changed_at=NOW)
+    )
+    times = [UnixSeconds(NOW + hours * HOUR) for hours in (47.9, 48, 71.9, 72)]
+    pruned = [catalogue.prune_expired(now, 10) for now in times]
     assert pruned == [0, 1, 0, 1]
-    assert [mint for shelf in catalogue.shelves[Status.NEW].values() for mint in shelf.top(9)] == []
+    assert [
+        mint for shelf in catalogue.shelves[Status.NEW].values() for mint in shelf.top_mints(9)
+    ] == []
+
+
+def test_pruning_forgets_no_more_at_once_than_it_is_allowed_and_the_first_expired_first() -> None:
+    catalogue = Catalogue(limit=100)
+    for number in range(5):
+        catalogue.put_token(make_token(number, first_seen_at=UnixSeconds(NOW + number)))
+    later = UnixSeconds(NOW + 48 * HOUR + 3)
+    assert [2, 2, 0] == [catalogue.prune_expired(later, 2) for _ in range(3)]
+    assert {mint_of(4)} == catalogue.tokens.keys()
 
 
 def test_past_the_limit_the_oldest_token_goes() -> None:
     catalogue = Catalogue(limit=2)
     for number in (3, 1, 2):
-        catalogue.put(make_token(number, first_seen_at=UnixSeconds(NOW + number)))
+        catalogue.put_token(make_token(number, first_seen_at=UnixSeconds(NOW + number)))
     assert {mint_of(2), mint_of(3)} == catalogue.tokens.keys()
 
 
 def test_a_token_that_falls_silent_leaves_its_shelf_but_can_be_looked_up() -> None:
     catalogue = Catalogue(limit=2)
     token = make_token(hot_score=1.0)
-    catalogue.put(token)
-    catalogue.put(attrs.evolve(token, silent=True))
-    assert catalogue.shelves[Status.NEW]["new"].top(9) == []
-    assert catalogue.hot.top(9) == []
+    catalogue.put_token(token)
+    catalogue.put_token(attrs.evolve(token, silent=True))
+    assert catalogue.shelves[Status.NEW]["new"].top_mints(9) == []
+    assert catalogue.hot.top_mints(9) == []
     assert catalogue.tokens[token.mint].silent

@@ -12,6 +12,7 @@ from feed.board import Cursor
 from feed.commands import (
     MESSAGES,
     Command,
+    FollowHealth,
     Ping,
     Subscribe,
     Unsubscribe,
@@ -37,6 +38,7 @@ MINT = mint_of(1)
         ({"type": "unsubscribe", "board": "bonded"}, Unsubscribe(board="bonded")),
         ({"type": "watch", "mint": MINT}, Watch(mint=MINT)),
         ({"type": "unwatch", "mint": MINT}, Unwatch(mint=MINT)),
+        ({"type": "health"}, FollowHealth()),
         ({"type": "ping", "more": [1]}, Ping()),
     ],
 )

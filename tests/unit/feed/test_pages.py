@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from feed import folding
 from feed.board import BOARD_NAMES
 from feed.pages import FILES, load_pages
 from feed.session import MOST_WATCHES
@@ -76,3 +77,8 @@ def test_the_page_watches_no_more_than_the_server_lets_it() -> None:
 def test_the_feed_page_knows_how_heat_decays() -> None:
     assert '<meta name="half-life-seconds" content="1800">' in PAGES["/"]
     assert '<meta name="landmark-seconds" content="1735689600">' in PAGES["/"]
+
+
+def test_the_page_leaves_out_the_same_invisible_characters_as_the_service() -> None:
+    (written,) = re.findall(r"const INVISIBLE = /(.+)/g;", PAGES["/assets/folding.js"])
+    assert written.encode().decode("unicode_escape") == folding._INVISIBLE.pattern

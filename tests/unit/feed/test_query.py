@@ -1,6 +1,8 @@
 """The feed's parameters: what they mean, and what is refused."""
 
 from typing import Any
+from unicodedata import normalize
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -8,22 +10,25 @@ from hypothesis import strategies as st
 
 from domain.errors import QueryRefused
 from domain.token import Status, Token
+from domain.values import UnixSeconds
+from feed import catalogue as catalogue_module
 from feed.catalogue import SORT_RULES, Catalogue
-from feed.query import EXAMINED_AT_ONCE, LISTS, FeedQuery, matches, parse_query
+from feed.folding import fold_text
+from feed.query import EXAMINED_AT_ONCE, LISTS, FeedQuery, find_matches, parse_query
 from tests.unit.feed.tokens import NOW, make_token, mint_of, tokens
 
 
 def catalogue_of(*history: Token) -> Catalogue:
     catalogue = Catalogue(limit=100_000)
     for token in history:
-        catalogue.put(token)
+        catalogue.put_token(token)
     return catalogue
 
 
 def found(catalogue: Catalogue, text: str, status: Status = Status.NEW) -> list[int]:
     """The numbers of the tokens that answer a query string."""
     numbers = {mint_of(number): number for number in range(20)}
-    answers = matches(catalogue, parse_query(text), status, NOW)
+    answers = find_matches(catalogue, parse_query(text), status, NOW)
     return [numbers[token.mint] for token in answers if token is not None]
 
 
@@ -141,6 +146,61 @@ def test_a_search_matches_symbol_name_or_the_start_of_the_mint(search: str) -> N
     assert found(catalogue, f"searchQuery={search}") == [1]
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("Pokémon Café", "mon café"),
+        ("ＰＥＰＥ　ＣＯＩＮ", "pepe coin"),
+        ("Diyarbakır", "BAKIR"),
+        ("İSTANBUL", "istanbul"),
+        ("ZÜRICH", "zürich"),
+        ("❤\ufe0f Love", "❤ love"),
+    ],
+)
+def test_a_search_finds_every_form_of_a_text(form: Any, name: str, search: str) -> None:
+    for field in ("symbol", "name"):
+        catalogue = catalogue_of(
+            make_token(1, **{field: normalize(form, name)}), make_token(2, **{field: "Pokemon"})
+        )
+        for asked in (search, search.upper(), normalize("NFD", search)):
+            assert found(catalogue, urlencode({"searchQuery": asked})) == [1]
+
+
+def test_a_search_does_not_match_across_symbol_and_name() -> None:
+    catalogue = catalogue_of(make_token(1, symbol="AB", name="CD"))
+    for search in ("abcd", "b c", "b\nc", "b%0Ac"):
+        assert found(catalogue, f"searchQuery={search}") == []
+
+
+def test_a_search_follows_a_token_whose_name_becomes_known_and_is_forgotten_with_it() -> None:
+    catalogue = catalogue_of(make_token(1))
+    assert found(catalogue, "searchQuery=late") == []
+    catalogue.put_token(make_token(1, name="Late"))
+    assert found(catalogue, "searchQuery=late") == [1]
+    catalogue.put_token(make_token(1, name="Late", holder_count=1))
+    assert found(catalogue, "searchQuery=late") == [1]
+    assert 1 == catalogue.prune_expired(UnixSeconds(NOW + 1e6), 10)
+    assert {} == catalogue.search_texts
+
+
+def test_texts_are_folded_once_a_token_and_not_at_each_query(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folded: list[str] = []
+
+    def fold(text: str) -> str:
+        folded.append(text)
+        return fold_text(text)
+
+    monkeypatch.setattr(catalogue_module, "fold_text", fold)
+    catalogue = catalogue_of(*(make_token(n, symbol=f"S{n}", name=f"N{n}") for n in range(10)))
+    for count in range(5):
+        catalogue.put_token(make_token(1, symbol="S1", name="N1", holder_count=count))
+        assert found(catalogue, "searchQuery=n1") == [1]
+    assert 20 == len(folded)
+
+
 def test_dead_tokens_are_in_no_list() -> None:
     catalogue = catalogue_of(make_token(1, silent=True))
     assert [found(catalogue, "", status) for status in LISTS.values()] == [[], [], []]
@@ -159,12 +219,12 @@ def test_a_long_search_pauses_and_survives_what_changes_meanwhile() -> None:
     query = parse_query("searchQuery=needle&sortBy=new")
     pauses = 0
     symbols = []
-    for token in matches(catalogue, query, Status.NEW, NOW):
+    for token in find_matches(catalogue, query, Status.NEW, NOW):
         if token is not None:
             symbols.append(token.symbol)
             continue
         pauses += 1
         # The token at which the search stands goes away, and another one comes before it.
-        catalogue.put(make_token(pauses * EXAMINED_AT_ONCE - 1, silent=True))
-        catalogue.put(make_token(50_000 + pauses, first_seen_at=NOW))
+        catalogue.put_token(make_token(pauses * EXAMINED_AT_ONCE - 1, silent=True))
+        catalogue.put_token(make_token(50_000 + pauses, first_seen_at=NOW))
     assert (symbols, pauses) == (["needle"], 4)

@@ -17,9 +17,9 @@ from feed.catalogue import Catalogue
 from feed.commands import Subscribe
 from feed.frames import FramedPublication, text_frame
 from feed.outgoing import Outgoing
-from feed.session import BYTES_AT_ONCE, BYTES_PER_SECOND, Broadcast, Session, SessionStream
-from tests.unit.feed.tokens import make_token
-from tests.unit.feed.worlds import SETTINGS
+from feed.session import BYTES_AT_ONCE, BYTES_PER_SECOND, Broadcast, ClientSession, SessionStream
+from tests.unit.feed.tokens import NOW, make_token
+from tests.unit.feed.worlds import SETTINGS, Away, Conditions
 
 QUEUE_BYTES = 50_000
 
@@ -32,23 +32,23 @@ def nobody(presence: Presence) -> None:
 class Desk:
     """One session whose client reads only when told to."""
 
-    session: Session
+    session: ClientSession
     boards: Boards
     client: trio.SocketStream
 
     def publish(self, count: int) -> FramedPublication:
         """One publication; it is not delivered yet."""
         name = f"{count:05}" * 1000
-        self.boards.catalogue.put(make_token(1, holder_count=count, name=name, hot_score=1.0))
-        publication = self.boards.collect()
+        self.boards.catalogue.put_token(make_token(1, holder_count=count, name=name, hot_score=1.0))
+        publication = self.boards.publish_changes()
         assert publication is not None
-        self.session.broadcast.latest = FramedPublication.of(publication)
+        self.session.broadcast.latest = FramedPublication.frame(publication)
         return self.session.broadcast.latest
 
     def fill(self) -> None:
         """Reply until something is queued, because the kernel takes no more."""
         for _ in range(10_000):
-            self.session.say(b'{"type": "filler"}')
+            self.session.send_reply(b'{"type": "filler"}')
             if self.session.outgoing.queued_bytes:
                 return
         raise AssertionError("the kernel takes everything")
@@ -82,8 +82,9 @@ async def a_session() -> AsyncIterator[Desk]:
     ):
         outgoing = Outgoing(stream, nursery, send_timeout_seconds=5.0)
         session_stream = SessionStream(outgoing, b"", b"", QUEUE_BYTES)
-        session = Session(1, Broadcast(settings, boards, nobody), session_stream)
-        outgoing.on_drained = session.send_snapshots
+        broadcast = Broadcast(settings, boards, nobody, Conditions())
+        session = ClientSession(1, broadcast, session_stream)
+        outgoing.on_drained = session.send_what_is_due
         session._subscribe(Subscribe(board="new", since=None))
         yield Desk(session, boards, client)
         nursery.cancel_scope.cancel()
@@ -93,7 +94,7 @@ async def test_a_delta_is_delivered_once_however_often_it_is_offered() -> None:
     async with a_session() as desk:
         publication = desk.publish(1)
         for _ in range(3):
-            desk.session.deliver(publication)
+            desk.session.deliver_publication(publication)
         frames = await desk.read_everything()
         assert [frame["offset"] for frame in frames] == [0, 1]
 
@@ -102,7 +103,7 @@ async def test_who_subscribes_during_a_fan_out_gets_no_delta_that_the_snapshot_h
     async with a_session() as desk:
         publication = desk.publish(1)
         desk.session._subscribe(Subscribe(board="hot", since=None))
-        desk.session.deliver(publication)
+        desk.session.deliver_publication(publication)
         frames = await desk.read_everything()
         assert [(frame["type"], frame["board"], frame["offset"]) for frame in frames] == [
             ("snapshot", "new", 0),
@@ -116,7 +117,7 @@ async def test_who_resumes_during_a_fan_out_gets_no_delta_twice() -> None:
         publication = desk.publish(1)
         since = Cursor(epoch="epoch", offset=0)
         desk.session._subscribe(Subscribe(board="hot", since=since))
-        desk.session.deliver(publication)
+        desk.session.deliver_publication(publication)
         frames = await desk.read_everything()
         assert [
             (frame["type"], frame["offset"]) for frame in frames if frame["board"] == "hot"
@@ -128,15 +129,34 @@ async def test_who_resumes_during_a_fan_out_gets_no_delta_twice() -> None:
 
 async def test_who_drains_during_a_fan_out_gets_no_delta_that_the_snapshot_has() -> None:
     async with a_session() as desk:
-        desk.session._conflate()
+        desk.session._fall_behind()
         publication = desk.publish(1)
         desk.session.send_snapshots()
-        desk.session.deliver(publication)
+        desk.session.deliver_publication(publication)
         frames = await desk.read_everything()
         assert [(frame["type"], frame["offset"]) for frame in frames] == [
             ("snapshot", 0),
             ("snapshot", 1),
         ]
+
+
+async def test_a_client_that_is_behind_hears_only_of_the_latest_health() -> None:
+    async with a_session() as desk:
+        conditions = desk.session.broadcast.health
+        assert isinstance(conditions, Conditions)
+        desk.fill()
+        queued = desk.session.outgoing.queued_bytes
+        for name in ("redis", "postgres", "redis"):
+            conditions.away = [Away(name, "gone", NOW)]
+            desk.session.deliver_health(desk.session.broadcast.health_frame())
+        conditions.away = []
+        assert queued == desk.session.outgoing.queued_bytes
+        frames = await desk.read_everything()
+        assert ["ready"] == [frame["status"] for frame in frames if frame["type"] == "health"]
+        conditions.away = [Away("redis", "gone", NOW)]
+        desk.session.deliver_health(desk.session.broadcast.health_frame())
+        (frame,) = await desk.read_everything()
+        assert "degraded" == frame["status"]
 
 
 async def test_what_a_slow_client_has_queued_is_dropped_but_for_replies() -> None:
@@ -145,7 +165,7 @@ async def test_what_a_slow_client_has_queued_is_dropped_but_for_replies() -> Non
         replies = desk.session.outgoing.queued_bytes
         sizes = []
         for count in range(100):
-            desk.session.deliver(desk.publish(count))
+            desk.session.deliver_publication(desk.publish(count))
             sizes.append(desk.session.outgoing.queued_bytes)
         assert QUEUE_BYTES / 2 < max(sizes) <= QUEUE_BYTES
         assert sizes[-1] == replies
@@ -156,11 +176,11 @@ async def test_a_slow_client_gets_a_snapshot_when_it_has_drained_and_deltas_agai
     async with a_session() as desk:
         desk.fill()
         for count in range(100):
-            desk.session.deliver(desk.publish(count))
+            desk.session.deliver_publication(desk.publish(count))
         current = desk.boards.offset
         frames = await desk.read_everything()
         assert (frames[-1]["type"], frames[-1]["offset"]) == ("snapshot", current)
-        desk.session.deliver(desk.publish(20_000))
+        desk.session.deliver_publication(desk.publish(20_000))
         (delta,) = await desk.read_everything()
         assert (delta["type"], delta["offset"]) == ("delta", current + 1)
 
@@ -170,10 +190,10 @@ async def test_a_delta_that_has_begun_is_not_dropped() -> None:
         while not desk.session.outgoing.queued_bytes:
             # Larger than what the kernel has left, sooner or later: then a part of it is written.
             frames = text_frame(b'{"type": "filler"}' + b" " * 100_000)
-            desk.session.outgoing.put(frames, is_droppable=True)
+            desk.session.outgoing.put_piece(frames, is_droppable=True)
         begun = desk.session.outgoing.queued_bytes
         assert begun < len(frames)
-        desk.session._conflate()
+        desk.session._fall_behind()
         assert desk.session.outgoing.queued_bytes == begun
         (first, *_, last) = await desk.read_everything()
         assert (first["type"], last["type"]) == ("snapshot", "snapshot")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.token import Status
 from domain.values import UnixSeconds
-from feed.wire import ItemCache, changed_keys, encoded, iso_time, token_item
+from feed.wire import ItemCache, encode_json, find_changes, make_item, to_iso_time
 from tests.unit.feed.tokens import NOW, make_token, tokens
 
 PRISMA_MODEL = """mint symbol name logoURI description imageUrl twitter telegram website state
@@ -23,14 +23,14 @@ PRISMA_KEYS = frozenset(PRISMA_MODEL.split())
 
 
 def test_every_key_of_the_prisma_model_is_there_even_when_nothing_is_known() -> None:
-    item = token_item(make_token())
+    item = make_item(make_token())
     assert set() == PRISMA_KEYS - item.keys()
     known = {"mint", "state", "status", "firstSeenAt", "watcherCount"}
     assert {None} == {item[key] for key in PRISMA_KEYS if key not in known}
 
 
 def test_zeros_are_values() -> None:
-    item = token_item(make_token(volume_24h=0.0, holder_count=0, bonding_curve_progress=0.0))
+    item = make_item(make_token(volume_24h=0.0, holder_count=0, bonding_curve_progress=0.0))
     assert [
         item[key] for key in ("volume24h", "holderCount", "bondingCurveProgress", "watcherCount")
     ] == [0.0, 0, 0.0, 0]
@@ -50,7 +50,7 @@ def test_zeros_are_values() -> None:
     ],
 )
 def test_times_are_iso_8601_with_milliseconds(at: float | None, text: str | None) -> None:
-    assert text == iso_time(None if at is None else UnixSeconds(at))
+    assert text == to_iso_time(None if at is None else UnixSeconds(at))
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,19 @@ def test_times_are_iso_8601_with_milliseconds(at: float | None, text: str | None
 def test_a_silent_token_is_dead_until_it_bonds(
     status: Status, silent: bool, shown: str, state: str
 ) -> None:
-    item = token_item(make_token(status=status, silent=silent))
+    item = make_item(make_token(status=status, silent=silent))
     assert (shown, state) == (item["status"], item["state"])
 
 
 def test_the_previous_state_is_in_lower_case() -> None:
-    item = token_item(make_token(status=Status.BONDED, previous_status=Status.GRADUATING))
+    item = make_item(make_token(status=Status.BONDED, previous_status=Status.GRADUATING))
     assert item["previousState"] == "graduating"
 
 
 @given(tokens(st.just(1)), tokens(st.just(1)))
 def test_changed_keys_complete_the_older_item(before: object, after: object) -> None:
-    older, newer = token_item(before), token_item(after)  # type: ignore[arg-type]
-    assert orjson.dumps(newer) == orjson.dumps(older | changed_keys(older, newer))
+    older, newer = make_item(before), make_item(after)  # type: ignore[arg-type]
+    assert orjson.dumps(newer) == orjson.dumps(older | find_changes(older, newer))
 
 
 @pytest.mark.parametrize(
@@ -85,19 +85,19 @@ def test_changed_keys_complete_the_older_item(before: object, after: object) -> 
 )
 def test_a_value_that_json_cannot_hold_is_tamed(odd: object, tamed: object) -> None:
     value = {"odd": odd, "nan": float("nan"), "name": "猫"}
-    assert {"odd": tamed, "nan": None, "name": "猫"} == orjson.loads(encoded(value))
+    assert {"odd": tamed, "nan": None, "name": "猫"} == orjson.loads(encode_json(value))
 
 
 def test_the_cache_gives_the_item_of_the_token_it_is_asked_for() -> None:
     cache = ItemCache(limit=1)
     before = make_token(holder_count=1)
     after = attrs.evolve(before, holder_count=2)
-    assert [cache.item(token)["holderCount"] for token in (before, after, before)] == [1, 2, 1]
-    assert orjson.dumps(token_item(after)) == cache.encoded_item(after)
+    assert [cache.get_item(token)["holderCount"] for token in (before, after, before)] == [1, 2, 1]
+    assert orjson.dumps(make_item(after)) == cache.get_json(after)
 
 
 def test_the_cache_is_bounded() -> None:
     cache = ItemCache(limit=3)
     for number in range(10):
-        cache.item(make_token(number, first_seen_at=NOW))
+        cache.get_item(make_token(number, first_seen_at=NOW))
     assert len(cache._entries) == 3

@@ -8,21 +8,22 @@ from typing import Any
 import attrs
 import structlog
 import trio
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 from structlog.testing import LogCapture
 
-from actors.gateway import Gateway, GatewayOutboxes
+from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
+from config.settings import GatewaySettings, HotScoreSettings, TrackingSettings
 from domain.messages import GatewayMessage, GovernorSet, RosterWanted, TokenPublished
 from domain.token import Token
 from domain.values import UnixSeconds
-from feed import FeedSettings, Operations
+from feed import Operations
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from supervision.policies import DROP_OLDEST
 from tests.patience import PATIENCE_SECONDS
 from tests.unit.feed.tokens import NOW
 
-SETTINGS = FeedSettings(
+SETTINGS = GatewaySettings(
     host="127.0.0.1",
     port=0,
     clients=10,
@@ -30,12 +31,20 @@ SETTINGS = FeedSettings(
     delta_interval_seconds=0.25,  # exact in binary, so that times add up
     delta_history=100,
     client_queue_bytes=100_000,
-    send_timeout_seconds=5.0,
-    request_timeout_seconds=5.0,
+    send_timeout_seconds=PATIENCE_SECONDS,
+    request_timeout_seconds=PATIENCE_SECONDS,
     control_token="",
-    tokens=1000,
-    half_life_seconds=1800.0,
 )
+HOT_SCORE = HotScoreSettings(interval_seconds=900.0, tokens=500, half_life_seconds=1800.0)
+
+
+@frozen
+class Away:
+    """A store or a source that is away."""
+
+    name: str
+    reason: str
+    since: UnixSeconds
 
 
 @define
@@ -44,6 +53,7 @@ class Conditions:
 
     said: list[tuple[float, str | None]] = Factory(list)
     is_ready: bool = True
+    away: list[Away] = Factory(list)
 
     def set(self, name: str, reason: str | None) -> None:
         assert name == "gateway"
@@ -55,6 +65,9 @@ class Conditions:
     def reasons(self) -> list[str]:
         return [] if self.is_ready else ["not just now"]
 
+    def outages(self) -> list[Away]:
+        return self.away
+
 
 @define(kw_only=True)
 class World:
@@ -65,6 +78,7 @@ class World:
     presences: Mailbox[Any]
     governor: Mailbox[GovernorSet]
     conditions: Conditions
+    log: LogCapture
     gateway: Gateway
 
     async def publish(self, *tokens: Token) -> None:
@@ -87,15 +101,16 @@ async def until(condition: Callable[[], bool]) -> None:
             await trio.sleep(0.002)
 
 
-def make_world(**changes: Any) -> World:
+def make_world(*, tokens: int = 1000, **changes: Any) -> World:
     inbox = Mailbox[GatewayMessage]("gateway", capacity=100)
     roster = Mailbox[RosterWanted]("sync", capacity=100)
     presences = Mailbox[Any]("activity", capacity=1000, policy=DROP_OLDEST)
     governor = Mailbox[GovernorSet]("sync control", capacity=10)
     conditions = Conditions()
+    log = LogCapture()
     started_at = trio.current_time()  # the real clock starts anywhere
     operations = Operations(
-        readiness=conditions,
+        health=conditions,
         actors=lambda: {"of": "actors"},
         writes=lambda: {"of": "writes"},
         checkpoints=lambda: {"of": "checkpoints"},
@@ -105,12 +120,16 @@ def make_world(**changes: Any) -> World:
     environment = Environment(
         clock=lambda: UnixSeconds(NOW + trio.current_time() - started_at),
         random=Random(1),
-        log=structlog.wrap_logger(None, processors=[LogCapture()]),
+        log=structlog.wrap_logger(None, processors=[log]),
         readiness=conditions,
     )
     gateway = Gateway(
         inbox=inbox,
-        settings=attrs.evolve(SETTINGS, **changes),
+        plan=GatewayPlan(
+            gateway=attrs.evolve(SETTINGS, **changes),
+            tracking=TrackingSettings(tokens=tokens),
+            hot_score=HOT_SCORE,
+        ),
         operations=operations,
         environment=environment,
         outboxes=GatewayOutboxes(roster=roster, presences=presences, governor=governor),
@@ -121,6 +140,7 @@ def make_world(**changes: Any) -> World:
         presences=presences,
         governor=governor,
         conditions=conditions,
+        log=log,
         gateway=gateway,
     )
 

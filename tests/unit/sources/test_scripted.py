@@ -22,6 +22,7 @@ from sources.scripted import (
     ScriptedMarketData,
     ScriptedSolPrice,
     ScriptedStream,
+    ScriptedStreamSnapshot,
 )
 from tests.unit.sources.doubles import KeepingOutbox
 
@@ -45,7 +46,7 @@ async def test_a_stream_sends_at_exact_times_then_is_silent(autojump_clock: Mock
         await stream.run()
     assert scope.cancelled_caught
     assert times == [(1, FIRST), (1, SECOND), (90, FIRST)]
-    assert stream.summary() == {"sent": 3, "left": 0}
+    assert stream.snapshot() == ScriptedStreamSnapshot(sent=3, left=0)
 
 
 async def test_look_ups_know_what_they_were_told_and_record_calls(

@@ -1,11 +1,16 @@
 """The checkpoint watch: differences between pulses, and what they mean."""
 
 import attrs
-import orjson
 import pytest
 
 from domain.values import UnixSeconds
-from store.checkpoints import OBSERVATIONS_KEPT, CheckpointWatch
+from store import BackendWal
+from store.checkpoints import (
+    OBSERVATIONS_KEPT,
+    CheckpointsSnapshot,
+    CheckpointWatch,
+    ObservedCheckpoints,
+)
 from store.memory import UNTROUBLED
 
 NOW = UnixSeconds(1_760_000_000.0)
@@ -15,11 +20,51 @@ def watch() -> CheckpointWatch:
     return CheckpointWatch(lambda: NOW)
 
 
+def observed(watched: CheckpointWatch) -> ObservedCheckpoints:
+    snapshot = watched.snapshot()
+    assert isinstance(snapshot, ObservedCheckpoints)
+    return snapshot
+
+
 def test_first_pulse_is_a_beginning_and_no_observation() -> None:
     watched = watch()
     assert watched.observe(UNTROUBLED, 5.0) is None
-    assert watched.snapshot()["observed"] is True
-    assert watched.snapshot()["history"] == []
+    assert (True, ()) == (watched.snapshot().observed, watched.snapshot().history)
+
+
+def test_before_the_first_pulse_nothing_is_known() -> None:
+    assert CheckpointsSnapshot(observed=False, history=()) == watch().snapshot()
+
+
+def test_newest_pulse_is_told_whole() -> None:
+    backend = BackendWal(component="sync", backend=7, wal_bytes=5, full_page_images=1)
+    pulse = attrs.evolve(
+        UNTROUBLED,
+        checkpoints_timed=3,
+        checkpoints_requested=2,
+        checkpoint_buffers=40,
+        full_page_images=6,
+        wal_since_checkpoint_bytes=1000,
+        own=(backend,),
+    )
+    watched = watch()
+    watched.observe(pulse, 0.0)
+    assert watched.snapshot() == ObservedCheckpoints(
+        observed=True,
+        history=(),
+        at=NOW,
+        timed=3,
+        requested=2,
+        buffers_per_checkpoint=8.0,
+        wal_bytes_per_second=None,
+        wal_since_checkpoint_bytes=1000,
+        wal_before_requested_bytes=pulse.wal_before_requested_bytes,
+        max_wal_size_bytes=pulse.max_wal_size_bytes,
+        wal_to_max_size_bytes=pulse.max_wal_size_bytes - 1000,
+        checkpoint_timeout_seconds=pulse.checkpoint_timeout_seconds,
+        full_page_images=6,
+        own=(backend,),
+    )
 
 
 def test_observation_is_the_difference_of_two_pulses() -> None:
@@ -37,10 +82,12 @@ def test_observation_is_the_difference_of_two_pulses() -> None:
     observation = watched.observe(later, 30.0)
     assert observation is not None
     assert observation.wal_bytes_per_second == 100_000.0
-    assert (observation.timed, observation.requested, observation.buffers) == (1, 2, 30)
-    snapshot = watched.snapshot()
-    assert snapshot["buffersPerCheckpoint"] == 10.0
-    assert snapshot["walToMaxSizeBytes"] == (1 << 30) - 1_000_000
+    assert (observation.timed, observation.requested, observation.buffers_written) == (1, 2, 30)
+    assert (observation.full_page_images, observation.wal_since_checkpoint_bytes) == (7, 1_000_000)
+    snapshot = observed(watched)
+    assert snapshot.buffers_per_checkpoint == 10.0
+    assert snapshot.wal_bytes_per_second == 100_000.0
+    assert snapshot.wal_to_max_size_bytes == (1 << 30) - 1_000_000
 
 
 def test_server_that_hides_its_position_is_watched_by_its_statistics() -> None:
@@ -50,7 +97,7 @@ def test_server_that_hides_its_position_is_watched_by_its_statistics() -> None:
     observation = watched.observe(attrs.evolve(hidden, wal_bytes=600), 30.0)
     assert observation is not None
     assert observation.wal_bytes_per_second == 20.0
-    assert watched.snapshot()["walToMaxSizeBytes"] is None
+    assert observed(watched).wal_to_max_size_bytes is None
 
 
 def test_counter_that_began_anew_counts_from_nothing() -> None:
@@ -61,13 +108,12 @@ def test_counter_that_began_anew_counts_from_nothing() -> None:
     assert observation.requested == 3
 
 
-def test_history_is_bounded_and_json() -> None:
+def test_history_is_bounded() -> None:
     watched = watch()
     for number in range(3 * OBSERVATIONS_KEPT):
         watched.observe(attrs.evolve(UNTROUBLED, wal_position=number), number * 30.0)
-    snapshot = watched.snapshot()
-    assert len(snapshot["history"]) == OBSERVATIONS_KEPT
-    assert orjson.loads(orjson.dumps(snapshot)) == snapshot
+    assert len(watched.snapshot().history) == 50
+    assert watched.snapshot().history[-1].seconds == 30.0
 
 
 @pytest.mark.parametrize("moment", [0.0, -5.0])

@@ -1,6 +1,6 @@
 """What the supervision tests share: a captured log, time without jitter, and scripted actors."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
@@ -10,14 +10,16 @@ from attrs import define, field
 from structlog.testing import LogCapture
 from structlog.typing import EventDict
 
+from config.settings import ShutdownSettings, SupervisionSettings
+from domain.snapshots import Snapshot, snapshot_class
 from domain.values import UnixSeconds
-from supervision.children import ChildSpec, SupervisionSettings
+from supervision.children import ChildSpec
 from supervision.environment import Environment
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
+from tests.patience import PATIENCE_SECONDS
 
 WALL_CLOCK_AT_ZERO = 1_750_000_000.0  # what the wall clock says at second 0 of a test
-LONGEST_WAIT_SECONDS = 5.0  # for something that takes milliseconds
 
 SETTINGS = SupervisionSettings(
     restarts=5,
@@ -25,8 +27,8 @@ SETTINGS = SupervisionSettings(
     backoff_seconds=0.1,
     backoff_longest_seconds=10.0,
     crashes_before_quarantine=3,
-    shutdown_deadline_seconds=8.0,
 )
+SHUTDOWN = ShutdownSettings(deadline_seconds=8.0)
 
 
 class NoJitter(Random):
@@ -49,7 +51,7 @@ class Log:
 
     async def wait(self, event: str, times: int = 1) -> list[EventDict]:
         """The entries of `event`, once there are so many; on the real clock."""
-        with trio.fail_after(LONGEST_WAIT_SECONDS):
+        with trio.fail_after(PATIENCE_SECONDS):
             while len(self.entries(event)) < times:
                 await self._readers.park()
         return self.entries(event)
@@ -72,18 +74,23 @@ def environment(log: Log, random: Random | None = None) -> Environment:
     )
 
 
+@snapshot_class
+class Nothing(Snapshot):
+    """An actor that has nothing to tell."""
+
+
 @define
 class ScriptedActor:
     """An actor whose life is one function."""
 
     life: Callable[[], Awaitable[None]]
-    figures: Mapping[str, object] = field(factory=dict)
+    state: Snapshot = field(factory=Nothing)
 
     async def run(self) -> None:
         await self.life()
 
-    def summary(self) -> Mapping[str, object]:
-        return self.figures
+    def snapshot(self) -> Snapshot:
+        return self.state
 
 
 def child(name: str, life: Callable[[], Awaitable[None]], **more: Any) -> ChildSpec:
@@ -106,7 +113,7 @@ async def leaked_cancellation() -> trio.Cancelled:
 def supervisor(
     *specs: ChildSpec, log: Log | None = None, settings: SupervisionSettings = SETTINGS
 ) -> Supervisor:
-    return Supervisor(specs, settings, environment(log or Log()))
+    return Supervisor(specs, settings, SHUTDOWN, environment(log or Log()))
 
 
 async def run_for(seconds: float, supervised: Supervisor) -> None:
@@ -114,4 +121,4 @@ async def run_for(seconds: float, supervised: Supervisor) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervised.run)
         await trio.sleep(seconds)
-        supervised.drain()
+        supervised.begin_drain()

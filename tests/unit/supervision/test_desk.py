@@ -158,7 +158,7 @@ async def test_batch_is_in_hand_until_the_actor_comes_for_more(autojump_clock: M
     with pytest.RaisesGroup(BrokenPipeError, flatten_subgroups=True):
         await worker.run()
     assert 1 == worker.inbox.statistics().in_hand
-    assert [] == worker.inbox.reoffer(crashes_before_quarantine=2)
+    assert [] == worker.inbox.offer_again(crashes_before_quarantine=2)
 
 
 async def test_batch_counts_as_handled_when_it_is_and_not_when_a_note_before_it_is(

@@ -9,11 +9,11 @@ from trio.testing import MockClock
 
 from domain.errors import RestartIntensityExceeded, StoreNotReached, ValuesNotSaved
 from supervision.child import State
-from supervision.children import Restart
 from supervision.mailbox import Mailbox
 from supervision.supervisor import LEAVING_SECONDS, UNSTARTED_DRAIN_SECONDS
 from tests.unit.supervision.harness import (
     SETTINGS,
+    SHUTDOWN,
     Log,
     child,
     leaked_cancellation,
@@ -174,7 +174,7 @@ async def test_drain_that_was_asked_for_tells_once(autojump_clock: MockClock) ->
     supervised = supervisor(child("actor", trio.sleep_forever))
     supervised.on_drain = lambda: told_at.append(trio.current_time())
     await run_for(3, supervised)
-    supervised.drain()
+    supervised.begin_drain()
     assert [3] == told_at
 
 
@@ -245,35 +245,6 @@ async def test_cancellation_that_leaks_while_draining_loses_no_message(
     assert 2 == inbox.statistics().handled
 
 
-async def test_child_held_by_a_restart_is_drained_too(autojump_clock: MockClock) -> None:
-    inbox = box("inbox")
-    received: list[int] = []
-
-    async def first() -> None:
-        if trio.current_time() == 0:
-            raise ValueError
-        await trio.sleep_forever()
-
-    async def reader() -> None:
-        async for number in inbox:
-            received.append(number)
-            await trio.lowlevel.checkpoint()
-
-    supervised = supervisor(
-        child("first", first, restart=Restart.WITH_LATER),
-        child("reader", reader, inboxes=(inbox,)),
-        settings=evolve(SETTINGS, backoff_seconds=10.0),
-    )
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(supervised.run)
-        await trio.sleep(1)
-        assert State.HELD is supervised.children[1].state
-        await inbox.send(7)
-        supervised.drain()
-    assert [7] == received
-    assert 1 == trio.current_time()
-
-
 # What is not saved.
 
 
@@ -297,7 +268,7 @@ async def test_cancelled_actor_that_left_messages_unsaved_ends_the_process_with_
         for entry in log.entries("drain incomplete")
     ]
     assert [] == log.entries("drained")
-    assert trio.current_time() < SETTINGS.shutdown_deadline_seconds
+    assert trio.current_time() < SHUTDOWN.deadline_seconds
 
 
 async def test_unsaved_is_asked_for_when_every_child_has_ended(autojump_clock: MockClock) -> None:
@@ -370,7 +341,7 @@ async def test_exiting_error_of_a_drain_ends_the_process_after_the_other_childre
     assert {"values": 5} == error.unsaved
     assert 1 == len(ended_at)
     assert [State.FAILED, State.DRAINED] == [each.state for each in supervised.children]
-    assert trio.current_time() < SETTINGS.shutdown_deadline_seconds
+    assert trio.current_time() < SHUTDOWN.deadline_seconds
 
 
 # Stuck actors.
@@ -458,9 +429,9 @@ async def test_second_drain_changes_nothing(autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervised.run)
         await trio.sleep(1)
-        supervised.drain()
+        supervised.begin_drain()
         await trio.sleep(2)
-        supervised.drain()
+        supervised.begin_drain()
     assert 5 == trio.current_time()
 
 

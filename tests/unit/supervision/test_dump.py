@@ -1,6 +1,9 @@
 """The dump: complete, bounded, JSON, and not to be broken by anything it shows."""
 
-from collections.abc import Mapping
+import os
+import resource
+import threading
+import time
 from typing import Any
 
 import orjson
@@ -8,6 +11,8 @@ import trio
 from attrs import frozen
 from trio.testing import MockClock
 
+from domain.snapshots import Snapshot, detail, gauge, snapshot_class
+from feed.operations import render_dump
 from supervision.children import ChildSpec
 from supervision.mailbox import Mailbox
 from supervision.policies import DROP_OLDEST
@@ -25,28 +30,36 @@ class Note:
     text: str
 
 
-class BrokenSummary:
+@snapshot_class
+class Tokens(Snapshot):
+    tokens: int = gauge("Tokens that are tracked.")
+    last_problem: str = detail("What went wrong.")
+
+
+class BrokenActor:
     async def run(self) -> None:
         await trio.sleep_forever()
 
-    def summary(self) -> Mapping[str, object]:
-        raise RuntimeError("no summary today")
+    def snapshot(self) -> Snapshot:
+        raise RuntimeError("no snapshot today: password=s3cret")
 
 
 async def taken_after(seconds: float, *specs: ChildSpec) -> dict[str, Any]:
-    """The dump after so long, as a reader of the JSON gets it."""
+    """The dump after so long, as a reader of the JSON gets it (`feed.operations`)."""
     supervised = supervisor(*specs)
     document: dict[str, Any] = {}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run_for, seconds + 1, supervised)
         await trio.sleep(seconds)
-        document |= orjson.loads(orjson.dumps(supervised.inspect()))
+        document |= orjson.loads(orjson.dumps(render_dump(supervised.take_dump())))
     return document
 
 
 async def test_dump_shows_state_uptime_restarts_last_error_and_summary_of_every_actor(
     autojump_clock: MockClock,
 ) -> None:
+    state = Tokens(tokens=3, last_problem="no answer from redis://me:s3cret@host")
+
     async def life() -> None:
         if trio.current_time() < 10:
             await trio.sleep(10)
@@ -55,7 +68,7 @@ async def test_dump_shows_state_uptime_restarts_last_error_and_summary_of_every_
 
     spec = ChildSpec(
         name="actor",
-        build=lambda _memory: ScriptedActor(life, {"tokens": 3}),
+        build=lambda _memory: ScriptedActor(life, state),
         memory={"not for": "the dump"},
     )
     document = await taken_after(12, spec)
@@ -69,11 +82,11 @@ async def test_dump_shows_state_uptime_restarts_last_error_and_summary_of_every_
         "uptime_seconds": 1.9,
         "restarts": 1,
         "inboxes": [],
-        "summary": {"tokens": 3},
+        "summary": {"tokens": 3, "last_problem": "no answer from redis://[hidden]@host"},
     } == actor
 
 
-async def test_dump_shows_the_books_and_a_sample_of_every_mailbox(
+async def test_dump_shows_the_counters_and_a_sample_of_every_mailbox(
     autojump_clock: MockClock,
 ) -> None:
     notes = Mailbox[Note]("notes", capacity=9, policy=DROP_OLDEST)
@@ -100,7 +113,6 @@ async def test_dump_shows_the_books_and_a_sample_of_every_mailbox(
         "conflated": 0,
         "dropped": 3,
         "quarantined": 0,
-        "rejected": 0,
         "oldest_age_seconds": 2.0,
         "senders_waiting": 0,
         "receivers_waiting": 0,
@@ -113,12 +125,18 @@ async def test_dump_shows_the_process(autojump_clock: MockClock) -> None:
     process = document["process"]
     assert (3.0, False) == (process["uptime_seconds"], process["is_draining"])
     assert WALL_CLOCK_AT_ZERO + 3 == process["taken_at"]
+    assert (os.getpid(), trio.__version__) == (process["pid"], process["trio"])
+    assert process["threads"] == threading.active_count()
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert 0.5 * kibibytes * 1024 <= process["peak_memory_bytes"] <= kibibytes * 1024
+    assert 0 < process["cpu_seconds"] <= time.process_time()
+    assert process["tasks"] >= process["tasks_runnable"]
 
 
-async def test_broken_summary_does_not_break_the_dump(autojump_clock: MockClock) -> None:
-    document = await taken_after(1, ChildSpec(name="broken", build=lambda _memory: BrokenSummary()))
+async def test_broken_snapshot_does_not_break_the_dump(autojump_clock: MockClock) -> None:
+    document = await taken_after(1, ChildSpec(name="broken", build=lambda _memory: BrokenActor()))
     [actor] = document["actors"]
-    assert {"error": "RuntimeError: no summary today"} == actor["summary"]
+    assert {"error": "RuntimeError: no snapshot today: password=[hidden]"} == actor["summary"]
 
 
 async def test_dump_of_full_mailboxes_is_small() -> None:
@@ -133,4 +151,4 @@ async def test_dump_of_full_mailboxes_is_small() -> None:
             for number, mailbox in enumerate(boxes)
         )
     )
-    assert len(orjson.dumps(supervised.inspect())) < 2_000_000
+    assert len(orjson.dumps(render_dump(supervised.take_dump()))) < 2_000_000

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from domain.errors import MailboxFull
 from supervision.mailbox import Mailbox
-from supervision.policies import BLOCK, DROP_OLDEST, REJECT, Conflate, Policy
+from supervision.policies import BLOCK, DROP_OLDEST, Conflate, Policy
 
 CAPACITY = 2
 CRASHES_BEFORE_QUARANTINE = 3
@@ -42,7 +41,6 @@ def joined(older: Note, newer: Note) -> Note:
 POLICIES: list[Policy[Note]] = [
     BLOCK,
     DROP_OLDEST,
-    REJECT,
     Conflate(key=key_of, combine=joined),
     Conflate(key=key_of, combine=joined, when_full="drop-oldest"),
 ]
@@ -51,7 +49,7 @@ keys = st.none() | st.integers(0, 1)
 send = st.tuples(st.just("send"), st.lists(keys, min_size=1, max_size=4))
 receive = st.tuples(st.just("receive"), st.integers(1, LONGEST_BATCH))
 crash = st.just(("crash",))
-others = ("done", "stop", "cancel_send", "cancel_receive")  # every program ends with close
+others = ("done", "cancel_send", "cancel_receive")  # every program ends with close
 other = st.tuples(st.sampled_from(others))
 # Mostly sends and receives: a mailbox that is never full has little to get wrong.
 programs = st.lists(st.one_of(send, receive, crash, other), min_size=10, max_size=60)
@@ -96,13 +94,9 @@ class Machine:
         number = note.numbers[0]
         with trio.CancelScope() as scope:
             self.waiting[number] = scope
-            try:
-                await self.mailbox.send(note)
-            except MailboxFull:
-                assert self.mailbox.policy.when_full == "reject"
-            else:
-                if not self.closed:
-                    self.accepted.add(number)
+            await self.mailbox.send(note)
+            if not self.closed:
+                self.accepted.add(number)
         del self.waiting[number]
 
     async def cancel_send(self) -> None:
@@ -130,16 +124,12 @@ class Machine:
         self.in_hand = []
 
     async def done(self) -> None:
-        self.mailbox.done()
+        self.mailbox.mark_handled()
         self.acknowledge()
 
     async def crash(self) -> None:
-        self.mailbox.reoffer(crashes_before_quarantine=CRASHES_BEFORE_QUARANTINE)
+        self.mailbox.offer_again(crashes_before_quarantine=CRASHES_BEFORE_QUARANTINE)
         self.suspects += self.in_hand
-        self.in_hand = []
-
-    async def stop(self) -> None:
-        self.mailbox.put_back()
         self.in_hand = []
 
     async def close(self) -> None:
@@ -147,7 +137,7 @@ class Machine:
         self.mailbox.close()
 
     async def finish(self) -> None:
-        await self.take(("stop",))
+        await self.take(("done",))
         await self.take(("close",))
         while self.mailbox.statistics().depth:
             await self.take(("receive", LONGEST_BATCH))
@@ -156,7 +146,7 @@ class Machine:
 
 @settings(max_examples=200)
 @given(policy=st.sampled_from(POLICIES), program=programs)
-def test_books_balance_and_nothing_is_lost_twice_or_overtaken(
+def test_counters_balance_and_nothing_is_lost_twice_or_overtaken(
     policy: Policy[Note], program: list[Step]
 ) -> None:
     async def scenario() -> None:

@@ -32,15 +32,15 @@ def received(datagrams: socket.socket) -> list[str]:
 def test_ready_and_stopping_reach_systemd(receiver: socket.socket, tmp_path: Path) -> None:
     receiver.bind(str(tmp_path / "notify"))
     notifier = Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "notify")}, Log().logger)
-    notifier.ready()
-    notifier.stopping()
+    notifier.say_ready()
+    notifier.say_stopping()
     assert ["READY=1", "STOPPING=1\nSTATUS=draining"] == received(receiver)
 
 
 def test_abstract_socket_is_reached(receiver: socket.socket) -> None:
     name = f"token-discovery-test-{os.getpid()}"
     receiver.bind("\0" + name)
-    Notifier.from_environment({"NOTIFY_SOCKET": "@" + name}, Log().logger).ready()
+    Notifier.from_environment({"NOTIFY_SOCKET": "@" + name}, Log().logger).say_ready()
     assert ["READY=1"] == received(receiver)
 
 
@@ -88,8 +88,8 @@ async def test_watchdog_that_nobody_keeps_for_this_process_is_not_fed(
 def test_readiness_descriptor_gets_a_line_and_is_closed() -> None:
     reader, writer = os.pipe()
     notifier = Notifier.from_environment({"READINESS_FD": str(writer)}, Log().logger)
-    notifier.ready()
-    notifier.ready()  # the descriptor may by now be somebody else's
+    notifier.say_ready()
+    notifier.say_ready()  # the descriptor may by now be somebody else's
     assert b"\n" == os.read(reader, 10)
     assert b"" == os.read(reader, 10)
     os.close(reader)
@@ -98,7 +98,7 @@ def test_readiness_descriptor_gets_a_line_and_is_closed() -> None:
 def test_supervisor_that_cannot_be_told_is_logged_and_no_error(tmp_path: Path) -> None:
     log = Log()
     environment = {"NOTIFY_SOCKET": str(tmp_path / "missing"), "READINESS_FD": "999999"}
-    Notifier.from_environment(environment, log.logger).ready()
+    Notifier.from_environment(environment, log.logger).say_ready()
     assert 2 == len(log.entries("cannot notify"))
 
 
@@ -112,6 +112,6 @@ def test_readiness_descriptor_that_is_none_is_ignored_with_a_warning(value: str)
 
 def test_address_that_is_no_unix_socket_is_ignored_with_a_warning() -> None:
     log = Log()
-    Notifier.from_environment({"NOTIFY_SOCKET": "vsock:2:1234"}, log.logger).ready()
+    Notifier.from_environment({"NOTIFY_SOCKET": "vsock:2:1234"}, log.logger).say_ready()
     assert 1 == len(log.entries("NOTIFY_SOCKET is neither a path nor an abstract name"))
     assert [] == log.entries("cannot notify")

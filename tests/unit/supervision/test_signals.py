@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,16 @@ import pytest
 import trio
 from attrs import define, field
 
+from domain.snapshots import Snapshot, field_values, gauge, snapshot_class
 from supervision.signals import ALL_SIGNALS, Signals, write_whole
 from tests.unit.supervision.harness import Log
+
+RENDERED = {"rendered": {"pid": os.getpid()}}
+
+
+@snapshot_class
+class Inspected(Snapshot):
+    pid: int = gauge("Process id.")
 
 
 @define
@@ -22,11 +30,11 @@ class Recorder:
 
     told: list[object] = field(factory=list)
 
-    def drain(self) -> None:
+    def begin_drain(self) -> None:
         self.told.append("drain")
 
-    def inspect(self) -> Mapping[str, object]:
-        return {"actors": [], "process": {"pid": os.getpid()}}
+    def take_dump(self) -> Inspected:
+        return Inspected(pid=os.getpid())
 
     def reload(self) -> None:
         self.told.append("reload")
@@ -41,6 +49,7 @@ async def serving(
 ) -> AsyncIterator[None]:
     signals = Signals(
         supervisor=recorder,
+        render=lambda dump: {"rendered": field_values(dump)},
         dump_directory=directory,
         log=log.logger,
         leave_at_once=recorder.leave,
@@ -99,8 +108,8 @@ async def test_dump_goes_to_the_log_and_to_a_file_that_the_log_names(tmp_path: P
     async with serving(recorder, log, tmp_path):
         send(signal.SIGUSR1)
         [entry] = await log.wait("dump")
-    assert recorder.inspect() == entry["document"]
-    assert recorder.inspect() == orjson.loads(await trio.Path(entry["path"]).read_bytes())
+    assert RENDERED == entry["document"]
+    assert RENDERED == orjson.loads(await trio.Path(entry["path"]).read_bytes())
     assert [f"token-discovery-{os.getpid()}.dump.json"] == os.listdir(tmp_path)
 
 
@@ -150,7 +159,7 @@ async def test_dump_that_cannot_be_written_is_still_in_the_log(tmp_path: Path) -
     async with serving(recorder, log, tmp_path / "missing"):
         send(signal.SIGUSR1)
         [entry] = await log.wait("dump")
-    assert (None, recorder.inspect()) == (entry["path"], entry["document"])
+    assert (None, RENDERED) == (entry["path"], entry["document"])
     assert 1 == len(log.entries("cannot write"))
 
 

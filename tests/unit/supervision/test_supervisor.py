@@ -1,4 +1,4 @@
-"""Restarts: what happens to a child that fails, to its messages and to the children after it."""
+"""Restarts: what happens to a child that fails, and to its messages."""
 
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -10,11 +10,12 @@ from trio.testing import MockClock
 
 from domain.errors import RestartIntensityExceeded, StoreNotReached
 from supervision import Actor
-from supervision.children import ChildSpec, Restart
+from supervision.children import ChildSpec
 from supervision.mailbox import Mailbox
 from supervision.supervisor import Supervisor
 from tests.unit.supervision.harness import (
     SETTINGS,
+    SHUTDOWN,
     WALL_CLOCK_AT_ZERO,
     Log,
     ScriptedActor,
@@ -75,7 +76,7 @@ async def test_jitter_takes_at_most_half_of_the_wait(autojump_clock: MockClock) 
     for seed in range(20):
         started_at: list[float] = []
         spec = child("broken", lives(ValueError(), started_at=started_at))
-        await run_for(1, Supervisor([spec], SETTINGS, environment(Log(), Random(seed))))
+        await run_for(1, Supervisor([spec], SETTINGS, SHUTDOWN, environment(Log(), Random(seed))))
         waits.add(round(started_at[1] - started_at[0], 6))
     assert len(waits) > 10
     assert all(0.05 <= wait <= 0.1 for wait in waits)
@@ -258,6 +259,18 @@ async def test_exiting_error_of_an_actor_drains_and_ends_the_process_with_it(
     assert [0] == started_at
 
 
+async def test_exiting_error_beside_others_in_a_group_ends_the_process_too(
+    autojump_clock: MockClock,
+) -> None:
+    group = ExceptionGroup(
+        "two tasks", [ValueError("other"), ExceptionGroup("", [StoreNotReached()])]
+    )
+    started_at: list[float] = []
+    with pytest.raises(StoreNotReached):
+        await supervisor(child("store", lives(group, started_at=started_at))).run()
+    assert [0] == started_at
+
+
 async def test_senders_to_a_given_up_actor_are_not_left_waiting(autojump_clock: MockClock) -> None:
     orders, numbers = Mailbox[int]("orders", capacity=9), Mailbox[int]("numbers", capacity=1)
 
@@ -322,102 +335,6 @@ async def test_poison_message_is_quarantined_after_three_crashes_and_its_batch_h
     assert [(0, [1, 2, 3]), (0.1, [1]), (0.1, [2]), (0.3, [2]), (0.7, [3])] == batches
     assert ([1, 3], [2]) == (handled, list(numbers.quarantine))
     assert [2] == [entry["message"] for entry in log.entries("message quarantined")]
-
-
-# Rest-for-one.
-
-
-def family(starts: dict[str, list[float]], first_life: Life) -> list[ChildSpec]:
-    starts |= {"before": [], "after": []}
-    return [
-        child("before", lives(started_at=starts["before"])),
-        child("first", first_life, restart=Restart.WITH_LATER),
-        child("after", lives(started_at=starts["after"])),
-    ]
-
-
-async def test_rest_for_one_restarts_the_later_children_too(autojump_clock: MockClock) -> None:
-    starts: dict[str, list[float]] = {"first": []}
-
-    async def life() -> None:
-        starts["first"].append(round(trio.current_time(), 6))
-        await trio.sleep(10)
-        raise ValueError
-
-    await run_for(15, supervisor(*family(starts, life)))
-    assert {"before": [0], "first": [0, 10.1], "after": [0, 10.1]} == starts
-
-
-async def test_children_restarted_with_another_count_no_failure_and_keep_their_messages(
-    autojump_clock: MockClock,
-) -> None:
-    numbers = Mailbox[int]("numbers", capacity=9)
-    received: list[tuple[float, int]] = []
-
-    async def reader() -> None:
-        async for number in numbers:
-            received.append((round(trio.current_time(), 6), number))
-            await trio.sleep(1)
-
-    started_at: list[float] = []
-
-    async def first() -> None:
-        started_at.append(trio.current_time())
-        if len(started_at) == 1:
-            await trio.sleep(0.5)
-            raise ValueError
-        await trio.sleep_forever()
-
-    for number in (1, 2):
-        await numbers.send(number)
-    supervised = supervisor(
-        child("first", first, restart=Restart.WITH_LATER),
-        child("reader", reader, inboxes=(numbers,)),
-    )
-    await run_for(5, supervised)
-    assert [(0, 1), (0.6, 1), (1.6, 2)] == received
-    assert (1, 0) == tuple(child.restarts for child in supervised.children)
-    assert 0 == numbers.statistics().quarantined
-
-
-async def test_held_children_are_let_go_when_their_holder_is_given_up(
-    autojump_clock: MockClock,
-) -> None:
-    starts: dict[str, list[float]] = {}
-    attempts: list[float] = []
-    broken = lives(*[ValueError()] * 9, started_at=attempts)
-    with pytest.raises(RestartIntensityExceeded):
-        await supervisor(*family(starts, broken)).run()
-    assert 6 == len(attempts)
-
-
-async def test_error_while_being_restarted_with_another_is_logged_and_not_counted(
-    autojump_clock: MockClock,
-) -> None:
-    first_at: list[float] = []
-
-    async def first() -> None:
-        first_at.append(trio.current_time())
-        if len(first_at) == 1:
-            await trio.sleep(0.5)
-            raise ValueError("first")
-        await trio.sleep_forever()
-
-    async def clumsy() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            raise LookupError("clumsy")
-
-    log = Log()
-    supervised = supervisor(
-        child("first", first, restart=Restart.WITH_LATER), child("clumsy", clumsy), log=log
-    )
-    await run_for(1, supervised)
-    failed = [(entry["actor"], entry["type"]) for entry in log.entries("actor failed")]
-    # Once when it is restarted with the first, once when the drain cancels it.
-    assert [("first", "ValueError"), *[("clumsy", "LookupError")] * 2] == failed
-    assert (1, 0) == tuple(child.restarts for child in supervised.children)
 
 
 # Wiring.

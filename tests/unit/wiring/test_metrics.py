@@ -1,11 +1,15 @@
 """Metrics: what is counted anyway, in Prometheus' format."""
 
 import re
-from typing import Any
+from collections.abc import Sequence
 
 import attrs
+import pytest
+import trio
+from attrs import define, frozen
+from trio.testing import MockClock
 
-from actors.sync.allowance import Budget, GovernorPlan
+from actors.sync.allowance import Budget, GovernorPlan, Written
 from actors.sync.governor import Governor
 from domain.token import Group
 from domain.values import UnixSeconds
@@ -13,11 +17,15 @@ from store import WriteReceipt
 from store.checkpoints import CheckpointWatch
 from store.ledger import Ledger
 from store.memory import UNTROUBLED
-from wiring.metrics import exposition
+from supervision.dump import dump_children
+from tests.unit.actors.service_world import ServiceWorld
+from wiring.metrics import MetricSources, exposition, take_health_snapshot
+
+NOW = UnixSeconds(1_760_000_000.0)
 
 
 def clock() -> UnixSeconds:
-    return UnixSeconds(1_760_000_000.0)
+    return NOW
 
 
 def governed() -> Governor:
@@ -27,46 +35,181 @@ def governed() -> Governor:
     return Governor(plan)
 
 
-def metrics(governor: Governor, ledger: Ledger, watch: CheckpointWatch) -> dict[str, float]:
+@frozen
+class Away:
+    name: str
+    since: UnixSeconds
+
+
+@define
+class Health:
+    is_ready: bool = True
+    dependencies: Sequence[str] = ()
+    away: Sequence[Away] = ()
+
+    def outages(self) -> Sequence[Away]:
+        return self.away
+
+
+def samples(text: str) -> dict[str, float]:
     """Every sample by its name with labels."""
-
-    def inspect() -> dict[str, Any]:
-        return {"mailboxes": [], "actors": []}
-
-    def writes() -> dict[str, Any]:
-        return {**ledger.snapshot(), "governor": governor.as_json(0.0)}
-
-    text = exposition(inspect, writes, watch.snapshot)().decode()
-    samples = re.findall(r"^(\S+) (\S+)$", text, re.MULTILINE)
-    return {name: float(value) for name, value in samples}
+    return {name: float(value) for name, value in re.findall(r"^(\S+) (\S+)$", text, re.MULTILINE)}
 
 
-def test_governor_tells_its_allowance_and_what_is_stale() -> None:
+async def metrics(
+    governor: Governor | None = None,
+    ledger: Ledger | None = None,
+    watch: CheckpointWatch | None = None,
+    health: Health | None = None,
+) -> dict[str, float]:
+    ledger, watch = ledger or Ledger(clock=clock), watch or CheckpointWatch(clock)
+    governor, source = governor or governed(), health or Health()
+    sources = MetricSources(
+        dump=lambda: dump_children((), taken_at=NOW, uptime_seconds=0.0, is_draining=False),
+        ledger=ledger.snapshot,
+        governor=lambda: governor.snapshot(0.0),
+        checkpoints=watch.snapshot,
+        health=lambda: take_health_snapshot(source, clock),
+    )
+    return samples(exposition(sources)().decode())
+
+
+async def test_governor_tells_its_allowance_and_what_is_stale() -> None:
     governor = governed()
-    governor.note_server(wal_bytes_per_second=None, requested=2, seconds=30.0, now=0.0)
+    governor.note_written(Written(rows=10, wal_bytes=3000, seconds=0.1), 0.0)
+    governor.note_server(wal_bytes_per_second=900.0, requested=2, seconds=30.0, now=0.0)
     governor.note_ages({Group.LIFECYCLE: 400.0})
-    told = metrics(governor, Ledger(clock=clock), CheckpointWatch(clock))
-    assert told["token_discovery_governor_share"] == 0.5
-    assert told["token_discovery_governor_allowed_wal_bytes_per_second"] == 2000.0
-    assert told['token_discovery_staleness_broken{group="lifecycle"}'] == 1.0
-    assert told['token_discovery_staleness_broken{group="market"}'] == 0.0
-    assert told['token_discovery_governor_events_total{event="pressure_requested"}'] == 1.0
+    governor.grant(waiting=40_000, due=30_000, now=0.0)
+    told = await metrics(governor)
+    expected = {
+        "governor_share": 0.5,
+        "governor_budget_wal_bytes_per_second": 4000.0,
+        "governor_budget_rows_per_hour": 60_000.0,
+        "governor_allowed_wal_bytes_per_second": 2000.0,
+        "governor_allowed_rows_per_hour": 30_000.0,
+        "governor_own_wal_bytes_per_second": 10.0,
+        "governor_others_wal_bytes_per_second": 800.0,
+        "governor_row_wal_bytes": 300.0,
+        "governor_rows_waiting": 40_000.0,
+        "governor_rows_held_back": 10_000.0,
+        "governor_rows_overriding": 30_000.0 - 2000.0,  # 2000 B/s for 300 s at 300 B a row
+        "governor_reasons": 4.0,
+        'governor_events_total{event="pressure_requested"}': 1.0,
+        'governor_events_total{event="rows"}': 10.0,
+        'staleness_seconds{group="lifecycle"}': 400.0,
+        'staleness_bound_seconds{group="lifecycle"}': 300.0,
+        'staleness_broken{group="lifecycle"}': 1.0,
+        'staleness_seconds{group="market"}': 0.0,
+        'staleness_broken{group="market"}': 0.0,
+    }
+    assert expected == {name: told[f"token_discovery_{name}"] for name in expected}
 
 
-def test_ledger_tells_page_images_where_the_server_does() -> None:
+async def test_ledger_tells_page_images_where_the_server_does() -> None:
     ledger = Ledger(clock=clock)
-    ledger.book("sync", WriteReceipt(rows=1, statements=1, wal_bytes=100, seconds=0.1))
+    ledger.book("sync", WriteReceipt(rows=3, statements=2, wal_bytes=100, seconds=0.1))
     ledger.note_pulse(UNTROUBLED)
     ledger.note_pulse(attrs.evolve(UNTROUBLED, full_page_images=9, wal_bytes=900))
-    told = metrics(governed(), ledger, CheckpointWatch(clock))
-    assert told['token_discovery_postgres_wal_bytes_total{component="sync"}'] == 100.0
-    assert told["token_discovery_postgres_server_full_page_images_total"] == 9.0
+    told = await metrics(ledger=ledger)
+    expected = {
+        'commits_total{component="sync"}': 1.0,
+        'statements_total{component="sync"}': 2.0,
+        'rows_total{component="sync"}': 3.0,
+        'wal_bytes_total{component="sync"}': 100.0,
+        'commit_seconds_total{component="sync"}': 0.1,
+        "server_wal_bytes_total": 900.0,
+        "server_full_page_images_total": 9.0,
+    }
+    assert expected == {name: told[f"token_discovery_postgres_{name}"] for name in expected}
     assert 'token_discovery_postgres_full_page_images_total{component="sync"}' not in told
 
 
-def test_checkpoints_are_told_once_they_are_watched() -> None:
+async def test_server_that_was_not_watched_has_told_of_no_wal() -> None:
+    assert (await metrics())["token_discovery_postgres_server_wal_bytes_total"] == 0.0
+
+
+async def test_checkpoints_are_told_once_they_are_watched() -> None:
     watch = CheckpointWatch(clock)
     name = "token_discovery_postgres_checkpoints_requested_total"
-    assert name not in metrics(governed(), Ledger(clock=clock), watch)
-    watch.observe(attrs.evolve(UNTROUBLED, checkpoints_requested=3), 0.0)
-    assert metrics(governed(), Ledger(clock=clock), watch)[name] == 3.0
+    assert name not in await metrics(watch=watch)
+    watch.observe(attrs.evolve(UNTROUBLED, checkpoints_requested=3, checkpoint_buffers=6), 0.0)
+    told = await metrics(watch=watch)
+    assert told[name] == 3.0
+    assert told["token_discovery_postgres_buffers_per_checkpoint"] == 2.0
+    assert "token_discovery_postgres_wal_bytes_per_second" not in told  # one pulse is no rate
+
+
+# Stores and sources.
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+async def test_readiness_is_told(is_ready: bool) -> None:
+    told = await metrics(health=Health(is_ready=is_ready))
+    assert told["token_discovery_ready"] == float(is_ready)
+
+
+async def test_store_that_is_away_is_told_by_name_with_the_length_of_its_outage() -> None:
+    away = Away("redis", UnixSeconds(NOW - 12.5))
+    told = await metrics(health=Health(dependencies=("postgres", "redis"), away=(away,)))
+    assert {
+        'dependency_up{dependency="postgres"}': 1.0,
+        'dependency_up{dependency="redis"}': 0.0,
+        'dependency_outage_seconds{dependency="postgres"}': 0.0,
+        'dependency_outage_seconds{dependency="redis"}': 12.5,
+    } == _of_dependencies(told)
+
+
+async def test_store_that_has_come_back_is_up_again() -> None:
+    told = await metrics(health=Health(dependencies=("redis",)))
+    assert {
+        'dependency_up{dependency="redis"}': 1.0,
+        'dependency_outage_seconds{dependency="redis"}': 0.0,
+    } == _of_dependencies(told)
+
+
+async def test_outage_of_a_clock_that_was_set_back_has_no_negative_length() -> None:
+    away = Away("redis", UnixSeconds(NOW + 60.0))
+    told = await metrics(health=Health(away=(away,)))
+    assert told['token_discovery_dependency_outage_seconds{dependency="redis"}'] == 0.0
+    assert told['token_discovery_dependency_up{dependency="redis"}'] == 0.0
+
+
+def _of_dependencies(told: dict[str, float]) -> dict[str, float]:
+    prefix = "token_discovery_"
+    return {
+        name.removeprefix(prefix): value
+        for name, value in told.items()
+        if name.startswith(f"{prefix}dependency_")
+    }
+
+
+# All together.
+
+
+async def test_every_actor_of_the_service_tells_its_counters_and_gauges(
+    autojump_clock: MockClock,
+) -> None:
+    async with ServiceWorld().serving() as supervisor:
+        await trio.sleep(30)
+        watch, governor = CheckpointWatch(clock), governed()
+        sources = MetricSources(
+            dump=supervisor.take_dump,
+            ledger=Ledger(clock=clock).snapshot,
+            governor=lambda: governor.snapshot(0.0),
+            checkpoints=watch.snapshot,
+            health=lambda: take_health_snapshot(Health(), clock),
+        )
+        told = samples(exposition(sources)().decode())
+    for name in (
+        'stream_sent_total{stream="scripted"}',
+        "ingest_admitted_total",
+        "market_data_tracked",
+        "hot_score_updated_total",
+        "holder_count_failed_requests_total",
+        "activity_active",
+        "sync_tokens",
+        'mailbox_messages_sent_total{mailbox="sync"}',
+        'actor_restarts_total{actor="sync"}',
+    ):
+        assert f"token_discovery_{name}" in told
+    assert not [name for name in told if name.startswith("token_discovery_actor_state")]

@@ -117,7 +117,7 @@ async def test_batch_that_is_offered_again_is_stored_once(autojump_clock: MockCl
     await world.send(nearly_sold_out, traded(1, 0.2))
     with pytest.RaisesGroup(BrokenPipeError, flatten_subgroups=True):
         await world.ingest().run()
-    world.events.reoffer(crashes_before_quarantine=3)
+    world.events.offer_again(crashes_before_quarantine=3)
     world.sync.on_send = None
     await until(10.0)
     async with running(world.ingest()):
@@ -318,3 +318,16 @@ async def test_ingest_admits_what_is_there_before_it_returns(autojump_clock: Moc
     world.events.close()
     await world.ingest().run()
     assert [mint(number) for number in range(3)] == world.stored_mints
+
+
+async def test_snapshot_tells_what_became_of_the_events(autojump_clock: MockClock) -> None:
+    world = IngestWorld()
+    ingest = world.ingest()
+    async with running(ingest):
+        await world.send(created(1, 0.0), created(1, 0.0), created(2, 0.0), traded(1, 1.0))
+        await world.send(migrated(1, 2.0), migrated(1, 3.0))
+        await until(5.0)
+        told = ingest.snapshot()
+    assert (2, False, 0) == (told.recent_mints, told.spooling, told.unadmitted)
+    assert (2, 1, 1) == (told.admitted, told.duplicate_creates, told.trades)
+    assert (1, 1, 0) == (told.migrations, told.repeated_migrations, told.spooled)

@@ -7,7 +7,7 @@ import pytest
 from attrs import Factory, define
 from trio.testing import MockClock
 
-from actors.jobs.holder_count import HolderCount
+from actors.jobs.holder_count import HolderCount, HolderCountSnapshot
 from config.settings import HolderCountSettings
 from domain.errors import RateLimited, SourceUnavailable
 from domain.messages import RosterWanted
@@ -92,7 +92,11 @@ async def test_unchanged_counts_are_not_sent(autojump_clock: MockClock) -> None:
         world.know(stats(1, 8))
         await until(1300.0)
     assert [{"holder_count": 8}] == world.values()
-    assert 2 == job.summary()["unchanged"]
+    said = world.log.entries("holder counts updated")
+    assert [(1, 0), (1, 0), (1, 1)] == [(each["asked"], each["updated"]) for each in said]
+    assert job.snapshot() == HolderCountSnapshot(
+        tracked=1, updated=1, unchanged=2, failed_requests=0
+    )
 
 
 @pytest.mark.parametrize("error", [RateLimited(retry_after_seconds=9.0), SourceUnavailable()])
@@ -102,11 +106,13 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
     source = ScriptedHolderCounts(mints_per_request=1)
     world = World(source=source)
     source.script.failures = {1: error}
-    async with running(world.job()):
+    job = world.job()
+    async with running(job):
         await world.start_with(token(1, watcher_count=2), token(2, watcher_count=1))
         await until(611.0)
     assert [(10.0, [mint(1)]), (610.0, [mint(1)]), (610.0, [mint(2)])] == world.calls
     assert [10.0] == world.log.times("holder counts unavailable")
+    assert 1 == job.snapshot().failed_requests
 
 
 async def test_unknown_token_is_asked_for_less_until_it_lives(autojump_clock: MockClock) -> None:

@@ -5,7 +5,12 @@ import pytest
 from attrs import define
 from trio.testing import MockClock
 
-from actors.jobs.hot_score import FIRST_SCORES_SECONDS, HotScore
+from actors.jobs.hot_score import (
+    EARLY_INTERVALS_SECONDS,
+    FIRST_SCORES_SECONDS,
+    HotScore,
+    HotScoreSnapshot,
+)
 from config.settings import HotScoreSettings
 from domain.messages import RosterWanted
 from domain.scoring import with_trade
@@ -153,6 +158,27 @@ async def test_trade_too_small_to_be_seen_is_not_published(autojump_clock: MockC
         await world.trade(1.0, sol=0.001)
         await until(INTERVAL_SECONDS)
     assert [] == world.updates
+
+
+async def test_run_says_how_many_scores_it_sent_and_how_many_it_skipped(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    job = world.job()
+    async with running(job):
+        same = round(score_of(1e6, 1.0), 4)  # a small trade more does not show in it
+        await world.publish(*(token(n, hot_score=same) for n in (1, 2, 3)), token(4), token(5))
+        for number, sol in ((1, 0.001), (2, 0.001), (3, 0.001), (4, 5.0), (5, 6.0)):
+            await world.trade(1.0, number, sol=sol)
+        await until(1.0 + FIRST_SCORES_SECONDS)
+        [said] = world.log.entries("hot scores updated")
+        assert (2, 3) == (said["updated"], said["skipped"])
+        assert job.snapshot() == HotScoreSnapshot(
+            scores=5, changed=0, updated=2, unchanged=3, silenced=0
+        )
+        await until(2.0 + FIRST_SCORES_SECONDS + EARLY_INTERVALS_SECONDS[0])
+        said = world.log.entries("hot scores updated")[1]
+    assert (0, 0) == (said["updated"], said["skipped"])  # nothing has changed since
 
 
 # A fresh service.

@@ -7,7 +7,12 @@ import pytest
 from attrs import Factory, define
 from trio.testing import MockClock
 
-from actors.jobs.market_data import MarketData, MarketDataPlan, MarketDataSources
+from actors.jobs.market_data import (
+    MarketData,
+    MarketDataPlan,
+    MarketDataSnapshot,
+    MarketDataSources,
+)
 from config.settings import MarketDataSettings
 from domain.errors import RateLimited, SourceUnavailable
 from domain.messages import RosterWanted
@@ -144,7 +149,8 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
     world.know(quote(1), quote(2), quote(3))
     assert world.source is not None
     world.source.script.failures = {2: error}
-    async with running(world.job()):
+    job = world.job()
+    async with running(job):
         await world.start_with(hot_token(1, 30.0), hot_token(2, 20.0), hot_token(3, 10.0))
         await until(311.0)
     assert [
@@ -153,6 +159,11 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
         *((310.0, [mint(number)]) for number in (1, 2, 3)),
     ] == world.calls
     assert [10.0] == world.log.times("market data unavailable")
+    said = world.log.entries("market data refreshed")
+    assert [(3, 1), (3, 3)] == [(each["asked"], each["known"]) for each in said]
+    assert job.snapshot() == MarketDataSnapshot(
+        tracked=3, sol_usd=None, updates=4, failed_requests=1
+    )
 
 
 async def test_unknown_token_is_asked_for_less_and_less(autojump_clock: MockClock) -> None:

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from actors.sync.allowance import Budget, GovernorPlan, Written
 from actors.sync.governor import (
-    DECREASE,
-    FIRST_BYTES_A_ROW,
     LEAST_SHARE,
     RECOVERY_INTERVALS,
     Governor,
@@ -164,7 +162,7 @@ def test_least_allowance_still_writes_a_row() -> None:
 def test_requested_checkpoint_halves_the_share_and_says_so() -> None:
     governed = governor()
     governed.note_server(wal_bytes_per_second=1e6, requested=3, seconds=30.0, now=30.0)
-    assert governed.share == DECREASE
+    assert governed.share == 0.5
     assert governed.reasons(30.0) == ["requested checkpoints: 3 in the last 5 min"]
 
 
@@ -180,7 +178,7 @@ def test_slow_commit_halves_the_share_and_says_so() -> None:
     for commit in range(10):
         governed.note_written(Written(rows=500, wal_bytes=0, seconds=0.05), commit * 300.0)
     governed.note_written(Written(rows=500, wal_bytes=0, seconds=1.0), 3000.0)
-    assert governed.share == DECREASE
+    assert governed.share == 0.5
     assert governed.reasons(3010.0) == ["commits take 1000 ms, usually 50 ms (10 s ago)"]
 
 
@@ -195,7 +193,7 @@ def test_larger_commit_is_not_taken_for_a_slow_one() -> None:
 def test_own_wal_over_its_allowance_halves_the_share_and_says_so() -> None:
     governed = governor()
     governed.note_written(Written(rows=1000, wal_bytes=1_530_000, seconds=0.1), 300.0)
-    assert governed.share == DECREASE
+    assert governed.share == 0.5
     [reason] = governed.reasons(300.0)
     assert reason == "own WAL 5.1 kB/s over its 4.0 kB/s (0 s ago)"
 
@@ -205,7 +203,7 @@ def test_wal_of_a_rival_during_a_commit_is_not_held_against_us() -> None:
     governed.note_server(wal_bytes_per_second=1e7, requested=0, seconds=30.0, now=30.0)
     governed.note_written(Written(rows=100, wal_bytes=2_000_000, seconds=0.2), 300.0)
     own = governed.own_bytes_per_second(300.0)
-    assert (governed.share, own) == (1.0, 100 * FIRST_BYTES_A_ROW / INTERVAL)  # as usual
+    assert (governed.share, own) == (1.0, 100 * 300.0 / INTERVAL)  # as usual
 
 
 def test_share_grows_by_the_same_step_until_it_is_whole() -> None:
@@ -215,7 +213,7 @@ def test_share_grows_by_the_same_step_until_it_is_whole() -> None:
     for interval in range(1, 8):
         governed.grant(waiting=0, due=0, now=interval * INTERVAL)
         shares.append(governed.share)
-    step = 1 / RECOVERY_INTERVALS
+    step = 1 / 6
     assert shares == pytest.approx([0.5, 0.5 + step, 0.5 + 2 * step, 1.0, 1.0, 1.0, 1.0])
 
 
@@ -235,7 +233,7 @@ def test_settles_after_a_rival_has_come_and_gone(
         bytes_a_row=bytes_a_row,
         is_rival_there=lambda now: begins <= now < ends,
     ).run(ends)
-    assert plant.governor.share == LEAST_SHARE
+    assert plant.governor.share == 0.05
     plant.run(ends + 10 * RECOVERY_INTERVALS * INTERVAL)
     # Whatever is demanded, what is written stays within the budget and a tenth.
     rate = plant.wal_rate(ends, plant.now)
@@ -294,7 +292,161 @@ def test_allowance_stays_between_its_floor_and_the_budget(
                 governed.note_flushed(grant, now)
         assert LEAST_SHARE <= governed.share <= 1.0
         assert governed.allowed.rows_per_hour <= governed.budget.rows_per_hour
-        governed.as_json(now)
+        governed.snapshot(now)
+
+
+# Its constants, one by one.
+
+
+def press(governed: Governor, now: float) -> None:
+    governed.note_server(wal_bytes_per_second=None, requested=1, seconds=30.0, now=now)
+
+
+def test_pressure_that_follows_within_a_minute_is_no_second_decrease() -> None:
+    governed, shares = governor(), []
+    for now in (0.0, 59.0, 61.0, 119.0, 122.0):
+        press(governed, now)
+        shares.append(governed.share)
+    assert [0.5, 0.5, 0.25, 0.25, 0.125] == shares
+    assert 5 == governed.counts["pressure_requested"]
+
+
+def test_decreases_are_an_interval_apart_where_that_is_shorter() -> None:
+    governed, shares = governor(interval_seconds=10.0), []
+    for now in (0.0, 9.0, 10.5):
+        press(governed, now)
+        shares.append(governed.share)
+    assert [0.5, 0.5] == shares[:2]
+    assert shares[2] == pytest.approx(0.25, abs=0.01)
+
+
+def test_share_never_falls_below_a_twentieth() -> None:
+    governed = governor()
+    for minute in range(20):
+        press(governed, minute * 61.0)
+    assert 0.05 == governed.share
+
+
+def test_interval_of_seconds_can_save_up_a_minute_while_the_share_is_whole() -> None:
+    governed = governor(interval_seconds=6.0)  # 60,000 rows an hour are 1,000 a minute
+    assert 1000 == governed.grant(waiting=100_000, due=0, now=0.0).rows
+    press(governed, 1.0)
+    assert 50 == governed.grant(waiting=100_000, due=0, now=7.0).rows  # half of six seconds
+
+
+@pytest.mark.parametrize(("wal_bytes", "share"), [(1_490_000, 1.0), (1_510_000, 0.5)])
+def test_debt_of_a_quarter_of_an_intervals_wal_is_tolerated(wal_bytes: int, share: float) -> None:
+    governed = governor()  # 4,000 B a second, for 300 s: 1,200,000 B
+    governed.note_written(Written(rows=5000, wal_bytes=wal_bytes, seconds=0.1), 0.0)
+    assert share == governed.share
+
+
+@pytest.mark.parametrize(
+    ("interval", "remembered"), [(300.0, 300.0), (60.0, 300.0), (900.0, 900.0)]
+)
+def test_cause_is_told_for_five_minutes_or_an_interval(interval: float, remembered: float) -> None:
+    governed = governor(interval_seconds=interval)
+    for commit in range(10):
+        governed.note_written(Written(rows=5, wal_bytes=0, seconds=0.05), commit * 1000.0)
+    governed.note_written(Written(rows=5, wal_bytes=0, seconds=1.0), 10_000.0)
+
+    def tells_of_it(now: float) -> bool:
+        governed.grant(waiting=0, due=0, now=now)
+        return any(reason.startswith("commits take") for reason in governed.reasons(now))
+
+    assert tells_of_it(10_000.0 + remembered - 1)
+    assert not tells_of_it(10_000.0 + remembered + 1)
+
+
+@pytest.mark.parametrize(
+    ("bound", "age", "is_broken"),
+    [
+        (300.0, 315.0, False),  # a twentieth more is granted ...
+        (300.0, 315.5, True),
+        (5.0, 6.0, False),  # ... or a second
+        (5.0, 6.1, True),
+    ],
+)
+def test_bound_is_broken_beyond_its_grace(bound: float, age: float, is_broken: bool) -> None:
+    governed = governor(staleness_seconds={Group.MARKET: bound})
+    governed.note_ages({Group.MARKET: age})
+    assert is_broken == (Group.MARKET in governed.broken)
+
+
+def test_cost_of_a_row_moves_by_three_tenths_towards_the_newest_commit() -> None:
+    governed = governor()
+    governed.note_written(Written(rows=100, wal_bytes=10_000, seconds=0.01), 0.0)
+    assert 300.0 + 0.3 * (100.0 - 300.0) == governed.snapshot(0.0).bytes_per_row
+    assert 10_000 / INTERVAL == governed.snapshot(0.0).own_wal_bytes_per_second
+
+
+def test_commit_counts_up_to_ten_times_what_its_rows_usually_cost() -> None:
+    """More was written by a rival of whom no pulse has told yet."""
+    governed = governor()
+    governed.note_written(Written(rows=10, wal_bytes=10_000_000, seconds=0.01), 0.0)
+    assert 10 * 10 * 300.0 / INTERVAL == governed.own_bytes_per_second(0.0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "own"),
+    [
+        (40_000.0, 10_000 - 4_000),  # of 10,000 B, others wrote two fifths
+        (60_000.0, 20 * 300.0),  # most of it: what rows usually cost is the better estimate
+    ],
+)
+def test_wal_of_others_is_taken_off_a_commit(rate: float, own: float) -> None:
+    governed = governor()
+    governed.note_server(wal_bytes_per_second=rate, requested=0, seconds=30.0, now=0.0)
+    governed.note_written(Written(rows=20, wal_bytes=10_000, seconds=0.1), 1.0)
+    assert own / INTERVAL == pytest.approx(governed.own_bytes_per_second(1.0))
+
+
+def test_wal_of_others_is_the_servers_without_our_own() -> None:
+    governed = governor()
+    governed.note_written(Written(rows=20, wal_bytes=6000, seconds=0.1), 10.0)
+    governed.note_server(wal_bytes_per_second=1000.0, requested=0, seconds=30.0, now=30.0)
+    assert 1000.0 - 6000 / 30.0 == governed.snapshot(30.0).others_wal_bytes_per_second
+
+
+@pytest.mark.parametrize(("milliseconds", "share"), [(90, 1.0), (110, 0.5)])
+def test_commit_under_a_tenth_of_a_second_is_never_slow(milliseconds: int, share: float) -> None:
+    governed = governor()
+    for commit in range(10):
+        governed.note_written(Written(rows=5, wal_bytes=0, seconds=0.001), commit * 300.0)
+    governed.note_written(Written(rows=5, wal_bytes=0, seconds=milliseconds / 1000), 3000.0)
+    assert share == governed.share
+
+
+@pytest.mark.parametrize(("seconds", "share"), [(0.79, 1.0), (0.81, 0.5)])
+def test_commit_is_slow_beyond_four_times_the_usual(seconds: float, share: float) -> None:
+    governed = governor()
+    for commit in range(10):
+        governed.note_written(Written(rows=5, wal_bytes=0, seconds=0.2), commit * 300.0)
+    governed.note_written(Written(rows=5, wal_bytes=0, seconds=seconds), 3000.0)
+    assert share == governed.share
+
+
+def test_usual_time_of_a_size_is_known_after_five_commits() -> None:
+    governed = governor()
+    for commit in range(5):
+        governed.note_written(Written(rows=5, wal_bytes=0, seconds=0.2), commit * 300.0)
+    assert 1.0 == governed.share
+    governed.note_written(Written(rows=5, wal_bytes=0, seconds=9.0), 1500.0)
+    assert 0.5 == governed.share
+    for rows in (50, 500):  # of other sizes nothing is known
+        governed.note_written(Written(rows=rows, wal_bytes=0, seconds=9.0), 1800.0)
+    assert 1 == governed.counts["pressure_latency"]
+
+
+def test_flushes_are_counted_by_what_became_of_them() -> None:
+    governed = governor()
+    for now, waiting, due in ((0.0, 100, 0), (300.0, 9000, 8000), (600.0, 0, 0)):
+        grant = governed.grant(waiting=waiting, due=due, now=now)
+        governed.note_flushed(grant, now)
+    counts = governed.snapshot(600.0).counts
+    assert (2, 1, 3000) == tuple(
+        counts[name] for name in ("flushes", "partial_flushes", "rows_over_allowance")
+    )
 
 
 # What it says, and is told.
@@ -327,4 +479,4 @@ def test_new_tokens_are_counted_and_cost_no_allowance() -> None:
     governed = governor()
     governed.note_admitted(100_000)
     assert governed.grant(waiting=5000, due=0, now=0.0).is_complete
-    assert governed.as_json(0.0)["counts"]["exempt_rows"] == 100_000
+    assert governed.snapshot(0.0).counts["exempt_rows"] == 100_000

@@ -143,7 +143,7 @@ async def test_token_may_be_forgotten_while_others_are_published(
     sync = world.sync()
     async with running(sync):
         await until(1.0)
-        world.published.on_send = lambda _: sync.table.forget(at(1e6))
+        world.published.on_send = lambda _: sync.table.forget_flushed(at(1e6))
         await world.admit(*(token(number) for number in range(1, 6)))
         await until(2.0)
     assert [mint(1)] == [message.token.mint for message in world.published.messages]
@@ -326,7 +326,7 @@ async def test_roster_is_told_while_tokens_come_and_go(autojump_clock: MockClock
         await world.update(299.0, number=999, holder_count=1)
 
         def flush_meanwhile(_: TokenPublished) -> None:
-            sync.table.forget(at(3600))
+            sync.table.forget_flushed(at(3600))
 
         world.market_data.on_send = flush_meanwhile
         await world.messages.send(RosterWanted(subscriber="market-data"))

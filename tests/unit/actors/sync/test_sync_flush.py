@@ -52,6 +52,42 @@ async def test_no_statement_takes_more_than_a_batch(autojump_clock: MockClock) -
     assert 25 == world.log.entries("flush complete")[0]["rows"]
 
 
+async def test_flush_says_what_all_its_commits_have_cost(autojump_clock: MockClock) -> None:
+    world = SyncWorld(settings=attrs.evolve(SETTINGS.sync, batch_rows=10))
+    world.store.wal_bytes_a_row, world.store.delay_seconds = 70, 0.5
+    sync = world.sync()
+    async with running(sync):
+        await admit_tokens(world, 25)
+        for number in range(1, 26):
+            await world.update(1.0, number=number, buys_24h=1)
+        await until(310.0)
+    [said] = world.log.entries("flush complete")
+    assert {"rows": 25, "statements": 3, "wal_bytes": 1750, "seconds": 1.5, "held_back": 0} == {
+        name: said[name] for name in ("rows", "statements", "wal_bytes", "seconds", "held_back")
+    }
+    counts = world.memory.governor.counts
+    assert (25, 1750) == (counts["rows"], counts["wal_bytes"])  # the governor was told the same
+
+
+async def test_snapshot_tells_what_sync_holds_and_has_done(autojump_clock: MockClock) -> None:
+    world = SyncWorld()
+    sync = world.sync()
+    async with running(sync):
+        await admit_tokens(world, 3)
+        for number in (1, 2, 3):
+            await world.update(1.0, number=number, buys_24h=1)
+        await world.update(1.0, number=1, no_such_field=1)
+        await until(2.0)
+        before = sync.snapshot()
+        world.store.go_down()
+        await until(301.0)
+        failed = sync.snapshot()
+    assert (3, 3, 0) == (before.tokens, before.unflushed, before.unappended)
+    assert (3, 1, 0) == (before.appended, before.refused, before.failed_flushes)
+    assert failed.failed_flushes > 0
+    assert (3, 0, 0) == (failed.unflushed, failed.lost, failed.put_back)
+
+
 async def test_flush_passes_those_that_are_parked(autojump_clock: MockClock) -> None:
     world = SyncWorld(settings=attrs.evolve(SETTINGS.sync, batch_rows=2))
     async with running(world.sync()):

@@ -6,10 +6,12 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from actors.sync.upkeep import PULSE_EVERY_SECONDS
-from config.settings import StalenessSettings
+from config.settings import StalenessSettings, load_settings
 from domain.messages import GovernorSet
 from domain.token import Group
+from domain.values import Value
 from store import ServerPulse
+from store.checkpoints import ObservedCheckpoints
 from store.memory import UNTROUBLED
 from tests.unit.actors.sync.sync_world import SyncWorld
 from tests.unit.actors.world import (
@@ -72,6 +74,8 @@ async def test_flush_is_partial_oldest_first_and_lifecycle_before_all(
         assert world.memory.governor.reasons(601.0) == ["1 of 11 rows wait for the allowance"]
         await until(901.0)
     assert rows_by_flush(world) == [(300.0, 10), (600.0, 10), (900.0, 1)]
+    said = world.log.entries("flush complete")
+    assert [(10, 11), (10, 1), (1, 0)] == [(each["rows"], each["held_back"]) for each in said]
     assert len(world.servers.buffer.data.dirty_since) == 0
 
 
@@ -108,6 +112,41 @@ async def test_staleness_bound_goes_before_the_budget_and_says_so(
         assert broken(world) == set()
 
 
+@pytest.mark.parametrize(
+    ("setting", "values", "others"),
+    [
+        ("LIFECYCLE", {"pool_type": "pump"}, {"price_usd": 2.0}),
+        ("MARKET", {"price_usd": 2.0}, {"holder_count": 9}),
+        ("HOLDERS", {"holder_count": 9}, {"price_usd": 2.0}),
+        ("SCORE", {"hot_score": 7.0}, {"price_usd": 2.0}),
+        ("WATCHERS", {"watcher_count": 3}, {"price_usd": 2.0}),
+        ("PROFILE", {"image_url": "https://example.org/a.png"}, {"price_usd": 2.0}),
+    ],
+)
+async def test_bound_of_the_settings_makes_a_flush_in_time(
+    autojump_clock: MockClock, setting: str, values: dict[str, Value], others: dict[str, Value]
+) -> None:
+    """Of its own group: what else waits is left to the regular flush."""
+    chosen = load_settings(
+        None,
+        {
+            "DATABASE_URL": "postgresql://nowhere/test",
+            "REDIS_URL": "redis://nowhere",
+            f"TOKEN_DISCOVERY__STALENESS__{setting}_SECONDS": "60",
+        },
+    )
+    world = SyncWorld(settings=chosen.sync, staleness=chosen.staleness)
+    async with running(world.sync()):
+        await admit_tokens(world, 2)
+        await until(10.0)
+        await world.update(10.0, number=1, **values)  # type: ignore[arg-type]
+        await world.update(10.0, number=2, **others)  # type: ignore[arg-type]
+        await until(299.0)
+    [(second, written)] = world.rows_written
+    assert 10.0 < second <= 70.0
+    assert {mint(1): values} == written
+
+
 async def test_staleness_holds_under_any_pressure_while_postgres_answers(
     autojump_clock: MockClock,
 ) -> None:
@@ -121,7 +160,7 @@ async def test_staleness_holds_under_any_pressure_while_postgres_answers(
             await world.update(float(second), number=second % 40 + 1, buys_24h=second)
             if second % 5 == 0:
                 await world.update(float(second), number=second % 40 + 1, pool_type=f"{second}")
-            for group, age in sync.backlog.ages(float(second)).items():
+            for group, age in sync.backlog.measure_ages(float(second)).items():
                 oldest[group] = max(oldest.get(group, 0.0), age)
             if second % 300 < 7:
                 world.servers.database.pulse = busier(world.servers.database.pulse)
@@ -188,7 +227,7 @@ async def test_restarted_sync_knows_the_age_of_what_it_finds(autojump_clock: Moc
     sync = world.sync()
     async with running(sync):
         await until(69.0)
-        assert {Group.MARKET: pytest.approx(19.0, abs=0.01)} == sync.backlog.ages(69.0)
+        assert {Group.MARKET: pytest.approx(19.0, abs=0.01)} == sync.backlog.measure_ages(69.0)
 
 
 # The server's pulse.
@@ -237,8 +276,9 @@ async def test_requested_checkpoint_reaches_the_governor_and_the_watch(
         await until(21.0)
     assert world.memory.governor.share == 0.5
     snapshot = world.memory.watch.snapshot()
-    assert (snapshot["requested"], snapshot["history"][-1]["requested"]) == (1, 1)
-    assert snapshot["at"] == at(20.0)
+    assert isinstance(snapshot, ObservedCheckpoints)
+    assert (snapshot.requested, snapshot.history[-1].requested) == (1, 1)
+    assert snapshot.at == at(20.0)
 
 
 async def test_missed_pulse_changes_nothing_else(autojump_clock: MockClock) -> None:
@@ -250,8 +290,8 @@ async def test_missed_pulse_changes_nothing_else(autojump_clock: MockClock) -> N
         await until(45.0)
         world.store.come_up()
         await until(51.0)
-    assert sync.upkeep.counts["pulses_missed"] == 3  # at 20, 30 and 40
-    assert world.memory.watch.snapshot()["history"][-1]["seconds"] == 40.0
+    assert sync.snapshot().pulses_missed == 3  # at 20, 30 and 40
+    assert world.memory.watch.snapshot().history[-1].seconds == 40.0
 
 
 # An operator.
@@ -271,10 +311,13 @@ async def test_governor_is_set_by_a_message_and_says_so(autojump_clock: MockCloc
         await world.messages.send(GovernorSet(reset=True))
         await until(601.0)
         assert rows_by_flush(world)[1:] == [(600.0, 3)]
-    governor = sync.summary()["governor"]
-    assert isinstance(governor, dict)
-    assert governor["budget"] == governor["configured"]
-    assert len(world.log.entries("governor set")) == 2
+    governor = sync.snapshot().governor
+    assert governor.budget == governor.configured
+    first, second = world.log.entries("governor set")
+    names = ("wal_bytes_per_second", "rows_per_hour", "reset")
+    configured = SETTINGS.sync.wal_budget_bytes_per_second, SETTINGS.sync.rows_budget_per_hour
+    assert (configured[0], 24.0, False) == tuple(first[name] for name in names)
+    assert (*configured, True) == tuple(second[name] for name in names)
 
 
 async def test_new_tokens_are_counted_as_exempt(autojump_clock: MockClock) -> None:

@@ -25,7 +25,7 @@ def stored_token(number: int = 1, **fields: Value) -> Token:
 def table(*tokens: Token, limit: int = 100) -> TokenTable:
     filled = TokenTable(limit)
     for each in tokens:
-        filled.admit(each)
+        filled.admit_token(each)
     return filled
 
 
@@ -49,7 +49,7 @@ def take(into: TokenTable, *updates: TokenUpdated) -> None:
     version = newest_unflushed(into) + 1
     for known, news in news_of(into, updates).items():
         news.newest = Version(version)
-        into.apply(known, news)
+        into.apply_observations(known, news)
 
 
 def newest_unflushed(of_table: TokenTable) -> int:
@@ -137,7 +137,7 @@ def test_update_that_came_before_its_token_applies_when_it_is_admitted() -> None
     """Defect 7: the migration of a token that nobody had stored yet was dropped."""
     early = table()
     take(early, update(-1, status=2, pool_type="pumpswap"))
-    assert early.admit(stored_token())
+    assert early.admit_token(stored_token())
     assert (
         early.published[MINT].status,
         early.published[MINT].pool_type,
@@ -150,7 +150,7 @@ def test_old_news_of_status_does_not_touch_a_token_that_is_further() -> None:
     bonded = stored_token(status=Status.BONDED, status_changed_at=UnixSeconds(BIRTH + 1))
     early = table()
     take(early, update(50, status=1, holder_count=3))
-    early.admit(bonded)
+    early.admit_token(bonded)
     assert early.published[MINT] == evolve(
         bonded, holder_count=3, last_updated_at=UnixSeconds(BIRTH + 50)
     )
@@ -159,20 +159,20 @@ def test_old_news_of_status_does_not_touch_a_token_that_is_further() -> None:
 
 def test_token_is_admitted_once() -> None:
     known = table(stored_token())
-    assert not known.admit(stored_token(name="another"))
+    assert not known.admit_token(stored_token(name="another"))
     assert known.published[MINT].name is None
 
 
 def test_spooled_token_gets_its_id_and_keeps_its_updates() -> None:
     spooled = table(token())
     take(spooled, update(3, holder_count=5))
-    assert spooled.admit(stored_token())
+    assert spooled.admit_token(stored_token())
     assert (spooled.published[MINT].id, spooled.published[MINT].holder_count) == (1, 5)
 
 
 def test_spooled_token_that_postgres_had_known_all_along_is_shown_as_stored() -> None:
     spooled = table(token(first_seen_at=UnixSeconds(BIRTH + 9)))
-    spooled.admit(stored_token(status=Status.BONDED))
+    spooled.admit_token(stored_token(status=Status.BONDED))
     assert (
         spooled.published[MINT].status,
         spooled.published[MINT].first_seen_at,
@@ -203,7 +203,7 @@ def test_update_that_comes_during_a_flush_stays_unflushed() -> None:
 def test_only_tokens_that_are_spooled_are_held_for_the_spool() -> None:
     known = table(token(1), token(2), stored_token(3))
     assert known.spooled.keys() == {mint(1), mint(2)}
-    known.admit(stored_token(1))
+    known.admit_token(stored_token(1))
     assert known.spooled.keys() == {mint(2)}
 
 
@@ -278,7 +278,7 @@ def test_fold_of_updates_is_the_last_value_of_each_field(sequence: list[tuple[st
 def test_tokens_off_the_feed_are_forgotten_when_they_are_flushed() -> None:
     known = table(stored_token(1), stored_token(2))
     take(known, update(1, number=2, holder_count=3))
-    assert known.forget(UnixSeconds(BIRTH + 48 * HOUR)) == 1
+    assert known.forget_flushed(UnixSeconds(BIRTH + 48 * HOUR)) == 1
     assert [mint(2)] == list(known.published)
 
 
@@ -288,7 +288,7 @@ def test_oldest_tokens_beyond_the_limit_are_forgotten() -> None:
     ]  # 7 is the oldest
     known = table(*tokens, limit=4)
     take(known, update(1, number=7, holder_count=3))
-    assert known.forget(BIRTH) == 3
+    assert known.forget_flushed(BIRTH) == 3
     assert {mint(n) for n in (1, 2, 3, 7)} == set(known.published)
 
 
@@ -301,7 +301,7 @@ def test_tokens_off_the_feed_count_before_the_oldest() -> None:
     )
     expired = stored_token(2, first_seen_at=UnixSeconds(BIRTH - 49 * HOUR))
     known = table(bonded, expired, stored_token(3), limit=2)
-    assert known.forget(BIRTH) == 1
+    assert known.forget_flushed(BIRTH) == 1
     assert {mint(1), mint(3)} == set(known.published)
 
 

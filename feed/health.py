@@ -1,0 +1,47 @@
+"""Whether the service serves, and what is away, as clients are told of it. Pure.
+
+ServiceHealth -> GET /readyz, GET /api/ops/health, the `health` message of /ws -> both pages
+"""
+
+import orjson
+from attrs import frozen
+
+from feed import ServiceHealth
+from feed.wire import to_iso_time
+
+READY, DEGRADED, NOT_READY = "ready", "degraded", "not ready"
+
+
+@frozen(kw_only=True)
+class HealthReport:
+    """One look at the service's health."""
+
+    status: str
+    reasons: list[str]  # what keeps it from serving
+    degraded: list[dict[str, object]]  # what is away while it serves: `{"name", "reason", "since"}`
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The whole of it; what there is none of is an empty list."""
+        return {"status": self.status, "reasons": self.reasons, "degraded": self.degraded}
+
+    @property
+    def readiness(self) -> dict[str, object]:
+        """The body of /readyz: the status, and what explains it."""
+        shown = {READY: (), DEGRADED: ("degraded",), NOT_READY: ("reasons",)}[self.status]
+        return {name: self.document[name] for name in ("status", *shown)}
+
+
+def report_health(health: ServiceHealth) -> HealthReport:
+    """How the service is now."""
+    degraded: list[dict[str, object]] = [
+        {"name": outage.name, "reason": outage.reason, "since": to_iso_time(outage.since)}
+        for outage in health.outages()
+    ]
+    status = NOT_READY if not health.is_ready else DEGRADED if degraded else READY
+    return HealthReport(status=status, reasons=list(health.reasons()), degraded=degraded)
+
+
+def health_message(health: ServiceHealth) -> bytes:
+    """`{"type": "health", "status", "reasons", "degraded"}`."""
+    return orjson.dumps({"type": "health", **report_health(health).document})
