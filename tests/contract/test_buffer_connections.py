@@ -14,7 +14,7 @@ from buffer.redis.connection import RedisConnections
 from commands.embedded import EmbeddedRedis, free_port
 from domain.errors import BadConfiguration, BufferUnavailable, TokenDiscoveryError
 from domain.values import UnixSeconds
-from supervision.failures import failure_of
+from supervision.failures import describe_failure
 from tests.conftest import RedisFactory
 from tests.contract.buffer_rigs import (
     MINT,
@@ -223,7 +223,7 @@ async def test_a_password_that_changed_is_told_and_does_no_harm(new_redis: Redis
 def shown_by(error: BaseException) -> str:
     """All that a log could show of an error."""
     assert isinstance(error, Exception)
-    failure = failure_of(error, UnixSeconds(0.0))
+    failure = describe_failure(error, UnixSeconds(0.0))
     return "".join([*traceback.format_exception(error), repr(error), str(failure), repr(failure)])
 
 
