@@ -144,7 +144,7 @@ def decode_refused(row: Mapping[str, Any]) -> Refused:
 
 
 def decode_changes(rows: Sequence[Sequence[Any]]) -> list[TokenChange]:
-    """Changes as dirty.lua lists them; fields of another release of the service are left out."""
+    """Changes as read_dirty.lua lists them, without fields of another release of the service."""
     changes = list(map(TokenChange._make, rows))
     if all(change.values.keys() <= FIELDS_OF_THIS_RELEASE for change in changes):
         return changes
