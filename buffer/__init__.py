@@ -8,6 +8,22 @@ gets a version that grows, also across a loss of Redis' data. Flushing is: `read
 to Postgres, `clear_flushed` exactly the versions read; what arrived in between stays dirty. Flushed
 values are remembered for a while, so that the same value again is no change and an older
 observation still loses.
+
+A server can lose its data in part, by eviction or by hand. Where each loss shows:
+
+Everything, or the last writes: the next append or page tells another epoch.
+The hash of a dirty token: another epoch, told by the page that meets the token's entry in the
+  list, or by the next append of the token, whichever comes first.
+The list of dirty tokens: another epoch at the next append or page. `open` finds the tokens by
+  their hashes, for a process that has just started holds none of their values.
+One entry of that list: nowhere here. A pass over all pages lacks the token: compare.
+Version or epoch: another epoch at the next append or page. Versions still grow, token by token.
+Places or rows of the spool: another epoch, told by the next page or when the spool is read.
+  Tokens that still have their row come back, perhaps in another order.
+The hash of a flushed token: nowhere. The next value is a change, even an equal or older one.
+Quarantine and stream: nowhere; they are gone.
+
+Who holds values puts them back with `forced`; that is not told to be a loss again.
 """
 
 from collections.abc import Mapping, Sequence

@@ -48,11 +48,12 @@ def encode_values(values: Mapping[str, Value]) -> list[str]:
 def encode_observations(observed: Observations) -> tuple[list[str], list[UnixSeconds]]:
     """The values' JSON texts and times of observation; `ValueError` if either cannot be said."""
     texts = encode_values(observed.values)
+    times = [observed.observed_at] * len(texts)
+    is_timed = _is_time(observed.observed_at)
     if observed.times:
         times = [observed.time_of(name) for name in observed.values]
-    else:
-        times = [observed.observed_at] * len(texts)
-    if not all(map(_is_time, set(times))):
+        is_timed = all(map(_is_time, times))
+    if not is_timed:
         raise ValueError("observed at no time")
     return texts, times
 
@@ -144,7 +145,7 @@ def decode_refused(row: Mapping[str, Any]) -> Refused:
 
 
 def decode_changes(rows: Sequence[Sequence[Any]]) -> list[TokenChange]:
-    """Changes as dirty.lua lists them; fields of another release of the service are left out."""
+    """Changes as read_dirty.lua lists them, without fields of another release of the service."""
     changes = list(map(TokenChange._make, rows))
     if all(change.values.keys() <= FIELDS_OF_THIS_RELEASE for change in changes):
         return changes

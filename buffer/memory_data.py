@@ -129,9 +129,8 @@ class Data:
         lost = [mint for mint in encoded if self._has_lost_hash(mint)]
         changed: dict[Mint, Observations] = {}
         for mint, one in encoded.items():
-            least = max(self.newest + 1, int(now * 1e6))
-            if not is_whole and mint in self.tokens:
-                least = max(least, self.tokens[mint].newest + 1)
+            last = self.tokens[mint].newest if mint in self.tokens else NO_VERSION
+            least = max(self.newest + 1, int(now * 1e6), last + 1)
             names = self._merge(mint, one, Version(least), now)
             if names:
                 is_all = len(names) == len(one.texts)
@@ -204,7 +203,7 @@ class Data:
                 return
             del self.expires_at[mint], self.tokens[mint]
 
-    # dirty.lua
+    # read_dirty.lua
 
     def read_dirty(self, after: Version, limit: int, newest_told: Version) -> DirtyPage:
         rows: list[TokenChange] = []
@@ -238,7 +237,7 @@ class Data:
             values={name: decode_value(one.text) for name, one in unflushed.items()},
         )
 
-    # mend.lua
+    # mend_dirty.lua
 
     def mend_dirty_list(self) -> None:
         """Put tokens with unflushed fields back into a list that was lost."""

@@ -1,6 +1,6 @@
 """The spool as the twin of Redis holds it, by mint and in order of arrival.
 
-buffer.memory_data.Data  ->  SpoolShelf  (as spool.lua, shelved.lua and unshelve.lua)
+buffer.memory_data.Data  ->  SpoolShelf  (as spool.lua, read_shelf.lua and remove_from_shelf.lua)
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,12 +1,13 @@
 """The buffer in Redis (6.2 or later) or Valkey, through redis-py in worker threads.
 
-    append_observations -> append.lua    spool_tokens    -> spool.lua
-    read_dirty          -> dirty.lua     quarantine_rows -> quarantine.lua
-    clear_flushed       -> clear.lua     read_spooled, read_quarantined      -> shelved.lua
-                                         remove_spooled, release_quarantined -> unshelve.lua
+    append_observations -> append.lua       spool_tokens    -> spool.lua
+    read_dirty          -> read_dirty.lua   quarantine_rows -> quarantine.lua
+    clear_flushed       -> clear.lua        read_spooled, read_quarantined      -> read_shelf.lua
+    open                -> mend_dirty.lua   remove_spooled, release_quarantined
+                                                                         -> remove_from_shelf.lua
 
-Each method is one call of one script, which the server runs as a whole or not at all; a batch
-travels as one JSON text, both ways, because redis-py pays microseconds for every argument.
+Each method but `open` is one call of one script, which the server runs as a whole or not at all;
+a batch travels as one JSON text, both ways, because redis-py pays microseconds for every argument.
 Keys: td:version, td:epoch, td:dirty, td:token:<mint>, td:changes (a stream), and td:spool:* and
 td:quarantine:*. The server must not evict keys (maxmemory-policy noeviction).
 """
@@ -73,6 +74,12 @@ class Offload(Protocol):
     ) -> Awaitable[Answer]: ...
 
 
+def _read_count(answer: Any) -> int:
+    if type(answer) is not int:
+        raise redis.InvalidResponse(f"{type(answer).__name__} in place of a count")
+    return answer
+
+
 @define
 class RedisBuffer:
     """`buffer.UpdateBuffer` on a Redis-protocol server."""
@@ -119,27 +126,29 @@ class RedisBuffer:
 
     async def spool_tokens(self, tokens: Sequence[Token]) -> None:
         rows = [(token.mint, encode_token(token)) for token in tokens]
-        await self.offload(self._shelve, "spool", SPOOL_KEYS, rows, self.bounds.spooled_tokens)
+        await self.offload(
+            self._put_on_shelf, "spool", SPOOL_KEYS, rows, self.bounds.spooled_tokens
+        )
 
     async def read_spooled(self, limit: int) -> Sequence[Token]:
-        rows = await self.offload(self._read_json, "shelved", SPOOL_READ_KEYS, limit)
+        rows = await self.offload(self._read_json, "read_shelf", SPOOL_READ_KEYS, limit)
         return [decode_token(row) for row in rows]
 
     async def remove_spooled(self, mints: Sequence[Mint]) -> None:
-        await self.offload(self._unshelve, SPOOL_KEYS, mints)
+        await self.offload(self._remove_from_shelf, SPOOL_KEYS, mints)
 
     async def quarantine_rows(self, rows: Sequence[Refused]) -> None:
         encoded = [(row.mint, encode_refused(row)) for row in rows]
         most = self.bounds.quarantined_mints
-        await self.offload(self._shelve, "quarantine", QUARANTINE_KEYS, encoded, most)
+        await self.offload(self._put_on_shelf, "quarantine", QUARANTINE_KEYS, encoded, most)
 
     async def read_quarantined(self) -> Sequence[Refused]:
         most = self.bounds.quarantined_mints
-        rows = await self.offload(self._read_json, "shelved", QUARANTINE_KEYS, most)
+        rows = await self.offload(self._read_json, "read_shelf", QUARANTINE_KEYS, most)
         return [decode_refused(row) for row in rows]
 
     async def release_quarantined(self, mints: Sequence[Mint]) -> None:
-        await self.offload(self._unshelve, QUARANTINE_KEYS, mints)
+        await self.offload(self._remove_from_shelf, QUARANTINE_KEYS, mints)
 
     # Blocking from here on, in a worker thread.
 
@@ -164,7 +173,7 @@ class RedisBuffer:
             return list(chunks(mints, SCANNED_AT_ONCE))
 
         for mints in self._connections.call(find_all):
-            self._run("mend", (DIRTY_KEY,), orjson.dumps(mints))
+            self._run("mend_dirty", (DIRTY_KEY,), orjson.dumps(mints))
 
     def _append(self, batch: Mapping[Mint, Observations], forced: bool) -> Appended:
         bounds = self.bounds
@@ -191,7 +200,7 @@ class RedisBuffer:
         )
 
     def _read_dirty(self, after: Version, limit: int) -> DirtyPage:
-        epoch, newest, rows = self._read_json("dirty", PAGE_KEYS, after, limit, self._newest)
+        epoch, newest, rows = self._read_json("read_dirty", PAGE_KEYS, after, limit, self._newest)
         return DirtyPage(epoch, newest, decode_changes(rows))
 
     def _clear(self, changes: Sequence[TokenChange]) -> int:
@@ -199,13 +208,13 @@ class RedisBuffer:
         cleaned: int = self._run("clear", (DIRTY_KEY,), pairs, self.bounds.clean_seconds)
         return cleaned
 
-    def _shelve(
+    def _put_on_shelf(
         self, script: str, keys: Sequence[str], rows: Sequence[tuple[Mint, str]], most: int
     ) -> None:
         self._run(script, keys, orjson.dumps(rows), most)
 
-    def _unshelve(self, keys: Sequence[str], mints: Sequence[Mint]) -> None:
-        self._run("unshelve", keys, orjson.dumps(mints))
+    def _remove_from_shelf(self, keys: Sequence[str], mints: Sequence[Mint]) -> None:
+        self._run("remove_from_shelf", keys, orjson.dumps(mints))
 
     def _read_json(self, script: str, keys: Sequence[str], *arguments: bytes | int | str) -> Any:
         """The JSON that a script answers."""
@@ -216,7 +225,7 @@ class RedisBuffer:
         script: str,
         keys: Sequence[str],
         *arguments: bytes | int | str,
-        read: Callable[[Any], Any] = int,
+        read: Callable[[Any], Any] = _read_count,
     ) -> Any:
         """What `read` makes of a script's answer."""
         given: Sequence[Any] = (*keys, *arguments)

@@ -138,13 +138,12 @@ local writes, members, changed = {}, {}, {}
 local has_lost_hash = false
 
 -- Write a changed token's hash; a dirty one never expires.
-local function write_changed(mint, key, marks, version, writes_count)
-    local last, cleared = marks_of(marks)
+local function write_changed(mint, key, last, cleared, version, writes_count)
     if last <= cleared then
         if call('ZADD', DIRTY, version_text(version), mint) == 0 then
             has_lost_hash = not is_put_back -- it was dirty: with its marks went unflushed values
         end
-        if marks then
+        if last > 0 then
             call('PERSIST', key)
         end
     end
@@ -154,16 +153,14 @@ local function write_changed(mint, key, marks, version, writes_count)
 end
 
 -- Put a token back into the list of dirty tokens, where its entry was lost.
-local function restore_dirty_entry(mint, marks)
-    local last, cleared = marks_of(marks)
+local function restore_dirty_entry(mint, last, cleared)
     if last > cleared then
         call('ZADD', DIRTY, 'NX', version_text(last), mint)
     end
 end
 
 -- Write new times of unchanged values; they keep a clean token remembered.
-local function write_sighted(key, marks, writes_count)
-    local last, cleared = marks_of(marks)
+local function write_sighted(key, last, cleared, writes_count)
     call('HSET', key, unpack(writes, 1, writes_count))
     if last <= cleared then
         call('EXPIRE', key, clean_seconds)
@@ -174,11 +171,9 @@ end
 local function merge(mint, count, is_forced, first)
     local key = 'td:token:' .. mint
     local stored = call('HMGET', key, '.', unpack(batch, first, first + count - 1))
-    local marks, version = stored[1], math.max(newest + 1, least_version)
-    if not is_whole then
-        -- The version was lost, perhaps, and the clock has stepped back.
-        version = math.max(version, marks_of(marks) + 1)
-    end
+    local last, cleared = marks_of(stored[1])
+    -- Above the token's own: td:version may have been lost, and the clock set back.
+    local version = math.max(newest + 1, least_version, last + 1)
     local writes_count, changed_count, newest_at = 0, 0, 0
     for offset = 0, count - 1 do
         local name, value = batch[first + offset], batch[first + count + offset]
@@ -198,14 +193,14 @@ local function merge(mint, count, is_forced, first)
         end
     end
     if is_forced then
-        restore_dirty_entry(mint, marks)
+        restore_dirty_entry(mint, last, cleared)
     end
     if changed_count > 0 then
         newest = version
-        write_changed(mint, key, marks, version, writes_count)
+        write_changed(mint, key, last, cleared, version, writes_count)
         add_change(mint, version, newest_at, concat(members, ',', 1, changed_count))
     elseif writes_count > 0 then
-        write_sighted(key, marks, writes_count)
+        write_sighted(key, last, cleared, writes_count)
     end
     return changed_count
 end

@@ -56,6 +56,8 @@ class RedisConnections:
         raise problem
 
     def _translate(self, error: Exception) -> TokenDiscoveryError:
+        if _is_full(error):
+            return BufferUnavailable(str(error))
         shown = f"{type(error).__name__}: {self.address.secrets.clean(str(error))}"
         if isinstance(error, UNAVAILABILITIES):
             return BufferUnavailable(shown)

@@ -305,6 +305,39 @@ def test_doctor_finds_both_servers_fit(postgres_url: str, redis_url: str) -> Non
     assert "appendonly" in process.stdout
 
 
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_a_node_of_a_redis_cluster_is_refused_with_78(
+    postgres_url: str, new_redis: RedisFactory, command: str
+) -> None:
+    server = new_redis(settings={"cluster-enabled": "yes", "cluster-port": free_port()})
+    process = ended(settings(postgres_url, server.url, GATEWAY__PORT="0"), command)
+    assert 78 == process.returncode
+    assert "node of a cluster" in process.stdout + process.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "doctor"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h?family=0",
+        "redis://:s3cr#t@h",
+        "redis://h:s3cret",
+        "redis://h?socket_timeout=s3cret",
+        "redis://h:99999",
+        "unix://",
+        "redis://h/s3cret",
+        "rediss://h?ssl_ca_certs=/s3cret",
+        "redis+sentinel://s3cret@a:1,b:2/mymaster",
+    ],
+)
+def test_an_address_of_redis_that_cannot_be_is_one_line_and_78(url: str, command: str) -> None:
+    process = ended({"DATABASE_URL": "postgresql://db/x", "REDIS_URL": url}, command)
+    assert (78, "") == (process.returncode, process.stdout)
+    [line] = process.stderr.splitlines()
+    assert "redis.url: must " in line
+    assert "s3cr" not in line
+
+
 def test_doctor_says_which_server_is_out_of_reach(redis_url: str) -> None:
     process = ended(
         {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "REDIS_URL": redis_url}, "doctor"

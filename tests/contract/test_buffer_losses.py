@@ -200,7 +200,9 @@ async def test_a_change_is_dirty_though_version_and_clock_went_back(rig: Rig) ->
     await flush(rig.buffer)
     rig.lose(Loss.VERSION)
     rig.clock.advance(-7200.0)
-    appended = await rig.restarted().append_observations(observed({"price_usd": 2.0}, at=1001))
+    buffer = rig.restarted()
+    await epoch_of(buffer)
+    appended = await buffer.append_observations(observed({"price_usd": 2.0}, at=1001))
     assert [MINT] == list(appended.changed)
     assert {MINT: {"price_usd": 2.0}} == await dirty_values(rig.buffer)
 

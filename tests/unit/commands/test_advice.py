@@ -1,9 +1,12 @@
 """Doctor's advice: what is found, and what it would save in numbers."""
 
+from typing import Any
+
 import attrs
 import pytest
 
-from commands.advice import Finding, Gravity, on_postgres
+from buffer.redis.facts import RedisFacts
+from commands.advice import Finding, Gravity, on_postgres, on_redis
 from store import ServerPulse
 from store.postgres.facts import HotTable, PostgresFacts
 
@@ -111,3 +114,46 @@ def test_bloated_hot_table_is_found_with_what_it_wastes() -> None:
 def test_updates_that_touch_an_index_are_found() -> None:
     hot = HotTable(live_rows=10_000, dead_rows=0, updates=90_000, hot_updates=9_000, bytes=1 << 20)
     assert "10% of its updates touched no index" in found("hot table", facts(hot=hot)).says
+
+
+# Redis.
+
+FIT = RedisFacts(
+    version=(7, 2, 4), is_append_only=True, largest_memory_bytes=0, eviction_policy="noeviction"
+)
+
+
+def gravities(facts: RedisFacts | None) -> dict[str, Gravity]:
+    return {each.subject: each.gravity for each in on_redis(facts) if each.gravity < Gravity.FINE}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, {}),
+        ({"version": (6, 0, 16)}, {"redis": Gravity.FAILURE}),
+        ({"is_append_only": False}, {"appendonly": Gravity.ADVICE}),
+        ({"is_cluster": True}, {"cluster-enabled": Gravity.FAILURE}),
+        ({"eviction_policy": "allkeys-lru"}, {}),
+        (
+            {"eviction_policy": "allkeys-lru", "largest_memory_bytes": 1},
+            {"maxmemory-policy": Gravity.FAILURE},
+        ),
+        (
+            {"eviction_policy": "volatile-ttl", "largest_memory_bytes": 1},
+            {"maxmemory-policy": Gravity.ADVICE},
+        ),
+        (
+            {"eviction_policy": "", "largest_memory_bytes": 1},
+            {"maxmemory-policy": Gravity.FAILURE},
+        ),
+    ],
+)
+def test_what_is_wrong_with_redis_is_as_grave_as_what_it_costs(
+    changed: dict[str, Any], expected: dict[str, Gravity]
+) -> None:
+    assert expected == gravities(attrs.evolve(FIT, **changed))
+
+
+def test_redis_that_tells_nothing_is_told() -> None:
+    assert {"redis": Gravity.ADVICE} == gravities(None)

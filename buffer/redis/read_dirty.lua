@@ -1,4 +1,4 @@
--- Dirty: read one page of the tokens with unflushed fields, the longest dirty first, and see
+-- Read dirty: read one page of the tokens with unflushed fields, the longest dirty first, and see
 -- whether the data is whole. What is found to be missing ends the epoch.
 --
 -- KEYS  1 td:dirty  2 td:epoch  3 td:version  4 td:spool:order  5 td:spool:rows

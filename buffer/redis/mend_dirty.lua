@@ -1,4 +1,4 @@
--- Mend: put tokens with unflushed fields back into td:dirty, where their entries were lost.
+-- Mend dirty: put tokens with unflushed fields back into td:dirty, where their entries were lost.
 --
 -- KEYS  1 td:dirty
 -- ARGV  1 mints: JSON list

@@ -1,4 +1,4 @@
--- Shelved: read the oldest rows of a shelf (told in spool.lua), in order.
+-- Read shelf: read the oldest rows of a shelf (told in spool.lua), in order.
 --
 -- KEYS  1 the shelf's order  2 the shelf's rows
 --       3 td:epoch, for the spool: a place whose row was lost ends it

@@ -1,4 +1,4 @@
--- Unshelve: forget rows of a shelf (told in spool.lua).
+-- Remove from shelf: forget rows of a shelf (told in spool.lua).
 --
 -- KEYS  1 the shelf's order  2 the shelf's rows
 -- ARGV  1 mints: JSON list
