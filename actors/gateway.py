@@ -234,8 +234,10 @@ class Gateway:
 
     async def watch_health(self) -> None:
         """Tell the clients who follow it how the service is."""
+        hub = self.server.hub
         while True:
-            await self.server.hub.send_health()
+            await hub.wait_until_health_is_followed()
+            await hub.send_health()
             await trio.sleep(HEALTH_SECONDS)
 
 

@@ -37,7 +37,6 @@ class Hub:
     broadcast: Broadcast = field(init=False)
     sessions: dict[int, ClientSession] = field(init=False, factory=dict)
     served: int = field(init=False, default=0)  # clients, ever
-    _health_sent: bytes = field(init=False, default=b"")  # as everybody was told last
     _numbers: "count[int]" = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -51,12 +50,15 @@ class Hub:
         async for session in self._each_session():
             session.deliver_publication(framed)
 
+    async def wait_until_health_is_followed(self) -> None:
+        """Wait until a client wants to know how the service is; at once while one does."""
+        while not any(session.follows_health for session in self.sessions.values()):
+            self.broadcast.health_wanted = trio.Event()
+            await self.broadcast.health_wanted.wait()
+
     async def send_health(self) -> None:
-        """Tell everybody who wants to know how the service is, if that has changed."""
+        """Tell everybody who wants to know how the service is, as far as that has changed."""
         frame = self.broadcast.health_frame()
-        if frame == self._health_sent:
-            return
-        self._health_sent = frame
         async for session in self._each_session():
             if session.follows_health:
                 session.deliver_health(frame)

@@ -53,6 +53,7 @@ class Broadcast:
     announce: Announce
     health: ServiceHealth
     latest: FramedPublication = field(init=False, factory=lambda: FramedPublication(0, {}))
+    health_wanted: trio.Event = field(init=False, factory=trio.Event)  # somebody follows it
     conflated: int = field(init=False, default=0)  # times a slow client fell behind
     refused: int = field(init=False, default=0)  # frames
 
@@ -136,6 +137,7 @@ class ClientSession:
     offset: int = field(init=False, default=0)  # of the last publication delivered
     follows_health: bool = field(init=False, default=False)
     is_health_due: bool = field(init=False, default=False)  # to be told once the queue is empty
+    health_told: bytes = field(init=False, default=b"")  # the frame it had last
     watched: frozenset[Mint] = field(init=False, default=frozenset())  # a census shares it
     spoke_at: float = field(init=False, default=float("-inf"))
     allowance: Allowance = field(
@@ -164,9 +166,11 @@ class ClientSession:
             self.outgoing.put_piece(frames, is_droppable=True)
 
     def deliver_health(self, frame: bytes) -> None:
-        """Tell how the service is; a client that is behind hears only of the latest change."""
-        self.is_health_due = self.outgoing.queued_bytes > 0
-        if not self.is_health_due:
+        """Tell how the service is, if it has not been told; who is behind hears of it later."""
+        is_news = frame != self.health_told
+        self.is_health_due = is_news and self.outgoing.queued_bytes > 0
+        if is_news and not self.is_health_due:
+            self.health_told = frame
             self.outgoing.put_piece(frame)
 
     def send_what_is_due(self) -> None:
@@ -230,7 +234,8 @@ class ClientSession:
                     self.watched -= {mint}
                     self.broadcast.announce(MintUnwatched(client=self.client, mint=mint))
             case FollowHealth():
-                self.follows_health = True
+                self.follows_health, self.health_told = True, b""
+                self.broadcast.health_wanted.set()
                 self.deliver_health(self.broadcast.health_frame())
             case Ping():
                 self.send_reply(PONG_MESSAGE)

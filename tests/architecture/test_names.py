@@ -27,7 +27,6 @@ ROOMS_NOT_RENAMED_YET = {
     "buffer",
     "config",
     "domain",
-    "feed",
     "service",
     "sources",
     "store",
