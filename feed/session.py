@@ -58,11 +58,11 @@ class Broadcast:
     refused: int = field(init=False, default=0)  # frames
 
     def snapshot_frame(self, board: str) -> bytes:
-        """The board as last published."""
+        """The snapshot of a board as a frame."""
         return text_frame(self.boards.snapshot_message(board))
 
     def health_frame(self) -> bytes:
-        """How the service is now."""
+        """The health message as a frame."""
         return text_frame(health_message(self.health))
 
     def resume_frames(self, wanted: Subscribe) -> bytes | None:
@@ -80,7 +80,7 @@ class SessionStream(trio.abc.Stream):
     outgoing: Outgoing
     handshake: bytes  # the client's request; read first
     unread: bytes  # what the client has sent behind it
-    queue_bytes: int  # a client to which so much is still to be sent is not listened to
+    queue_bytes: int  # nothing is read from a client while more than this is queued for it
     is_accepted: trio.Event = field(init=False, factory=trio.Event)
     heard_at: float = field(init=False, factory=trio.current_time)
     allowance: Allowance = field(
@@ -107,7 +107,7 @@ class SessionStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             handshake, self.handshake = self.handshake, b""
             return handshake
-        # What the library is given before it has accepted is lost.
+        # trio-websocket loses frames that it is given before it has accepted the handshake.
         await self.is_accepted.wait()
         if self.unread:
             data, self.unread = self.unread, b""
@@ -138,7 +138,9 @@ class ClientSession:
     follows_health: bool = field(init=False, default=False)
     is_health_due: bool = field(init=False, default=False)  # to be told once the queue is empty
     health_told: bytes = field(init=False, default=b"")  # the frame it had last
-    watched: frozenset[Mint] = field(init=False, default=frozenset())  # a census shares it
+    watched: frozenset[Mint] = field(
+        init=False, default=frozenset()
+    )  # immutable: shared with a census
     spoke_at: float = field(init=False, default=float("-inf"))
     allowance: Allowance = field(
         init=False,
@@ -153,7 +155,7 @@ class ClientSession:
     # Out.
 
     def deliver_publication(self, publication: FramedPublication) -> None:
-        """Send the deltas of the boards this client follows; harmless when repeated."""
+        """Send the deltas of the boards this client follows, once a publication."""
         if publication.offset <= self.offset:
             return
         self.offset = publication.offset
@@ -166,7 +168,7 @@ class ClientSession:
             self.outgoing.put_piece(frames, is_droppable=True)
 
     def deliver_health(self, frame: bytes) -> None:
-        """Tell how the service is, if it has not been told; who is behind hears of it later."""
+        """Send the health if it is news; behind queued bytes later, and as it is then."""
         is_news = frame != self.health_told
         self.is_health_due = is_news and self.outgoing.queued_bytes > 0
         if is_news and not self.is_health_due:
@@ -174,13 +176,13 @@ class ClientSession:
             self.outgoing.put_piece(frame)
 
     def send_what_is_due(self) -> None:
-        """The queue is empty: send what has waited for that."""
+        """Send what waited for the queue to drain: the health, then snapshots."""
         if self.is_health_due:
             self.deliver_health(self.broadcast.health_frame())
         self.send_snapshots()
 
     def send_snapshots(self) -> None:
-        """Send what is stale, one snapshot after the other, as long as nothing is queued."""
+        """Send the snapshots that are owed, one after the other, as long as nothing is queued."""
         self.deliver_publication(self.broadcast.latest)
         while self.stale and not self.outgoing.queued_bytes and not self.outgoing.is_broken:
             board = next(iter(self.stale))
@@ -189,7 +191,7 @@ class ClientSession:
             self.outgoing.put_piece(self.broadcast.snapshot_frame(board), is_droppable=True)
 
     def send_reply(self, message: bytes) -> None:
-        """Send a reply."""
+        """Send one text frame, which is never dropped."""
         self.outgoing.put_piece(text_frame(message))
 
     def _fall_behind(self) -> None:
