@@ -37,10 +37,10 @@ from supervision.environment import Environment
 
 NAME = "gateway"
 MESSAGES_AT_ONCE = 50  # some 2 ms of ranking; between two batches the clients get their turn
-LISTEN_ATTEMPTS, LISTEN_AGAIN_SECONDS = 6, 0.5  # as nginx does
+LISTEN_ATTEMPTS, LISTEN_AGAIN_SECONDS = 6, 0.5  # as long as nginx tries
 HEALTH_SECONDS = 1.0  # an outage is told that late
 PRUNED_AT_ONCE = 50  # tokens between two checkpoints, some 2 ms
-PRUNE_SECONDS = 60.0  # what is past its retention leaves a quiet feed that late
+PRUNE_SECONDS = 60.0  # longest wait for a message before expired tokens are looked for
 
 
 @frozen(kw_only=True)
@@ -181,7 +181,7 @@ class Gateway:
         return await open_listeners(host, port)
 
     async def collect_publication(self) -> bool:
-        """Learn until the next publication is due; False once the mailbox has closed."""
+        """Take in messages until the next publication is due; False once the mailbox has closed."""
         # Receiving is atomic under cancellation, so the timeouts lose no token.
         with trio.move_on_after(PRUNE_SECONDS):
             if not await self.receive_messages():
@@ -193,7 +193,7 @@ class Gateway:
         return True
 
     async def receive_messages(self) -> bool:
-        """Learn from what is there, or comes next; False once the mailbox has closed."""
+        """Wait for one batch of messages and apply it; False once the mailbox has closed."""
         try:
             self.apply_messages(await self.inbox.receive_batch(MESSAGES_AT_ONCE))
         except trio.EndOfChannel:
@@ -211,7 +211,7 @@ class Gateway:
                     self.is_filled = True
 
     async def publish_changes(self) -> None:
-        """Give the clients what changed since the last time, and activity its census."""
+        """Send the clients what changed since the last time, and activity the census it wants."""
         if self.census_wanted:
             self.census_wanted = False
             # At once, so that whoever comes or goes is told of after it, or is counted in it.
@@ -233,9 +233,11 @@ class Gateway:
             await trio.lowlevel.checkpoint()
 
     async def watch_health(self) -> None:
-        """Tell the clients who follow it how the service is."""
+        """Look at the health every second while a client follows it, and send what has changed."""
+        hub = self.server.hub
         while True:
-            await self.server.hub.send_health()
+            await hub.wait_until_health_is_followed()
+            await hub.send_health()
             await trio.sleep(HEALTH_SECONDS)
 
 

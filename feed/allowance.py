@@ -13,7 +13,7 @@ class Allowance:
     _left: float = field(init=False, default=Factory(lambda self: self.burst, takes_self=True))
 
     def try_take(self, units: float, now: float) -> bool:
-        """True, and the units are taken, if they were there."""
+        """Take the units if so many are left; False, and nothing is taken, otherwise."""
         self._refill(now)
         if self._left < units:
             return False
@@ -21,7 +21,7 @@ class Allowance:
         return True
 
     def take_on_credit(self, units: float, now: float) -> float:
-        """Take the units whether they are there or not; seconds until none is owed."""
+        """Take the units in any case; the seconds until those taken in advance have refilled."""
         self._refill(now)
         self._left -= units
         return max(-self._left / self.rate, 0.0)

@@ -1,6 +1,6 @@
 """The four boards that clients follow: a snapshot, then deltas that fold into the next snapshot.
 
-    catalogue --collect, every delta interval--> Publication: a delta for each board that changed
+    catalogue --publish_changes, every delta interval--> Publication: deltas of changed boards
 
 The order of a board is a rule over its items, so that a change moves nothing but itself: clients
 sort what they hold, equal values by `mint` ascending, null last.
@@ -34,7 +34,7 @@ from feed.wire import ItemCache, encode_json, find_changes
 
 BOARD_NAMES = ("new", "graduating", "bonded", "hot")
 SMALL_RESUME_BYTES = 16 * 1024  # deltas up to this size are sent whatever the snapshot's size
-HISTORY_BYTES = 8 * 1024 * 1024  # of deltas kept a board, beside their number
+HISTORY_BYTES = 8 * 1024 * 1024  # most bytes of deltas kept a board; `limit` bounds their number
 
 
 @frozen(kw_only=True)
@@ -58,7 +58,7 @@ class History:
     """The newest deltas of a board, for clients that resume."""
 
     limit: int
-    complete_since: int = field(init=False, default=0)  # the offset after which none is missing
+    complete_since: int = field(init=False, default=0)  # every delta after this offset is kept
     _deltas: deque[tuple[int, bytes]] = field(init=False, factory=deque)  # by offset
     _bytes: int = field(init=False, default=0)
 
@@ -86,7 +86,7 @@ class Board:
     published: dict[Mint, Token] = field(init=False, factory=dict)  # in order
 
     def publish_changes(self, tokens: Mapping[Mint, Token], items: ItemCache) -> list[bytes]:
-        """Publish the board as it now is; the changes, at most two for each place."""
+        """Take the ranking's first tokens as published; the changes, at most two for each place."""
         before = self.published
         self.published = {mint: tokens[mint] for mint in self.ranking.top_mints(self.size)}
         gone = [mint for mint in before if mint not in self.published]
@@ -116,7 +116,7 @@ class Boards:
     _snapshots: dict[str, bytes] = field(init=False, default=Factory(dict))
 
     def __attrs_post_init__(self) -> None:
-        # Two generations of four boards at most are compared; the rest serves queries.
+        # Changes are found by comparing four boards' items, old and new; the rest serves queries.
         self.items = ItemCache(8 * self.board_tokens + 4096)
         shelves = self.catalogue.shelves
         rankings = {
@@ -132,12 +132,12 @@ class Boards:
 
     @property
     def cursor(self) -> Cursor:
-        """Where somebody stands who has seen everything published."""
+        """The cursor of a client that has received everything published so far."""
         return Cursor(epoch=self.epoch, offset=self.offset)
 
     @property
     def is_up_to_date(self) -> bool:
-        """True while the catalogue is as it was at the last `collect`."""
+        """True while the catalogue has not changed since the last `publish_changes`."""
         return self._collected_version == self.catalogue.version
 
     def count_tokens(self) -> dict[str, int]:

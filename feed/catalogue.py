@@ -14,12 +14,12 @@ from attrs import Factory, define, field
 from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds
-from feed.folding import fold_text
 from feed.ranking import Ranking, RankRule, greatest_first, newest_first
+from feed.search_text import to_search_text
 
 
 def retained_until(token: Token) -> UnixSeconds:
-    """When `lifecycle.is_retained` turns false."""
+    """The time at which `lifecycle.is_retained` turns false for the token."""
     if token.status is Status.BONDED:
         since = token.status_changed_at or token.first_seen_at
         return UnixSeconds(since + RETAIN_BONDED_SECONDS)
@@ -37,7 +37,7 @@ def _heat_of(token: Token) -> float | None:
 
 def _search_text(token: Token) -> str:
     # Nothing that is searched for holds a line break, so that no match spans both.
-    return f"{fold_text(token.symbol or '')}\n{fold_text(token.name or '')}"
+    return f"{to_search_text(token.symbol or '')}\n{to_search_text(token.name or '')}"
 
 
 SORT_RULES: Mapping[str, RankRule] = {
@@ -67,12 +67,12 @@ class Catalogue:
     tokens: dict[Mint, Token] = field(init=False, factory=dict)
     shelves: Mapping[Status, Shelf] = field(init=False, factory=_empty_shelves)
     hot: Ranking = field(init=False, default=Factory(lambda: Ranking(_heat_of)))
-    search_texts: dict[Mint, str] = field(init=False, factory=dict)  # symbol and name, folded
+    search_texts: dict[Mint, str] = field(init=False, factory=dict)  # symbol, line break, name
     version: int = field(init=False, default=0)  # grows with every change
     _endings: Ranking = field(init=False, default=Factory(lambda: Ranking(retained_until)))
 
     def put_token(self, token: Token) -> None:
-        """Learn of a token as it now is."""
+        """Add or replace a token; past `limit`, the one whose retention ends first is forgotten."""
         before = self.tokens.get(token.mint)
         if before is token:
             return
@@ -85,7 +85,7 @@ class Catalogue:
             self._forget_token(ending[1])
 
     def prune_expired(self, now: UnixSeconds, most: int) -> int:
-        """Forget tokens past their retention, `most` of them at most; how many they were."""
+        """Forget at most `most` tokens past their retention; return how many were forgotten."""
         endings = self._endings.ranks_after(None, most)
         mints = [mint for _, mint in takewhile(lambda ending: float(ending[0]) <= now, endings)]
         for mint in mints:

@@ -24,7 +24,7 @@ LARGEST_TARGET_BYTES = 8 * 1024
 LARGEST_BODY_BYTES = 64 * 1024
 RECEIVE_BYTES = 16 * 1024
 KEEP_ALIVE_SECONDS = 60.0  # how long a connection may stay without a request
-LINGER_SECONDS = 1.0  # how long the rest of a refused request is taken in
+LINGER_SECONDS = 1.0  # how long to read on before closing
 LARGEST_LINGER_BYTES = 1024 * 1024
 LINE_END = b"\r\n"
 GO_ON = h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[])
@@ -67,12 +67,12 @@ class HttpConnection:
 
     @property
     def is_client_waiting(self) -> bool:
-        """True when the client wants a word before it sends the body (RFC 9110, 10.1.1)."""
+        """True while the client holds the body back until it is told to continue."""
         is_body_due = self._body_bytes != 0 and not self.protocol.trailing_data[0]
         return is_body_due and self.protocol.they_are_waiting_for_100_continue
 
     async def receive_body(self, request: HttpRequest) -> HttpRequest:
-        """The request with its body; a client that waits is told to continue.
+        """Read the request's body; a client that waits to send it is told to continue.
 
         `RequestRefused` where the body is too large, malformed or late.
         """
@@ -85,7 +85,7 @@ class HttpConnection:
         raise _timed_out()
 
     def take_unread(self) -> bytes:
-        """What the client has sent after its request to upgrade; nothing else may be read after."""
+        """The bytes received behind a request to upgrade; this connection must not read on."""
         return bytes(self.protocol.trailing_data[0])
 
     async def _receive_first_bytes(self) -> bool:
@@ -154,7 +154,11 @@ class HttpConnection:
         return not self.outgoing.is_broken
 
     async def linger_until_closed(self) -> None:
-        """End our side and take in what still comes, lest a reset destroys the response."""
+        """Close our side, and read until the client closes its own.
+
+        Closing a socket with unread bytes resets the connection, and the client may lose the
+        response.
+        """
         await self.outgoing.wait_until_sent()
         if self.outgoing.is_broken:
             return
@@ -180,7 +184,7 @@ class HttpConnection:
         return b"".join(self.protocol.send(event) or b"" for event in events)
 
     def _begin_next_request(self) -> None:
-        """A fresh protocol takes over what was sent ahead, without empty lines before it."""
+        """Start a new h11 connection with the bytes received ahead, less leading empty lines."""
         unread, has_ended = self.protocol.trailing_data
         self.protocol = _new_protocol()
         if begun := unread.lstrip(LINE_END):
@@ -214,7 +218,8 @@ def _check_headers(headers: dict[str, str], http_version: bytes) -> None:
     if not is_host(headers.get("host", "")):
         raise RequestRefused(400, "bad_request", "the Host field is malformed")
     if "transfer-encoding" in headers and "content-length" in headers:
-        # Who stands before us may have believed the other one: a request could hide in the body.
+        # A proxy in front may go by the other field, and see a second request in the body
+        # (request smuggling; RFC 9112, 6.1).
         raise RequestRefused(400, "bad_request", "a body has a length or chunks, not both")
     expectations = list_members(headers.get("expect", ""))
     if http_version != b"1.0" and any(each.lower() != "100-continue" for each in expectations):

@@ -19,11 +19,11 @@ from feed.http import HttpRequest
 # What a browser adds to every POST, and what proxies add.
 FOREIGN_HEADERS = ("origin", "forwarded", "x-forwarded-for", "x-real-ip", "via")
 FIGURES = {"walBytesPerSecond": "wal_bytes_per_second", "rowsPerHour": "rows_per_hour"}
-LEAST, MOST = 1.0, 1e12  # as the settings'
+LEAST, MOST = 1.0, 1e12  # bounds of the settings sync.*_budget_*
 
 
 def require_operator(request: HttpRequest, control_token: str) -> None:
-    """`RequestRefused` unless the request may change what the service does."""
+    """Raise `RequestRefused` unless the request may change what the service does."""
     if control_token:
         wanted = f"Bearer {control_token}".encode()
         given = request.headers.get("authorization", "").encode("latin-1", "replace")

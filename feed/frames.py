@@ -42,7 +42,7 @@ class FramedPublication:
         return cls(publication.offset, publication.deltas)
 
     def frames_of(self, boards: frozenset[str]) -> bytes:
-        """The frames of these boards' deltas, one behind the other."""
+        """The deltas of these boards as frames, concatenated; built at the first request."""
         if boards not in self._frames:
             self._frames[boards] = b"".join(
                 text_frame(delta) for name, delta in self.deltas.items() if name in boards

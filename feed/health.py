@@ -22,18 +22,18 @@ class HealthReport:
 
     @property
     def document(self) -> dict[str, object]:
-        """The whole of it; what there is none of is an empty list."""
+        """Every key, with empty lists where there is nothing to tell."""
         return {"status": self.status, "reasons": self.reasons, "degraded": self.degraded}
 
     @property
     def readiness(self) -> dict[str, object]:
-        """The body of /readyz: the status, and what explains it."""
+        """The body of /readyz: the status, and the list that explains it."""
         shown = {READY: (), DEGRADED: ("degraded",), NOT_READY: ("reasons",)}[self.status]
         return {name: self.document[name] for name in ("status", *shown)}
 
 
 def report_health(health: ServiceHealth) -> HealthReport:
-    """How the service is now."""
+    """Take one look at the service's health."""
     degraded: list[dict[str, object]] = [
         {"name": outage.name, "reason": outage.reason, "since": to_iso_time(outage.since)}
         for outage in health.outages()

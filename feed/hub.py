@@ -36,35 +36,38 @@ class Hub:
     random: Random
     broadcast: Broadcast = field(init=False)
     sessions: dict[int, ClientSession] = field(init=False, factory=dict)
-    served: int = field(init=False, default=0)  # clients, ever
-    _health_sent: bytes = field(init=False, default=b"")  # as everybody was told last
+    served: int = field(init=False, default=0)  # clients since the start
     _numbers: "count[int]" = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.broadcast = Broadcast(self.settings, self.boards, self.announce, self.health)
-        # No client of an earlier life of the gateway has the same number.
+        # A random start, so that no client has the number of one before a restart of the gateway.
         self._numbers = count(self.random.getrandbits(32) << 20)
 
     async def send_publication(self, publication: Publication) -> None:
-        """Send one publication to everybody who follows; the rest of the process runs on."""
+        """Send one publication to all who follow its boards, with a checkpoint every 64 clients."""
         framed = self.broadcast.latest = FramedPublication.frame(publication)
         async for session in self._each_session():
             session.deliver_publication(framed)
 
+    async def wait_until_health_is_followed(self) -> None:
+        """Wait until a client wants to know how the service is; at once while one does."""
+        while not any(session.follows_health for session in self.sessions.values()):
+            self.broadcast.health_wanted = trio.Event()
+            await self.broadcast.health_wanted.wait()
+
     async def send_health(self) -> None:
-        """Tell everybody who wants to know how the service is, if that has changed."""
+        """Tell everybody who wants to know how the service is, as far as that has changed."""
         frame = self.broadcast.health_frame()
-        if frame == self._health_sent:
-            return
-        self._health_sent = frame
         async for session in self._each_session():
             if session.follows_health:
                 session.deliver_health(frame)
 
     async def serve_client(self, outgoing: Outgoing, handshake: bytes, unread: bytes) -> None:
-        """One WebSocket client, from its handshake to its end."""
+        """Serve one WebSocket client, from its handshake until it leaves."""
         stream = SessionStream(outgoing, handshake, unread, self.settings.client_queue_bytes)
-        # The reader has a nursery of its own: some frames make it raise (a ping after a close).
+        # trio-websocket's reader runs in this nursery: what it raises on hostile frames (a ping
+        # after a close) must end this connection alone.
         async with trio.open_nursery() as nursery:
             with trio.fail_after(self.settings.request_timeout_seconds):
                 request = await wrap_server_stream(
@@ -95,7 +98,7 @@ class Hub:
             self.announce(ClientLeft(client=session.client))
 
     async def keep_alive(self) -> None:
-        """Ping everybody; give up who has not been heard of for three pings."""
+        """Ping every client, and drop those that have been silent for three pings."""
         while True:
             await trio.sleep(KEEPALIVE_SECONDS)
             for session in list(self.sessions.values()):
@@ -106,7 +109,7 @@ class Hub:
                     session.outgoing.put_piece(PING_FRAME)
 
     def say_goodbye(self) -> None:
-        """Tell every client that the server goes away; they are to close."""
+        """Send every client a close frame, code 1001; nothing is sent to it after that."""
         for session in self.sessions.values():
             session.outgoing.put_piece(close_frame(GOING_AWAY))
             session.outgoing.accept_no_more()

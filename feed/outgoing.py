@@ -36,7 +36,7 @@ class Outgoing:
     _progress: trio.lowlevel.ParkingLot = field(init=False, factory=trio.lowlevel.ParkingLot)
 
     def put_piece(self, data: bytes, *, is_droppable: bool = False) -> None:
-        """Write or queue one piece; what comes after the end is ignored."""
+        """Write a piece, and queue what the kernel does not take; ignored when sealed."""
         if self.is_sealed or self.is_broken:
             return
         if self._queue:
@@ -51,11 +51,11 @@ class Outgoing:
                 self.nursery.start_soon(self._write_queued)
 
     def accept_no_more(self) -> None:
-        """What was put so far is the last."""
+        """Ignore every later piece; those before are still sent."""
         self.is_sealed = True
 
     def drop_droppable(self) -> int:
-        """Forget the droppable pieces that are wholly unwritten; how many they were."""
+        """Remove the droppable pieces that have not begun; return how many were removed."""
         before = len(self._queue)
         self._queue = deque(piece for piece in self._queue if not piece.is_droppable)
         self.queued_bytes = sum(len(piece.data) for piece in self._queue)
@@ -70,7 +70,7 @@ class Outgoing:
         self.nursery.cancel_scope.cancel()
 
     async def wait_until_sent(self, at_most_queued_bytes: int = 0) -> None:
-        """Wait until no more than this is queued, or the connection is given up."""
+        """Wait until at most so many bytes are queued, or the connection is given up."""
         while self.queued_bytes > at_most_queued_bytes:
             await self._progress.park()
 
@@ -107,7 +107,7 @@ class Outgoing:
             self._queue.popleft()
 
     def _write_now(self, data: bytes | memoryview) -> int:
-        """How many bytes the kernel took."""
+        """Write what the kernel takes without waiting; return how many bytes it took."""
         try:
             # The descriptor of a trio socket is non-blocking, and -1 once it is closed.
             return os.write(self.stream.socket.fileno(), data)

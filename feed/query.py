@@ -17,8 +17,8 @@ from domain.errors import QueryRefused
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds
 from feed.catalogue import SORT_RULES, Catalogue
-from feed.folding import fold_text
 from feed.ranking import Rank
+from feed.search_text import to_search_text
 
 Test = Callable[[Token], bool]
 Parsed = TypeVar("Parsed")
@@ -48,13 +48,13 @@ LINK_FIELDS = {
 
 @frozen(kw_only=True)
 class Bounds:
-    """Both ends belong to the range; None is open."""
+    """A range that includes both ends; None: open at that end."""
 
     least: float | None = None
     most: float | None = None
 
     def contains(self, value: float | None) -> bool:
-        """True when the value is known and within."""
+        """True when the value is known and within the range."""
         return (
             value is not None
             and (self.least is None or value >= self.least)
@@ -68,7 +68,7 @@ class FeedQuery:
 
     sort_by: str = "hot"
     limit: int = 50  # tokens a list
-    search: str = ""  # as `fold_text` leaves it
+    search: str = ""  # as `to_search_text` leaves it
     search_mint: str = ""  # as given: base58 is case-sensitive
     only_watched: bool = False
     age_minutes: Bounds | None = None
@@ -77,7 +77,7 @@ class FeedQuery:
 
 
 def parse_query(text: str) -> FeedQuery:
-    """The query that a URL's query string asks; `QueryRefused` says what is wrong with it."""
+    """Parse a URL's query string; `QueryRefused` says what is wrong with it."""
     given = _read_parameters(text)
     search = _read_parameter(given, "searchQuery", _parse_search, "")
     age = _read_bounds(given, "Age")
@@ -85,7 +85,7 @@ def parse_query(text: str) -> FeedQuery:
     return FeedQuery(
         sort_by=_read_parameter(given, "sortBy", _parse_sort_order, "hot"),
         limit=_read_parameter(given, "limit", _parse_limit, 50),
-        search=fold_text(search),
+        search=to_search_text(search),
         search_mint=search,
         only_watched=_read_parameter(given, "onlyWatched", _parse_truth, False),
         age_minutes=age,
@@ -101,7 +101,7 @@ def parse_query(text: str) -> FeedQuery:
 def find_matches(
     catalogue: Catalogue, query: FeedQuery, status: Status, now: UnixSeconds
 ) -> Iterator[Token | None]:
-    """At most `limit` tokens of one shelf, in order; None is a pause.
+    """At most `limit` tokens of one shelf, in order; None between them asks for a checkpoint.
 
     During a pause the catalogue may change: the search goes on from where it stood.
     """

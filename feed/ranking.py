@@ -40,7 +40,7 @@ class Ranking:
         return len(self._ranks)
 
     def replace_token(self, before: Token | None, after: Token | None) -> None:
-        """One token changed, came (`before` is None) or went (`after` is None)."""
+        """Rank `after` in the place of `before`; None stands for a token that came or went."""
         old, new = self._rank_of(before), self._rank_of(after)
         if old == new:
             return
@@ -54,7 +54,7 @@ class Ranking:
         return [mint for _, mint in islice(self._ranks, count)]
 
     def ranks_after(self, rank: Rank | None, count: int) -> list[Rank]:
-        """Up to `count` ranks that come after `rank`, which itself may be gone by now."""
+        """Up to `count` ranks behind `rank`, which need not be in the ranking any more."""
         remaining: Iterable[Rank] = (
             self._ranks
             if rank is None

@@ -32,7 +32,7 @@ Route = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 QUERIES_AT_ONCE = 4  # a query may look at every token; more of them wait
 QUERIES_WAITING = 64  # more are refused
-COMPRESS_FROM_BYTES = 1400  # what fits one packet is not worth it
+COMPRESS_FROM_BYTES = 1400  # one packet: a smaller body would gain nothing
 
 CONTROL_PATHS = ("/api/ops/governor",)
 HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
@@ -87,7 +87,7 @@ class Routes:
         return await _compress_response(request, response)
 
     def require_answerable(self, request: HttpRequest) -> None:
-        """`RequestRefused` where the head alone tells that the request will not be answered."""
+        """Raise `RequestRefused` where the head alone tells that the request will be refused."""
         has_path = request.method != "CONNECT" and request.path != ASTERISK
         if has_path:
             self._find_route(request.path)
@@ -119,7 +119,8 @@ class Routes:
             return await self._make_feed_response(query)
 
     async def _make_feed_response(self, query: FeedQuery) -> HttpResponse:
-        # Taken first: deltas after an earlier cursor repeat what is here, and harm nothing.
+        # Taken before the tokens: a client that resumes from it gets some changes twice, and misses
+        # none.
         cursor = self.boards.cursor
         parts = [
             b'"%b":[%b]' % (n.encode(), await self._find_items(query, s)) for n, s in LISTS.items()
@@ -164,7 +165,7 @@ class Routes:
         with trio.move_on_after(self.settings.request_timeout_seconds) as patience:
             await self.surroundings.govern(message)
         if patience.cancelled_caught:  # and nothing has been sent
-            raise RequestRefused(503, "busy", "sync takes in no more at present; try again")
+            raise RequestRefused(503, "busy", "sync takes no message at present; try again")
         return json_response({"accepted": asdict(message)}, status=202)
 
     async def _get_liveness(self, request: HttpRequest) -> HttpResponse:

@@ -69,7 +69,7 @@ class Server:
         self._accepting.cancel()
 
     async def serve_connection(self, stream: trio.SocketStream) -> None:
-        """One connection from accept to close; raises nothing but cancellation."""
+        """Serve one connection from accept to close; no error of it escapes."""
         is_reserve = self.connections - len(self._reserve) >= self.settings.clients
         scope: trio.CancelScope | None = None
         self.connections += 1
@@ -82,7 +82,7 @@ class Server:
                 await self._serve_requests(stream, outgoing, is_reserve)
                 nursery.cancel_scope.cancel()
         except* Exception as errors:
-            # What hostile bytes do to a connection ends here, whatever it is.
+            # Whatever error a client causes must end its own connection alone.
             self.failed += 1
             self.surroundings.log.debug("connection failed", error=repr(errors.exceptions[0]))
         finally:
@@ -116,7 +116,7 @@ class Server:
                 await connection.send_response(response, then_close=True)
                 break
             is_open = await self._respond_to(connection, request, is_reserve)
-        if not is_reserve:  # its time is for others, and what it asked has been read
+        if not is_reserve:  # a place in the reserve is wanted by others
             await connection.linger_until_closed()
 
     def _take_in_reserve(self, scope: trio.CancelScope) -> None:
@@ -170,9 +170,9 @@ def _refusal_response(refusal: RequestRefused, request: HttpRequest | None) -> H
 
 
 def _make_handshake(request: HttpRequest) -> bytes:
-    """A handshake of our own making with the client's key: no other header of it matters.
+    """A handshake rebuilt from the client's key alone, for trio-websocket.
 
-    A library further in thus never sees a hostile header (trio-websocket's #184 and #198).
+    Some headers make that library raise outside its handler (its issues 184 and 198).
     """
     key = request.headers.get("sec-websocket-key", "")
     if request.headers.get("sec-websocket-version") != "13" or not _is_key(key):

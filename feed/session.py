@@ -53,15 +53,16 @@ class Broadcast:
     announce: Announce
     health: ServiceHealth
     latest: FramedPublication = field(init=False, factory=lambda: FramedPublication(0, {}))
+    health_wanted: trio.Event = field(init=False, factory=trio.Event)  # somebody follows it
     conflated: int = field(init=False, default=0)  # times a slow client fell behind
     refused: int = field(init=False, default=0)  # frames
 
     def snapshot_frame(self, board: str) -> bytes:
-        """The board as last published."""
+        """The snapshot of a board as a frame."""
         return text_frame(self.boards.snapshot_message(board))
 
     def health_frame(self) -> bytes:
-        """How the service is now."""
+        """The health message as a frame."""
         return text_frame(health_message(self.health))
 
     def resume_frames(self, wanted: Subscribe) -> bytes | None:
@@ -79,7 +80,7 @@ class SessionStream(trio.abc.Stream):
     outgoing: Outgoing
     handshake: bytes  # the client's request; read first
     unread: bytes  # what the client has sent behind it
-    queue_bytes: int  # a client to which so much is still to be sent is not listened to
+    queue_bytes: int  # nothing is read from a client while more than this is queued for it
     is_accepted: trio.Event = field(init=False, factory=trio.Event)
     heard_at: float = field(init=False, factory=trio.current_time)
     allowance: Allowance = field(
@@ -106,7 +107,7 @@ class SessionStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             handshake, self.handshake = self.handshake, b""
             return handshake
-        # What the library is given before it has accepted is lost.
+        # trio-websocket loses frames that it is given before it has accepted the handshake.
         await self.is_accepted.wait()
         if self.unread:
             data, self.unread = self.unread, b""
@@ -136,7 +137,10 @@ class ClientSession:
     offset: int = field(init=False, default=0)  # of the last publication delivered
     follows_health: bool = field(init=False, default=False)
     is_health_due: bool = field(init=False, default=False)  # to be told once the queue is empty
-    watched: frozenset[Mint] = field(init=False, default=frozenset())  # a census shares it
+    health_told: bytes = field(init=False, default=b"")  # the frame it had last
+    watched: frozenset[Mint] = field(
+        init=False, default=frozenset()
+    )  # immutable: shared with a census
     spoke_at: float = field(init=False, default=float("-inf"))
     allowance: Allowance = field(
         init=False,
@@ -151,7 +155,7 @@ class ClientSession:
     # Out.
 
     def deliver_publication(self, publication: FramedPublication) -> None:
-        """Send the deltas of the boards this client follows; harmless when repeated."""
+        """Send the deltas of the boards this client follows, once a publication."""
         if publication.offset <= self.offset:
             return
         self.offset = publication.offset
@@ -164,19 +168,21 @@ class ClientSession:
             self.outgoing.put_piece(frames, is_droppable=True)
 
     def deliver_health(self, frame: bytes) -> None:
-        """Tell how the service is; a client that is behind hears only of the latest change."""
-        self.is_health_due = self.outgoing.queued_bytes > 0
-        if not self.is_health_due:
+        """Send the health if it is news; behind queued bytes later, and as it is then."""
+        is_news = frame != self.health_told
+        self.is_health_due = is_news and self.outgoing.queued_bytes > 0
+        if is_news and not self.is_health_due:
+            self.health_told = frame
             self.outgoing.put_piece(frame)
 
     def send_what_is_due(self) -> None:
-        """The queue is empty: send what has waited for that."""
+        """Send what waited for the queue to drain: the health, then snapshots."""
         if self.is_health_due:
             self.deliver_health(self.broadcast.health_frame())
         self.send_snapshots()
 
     def send_snapshots(self) -> None:
-        """Send what is stale, one snapshot after the other, as long as nothing is queued."""
+        """Send the snapshots that are owed, one after the other, as long as nothing is queued."""
         self.deliver_publication(self.broadcast.latest)
         while self.stale and not self.outgoing.queued_bytes and not self.outgoing.is_broken:
             board = next(iter(self.stale))
@@ -185,7 +191,7 @@ class ClientSession:
             self.outgoing.put_piece(self.broadcast.snapshot_frame(board), is_droppable=True)
 
     def send_reply(self, message: bytes) -> None:
-        """Send a reply."""
+        """Send one text frame, which is never dropped."""
         self.outgoing.put_piece(text_frame(message))
 
     def _fall_behind(self) -> None:
@@ -230,7 +236,8 @@ class ClientSession:
                     self.watched -= {mint}
                     self.broadcast.announce(MintUnwatched(client=self.client, mint=mint))
             case FollowHealth():
-                self.follows_health = True
+                self.follows_health, self.health_told = True, b""
+                self.broadcast.health_wanted.set()
                 self.deliver_health(self.broadcast.health_frame())
             case Ping():
                 self.send_reply(PONG_MESSAGE)

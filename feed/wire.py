@@ -28,7 +28,7 @@ AFTER_LAST_TIME = 253_402_300_800  # the year 10000, which ISO 8601 cannot write
 
 
 def to_milliseconds(at: UnixSeconds | None) -> int | None:
-    """A time as the wire can tell it; None where it cannot."""
+    """Whole milliseconds since 1970; None for an unknown time, or one that JSON cannot show."""
     if at is None or not 0 <= at < AFTER_LAST_TIME:
         return None
     return min(round(at * 1000), AFTER_LAST_TIME * 1000 - 1)
@@ -57,7 +57,7 @@ def make_item(token: Token) -> Item:
 
 
 def find_changes(before: Item, after: Item) -> Item:
-    """What of `after` differs from `before`."""
+    """The keys of `after` whose values differ from `before`."""
     return {key: value for key, value in after.items() if before[key] != value}
 
 
@@ -66,12 +66,12 @@ def encode_json(value: Mapping[str, object]) -> bytes:
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
-        # One odd value (see `_tamed`) must not stop the feed.
+        # One odd value (see `_tame_value`) must not stop the feed.
         return orjson.dumps({key: _tame_value(odd) for key, odd in value.items()})
 
 
 def _tame_value(value: object) -> object:
-    """Without what JSON in UTF-8 cannot hold: integers past 64 bits and lone surrogates."""
+    """The nearest value that orjson encodes: no integer past 64 bits, no lone surrogate."""
     if isinstance(value, int) and value.bit_length() > 63:
         return float(value) if value.bit_length() < 1000 else None
     if isinstance(value, str):
@@ -87,11 +87,11 @@ class ItemCache:
     _entries: OrderedDict[Mint, tuple[Token, Item, bytes]] = Factory(OrderedDict)
 
     def get_item(self, token: Token) -> Item:
-        """`make_item`, remembered; not to be changed."""
+        """The token's item, made once; callers must not change it."""
         return self._get_entry(token)[1]
 
     def get_json(self, token: Token) -> bytes:
-        """The item's JSON, remembered."""
+        """The token's item as JSON, encoded once."""
         return self._get_entry(token)[2]
 
     def _get_entry(self, token: Token) -> tuple[Token, Item, bytes]:

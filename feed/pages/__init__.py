@@ -28,7 +28,7 @@ FILES = {
     "/assets/feed.js": "feed.js",
     "/assets/board.js": "board.js",
     "/assets/card.js": "card.js",
-    "/assets/folding.js": "folding.js",
+    "/assets/search_text.js": "search_text.js",
     "/assets/health.js": "health.js",
     "/assets/live.js": "live.js",
     "/assets/ops.css": "ops.css",
@@ -49,7 +49,7 @@ class Page:
 
 
 def load_pages(half_life_seconds: float) -> Mapping[str, Page]:
-    """Every page by its path; the feed page is told how hot scores decay."""
+    """Read every page, by its path; the feed page is told the half-life of hot scores."""
     return {path: _load_page(name, half_life_seconds) for path, name in FILES.items()}
 
 

@@ -2,7 +2,7 @@
 
 import { BOARDS, ordered } from "./board.js";
 import { Card } from "./card.js";
-import { foldText, searchText } from "./folding.js";
+import { searchTextOf, toSearchText } from "./search_text.js";
 import { badgeOf } from "./health.js";
 import { Live } from "./live.js";
 
@@ -14,7 +14,7 @@ const stored = {
 };
 
 const watched = new Set(stored.get("watched", []));
-const filter = { text: "", folded: "", onlyWatched: false };
+const filter = { text: "", searchText: "", onlyWatched: false };
 
 class BoardView {
   constructor(name) {
@@ -100,7 +100,7 @@ class BoardView {
 
 function isWanted(item) {
   if (filter.onlyWatched && !watched.has(item.mint)) return false;
-  return !filter.folded || searchText(item).includes(filter.folded) || item.mint.startsWith(filter.text);
+  return !filter.searchText || searchTextOf(item).includes(filter.searchText) || item.mint.startsWith(filter.text);
 }
 
 // Drawing: once a frame, and only boards that changed.
@@ -184,7 +184,7 @@ live.watched = watched;
 
 $("search").addEventListener("input", (event) => {
   filter.text = event.target.value.trim();
-  filter.folded = foldText(filter.text);
+  filter.searchText = toSearchText(filter.text);
   Object.values(views).forEach(schedule);
 });
 $("only-watched").addEventListener("click", (event) => {

@@ -82,18 +82,27 @@ def test_a_store_out_of_reach_at_the_start_ends_it_with_69(redis_url: str) -> No
 
 
 def test_for_people_the_last_line_of_trouble_is_a_plain_one(redis_url: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that an actor fails, too
-        environment = settings(
-            "postgresql://127.0.0.1:1/x",
-            redis_url,
-            START__DEADLINE_SECONDS="4",
-            SUPERVISION__RESTARTS="1000",
-            GATEWAY__PORT=f"{taken.getsockname()[1]}",
-        )
-        process = ended(environment, "run", "--log-format", "console")
+    environment = settings(
+        "postgresql://127.0.0.1:1/x", redis_url, START__DEADLINE_SECONDS="4", GATEWAY__PORT="0"
+    )
+    process = ended(environment, "run", "--log-format", "console")
     assert 69 == process.returncode
-    assert "actor failed" in process.stderr
     assert process.stderr.splitlines()[-1].startswith("token-discovery: not ready in time: ")
+
+
+def test_a_port_that_is_taken_ends_it_with_70_and_one_line_that_names_it(
+    postgres_url: str, redis_url: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = settings(postgres_url, redis_url, GATEWAY__PORT=f"{port}")
+        process = ended(environment, "run", "--log-format", "console")
+    assert 70 == process.returncode
+    reason = f"cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert f"token-discovery: {reason}" == process.stderr.splitlines()[-1]
+    for line in ("address is taken; trying again", "actor failed"):
+        assert 1 == process.stderr.count(line)
+    assert "Traceback" not in process.stderr
 
 
 def test_start_that_waits_in_vain_says_what_postgres_objects_to(

@@ -24,7 +24,6 @@ ROOMS_NOT_RENAMED_YET = {
     "buffer",
     "config",
     "domain",
-    "feed",
     "service",
     "store",
     "supervisor",

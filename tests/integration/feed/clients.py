@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import attrs
 import h11
 import orjson
 import trio
+import trio.testing
 from attrs import define, frozen
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from tests.patience import PATIENCE_SECONDS
-from tests.unit.feed.worlds import World, running
+from tests.unit.feed.worlds import World, running, until
 
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -35,6 +37,20 @@ def port_of(world: World) -> int:
 @asynccontextmanager
 async def raw_client(world: World) -> AsyncIterator[trio.SocketStream]:
     async with await trio.open_tcp_stream("127.0.0.1", port_of(world)) as stream:
+        yield stream
+
+
+@asynccontextmanager
+async def hurried_client(world: World) -> AsyncIterator[trio.SocketStream]:
+    """A client whose requests must be complete in half a second; the others have all their time."""
+    server = world.gateway.server
+    patient = server.settings
+    server.settings = attrs.evolve(patient, request_timeout_seconds=0.5)
+    connections = server.connections
+    async with raw_client(world) as stream:
+        await until(lambda: server.connections > connections)
+        await trio.testing.wait_all_tasks_blocked()  # it has read its settings
+        server.settings = patient
         yield stream
 
 

@@ -74,7 +74,7 @@ async def test_a_token_that_is_set_is_always_wanted(authorization: str, status: 
 
 
 async def test_a_full_mailbox_of_sync_holds_up_nobody_else_and_is_told() -> None:
-    async with serving(request_timeout_seconds=0.5) as world:
+    async with serving(request_timeout_seconds=2.0) as world:
         for _ in range(world.governor.capacity):
             await world.governor.send(GovernorSet(reset=True))
         async with trio.open_nursery() as nursery:

@@ -17,6 +17,7 @@ from tests.integration.feed.clients import (
     everything,
     feed_client,
     get,
+    hurried_client,
     port_of,
     raw_client,
     serving,
@@ -100,15 +101,15 @@ async def test_what_is_no_request_gets_400_and_is_closed(sent: bytes) -> None:
 
 
 async def test_half_a_request_gets_408_when_its_time_is_over() -> None:
-    async with a_bystander(request_timeout_seconds=0.5) as world, raw_client(world) as stream:
+    async with a_bystander() as world, hurried_client(world) as stream:
         await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n")
         assert (await everything(stream)).startswith(b"HTTP/1.1 408 ")
 
 
 async def test_a_request_that_drips_gets_408_when_its_time_is_over() -> None:
     async with (
-        a_bystander(request_timeout_seconds=0.5) as world,
-        raw_client(world) as stream,
+        a_bystander() as world,
+        hurried_client(world) as stream,
         trio.open_nursery() as nursery,
     ):
 
@@ -123,7 +124,7 @@ async def test_a_request_that_drips_gets_408_when_its_time_is_over() -> None:
 
 
 async def test_a_connection_that_says_nothing_is_closed() -> None:
-    async with a_bystander(request_timeout_seconds=0.5) as world, raw_client(world) as stream:
+    async with a_bystander() as world, hurried_client(world) as stream:
         assert await everything(stream) == b""
 
 
@@ -198,7 +199,7 @@ async def test_health_checks_are_answered_while_connections_far_beyond_the_limit
         for _ in range(200):
             stream = await flood.enter_async_context(raw_client(world))
             await stream.send_all(sent)
-        assert world.gateway.server.refused > 0
+        await until(lambda: world.gateway.server.refused > 0)
         assert (await get(world, "/livez")).status == 200
         assert (await get(world, "/readyz")).status == 200
 
@@ -256,7 +257,7 @@ async def publish_much(world: World, publications: int) -> None:
 async def test_a_slow_client_is_conflated_bounded_and_ends_up_current() -> None:
     limit = 60_000
     async with (
-        a_bystander(client_queue_bytes=limit, send_timeout_seconds=20.0) as world,
+        a_bystander(client_queue_bytes=limit, send_timeout_seconds=PATIENCE_SECONDS) as world,
         small_window_client(world) as slow,
     ):
         most_queued = 0
@@ -277,7 +278,7 @@ async def test_a_slow_client_is_conflated_bounded_and_ends_up_current() -> None:
 
 async def test_a_client_that_takes_nothing_is_dropped_after_the_send_timeout() -> None:
     async with (
-        a_bystander(client_queue_bytes=60_000, send_timeout_seconds=0.5) as world,
+        a_bystander(client_queue_bytes=60_000, send_timeout_seconds=1.0) as world,
         small_window_client(world) as stuck,
     ):
         await publish_much(world, 200)
@@ -313,7 +314,7 @@ async def test_a_flood_of_pings_does_not_starve_the_others() -> None:
 
 async def test_a_client_that_asks_much_and_reads_nothing_is_not_listened_to() -> None:
     async with (
-        a_bystander(client_queue_bytes=20_000, send_timeout_seconds=20.0) as world,
+        a_bystander(client_queue_bytes=20_000, send_timeout_seconds=PATIENCE_SECONDS) as world,
         small_window_client(world) as mute,
     ):
         await publish_much(world, 1)

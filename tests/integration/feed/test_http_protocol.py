@@ -12,6 +12,7 @@ from tests.integration.feed.clients import (
     everything,
     get,
     http_client,
+    hurried_client,
     raw_client,
     serving,
 )
@@ -279,7 +280,7 @@ async def test_a_drain_refuses_before_the_body() -> None:
 
 
 async def test_a_body_that_never_comes_gets_408() -> None:
-    async with serving(request_timeout_seconds=0.5) as world, raw_client(world) as stream:
+    async with serving() as world, hurried_client(world) as stream:
         await stream.send_all(post(b"Content-Length: 9\r\nExpect: 100-continue\r\n"))
         assert CONTINUE == await receive_exactly(stream, len(CONTINUE))
         assert [408] == [answer.status for answer in split_answers(await everything(stream))]

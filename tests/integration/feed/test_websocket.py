@@ -150,7 +150,9 @@ async def test_a_client_past_its_rate_is_told_so_and_served_more_slowly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(session, "MESSAGES_AT_ONCE", 5)
-    monkeypatch.setattr(session, "PAUSE_SECONDS", 0.1)
+    # So slow that none is allowed again before the pause, and one after it.
+    monkeypatch.setattr(session, "MESSAGES_PER_SECOND", 0.6)
+    monkeypatch.setattr(session, "PAUSE_SECONDS", 2.0)
     async with serving() as world, feed_client(world) as client:
         for _ in range(7):
             await client.say({"type": "ping"})
@@ -227,7 +229,7 @@ async def test_a_client_that_answers_pings_stays_and_one_that_does_not_is_droppe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hub, "KEEPALIVE_SECONDS", 0.05)
-    monkeypatch.setattr(hub, "SILENT_SECONDS", 1.5)
+    monkeypatch.setattr(hub, "SILENT_SECONDS", 2.5)
     async with (
         serving() as world,
         raw_client(world) as mute,

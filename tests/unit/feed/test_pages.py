@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from feed import folding
+from feed import search_text
 from feed.board import BOARD_NAMES
 from feed.pages import FILES, load_pages
 from feed.session import MOST_WATCHES
@@ -80,5 +80,5 @@ def test_the_feed_page_knows_how_heat_decays() -> None:
 
 
 def test_the_page_leaves_out_the_same_invisible_characters_as_the_service() -> None:
-    (written,) = re.findall(r"const INVISIBLE = /(.+)/g;", PAGES["/assets/folding.js"])
-    assert written.encode().decode("unicode_escape") == folding._INVISIBLE.pattern
+    (written,) = re.findall(r"const INVISIBLE = /(.+)/g;", PAGES["/assets/search_text.js"])
+    assert written.encode().decode("unicode_escape") == search_text._INVISIBLE.pattern

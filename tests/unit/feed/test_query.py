@@ -13,8 +13,8 @@ from domain.token import Status, Token
 from domain.values import UnixSeconds
 from feed import catalogue as catalogue_module
 from feed.catalogue import SORT_RULES, Catalogue
-from feed.folding import fold_text
 from feed.query import EXAMINED_AT_ONCE, LISTS, FeedQuery, find_matches, parse_query
+from feed.search_text import to_search_text
 from tests.unit.feed.tokens import NOW, make_token, mint_of, tokens
 
 
@@ -184,21 +184,21 @@ def test_a_search_follows_a_token_whose_name_becomes_known_and_is_forgotten_with
     assert {} == catalogue.search_texts
 
 
-def test_texts_are_folded_once_a_token_and_not_at_each_query(
+def test_search_texts_are_made_once_a_token_and_not_at_each_query(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folded: list[str] = []
+    made: list[str] = []
 
-    def fold(text: str) -> str:
-        folded.append(text)
-        return fold_text(text)
+    def make(text: str) -> str:
+        made.append(text)
+        return to_search_text(text)
 
-    monkeypatch.setattr(catalogue_module, "fold_text", fold)
+    monkeypatch.setattr(catalogue_module, "to_search_text", make)
     catalogue = catalogue_of(*(make_token(n, symbol=f"S{n}", name=f"N{n}") for n in range(10)))
     for count in range(5):
         catalogue.put_token(make_token(1, symbol="S1", name="N1", holder_count=count))
         assert found(catalogue, "searchQuery=n1") == [1]
-    assert 20 == len(folded)
+    assert 20 == len(made)
 
 
 def test_dead_tokens_are_in_no_list() -> None:

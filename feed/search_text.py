@@ -2,8 +2,8 @@
 
 Unicode's compatibility caseless matching (The Unicode Standard, section 3.13), and three steps on:
 invisible characters are left out, white space is one space, and dotted and dotless i are one
-letter, so that a Turkish name is found in upper case and in lower case. feed/pages/folding.js does
-the same for the page's own filter.
+letter, so that a Turkish name is found in upper case and in lower case. The page's own filter does
+the same (feed/pages/search_text.js).
 """
 
 import re
@@ -16,8 +16,8 @@ _INVISIBLE = re.compile(
 _ANY_I = re.compile("i\u0307+|\u0131\u0307*")  # dotted twice, as casefolding leaves it, or dotless
 
 
-def fold_text(text: str) -> str:
-    """The text as it is searched for and searched in; folding it again changes nothing."""
+def to_search_text(text: str) -> str:
+    """The form in which a text is searched for, and in; to make it again changes nothing."""
     if text.isascii():
         return " ".join(text.lower().split())
     caseless = normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
