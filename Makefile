@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
-# Where coverage is measured. To trace the others as well, which mostly drive servers and processes
-# of their own, would make the whole run a third longer.
+# Where coverage is measured. Tracing these takes a seventh of the whole run's time; the others mostly
+# drive servers and processes of their own, where it would cost as much and see little.
 MEASURED := tests/unit tests/integration
 
 .DEFAULT_GOAL := help

@@ -4,13 +4,9 @@ An IPv4 or IPv6 address, the latter with or without brackets, or a name. `::` st
 address of both families, `localhost` for both loopbacks (feed/listening.py opens the sockets).
 """
 
-import re
 from ipaddress import IPv6Address, ip_address
 
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?")
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
-LONGEST_NAME = 253  # characters; of the domain name system
+from config.web_address import is_host_name
 
 
 def listening_host(text: str) -> str:
@@ -28,9 +24,7 @@ def listening_host(text: str) -> str:
 
 
 def _checked_name(text: str) -> str:
-    last_label = text.rstrip(".").rpartition(".")[2]
-    # A name that ends in a number is an IPv4 address gone wrong, or an abbreviated one.
-    if len(text) > LONGEST_NAME or not _NAME.fullmatch(text) or _NUMBER.fullmatch(last_label):
+    if not is_host_name(text):
         raise _refusal()
     return text.lower()
 

@@ -107,7 +107,7 @@ def require_host(host: str) -> None:
     """`ValueError` unless it is the name or the address of a host, IPv6 in brackets."""
     if not host:
         raise ValueError("must have a host")
-    if not (_is_ip_address(host) or _is_host_name(host)):
+    if not (_is_ip_address(host) or is_host_name(host)):
         raise ValueError(NO_HOST)
 
 
@@ -122,7 +122,7 @@ def _is_ip_address(host: str) -> bool:
     return True
 
 
-def _is_host_name(host: str) -> bool:
+def is_host_name(host: str) -> bool:
     """A name that ends in a number is none: it is an IPv4 address gone wrong, or abbreviated."""
     last_label = host.rstrip(".").rpartition(".")[2]
     return (
