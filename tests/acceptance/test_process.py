@@ -82,18 +82,23 @@ def test_a_store_out_of_reach_at_the_start_ends_it_with_69(redis_url: str) -> No
 
 
 def test_for_people_the_last_line_of_trouble_is_a_plain_one(redis_url: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that an actor fails, too
+    environment = settings(
+        "postgresql://127.0.0.1:1/x", redis_url, START__DEADLINE_SECONDS="4", GATEWAY__PORT="0"
+    )
+    process = ended(environment, "run", "--log-format", "console")
+    assert 69 == process.returncode
+    assert process.stderr.splitlines()[-1].startswith("token-discovery: not ready in time: ")
+
+
+def test_for_people_the_failure_of_an_actor_is_logged_before_the_last_line(redis_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         environment = settings(
-            "postgresql://127.0.0.1:1/x",
-            redis_url,
-            START__DEADLINE_SECONDS="4",
-            SUPERVISION__RESTARTS="1000",
-            GATEWAY__PORT=f"{taken.getsockname()[1]}",
+            "postgresql://127.0.0.1:1/x", redis_url, GATEWAY__PORT=f"{taken.getsockname()[1]}"
         )
         process = ended(environment, "run", "--log-format", "console")
-    assert 69 == process.returncode
+    assert 70 == process.returncode
     assert "actor failed" in process.stderr
-    assert process.stderr.splitlines()[-1].startswith("token-discovery: not ready in time: ")
+    assert process.stderr.splitlines()[-1].startswith("token-discovery: cannot listen on ")
 
 
 def test_start_that_waits_in_vain_says_what_postgres_objects_to(
