@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from trio_websocket import WebSocketConnection
 
 from domain.errors import FrameRefused, InputRefused, SourceUnavailable
-from domain.snapshots import counter, field_values, snapshot_class
+from domain.snapshots import counter, read_fields, snapshot_class
 from domain.values import UnixSeconds
 from sources import EventOutbox, SourceEnvironment
 from sources.fields import decode_json, mapping
@@ -132,7 +132,7 @@ class SolanaPools:
 
     def snapshot(self) -> SolanaPoolsSnapshot:
         return SolanaPoolsSnapshot(
-            **field_values(self.line.snapshot()),
+            **read_fields(self.line.snapshot()),
             received=dict(self.received),
             refused=dict(self.refused),
         )
