@@ -37,7 +37,7 @@ from supervision.supervisor import Supervisor
 from wiring.children import Composition, governor_plan
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
-from wiring.metrics import MetricSources, exposition, take_health_snapshot
+from wiring.metrics import MetricSources, build_exposition, take_health_snapshot
 
 CONDITIONS = ("ingest", "sync", "gateway")
 CLOSE_SECONDS = 1.0
@@ -129,7 +129,7 @@ class Service:
             ledger=ledger,
             governor=governor,
             checkpoints=checkpoints,
-            health=lambda: take_health_snapshot(self.readiness, self.clock),
+            health=lambda: take_health_snapshot(self.readiness),
         )
         return Operations(
             health=self.readiness,
@@ -137,7 +137,7 @@ class Service:
             writes=lambda: render_writes(ledger(), governor()),
             checkpoints=lambda: render_snapshot(checkpoints()),
             governor=lambda: render_snapshot(governor()),
-            metrics=exposition(sources),
+            metrics=build_exposition(sources),
         )
 
     async def _require_start(self) -> None:

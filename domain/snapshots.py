@@ -90,19 +90,19 @@ def snapshot_class(kind: type[S]) -> type[S]:
     return made
 
 
-def declarations(kind: type[Snapshot]) -> Mapping[str, Declaration]:
+def read_declarations(kind: type[Snapshot]) -> Mapping[str, Declaration]:
     """The declaration of every field, in their order."""
     return {each.name: each.metadata[DECLARATION] for each in _fields_of(kind)}
 
 
 def replace_fields(snapshot: S, **changes: Any) -> S:
     """The same with some other values."""
-    return type(snapshot)(**{**field_values(snapshot), **changes})
+    return type(snapshot)(**{**read_fields(snapshot), **changes})
 
 
-def field_values(snapshot: Snapshot) -> dict[str, Any]:
+def read_fields(snapshot: Snapshot) -> dict[str, Any]:
     """The value of every field, in their order."""
-    return {name: getattr(snapshot, name) for name in declarations(type(snapshot))}
+    return {name: getattr(snapshot, name) for name in read_declarations(type(snapshot))}
 
 
 def _fields_of(kind: type[Snapshot]) -> "tuple[attrs.Attribute[Any], ...]":

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import attrs
 
-from domain.snapshots import Snapshot, field_values
+from domain.snapshots import Snapshot, read_fields
 
 DECIMALS = 6  # of every float: microseconds, millionths of a share
 CAMEL_CASED_IN_DUMPS = frozenset({"governor"})  # reads there as under its own path
@@ -39,7 +39,7 @@ def render_dump(dump: Snapshot) -> dict[str, object]:
 def _render_fields(snapshot: Snapshot, key_of: KeyOf) -> dict[str, object]:
     return {
         key_of(name): _render(value, _camel_cased if name in CAMEL_CASED_IN_DUMPS else key_of)
-        for name, value in field_values(snapshot).items()
+        for name, value in read_fields(snapshot).items()
     }
 
 

@@ -18,7 +18,7 @@ from trio_websocket import WebSocketConnection
 
 from domain.errors import InputRefused
 from domain.messages import SourceEvent, TokenCreated, TradeSeen
-from domain.snapshots import counter, field_values, gauge, snapshot_class
+from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from sources import EventOutbox, SourceEnvironment
 from sources.line import Line, LineSettings, LineSnapshot
 from sources.pumpportal_frames import ControlFrame, parse_frame
@@ -76,7 +76,7 @@ class PumpPortal:
     def snapshot(self) -> PumpPortalSnapshot:
         subscriptions = self.memory.subscriptions.wanted if self._streams_trades() else ()
         return PumpPortalSnapshot(
-            **field_values(self.line.snapshot()),
+            **read_fields(self.line.snapshot()),
             received=dict(self.received),
             refused=dict(self.refused),
             trade_subscriptions=len(subscriptions),

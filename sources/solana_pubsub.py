@@ -20,7 +20,7 @@ from trio_websocket import WebSocketConnection
 
 from domain.backoff import Backoff
 from domain.errors import FrameRefused, InputRefused, SourceUnavailable
-from domain.snapshots import counter, field_values, gauge, snapshot_class
+from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from domain.values import UnixSeconds
 from sources import EventOutbox, SourceEnvironment
 from sources.delayed import DelayedQueue
@@ -152,7 +152,7 @@ class SolanaPools:
 
     def snapshot(self) -> SolanaPoolsSnapshot:
         return SolanaPoolsSnapshot(
-            **field_values(self.line.snapshot()),
+            **read_fields(self.line.snapshot()),
             received=dict(self.received),
             refused=dict(self.refused),
             lookups_waiting=len(self.memory.lookups.heap),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import trio
 
-from domain.snapshots import Snapshot, counter, detail, field_values, gauge, snapshot_class
+from domain.snapshots import Snapshot, counter, detail, gauge, read_fields, snapshot_class
 from domain.values import UnixSeconds
 from supervision.child import Child
 from supervision.description import describe_value, shorten_text
@@ -116,7 +116,7 @@ def _take_snapshot(child: Child) -> Snapshot | None:
 
 def _redact_texts(snapshot: Snapshot) -> Snapshot:
     """The snapshot without the secrets that error texts of the world may hold."""
-    values = field_values(snapshot)
+    values = read_fields(snapshot)
     texts = {name: shorten_text(text) for name, text in values.items() if isinstance(text, str)}
     return type(snapshot)(**{**values, **texts})
 
@@ -124,7 +124,7 @@ def _redact_texts(snapshot: Snapshot) -> Snapshot:
 def _dump_mailbox(mailbox: Mailbox[object]) -> MailboxDump:
     newest_quarantined = list(mailbox.quarantine)[-SAMPLE_MESSAGES:]
     return MailboxDump(
-        **field_values(mailbox.statistics()),
+        **read_fields(mailbox.statistics()),
         sample=tuple(mailbox.sample_messages(SAMPLE_MESSAGES)),
         quarantine=tuple(describe_value(message) for message in newest_quarantined),
     )

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import Factory, define
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from domain.snapshots import Declaration, FieldKind, Snapshot, declarations, field_values
+from domain.snapshots import Declaration, FieldKind, Snapshot, read_declarations, read_fields
 from supervision.dump import Dump
 
 PREFIX = "token_discovery"
@@ -34,10 +34,12 @@ class MetricFamilies:
     def __iter__(self) -> Iterator[Family]:
         yield from self._families.values()
 
-    def add(self, subject: str, snapshot: Snapshot, labels: Mapping[str, str] = NO_LABELS) -> None:
+    def add_snapshot(
+        self, subject: str, snapshot: Snapshot, labels: Mapping[str, str] = NO_LABELS
+    ) -> None:
         """Add a sample of each counter and gauge; `subject` may be empty."""
-        declared = declarations(type(snapshot))
-        for name, value in field_values(snapshot).items():
+        declared = read_declarations(type(snapshot))
+        for name, value in read_fields(snapshot).items():
             declaration = declared[name]
             if declaration.kind is not FieldKind.DETAIL:
                 parts = (PREFIX, subject, declaration.metric or name)
@@ -53,23 +55,23 @@ class MetricFamilies:
         family, own = self._families[metric], list(labels.values())
         if declaration.by:
             for key, each in value.items():
-                family.add_metric([*own, str(key)], _number(each))
+                family.add_metric([*own, str(key)], _to_number(each))
         elif value is not None:
-            family.add_metric(own, _number(value))
+            family.add_metric(own, _to_number(value))
 
 
 def add_dump(families: MetricFamilies, dump: Dump) -> None:
     """Add every actor with its own snapshot, every mailbox and the process."""
     for mailbox in dump.mailboxes:
-        families.add("mailbox", mailbox, {"mailbox": mailbox.name})
+        families.add_snapshot("mailbox", mailbox, {"mailbox": mailbox.name})
     for actor in dump.actors:
-        families.add("actor", actor, {"actor": actor.name})
+        families.add_snapshot("actor", actor, {"actor": actor.name})
         if actor.summary is not None:
             kind = actor.summary.told_as
             subject, labels = (kind, {kind: actor.name}) if kind else (actor.name, NO_LABELS)
-            families.add(subject.replace("-", "_"), actor.summary, labels)
-    families.add("process", dump.process)
+            families.add_snapshot(subject.replace("-", "_"), actor.summary, labels)
+    families.add_snapshot("process", dump.process)
 
 
-def _number(value: Any) -> float:
+def _to_number(value: Any) -> float:
     return float(len(value) if isinstance(value, tuple) else value)

@@ -3,8 +3,7 @@
 Supervisor, Ledger, Governor, CheckpointWatch, Readiness  ->  snapshots  ->  GET /metrics
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
 
 from attrs import frozen
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,38 +12,13 @@ from prometheus_client.registry import Collector
 
 from actors.sync.snapshots import GovernorSnapshot
 from domain.snapshots import Snapshot, gauge, snapshot_class
-from domain.values import UnixSeconds
 from store.checkpoints import CheckpointsSnapshot
 from store.ledger import LedgerSnapshot, ServerWal
-from supervision import WallClock
 from supervision.dump import Dump
 from supervision.metrics import MetricFamilies, add_dump
+from supervision.readiness import Readiness
 
 UNWATCHED = ServerWal(wal_bytes=0, full_page_images=0, is_upper_bound=True)
-
-
-class OngoingOutage(Protocol):
-    """A store or source that is away."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def since(self) -> UnixSeconds: ...
-
-
-class HealthSource(Protocol):
-    """Whether the service serves, and which stores and sources it has found away."""
-
-    @property
-    def is_ready(self) -> bool: ...
-
-    @property
-    def dependencies(self) -> Iterable[str]:
-        """Every store and source that anybody has used so far."""
-
-    def outages(self) -> Sequence[OngoingOutage]:
-        """Those of them that are away now."""
 
 
 @snapshot_class
@@ -52,23 +26,24 @@ class HealthSnapshot(Snapshot):
     """Whether the service serves, and how its stores and sources are."""
 
     ready: bool = gauge("1 while the service serves, as /readyz says.")
-    dependency_up: dict[str, bool] = gauge(
+    dependency_up: Mapping[str, bool] = gauge(
         "1 while a store or source answers, 0 while it is away.", by="dependency"
     )
-    dependency_outage_seconds: dict[str, float] = gauge(
+    dependency_outage_seconds: Mapping[str, float] = gauge(
         "How long a store or source has been away; 0 while it answers.", by="dependency"
     )
 
 
-def take_health_snapshot(source: HealthSource, clock: WallClock) -> HealthSnapshot:
-    """How the service is now, by the clock that the outages are dated with."""
-    now = clock()
-    away = {outage.name: max(0.0, now - outage.since) for outage in source.outages()}
-    names = sorted({*source.dependencies, *away})
+def take_health_snapshot(readiness: Readiness) -> HealthSnapshot:
+    """How the service is now."""
+    now = readiness.clock()
+    since = {outage.name: outage.since for outage in readiness.outages()}
     return HealthSnapshot(
-        ready=source.is_ready,
-        dependency_up={name: name not in away for name in names},
-        dependency_outage_seconds={name: away.get(name, 0.0) for name in names},
+        ready=readiness.is_ready,
+        dependency_up=dict(readiness.dependencies),
+        dependency_outage_seconds={
+            name: now - since.get(name, now) for name in readiness.dependencies
+        },
     )
 
 
@@ -88,12 +63,12 @@ class MetricSources(Collector):
         add_dump(families, self.dump())
         _add_ledger(families, self.ledger())
         _add_governor(families, self.governor())
-        families.add("postgres", self.checkpoints())
-        families.add("", self.health())
+        families.add_snapshot("postgres", self.checkpoints())
+        families.add_snapshot("", self.health())
         return families
 
 
-def exposition(sources: MetricSources) -> Callable[[], bytes]:
+def build_exposition(sources: MetricSources) -> Callable[[], bytes]:
     """A function that gives the metrics of the moment in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(sources)
@@ -102,13 +77,13 @@ def exposition(sources: MetricSources) -> Callable[[], bytes]:
 
 def _add_ledger(families: MetricFamilies, ledger: LedgerSnapshot) -> None:
     for component, account in ledger.totals.items():
-        families.add("postgres", account, {"component": component})
-    families.add("postgres_server", ledger.server or UNWATCHED)
+        families.add_snapshot("postgres", account, {"component": component})
+    families.add_snapshot("postgres_server", ledger.server or UNWATCHED)
 
 
 def _add_governor(families: MetricFamilies, governor: GovernorSnapshot) -> None:
-    families.add("governor", governor)
-    families.add("governor_budget", governor.budget)
-    families.add("governor_allowed", governor.allowed)
+    families.add_snapshot("governor", governor)
+    families.add_snapshot("governor_budget", governor.budget)
+    families.add_snapshot("governor_allowed", governor.allowed)
     for group, staleness in governor.staleness.items():
-        families.add("staleness", staleness, {"group": group})
+        families.add_snapshot("staleness", staleness, {"group": group})

@@ -13,7 +13,7 @@ from attrs import define, field
 from actors.jobs.inquiry import NOT_ASKING, Inquirer, InquirySnapshot, new_inquirer
 from actors.jobs.job import JobContext
 from actors.jobs.roster import Roster
-from domain.snapshots import counter, field_values, gauge, snapshot_class
+from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from domain.token import Token
 from sources import HolderProvider, HolderStats
 
@@ -59,7 +59,7 @@ class HolderCountJob:
     def snapshot(self) -> HolderCountSnapshot:
         asked = NOT_ASKING if self.inquirer is None else self.inquirer.snapshot()
         return HolderCountSnapshot(
-            **field_values(asked),
+            **read_fields(asked),
             tracked=len(self.roster.entries),
             updated=self.counts["updated"],
             unchanged=self.counts["unchanged"],

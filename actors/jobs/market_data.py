@@ -20,7 +20,7 @@ from actors.jobs.inquiry import NOT_ASKING, Inquirer, InquirySnapshot, new_inqui
 from actors.jobs.job import JobContext
 from actors.jobs.roster import Roster
 from domain.errors import SourceUnavailable
-from domain.snapshots import counter, field_values, gauge, snapshot_class
+from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from domain.token import Token
 from domain.values import Mint, Usd, Value
 from sources import MarketProviders, MarketQuote
@@ -82,7 +82,7 @@ class MarketDataJob:
     def snapshot(self) -> MarketDataSnapshot:
         asked = NOT_ASKING if self.inquirer is None else self.inquirer.snapshot()
         return MarketDataSnapshot(
-            **field_values(asked),
+            **read_fields(asked),
             tracked=len(self.roster.entries),
             sol_usd=self.sol_usd,
             quotes=self.counts["quotes"],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.snapshots import FieldKind, Snapshot, declarations
+from domain.snapshots import FieldKind, Snapshot, read_declarations
 from tests.architecture.repository import service_modules
 
 ROOMS = {
@@ -77,7 +77,7 @@ def test_units_come_last_in_the_names_of_metrics() -> None:
         f"{kind.__name__}.{name}"
         for kind in snapshot_classes()
         if not kind.__module__.startswith("tests.")
-        for name, declaration in declarations(kind).items()
+        for name, declaration in read_declarations(kind).items()
         if declaration.kind is not FieldKind.DETAIL
         for unit in units
         if f"_{unit}_" in f"_{declaration.metric or name}_"
@@ -91,7 +91,7 @@ def test_help_texts_are_sentences() -> None:
         declaration.help
         for kind in snapshot_classes()
         if not kind.__module__.startswith("tests.")
-        for declaration in declarations(kind).values()
+        for declaration in read_declarations(kind).values()
     }
     assert helps
     assert not [text for text in helps if not text.endswith(".")]

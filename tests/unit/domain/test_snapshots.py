@@ -10,10 +10,10 @@ from domain.snapshots import (
     FieldKind,
     Snapshot,
     counter,
-    declarations,
     detail,
-    field_values,
     gauge,
+    read_declarations,
+    read_fields,
     replace_fields,
     snapshot_class,
 )
@@ -38,11 +38,11 @@ def test_declarations_of_a_child_follow_those_of_its_parent() -> None:
         "sent": Declaration(kind=FieldKind.COUNTER, help="Messages sent.", metric="messages_sent"),
         "note": Declaration(kind=FieldKind.DETAIL, help="What people say."),
         "refused": Declaration(kind=FieldKind.GAUGE, help="Refused lately.", by="reason"),
-    } == declarations(Child)
+    } == read_declarations(Child)
 
 
 def test_values_are_those_of_every_field() -> None:
-    assert {"sent": 3, "note": "well", "refused": {"junk": 1}} == field_values(CHILD)
+    assert {"sent": 3, "note": "well", "refused": {"junk": 1}} == read_fields(CHILD)
 
 
 def test_replacing_a_field_leaves_the_original_and_the_others() -> None:

@@ -65,7 +65,7 @@ def exposed(families: MetricFamilies) -> list[str]:
 
 def test_every_counter_and_gauge_is_told_with_its_help() -> None:
     families = MetricFamilies()
-    families.add("worker", WORKED)
+    families.add_snapshot("worker", WORKED)
     assert [
         "# HELP token_discovery_worker_done_total Jobs done.",
         "token_discovery_worker_done_total 7.0",
@@ -87,7 +87,7 @@ def test_every_counter_and_gauge_is_told_with_its_help() -> None:
 def test_snapshots_of_one_subject_are_told_apart_by_their_labels() -> None:
     families = MetricFamilies()
     for name, frames in (("one", 1), ("two", 2)):
-        families.add("stream", Heard(frames=frames, refused={"junk": 3}), {"stream": name})
+        families.add_snapshot("stream", Heard(frames=frames, refused={"junk": 3}), {"stream": name})
     assert [
         "# HELP token_discovery_stream_frames_total Frames that came.",
         'token_discovery_stream_frames_total{stream="one"} 1.0',

@@ -12,7 +12,7 @@ import pytest
 import trio
 from attrs import define, field
 
-from domain.snapshots import Snapshot, field_values, gauge, snapshot_class
+from domain.snapshots import Snapshot, gauge, read_fields, snapshot_class
 from supervision.signals import ALL_SIGNALS, Signals, write_whole
 from tests.unit.supervision.harness import Log
 
@@ -49,7 +49,7 @@ async def serving(
 ) -> AsyncIterator[None]:
     signals = Signals(
         supervisor=recorder,
-        render=lambda dump: {"rendered": field_values(dump)},
+        render=lambda dump: {"rendered": read_fields(dump)},
         dump_directory=directory,
         log=log.logger,
         leave_at_once=recorder.leave,

@@ -1,12 +1,11 @@
 """Metrics: what is counted anyway, in Prometheus' format."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import attrs
 import pytest
 import trio
-from attrs import define, frozen
 from trio.testing import MockClock
 
 from actors.sync.allowance import Budget, GovernorPlan, Written
@@ -18,8 +17,10 @@ from store.checkpoints import CheckpointWatch
 from store.ledger import Ledger
 from store.memory import UNTROUBLED
 from supervision.dump import dump_children
+from supervision.readiness import Readiness
 from tests.unit.actors.service_world import ServiceWorld
-from wiring.metrics import MetricSources, exposition, take_health_snapshot
+from tests.unit.actors.world import Log
+from wiring.metrics import MetricSources, build_exposition, take_health_snapshot
 
 NOW = UnixSeconds(1_760_000_000.0)
 
@@ -35,20 +36,8 @@ def governed() -> Governor:
     return Governor(plan)
 
 
-@frozen
-class Away:
-    name: str
-    since: UnixSeconds
-
-
-@define
-class Health:
-    is_ready: bool = True
-    dependencies: Sequence[str] = ()
-    away: Sequence[Away] = ()
-
-    def outages(self) -> Sequence[Away]:
-        return self.away
+def new_readiness(at: Callable[[], UnixSeconds] = clock) -> Readiness:
+    return Readiness(["sync"], on_first_ready=lambda: None, clock=at, log=Log().logger)
 
 
 def samples(text: str) -> dict[str, float]:
@@ -60,18 +49,18 @@ async def metrics(
     governor: Governor | None = None,
     ledger: Ledger | None = None,
     watch: CheckpointWatch | None = None,
-    health: Health | None = None,
+    readiness: Readiness | None = None,
 ) -> dict[str, float]:
     ledger, watch = ledger or Ledger(clock=clock), watch or CheckpointWatch(clock)
-    governor, source = governor or governed(), health or Health()
+    governor, health = governor or governed(), readiness or new_readiness()
     sources = MetricSources(
         dump=lambda: dump_children((), taken_at=NOW, uptime_seconds=0.0, is_draining=False),
         ledger=ledger.snapshot,
         governor=lambda: governor.snapshot(0.0),
         checkpoints=watch.snapshot,
-        health=lambda: take_health_snapshot(source, clock),
+        health=lambda: take_health_snapshot(health),
     )
-    return samples(exposition(sources)().decode())
+    return samples(build_exposition(sources)().decode())
 
 
 async def test_governor_tells_its_allowance_and_what_is_stale() -> None:
@@ -142,36 +131,42 @@ async def test_checkpoints_are_told_once_they_are_watched() -> None:
 # Stores and sources.
 
 
-@pytest.mark.parametrize("is_ready", [True, False])
-async def test_readiness_is_told(is_ready: bool) -> None:
-    told = await metrics(health=Health(is_ready=is_ready))
-    assert told["token_discovery_ready"] == float(is_ready)
+@pytest.mark.parametrize(("reason", "ready"), [(None, 1.0), ("the table is not restored", 0.0)])
+async def test_readiness_is_told(reason: str | None, ready: float) -> None:
+    readiness = new_readiness()
+    readiness.set("sync", reason)
+    assert (await metrics(readiness=readiness))["token_discovery_ready"] == ready
 
 
-async def test_store_that_is_away_is_told_by_name_with_the_length_of_its_outage() -> None:
-    away = Away("redis", UnixSeconds(NOW - 12.5))
-    told = await metrics(health=Health(dependencies=("postgres", "redis"), away=(away,)))
+async def test_store_that_is_away_is_told_by_name_with_the_length_of_its_outage(
+    autojump_clock: MockClock,
+) -> None:
+    readiness = new_readiness(at=lambda: UnixSeconds(NOW + trio.current_time()))
+    readiness.report_outage("postgres", "sync", None)
+    await trio.sleep(3.0)
+    readiness.report_outage("redis", "sync", "no answer")
+    readiness.report_outage("redis", "ingest", "no answer")
+    await trio.sleep(12.5)
+    readiness.report_outage("redis", "sync", None)  # ingest still finds it away
+    away = _of_dependencies(await metrics(readiness=readiness))
+    readiness.report_outage("redis", "ingest", None)
+    back = _of_dependencies(await metrics(readiness=readiness))
     assert {
         'dependency_up{dependency="postgres"}': 1.0,
         'dependency_up{dependency="redis"}': 0.0,
         'dependency_outage_seconds{dependency="postgres"}': 0.0,
         'dependency_outage_seconds{dependency="redis"}': 12.5,
-    } == _of_dependencies(told)
-
-
-async def test_store_that_has_come_back_is_up_again() -> None:
-    told = await metrics(health=Health(dependencies=("redis",)))
+    } == away
     assert {
+        'dependency_up{dependency="postgres"}': 1.0,
         'dependency_up{dependency="redis"}': 1.0,
+        'dependency_outage_seconds{dependency="postgres"}': 0.0,
         'dependency_outage_seconds{dependency="redis"}': 0.0,
-    } == _of_dependencies(told)
+    } == back
 
 
-async def test_outage_of_a_clock_that_was_set_back_has_no_negative_length() -> None:
-    away = Away("redis", UnixSeconds(NOW + 60.0))
-    told = await metrics(health=Health(away=(away,)))
-    assert told['token_discovery_dependency_outage_seconds{dependency="redis"}'] == 0.0
-    assert told['token_discovery_dependency_up{dependency="redis"}'] == 0.0
+async def test_what_nobody_has_used_yet_is_not_told() -> None:
+    assert {} == _of_dependencies(await metrics())
 
 
 def _of_dependencies(told: dict[str, float]) -> dict[str, float]:
@@ -197,9 +192,9 @@ async def test_every_actor_of_the_service_tells_its_counters_and_gauges(
             ledger=Ledger(clock=clock).snapshot,
             governor=lambda: governor.snapshot(0.0),
             checkpoints=watch.snapshot,
-            health=lambda: take_health_snapshot(Health(), clock),
+            health=lambda: take_health_snapshot(new_readiness()),
         )
-        told = samples(exposition(sources)().decode())
+        told = samples(build_exposition(sources)().decode())
     for name in (
         'stream_sent_total{stream="scripted"}',
         "ingest_admitted_total",

@@ -31,7 +31,8 @@ async def test_tokens_are_spooled_in_order_while_postgres_is_down(
 ) -> None:
     world = IngestWorld()
     world.store.go_down()
-    async with running(world.ingest()):
+    ingest = world.ingest()
+    async with running(ingest):
         for number in (3, 1, 2):
             await world.send(created(number, trio.current_time()))
             await until(trio.current_time() + 1)
@@ -39,6 +40,7 @@ async def test_tokens_are_spooled_in_order_while_postgres_is_down(
         assert world.admitted == [(float(n), [(None, mint(m))]) for n, m in enumerate((3, 1, 2))]
         spooled = await world.servers.buffer.read_spooled(10)
         assert [mint(3), mint(1), mint(2)] == [token.mint for token in spooled]
+        assert (True, 3) == (ingest.snapshot().spooling, ingest.snapshot().spooled)
         await until(5.0)
         world.store.come_up()
         await until(6.0)
@@ -162,8 +164,10 @@ async def test_refused_token_is_quarantined_and_the_others_are_stored(
 ) -> None:
     world = IngestWorld()
     await world.send(*(created(n, name="NUL \x00" if n == 3 else None) for n in range(7)))
-    async with running(world.ingest()):
+    ingest = world.ingest()
+    async with running(ingest):
         await until(1.0)
+    assert (6, 1) == (ingest.snapshot().admitted, ingest.snapshot().quarantined)
     good = [mint(n) for n in range(7) if n != 3]
     assert world.stored_mints == good
     assert [m for _, tokens in world.admitted for _, m in tokens] == good

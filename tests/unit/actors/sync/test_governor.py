@@ -449,6 +449,20 @@ def test_flushes_are_counted_by_what_became_of_them() -> None:
     )
 
 
+@pytest.mark.parametrize(("early", "rows"), [(29.0, 100), (31.0, 0)])
+def test_tick_up_to_half_a_tick_early_is_the_regular_one(early: float, rows: int) -> None:
+    governed = governor(staleness_seconds={Group.LIFECYCLE: 60.0})
+    governed.note_flushed(governed.grant(waiting=1, due=0, now=0.0), 0.0)
+    assert rows == governed.grant(waiting=100, due=0, now=INTERVAL - early).rows
+
+
+def test_flush_of_one_row_is_counted_and_one_of_none_is_not() -> None:
+    governed = governor()
+    for now, waiting in ((0.0, 1), (300.0, 0)):
+        governed.note_flushed(governed.grant(waiting=waiting, due=0, now=now), now)
+    assert 1 == governed.counts["flushes"]
+
+
 # What it says, and is told.
 
 

@@ -1,5 +1,6 @@
 """Sync takes updates: durable before anybody sees them, and nothing twice."""
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
@@ -7,7 +8,7 @@ from trio.testing import MockClock
 from domain.messages import RosterWanted, TokenPublished, TokensAdmitted, TokenUpdated
 from domain.token import UPDATE_FIELDS, Status
 from tests.unit.actors.sync.sync_world import SyncWorld
-from tests.unit.actors.world import at, mint, running, token, until
+from tests.unit.actors.world import SETTINGS, at, mint, running, token, until
 
 
 def is_durable(world: SyncWorld, message: TokenPublished) -> bool:
@@ -207,13 +208,17 @@ async def test_update_of_a_token_that_left_the_table_reaches_postgres(
 
 async def test_update_whose_token_never_comes_is_quarantined(autojump_clock: MockClock) -> None:
     world = SyncWorld()
-    async with running(world.sync()):
+    sync = world.sync()
+    async with running(sync):
         await until(1.0)
         await world.update(1.0, holder_count=7)
         await until(3600.0)
         assert [] == await world.servers.buffer.read_quarantined()
         await until(3900.0)
         [row] = await world.servers.buffer.read_quarantined()
+    [said] = world.log.entries("update quarantined")
+    assert (mint(1), "no such token") == (said["mint"], said["reason"])
+    assert (1, 0) == (sync.snapshot().quarantined, sync.snapshot().lost)
     assert (mint(1), "no such token", {"holder_count": 7}) == (row.mint, row.reason, row.values)
     assert at(3900.0) == row.refused_at
     assert 0 == len(world.servers.buffer.data.dirty_since)
@@ -235,6 +240,18 @@ async def test_update_of_a_spooled_token_is_parked_however_long_postgres_is_away
         assert 1 == world.shown().id
         await until(8500.0)
     assert 7 == world.stored().holder_count
+
+
+async def test_update_is_parked_as_long_as_the_settings_say(autojump_clock: MockClock) -> None:
+    world = SyncWorld(settings=attrs.evolve(SETTINGS.sync, park_seconds=1000.0))
+    async with running(world.sync()):
+        await until(1.0)
+        await world.update(1.0, holder_count=7)
+        await until(901.0)
+        assert [] == await world.servers.buffer.read_quarantined()
+        await until(1201.0)
+        [row] = await world.servers.buffer.read_quarantined()
+    assert at(1200.0) == row.refused_at
 
 
 # Restarts.

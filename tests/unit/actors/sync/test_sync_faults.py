@@ -203,13 +203,17 @@ async def test_refused_row_is_quarantined_and_the_others_are_written(
     autojump_clock: MockClock,
 ) -> None:
     world = SyncWorld()
-    async with running(world.sync()):
+    sync = world.sync()
+    async with running(sync):
         await admit_tokens(world, 7)
         for number in range(1, 8):
             await world.update(1.0, number=number, website="NUL \x00" if number == 3 else "w")
         await until(301.0)
         [row] = await world.servers.buffer.read_quarantined()
         assert (mint(3), {"website": "NUL \x00"}) == (row.mint, row.values)
+        [said] = world.log.entries("update quarantined")
+        assert (mint(3), row.reason) == (said["mint"], said["reason"])
+        assert (1, 0) == (sync.snapshot().quarantined, sync.snapshot().refused)
         assert ["w", "w", None, *"wwww"] == [world.stored(n).website for n in range(1, 8)]
         assert 0 == len(world.servers.buffer.data.dirty_since)
         # A good value of the same token is written after that.

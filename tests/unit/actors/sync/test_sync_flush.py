@@ -76,7 +76,7 @@ async def test_snapshot_tells_what_sync_holds_and_has_done(autojump_clock: MockC
         await admit_tokens(world, 3)
         for number in (1, 2, 3):
             await world.update(1.0, number=number, buys_24h=1)
-        await world.update(1.0, number=1, no_such_field=1)
+        await world.update(1.0, number=1, origin="elsewhere", no_such_field=1)
         await until(2.0)
         before = sync.snapshot()
         world.store.go_down()

@@ -151,7 +151,8 @@ async def test_list_of_dirty_tokens_that_was_deleted_is_noticed_by_the_next_flus
     autojump_clock: MockClock,
 ) -> None:
     world = SyncWorld()
-    async with running(world.sync()):
+    sync = world.sync()
+    async with running(sync):
         await admit_tokens(world, 60)
         for number in range(1, 61):
             await world.update(2.0, number=number, holder_count=number)
@@ -162,6 +163,8 @@ async def test_list_of_dirty_tokens_that_was_deleted_is_noticed_by_the_next_flus
         await until(301.0)
     assert list(range(1, 61)) == [world.stored(n).holder_count for n in range(1, 61)]
     assert ([300.0], {}) == (world.log.times(LOST), world.memory.unflushed)
+    assert (60, 1) == (sync.snapshot().lost, sync.snapshot().put_back)
+    assert 60 == world.log.entries(LOST)[0]["updates"]
 
 
 async def test_buffer_that_loses_all_it_is_given_is_not_asked_in_a_circle(
@@ -340,7 +343,8 @@ async def test_update_that_cannot_be_kept_is_quarantined_and_stops_nobody(
     autojump_clock: MockClock, values: dict[str, Value], reason: str
 ) -> None:
     world = SyncWorld()
-    async with running(world.sync()):
+    sync = world.sync()
+    async with running(sync):
         await admit_tokens(world, 2)
         await until(2.0)
         await world.messages.send(
@@ -352,6 +356,9 @@ async def test_update_that_cannot_be_kept_is_quarantined_and_stops_nobody(
         [row] = await world.servers.buffer.read_quarantined()
     assert mint(1) == row.mint
     assert reason in row.reason
+    [said] = world.log.entries("update quarantined")
+    assert (row.mint, row.reason) == (said["mint"], said["reason"])
+    assert (1, 0) == (sync.snapshot().refused, sync.snapshot().quarantined)
 
 
 # Retention that fails.
@@ -374,8 +381,12 @@ async def test_retention_that_fails_is_told_and_tried_less_and_less_often(
     servers = Servers()
     store = BrokenRetention(database=servers.database)
     world = SyncWorld(servers=servers, store=store)
-    async with running(world.sync()):
+    sync = world.sync()
+    async with running(sync):
         await until(24 * HOUR)
+    said = world.log.entries("retention failed")
+    assert [1200, 2400] == [each["again_seconds"] for each in said[1:3]]
+    assert len(store.tries) == sync.snapshot().failed_retentions
     waits: Sequence[float] = [b - a for a, b in zip(store.tries, store.tries[1:], strict=False)]
     assert [600.0, 1200.0, 2400.0, 4800.0, 9600.0, 19200.0, 21600.0] == waits[:7]
     assert RETAIN_EVERY_SECONDS == store.tries[0]
