@@ -86,7 +86,7 @@ class Service:
             composition = Composition(self.settings, doors, environment, mailboxes)
             self.sync_memory = composition.sync_memory
             self.supervisor = Supervisor(
-                composition.child_specs(self._operations()),
+                composition.child_specs(self._build_operations()),
                 self.settings.supervision,
                 self.settings.shutdown,
                 environment,
@@ -95,28 +95,28 @@ class Service:
                 unsaved=composition.count_unsaved,
             )
             try:
-                await self._serve()
+                await self._serve_until_drained()
             finally:
                 with trio.move_on_after(CLOSE_SECONDS, shield=True):
                     await doors.close()
 
-    async def _serve(self) -> None:
+    async def _serve_until_drained(self) -> None:
         signals = Signals(
             supervisor=self.supervisor,
             render=render_dump,
-            reload=self._reload,
+            reload=self._reload_settings,
             dump_directory=Path(self.settings.logging.dump_directory or tempfile.gettempdir()),
             log=self.log,
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(signals.serve)
             nursery.start_soon(self.notifier.keep_watchdog, lambda: self.supervisor.is_sound)
-            nursery.start_soon(self.notifier.keep_status, self._status)
+            nursery.start_soon(self.notifier.keep_status, self._describe_status)
             nursery.start_soon(self._require_start)
             await self.supervisor.run()
             nursery.cancel_scope.cancel()
 
-    def _operations(self) -> Operations:
+    def _build_operations(self) -> Operations:
         def dump() -> Dump:  # of the supervisor that is built with these
             return self.supervisor.take_dump()
 
@@ -146,7 +146,7 @@ class Service:
         if not self.started:
             raise StoreNotReached("not ready in time: " + ", ".join(self.readiness.reasons()))
 
-    def _status(self) -> str:
+    def _describe_status(self) -> str:
         """For `systemctl status`: what it is doing, or waits for."""
         reasons = self.readiness.reasons()
         if "draining" in reasons:
@@ -166,14 +166,14 @@ class Service:
         self.readiness.drain()
         self.notifier.say_stopping()
 
-    def _reload(self) -> None:
+    def _reload_settings(self) -> None:
         """SIGHUP: take over what can change at run time, and say what cannot."""
         settings = self.reload()
         register_secrets(find_secrets(settings))
         reloadable, fixed = changed_names(self.settings, settings)
         self.settings = reloaded(self.settings, settings)
         self.threshold.level = self.settings.logging.level
-        self.sync_memory.governor.configure(
+        self.sync_memory.governor.set_configured_budget(
             governor_plan(self.settings).budget, trio.current_time()
         )
         self.log.info("settings reloaded", changed=reloadable, after_restart=fixed)

@@ -1,6 +1,6 @@
 """Gateway: what clients see, and what activity hears of them.
 
-    TokenPublished (from sync) -> Gateway -> boards -> publication -> WebSocket clients
+    TokenPublished (from sync) -> Gateway -> boards -> deltas -> WebSocket clients
     HTTP requests, WebSocket messages -> Gateway -> Presence -> activity, GovernorSet -> sync
 
 What happens after a quiet time is published at once; what follows within one delta interval
@@ -63,7 +63,7 @@ class GatewayPlan:
 class GatewaySnapshot(Snapshot):
     addresses: tuple[str, ...] = detail("Where it listens.")
     epoch: str = detail("The numbering of the boards' offsets.")
-    offset: int = counter("Publications of the boards.", metric="publications")
+    offset: int = counter("Rounds of deltas that the boards have made.", metric="publications")
     tokens: int = gauge("Tokens in the catalogue.")
     boards: Mapping[str, int] = gauge("Tokens that a board shows.", by="board")
     connections: int = gauge("Connections that are open, of HTTP and WebSocket.")
@@ -143,7 +143,7 @@ class Gateway:
             await self.publish_changes()  # the census: nobody is here yet
             mailbox_open = True
             while mailbox_open:
-                mailbox_open = await self.collect_publication()
+                mailbox_open = await self.collect_round()
                 await self.publish_changes()
             await self.server.drain_connections()
             nursery.cancel_scope.cancel()
@@ -180,8 +180,8 @@ class Gateway:
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
         return await open_listeners(host, port)
 
-    async def collect_publication(self) -> bool:
-        """Take in messages until the next publication is due; False once the mailbox has closed."""
+    async def collect_round(self) -> bool:
+        """Take in messages until the next round is due; False once the mailbox has closed."""
         # Receiving is atomic under cancellation, so the timeouts lose no token.
         with trio.move_on_after(PRUNE_SECONDS):
             if not await self.receive_messages():
@@ -217,10 +217,10 @@ class Gateway:
             # At once, so that whoever comes or goes is told of after it, or is counted in it.
             self.outboxes.presences.send_nowait(self.server.hub.take_census())
         await self.prune_expired()
-        publication = self.boards.publish_changes()
-        if publication is not None:
+        delta_round = self.boards.publish_changes()
+        if delta_round is not None:
             self.published_at = trio.current_time()
-            await self.server.hub.send_publication(publication)
+            await self.server.hub.send_round(delta_round)
         if self.is_filled:
             self.is_filled = False
             self.environment.readiness.set(NAME, None)

@@ -33,7 +33,7 @@ class Observations:
         values = {name: self.values[name] for name in names}
         return Observations(values, self.observed_at, self.times, self.newest)
 
-    def update(self, newer: "Observations") -> None:
+    def take_newer(self, newer: "Observations") -> None:
         """Let another's fields take the place of ours."""
         if self.times or newer.times or self.observed_at != newer.observed_at:
             times = {name: self.time_of(name) for name in self.values}
@@ -49,7 +49,7 @@ def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) 
     return new_at >= old_at
 
 
-def fold(into: Observations, update: TokenUpdated) -> None:
+def fold_update(into: Observations, update: TokenUpdated) -> None:
     """Merge an update that arrived later; each field keeps the time of its own observation."""
     fold_observations(into, Observations(dict(update.values), update.observed_at))
 
@@ -67,10 +67,10 @@ def fold_observations(into: Observations, newer: Observations) -> None:
         if name not in into.values
         or supersedes(name, value, newer.time_of(name), into.values[name], into.time_of(name))
     ]
-    into.update(newer.reduced_to(taken))
+    into.take_newer(newer.reduced_to(taken))
 
 
-def combined(older: TokenUpdated, newer: TokenUpdated) -> TokenUpdated:
+def merge_updates(older: TokenUpdated, newer: TokenUpdated) -> TokenUpdated:
     """Both updates of one token as one; the later `observed_at` wins field by field.
 
     The whole gets the later time. That is exact for updates of one origin, which observes in
@@ -83,11 +83,11 @@ def combined(older: TokenUpdated, newer: TokenUpdated) -> TokenUpdated:
         mint=newer.mint,
         observed_at=newer.observed_at,
         origin=newer.origin,
-        values=_merged(older.values, newer.values),
+        values=_merge_values(older.values, newer.values),
     )
 
 
-def _merged(older: Mapping[str, Value], newer: Mapping[str, Value]) -> dict[str, Value]:
+def _merge_values(older: Mapping[str, Value], newer: Mapping[str, Value]) -> dict[str, Value]:
     values = {**older, **newer}
     for name in GREATEST_WINS:
         if name in older and name in newer:

@@ -1,6 +1,6 @@
 """What clients see: boards, queries, and one port for HTTP and WebSocket.
 
-    TokenPublished -> catalogue -> boards -> publication -> sessions -> clients
+    TokenPublished -> catalogue -> boards -> deltas -> sessions -> clients
                           └──────> query  -> routes -> HTTP
 
 `catalogue`, `ranking`, `board`, `query`, `wire`, `commands` and `frames` are pure; `outgoing`,

@@ -1,6 +1,6 @@
 """The four boards that clients follow: a snapshot, then deltas that fold into the next snapshot.
 
-    catalogue --publish_changes, every delta interval--> Publication: deltas of changed boards
+    catalogue --publish_changes, every delta interval--> DeltaRound: deltas of changed boards
 
 The order of a board is a rule over its items, so that a change moves nothing but itself: clients
 sort what they hold, equal values by `mint` ascending, null last.
@@ -13,7 +13,7 @@ sort what they hold, equal values by `mint` ascending, null last.
 A change is a mint with the fields that differ, a whole item where the token is new to the board,
 or `{"mint", "removed": true}`. To fold, merge each change into the item of its mint and sort.
 
-Publications are numbered through all boards, so that one cursor (epoch, offset) serves them all
+Rounds are numbered through all boards, so that one cursor (epoch, offset) serves them all
 and the HTTP feed; the offsets that a board's deltas have grow, and not by one. Each board keeps
 deltas of its own: a quiet one can be resumed from however much the others publish meanwhile. An
 epoch is one life of the boards: another epoch means that a cursor is worth nothing.
@@ -38,7 +38,7 @@ HISTORY_BYTES = 8 * 1024 * 1024  # most bytes of deltas kept a board; `limit` bo
 
 
 @frozen(kw_only=True)
-class Publication:
+class DeltaRound:
     """What changed: by board, a delta message as JSON."""
 
     offset: int
@@ -144,7 +144,7 @@ class Boards:
         """How many tokens each board shows."""
         return {name: len(board.published) for name, board in self._boards.items()}
 
-    def publish_changes(self) -> Publication | None:
+    def publish_changes(self) -> DeltaRound | None:
         """Publish what changed since the last call; None when no board did."""
         if self.is_up_to_date:
             return None
@@ -160,7 +160,7 @@ class Boards:
         }
         for name, delta in deltas.items():
             self._boards[name].history.remember_delta(self.offset, delta)
-        return Publication(offset=self.offset, deltas=deltas)
+        return DeltaRound(offset=self.offset, deltas=deltas)
 
     def snapshot_message(self, name: str) -> bytes:
         """The whole board as last published, as a JSON message."""

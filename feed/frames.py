@@ -1,13 +1,13 @@
 """WebSocket frames as bytes. A server's frames are not masked: they are the same for every client.
 
-publication --FramedPublication--> bytes, built once for all who follow the same boards
+DeltaRound --FramedRound--> bytes, built once for all who follow the same boards
 """
 
 from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from feed.board import Publication
+from feed.board import DeltaRound
 
 FIRST_BYTE_OF_CLOSE = 0x88
 PING_FRAME = b"\x89\x00"
@@ -30,16 +30,16 @@ def close_frame(code: int) -> bytes:
 
 
 @frozen
-class FramedPublication:
-    """One publication as bytes for the wire, built once for each combination of boards."""
+class FramedRound:
+    """One round of deltas as bytes for the wire, built once for each combination of boards."""
 
     offset: int
     deltas: Mapping[str, bytes]
     _frames: dict[frozenset[str], bytes] = field(init=False, factory=dict)
 
     @classmethod
-    def frame(cls, publication: Publication) -> "FramedPublication":
-        return cls(publication.offset, publication.deltas)
+    def frame(cls, delta_round: DeltaRound) -> "FramedRound":
+        return cls(delta_round.offset, delta_round.deltas)
 
     def frames_of(self, boards: frozenset[str]) -> bytes:
         """The deltas of these boards as frames, concatenated; built at the first request."""

@@ -1,6 +1,6 @@
-"""All WebSocket clients: how they come and go, and how a publication reaches them.
+"""All WebSocket clients: how they come and go, and how a round of deltas reaches them.
 
-boards --publication--> Hub --frames, built once--> every ClientSession
+boards --DeltaRound--> Hub --frames, built once--> every ClientSession
 """
 
 from collections.abc import AsyncIterator
@@ -14,8 +14,8 @@ from trio_websocket import WebSocketConnection, wrap_server_stream
 from config.settings import GatewaySettings
 from domain.messages import CensusTaken, ClientConnected, ClientLeft
 from feed import Announce, ServiceHealth
-from feed.board import Boards, Publication
-from feed.frames import GOING_AWAY, PING_FRAME, FramedPublication, close_frame
+from feed.board import Boards, DeltaRound
+from feed.frames import GOING_AWAY, PING_FRAME, FramedRound, close_frame
 from feed.outgoing import Outgoing
 from feed.session import Broadcast, ClientSession, SessionStream
 
@@ -44,11 +44,11 @@ class Hub:
         # A random start, so that no client has the number of one before a restart of the gateway.
         self._numbers = count(self.random.getrandbits(32) << 20)
 
-    async def send_publication(self, publication: Publication) -> None:
-        """Send one publication to all who follow its boards, with a checkpoint every 64 clients."""
-        framed = self.broadcast.latest = FramedPublication.frame(publication)
+    async def send_round(self, delta_round: DeltaRound) -> None:
+        """Send a round of deltas to all who follow its boards; a checkpoint every 64 clients."""
+        framed = self.broadcast.latest = FramedRound.frame(delta_round)
         async for session in self._each_session():
-            session.deliver_publication(framed)
+            session.deliver_round(framed)
 
     async def wait_until_health_is_followed(self) -> None:
         """Wait until a client wants to know how the service is; at once while one does."""

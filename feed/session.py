@@ -1,6 +1,6 @@
 """One WebSocket client: what it follows, what it says, and what it is still owed.
 
-    hub --FramedPublication--> ClientSession --> Outgoing --> client
+    hub --FramedRound--> ClientSession --> Outgoing --> client
     client --> trio-websocket --> ClientSession --> Presence --> activity
 
 trio-websocket reads; `SessionStream` gives it the socket so that whatever it writes (handshake,
@@ -31,7 +31,7 @@ from feed.commands import (
     error_message,
     parse_command,
 )
-from feed.frames import FIRST_BYTE_OF_CLOSE, FramedPublication, text_frame
+from feed.frames import FIRST_BYTE_OF_CLOSE, FramedRound, text_frame
 from feed.health import health_message
 from feed.outgoing import Outgoing
 
@@ -52,7 +52,7 @@ class Broadcast:
     boards: Boards
     announce: Announce
     health: ServiceHealth
-    latest: FramedPublication = field(init=False, factory=lambda: FramedPublication(0, {}))
+    latest: FramedRound = field(init=False, factory=lambda: FramedRound(0, {}))
     health_wanted: trio.Event = field(init=False, factory=trio.Event)  # somebody follows it
     conflated: int = field(init=False, default=0)  # times a slow client fell behind
     refused: int = field(init=False, default=0)  # frames
@@ -134,7 +134,7 @@ class ClientSession:
     stream: SessionStream
     following: frozenset[str] = field(init=False, default=frozenset())  # boards sent as deltas
     stale: dict[str, None] = field(init=False, factory=dict)  # boards that await a snapshot
-    offset: int = field(init=False, default=0)  # of the last publication delivered
+    offset: int = field(init=False, default=0)  # of the last round delivered
     follows_health: bool = field(init=False, default=False)
     is_health_due: bool = field(init=False, default=False)  # to be told once the queue is empty
     health_told: bytes = field(init=False, default=b"")  # the frame it had last
@@ -154,12 +154,12 @@ class ClientSession:
 
     # Out.
 
-    def deliver_publication(self, publication: FramedPublication) -> None:
-        """Send the deltas of the boards this client follows, once a publication."""
-        if publication.offset <= self.offset:
+    def deliver_round(self, delta_round: FramedRound) -> None:
+        """Send the deltas of the boards this client follows, once a round."""
+        if delta_round.offset <= self.offset:
             return
-        self.offset = publication.offset
-        frames = publication.frames_of(self.following)
+        self.offset = delta_round.offset
+        frames = delta_round.frames_of(self.following)
         if not frames:
             return
         if self.outgoing.queued_bytes + len(frames) > self.broadcast.settings.client_queue_bytes:
@@ -183,7 +183,7 @@ class ClientSession:
 
     def send_snapshots(self) -> None:
         """Send the snapshots that are owed, one after the other, as long as nothing is queued."""
-        self.deliver_publication(self.broadcast.latest)
+        self.deliver_round(self.broadcast.latest)
         while self.stale and not self.outgoing.queued_bytes and not self.outgoing.is_broken:
             board = next(iter(self.stale))
             del self.stale[board]
@@ -243,7 +243,7 @@ class ClientSession:
                 self.send_reply(PONG_MESSAGE)
 
     def _subscribe(self, wanted: Subscribe) -> None:
-        self.deliver_publication(self.broadcast.latest)
+        self.deliver_round(self.broadcast.latest)
         self.following -= {wanted.board}
         self.stale.pop(wanted.board, None)
         frames = self.broadcast.resume_frames(wanted)

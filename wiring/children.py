@@ -67,17 +67,19 @@ class Composition:
         boxes = self.mailboxes
         return [
             *(
-                self._spec(name, partial(_build_stream, stream), memory=stream.memory)
+                self._make_spec(name, partial(_build_stream, stream), memory=stream.memory)
                 for name, stream in self.doors.streams.items()
             ),
-            self._spec("ingest", self._ingest, boxes.events, memory=self.ingest_memory),
-            *(self._job_spec(name, job) for name, job in JOBS.items()),
-            self._spec("activity", self._activity, boxes.presences, memory=ActivityMemory()),
-            self._spec("sync", self._sync, boxes.updates, memory=self.sync_memory),
-            self._spec("gateway", partial(self._gateway, operations), boxes.gateway),
+            self._make_spec("ingest", self._build_ingest, boxes.events, memory=self.ingest_memory),
+            *(self._make_job_spec(name, job) for name, job in JOBS.items()),
+            self._make_spec(
+                "activity", self._build_activity, boxes.presences, memory=ActivityMemory()
+            ),
+            self._make_spec("sync", self._build_sync, boxes.updates, memory=self.sync_memory),
+            self._make_spec("gateway", partial(self._build_gateway, operations), boxes.gateway),
         ]
 
-    def _spec(
+    def _make_spec(
         self,
         name: str,
         build: Callable[[Environment, Any], Actor],
@@ -90,10 +92,10 @@ class Composition:
             name=name, build=partial(build, environment), inboxes=inboxes, memory=memory
         )
 
-    def _job_spec(self, name: str, job: JobWiring) -> ChildSpec:
+    def _make_job_spec(self, name: str, job: JobWiring) -> ChildSpec:
         boxes = self.mailboxes
         trades = (boxes.trades,) if job.hears_trades else ()
-        return self._spec(
+        return self._make_spec(
             name,
             partial(self._build_job, name, job),
             boxes.publications[name],
@@ -104,7 +106,7 @@ class Composition:
 
     # Those that hold a store.
 
-    def _ingest(self, environment: Environment, memory: IngestMemory) -> Ingest:
+    def _build_ingest(self, environment: Environment, memory: IngestMemory) -> Ingest:
         return Ingest(
             events=self.mailboxes.events,
             outboxes=IngestOutboxes(sync=self.mailboxes.updates, trades=self.mailboxes.trades),
@@ -115,7 +117,7 @@ class Composition:
             follow_trades=self.doors.follow_trades,
         )
 
-    def _sync(self, environment: Environment, memory: SyncMemory) -> Sync:
+    def _build_sync(self, environment: Environment, memory: SyncMemory) -> Sync:
         boxes = self.mailboxes
         return Sync(
             inbox=boxes.updates,
@@ -149,7 +151,7 @@ class Composition:
         )
         return job.build(context, self.doors.providers.get(name))
 
-    def _activity(self, environment: Environment, memory: ActivityMemory) -> ActivityMonitor:
+    def _build_activity(self, environment: Environment, memory: ActivityMemory) -> ActivityMonitor:
         boxes = self.mailboxes
         return ActivityMonitor(
             presences=boxes.presences,
@@ -163,7 +165,9 @@ class Composition:
             ),
         )
 
-    def _gateway(self, operations: Operations, environment: Environment, _memory: None) -> Gateway:
+    def _build_gateway(
+        self, operations: Operations, environment: Environment, _memory: None
+    ) -> Gateway:
         boxes = self.mailboxes
         return Gateway(
             inbox=boxes.gateway,

@@ -83,22 +83,22 @@ class RealDoors:
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
         return Doors(
-            ingest_store=self._store("ingest"),
-            sync_store=self._store("sync"),
-            ingest_buffer=self._buffer(),
-            sync_buffer=self._buffer(),
-            streams=self._streams(self.settings.ingest, events),
+            ingest_store=self._new_store("ingest"),
+            sync_store=self._new_store("sync"),
+            ingest_buffer=self._new_buffer(),
+            sync_buffer=self._new_buffer(),
+            streams=self._list_streams(self.settings.ingest, events),
             follow_trades=self.pumpportal.subscriptions.follow_older,
             providers={name: job.connect(self.settings, self.client) for name, job in JOBS.items()},
         )
 
     # The stores.
 
-    def _store(self, component: Literal["ingest", "sync"]) -> PostgresStore:
+    def _new_store(self, component: Literal["ingest", "sync"]) -> PostgresStore:
         settings = PostgresSettings(**asdict(self.settings.postgres))
         return PostgresStore(settings, component, offload_to_threads(THREADS_A_DOOR), self.ledger)
 
-    def _buffer(self) -> RedisBuffer:
+    def _new_buffer(self) -> RedisBuffer:
         redis = self.settings.redis
         return RedisBuffer(
             redis.url,
@@ -109,7 +109,9 @@ class RealDoors:
 
     # The world.
 
-    def _streams(self, settings: IngestSettings, events: Outbox[SourceEvent]) -> dict[str, Stream]:
+    def _list_streams(
+        self, settings: IngestSettings, events: Outbox[SourceEvent]
+    ) -> dict[str, Stream]:
         streams: dict[str, Stream] = {}
         if settings.url:
             build = partial(self._build_pumpportal, settings, events)
@@ -124,7 +126,7 @@ class RealDoors:
     ) -> PumpPortal:
         return PumpPortal(
             events=events,
-            settings=_line(settings, settings.url),
+            settings=_new_line_settings(settings, settings.url),
             api_key=settings.api_key,
             environment=self.environment.for_actor(PUMPPORTAL),
             memory=memory,
@@ -137,14 +139,14 @@ class RealDoors:
         http = new_json_http(self.client, settings.pools_timeout_seconds, POOL_REQUESTS_PER_MINUTE)
         return SolanaPools(
             events=events,
-            settings=_line(settings, settings.pools_url),
+            settings=_new_line_settings(settings, settings.pools_url),
             rpc=JsonRpc(url=rpc_url, http=http),
             environment=self.environment.for_actor(SOLANA_POOLS),
             memory=memory,
         )
 
 
-def _line(settings: IngestSettings, url: str) -> LineSettings:
+def _new_line_settings(settings: IngestSettings, url: str) -> LineSettings:
     return LineSettings(
         url=url,
         silence_seconds=settings.silence_seconds,

@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import define, field
 
-from domain.merging import combined
+from domain.merging import merge_updates
 from domain.messages import (
     ActivityChange,
     GatewayMessage,
@@ -41,8 +41,8 @@ def _of_token(message: object) -> object:
             return None
 
 
-def _combined(older: Any, newer: Any) -> Any:
-    return combined(older, newer) if isinstance(newer, TokenUpdated) else newer
+def _conflate_updates(older: Any, newer: Any) -> Any:
+    return merge_updates(older, newer) if isinstance(newer, TokenUpdated) else newer
 
 
 @define
@@ -62,7 +62,9 @@ class Mailboxes:
         by_token: Conflate[Any] = Conflate(key=_of_token, when_full="drop-oldest")
         self.events = Mailbox("ingest", capacity=EVENTS_WAITING, policy=BLOCK)
         self.updates = Mailbox(
-            "sync", capacity=UPDATES_WAITING, policy=Conflate(key=_of_token, combine=_combined)
+            "sync",
+            capacity=UPDATES_WAITING,
+            policy=Conflate(key=_of_token, combine=_conflate_updates),
         )
         self.trades = Mailbox("hot-score trades", capacity=TRADES_WAITING, policy=DROP_OLDEST)
         self.presences = Mailbox("activity", capacity=PRESENCES_WAITING, policy=DROP_OLDEST)

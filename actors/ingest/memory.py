@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from attrs import Factory, define, frozen
 
-from domain.merging import combined
+from domain.merging import merge_updates
 from domain.messages import Refused, TokenUpdated
 from domain.token import Token
 from domain.values import Mint, Value
@@ -38,7 +38,7 @@ class IngestMemory:
         if len(waiting) >= HELD_UPDATES:
             for place in reversed(range(len(waiting))):
                 if waiting[place].origin == update.origin:
-                    waiting[place] = combined(waiting[place], update)
+                    waiting[place] = merge_updates(waiting[place], update)
                     return
         waiting.append(update)
 

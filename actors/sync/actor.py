@@ -232,7 +232,7 @@ class Sync:
     def _set_governor(self, message: GovernorSet) -> None:
         governor = self.memory.governor
         if message.reset:
-            governor.reset()
+            governor.reset_budget()
         governor.set_budget(
             wal_bytes_per_second=message.wal_bytes_per_second,
             rows_per_hour=message.rows_per_hour,
@@ -293,7 +293,7 @@ class Sync:
     def _note_restored(self, epoch: str) -> None:
         self.appender.epoch = epoch
         self.environment.readiness.set(ORIGIN, None)
-        self.memory.governor.resume()
+        self.memory.governor.make_next_regular()
         for subscriber in self.publications:
             wanted = self.askers.get(subscriber, RosterWanted(subscriber=subscriber))
             self._tell_all(wanted)
@@ -319,7 +319,7 @@ class Sync:
         if self.memory.is_active:
             return
         self.memory.is_active = True
-        self.memory.governor.resume()
+        self.memory.governor.make_next_regular()
         now = trio.current_time()
         self.backlog.restart_ages(now)
         if self.restorer.is_done:

@@ -33,7 +33,7 @@ class GovernorPlan:
 
 
 @frozen(kw_only=True)
-class Written:
+class CommitCost:
     """What one commit of sync cost."""
 
     rows: int

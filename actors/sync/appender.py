@@ -20,7 +20,7 @@ from buffer import Appended
 from domain.backoff import Backoff
 from domain.chunks import chunks
 from domain.errors import BufferUnavailable
-from domain.merging import Observations, fold
+from domain.merging import Observations, fold_update
 from domain.messages import Refused, TokenUpdated
 from domain.token import UPDATE_FIELDS, Token
 from domain.values import Mint, Value
@@ -62,7 +62,7 @@ class Appender:
             return
         waiting = self.life.memory.unappended.setdefault(update.mint, Observations())
         try:
-            fold(waiting, update)
+            fold_update(waiting, update)
         except (TypeError, ValueError) as error:  # a status that is no number
             self._refuse_values(update.mint, update.values, str(error))
 

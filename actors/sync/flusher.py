@@ -18,7 +18,7 @@ from functools import partial
 import trio
 from attrs import define, evolve, field, frozen
 
-from actors.sync.allowance import Grant, Written
+from actors.sync.allowance import CommitCost, Grant
 from actors.sync.life import SyncLife
 from buffer import DirtyPage
 from domain.backoff import Backoff
@@ -152,7 +152,7 @@ class Flusher:
         now, plan = trio.current_time(), self.life.memory.governor.plan
         self.life.memory.governor.note_ages(self.life.backlog.measure_ages(now))
         due = self.life.backlog.find_due(now + plan.tick_seconds, plan.staleness_seconds)
-        grant = self.life.memory.governor.grant(
+        grant = self.life.memory.governor.grant_rows(
             waiting=len(self.life.backlog), due=len(due), now=now
         )
         return grant, None if grant.is_complete else self.life.backlog.pick_tokens(grant.rows, due)
@@ -240,7 +240,7 @@ class Flusher:
         flush.receipts += receipts
         now = trio.current_time()
         for cost in receipts:
-            written = Written(rows=cost.rows, wal_bytes=cost.wal_bytes, seconds=cost.seconds)
+            written = CommitCost(rows=cost.rows, wal_bytes=cost.wal_bytes, seconds=cost.seconds)
             self.life.memory.governor.note_written(written, now)
 
     def _is_overdue(self, change: TokenChange) -> bool:

@@ -18,7 +18,7 @@ from math import inf
 
 from attrs import Factory, define, evolve, field
 
-from actors.sync.allowance import Bucket, Budget, GovernorPlan, Grant, Written
+from actors.sync.allowance import Bucket, Budget, CommitCost, GovernorPlan, Grant
 from actors.sync.latency import UsualLatency
 from actors.sync.snapshots import GovernorSnapshot, StalenessSnapshot
 from domain.token import Group
@@ -106,13 +106,13 @@ class Governor:
             rows_per_hour=self.share * self.budget.rows_per_hour,
         )
 
-    def grant(self, *, waiting: int, due: int, now: float) -> Grant:
+    def grant_rows(self, *, waiting: int, due: int, now: float) -> Grant:
         """How many of the waiting tokens to flush now.
 
         `due` of them would exceed their staleness bound before the next tick: they are granted
         whatever the allowance is. The others get what is allowed, once an interval.
         """
-        self._advance(now)
+        self._advance_to(now)
         # Half a tick of tolerance: a tick that comes a moment early is still the regular one.
         regular_from = self.regular_at + self.plan.interval_seconds - self.plan.tick_seconds / 2
         is_regular = now >= regular_from
@@ -136,26 +136,26 @@ class Governor:
 
     # What is observed.
 
-    def note_written(self, written: Written, now: float) -> None:
+    def note_written(self, written: CommitCost, now: float) -> None:
         """Take what a commit cost from the buckets, and learn from it what a row costs.
 
         Too much own WAL, and a commit that took unusually long, are pressure.
         """
-        self._advance(now)
+        self._advance_to(now)
         own = self._own_part(written)
-        rows_capacity, wal_capacity = self._capacities()
+        rows_capacity, wal_capacity = self._bucket_capacities()
         self.rows.spend(written.rows, rows_capacity)
         self.wal.spend(own, wal_capacity)
         self.spent.append((now, own))
         self.counts["rows"] += written.rows
         self.counts["wal_bytes"] += int(own)
         if self.wal.level < -TOLERATED_DEBT * wal_capacity:
-            self._press("own_wal", self._own_wal_in_words(now), now)
+            self._note_pressure("own_wal", self._own_wal_in_words(now), now)
         if (usual := self.latency.note_commit(written.rows, written.seconds)) is not None:
             words = f"commits take {written.seconds * 1000:.0f} ms, usually {usual * 1000:.0f} ms"
-            self._press("latency", words, now)
+            self._note_pressure("latency", words, now)
 
-    def _own_part(self, written: Written) -> float:
+    def _own_part(self, written: CommitCost) -> float:
         """The WAL bytes of a commit that are ours; updates `bytes_a_row`.
 
         The server tells the WAL of everybody during the commit. What others write a second is
@@ -179,13 +179,13 @@ class Governor:
         `wal_bytes_per_second` is everybody's; None where the server does not tell. A requested
         checkpoint, one before its time, is pressure.
         """
-        self._advance(now)
+        self._advance_to(now)
         if wal_bytes_per_second is not None:
             own = sum(b for at, b in self.spent if at > now - seconds) / max(seconds, 1.0)
             self.others_bytes_per_second = max(0.0, wal_bytes_per_second - own)
         if requested > 0:
             self.requested.append((now, requested))
-            self._press("requested", "", now)
+            self._note_pressure("requested", "", now)
 
     def note_ages(self, ages_seconds: Mapping[Group, float]) -> None:
         """Take how long the oldest unflushed value of each group has waited."""
@@ -201,15 +201,15 @@ class Governor:
         self, *, wal_bytes_per_second: float | None, rows_per_hour: float | None, now: float
     ) -> None:
         """Replace those parts of the budget that are given; the allowance follows at once."""
-        self._advance(now)
+        self._advance_to(now)
         self.counts["budgets_set"] += 1
         self.budget = Budget(
             wal_bytes_per_second=wal_bytes_per_second or self.budget.wal_bytes_per_second,
             rows_per_hour=rows_per_hour or self.budget.rows_per_hour,
         )
-        self._advance(now)
+        self._advance_to(now)
 
-    def configure(self, budget: Budget, now: float) -> None:
+    def set_configured_budget(self, budget: Budget, now: float) -> None:
         """Take the budget of changed settings.
 
         What differs from the settings before replaces the present budget; what does not leaves
@@ -223,20 +223,20 @@ class Governor:
             now=now,
         )
 
-    def reset(self) -> None:
+    def reset_budget(self) -> None:
         """Go back to the configured budget, the whole of it, and forget all pressure."""
         self.budget, self.share, self.decreased_at = self.plan.budget, 1.0, -inf
         self.rows, self.wal = Bucket(), Bucket()
         self.causes.clear()
         self.requested.clear()
 
-    def resume(self) -> None:
+    def make_next_regular(self) -> None:
         """Make the next flush a regular one: somebody looks again after an idle time."""
         self.regular_at = -inf
 
     # The control loop.
 
-    def _advance(self, now: float) -> None:
+    def _advance_to(self, now: float) -> None:
         """Move to `now`: grow the share, fill the buckets, forget what is long ago."""
         elapsed = 0.0 if self.seen_at is None else max(0.0, now - self.seen_at)
         pressed_at = max((at for at, _ in self.causes.values()), default=-inf)
@@ -244,12 +244,12 @@ class Governor:
         growth = well / (RECOVERY_INTERVALS * self.plan.interval_seconds)
         self.share = min(1.0, self.share + growth)
         self.seen_at = now if self.seen_at is None else max(now, self.seen_at)
-        rows_capacity, wal_capacity = self._capacities()
+        rows_capacity, wal_capacity = self._bucket_capacities()
         self.rows.fill(self.allowed.rows_per_hour / 3600 * elapsed, rows_capacity)
         self.wal.fill(self.allowed.wal_bytes_per_second * elapsed, wal_capacity)
-        self._forget(now)
+        self._forget_old(now)
 
-    def _capacities(self) -> tuple[float, float]:
+    def _bucket_capacities(self) -> tuple[float, float]:
         """The most that each bucket holds, in rows and WAL bytes; at least one row's."""
         seconds = self.plan.interval_seconds
         if self.share == 1.0:
@@ -260,7 +260,7 @@ class Governor:
             max(self.bytes_a_row, allowed.wal_bytes_per_second * seconds),
         )
 
-    def _press(self, cause: str, words: str, now: float) -> None:
+    def _note_pressure(self, cause: str, words: str, now: float) -> None:
         """Note a cause of pressure, and halve the share unless that was done just now."""
         self.causes[cause] = now, words
         self.counts[f"pressure_{cause}"] += 1
@@ -268,11 +268,11 @@ class Governor:
         if now - self.decreased_at >= pause:
             self.decreased_at = now
             self.share = max(LEAST_SHARE, self.share * DECREASE_FACTOR)
-            rows_capacity, wal_capacity = self._capacities()
+            rows_capacity, wal_capacity = self._bucket_capacities()
             self.rows.fill(0.0, rows_capacity)  # what is above the new capacity is lost
             self.wal.fill(0.0, wal_capacity)
 
-    def _forget(self, now: float) -> None:
+    def _forget_old(self, now: float) -> None:
         horizon = now - self.remembered_seconds
         self.requested = [(at, n) for at, n in self.requested if at > horizon]
         self.spent = [(at, size) for at, size in self.spent if at > horizon]
@@ -291,22 +291,20 @@ class Governor:
         return sum(size for at, size in self.spent if at > now - seconds) / seconds
 
     @property
-    def broken(self) -> dict[Group, float]:
+    def broken_groups(self) -> dict[Group, float]:
         """The groups whose oldest unflushed value is older than its bound, with its age."""
         return {
             group: age
             for group, age in self.ages_seconds.items()
-            if age
-            > (bound := self.plan.staleness_seconds[group])
-            + max(GRACE_SECONDS, GRACE_SHARE * bound)
+            if age > _with_grace(self.plan.staleness_seconds[group])
         }
 
-    def reasons(self, now: float) -> list[str]:
+    def list_reasons(self, now: float) -> list[str]:
         """Why it holds back, or cannot; empty while all is well."""
         bounds = self.plan.staleness_seconds
         reasons = [
             f"staleness broken: {group.value} is {age:.0f} s old, over {bounds[group]:.0f} s"
-            for group, age in self.broken.items()
+            for group, age in self.broken_groups.items()
         ]
         if self.overriding:
             reasons.append(f"staleness overrides the budget: {self.overriding} rows cannot wait")
@@ -344,12 +342,12 @@ class Governor:
                 group.value: StalenessSnapshot(
                     seconds=self.ages_seconds.get(group, 0.0),
                     bound_seconds=bound,
-                    is_broken=group in self.broken,
+                    is_broken=group in self.broken_groups,
                 )
                 for group, bound in self.plan.staleness_seconds.items()
             },
             counts=dict(self.counts),
-            reasons=tuple(self.reasons(now)),
+            reasons=tuple(self.list_reasons(now)),
         )
 
 

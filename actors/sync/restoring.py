@@ -147,4 +147,6 @@ class Restorer:
         for token in self.life.table.published.values():
             if token.watcher_count:
                 nobody = Observations({"watcher_count": 0}, now)
-                self.life.memory.unappended.setdefault(token.mint, Observations()).update(nobody)
+                self.life.memory.unappended.setdefault(token.mint, Observations()).take_newer(
+                    nobody
+                )

@@ -74,7 +74,7 @@ class TokenTable:
         told: dict[str, Value] = {"status_changed_at": observed_at}
         if token is not None:  # else it is not known what came before
             told["previous_status"] = reached
-        new.update(Observations(told, observed_at))
+        new.take_newer(Observations(told, observed_at))
 
     def apply_observations(self, mint: Mint, accepted: Observations) -> Token | None:
         """Note what the buffer accepted; the token as it now is, None while it is unknown."""
@@ -82,7 +82,7 @@ class TokenTable:
             return self.published.get(mint)
         held = self.unflushed.setdefault(mint, accepted)
         if held is not accepted:
-            held.update(accepted)
+            held.take_newer(accepted)
         token = self.published.get(mint)
         if token is None:
             return None

@@ -63,7 +63,7 @@ GREATEST_WINS_JSON = orjson.dumps(dict.fromkeys(sorted(GREATEST_WINS), True))
 Answer = TypeVar("Answer")
 
 
-class Offload(Protocol):
+class RedisOffload(Protocol):
     """Runs a blocking function: `partial(trio.to_thread.run_sync, limiter=...)` in production.
 
     It must not abandon the function when cancelled; the call ends by its own time-out.
@@ -86,7 +86,7 @@ class RedisBuffer:
 
     url: str = field(repr=False)  # as config.redis_url understands it; may hold a password
     timeout_seconds: float  # to connect, and for one call
-    offload: Offload
+    offload: RedisOffload
     clock: Callable[[], UnixSeconds]
     bounds: BufferBounds = USUAL_BOUNDS
     _connections: RedisConnections = field(init=False)

@@ -45,7 +45,7 @@ PACKED_AS = {
 
 
 @define
-class Service:
+class StormedService:
     """The two stores as ingest and sync have them."""
 
     url: str
@@ -156,7 +156,7 @@ def _id_of(token: Token) -> int:
 
 
 @define
-class ServiceLogged(Service):
+class ServiceLogged(StormedService):
     """As where replicas must be able to read the hot values."""
 
     def more_settings(self) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class ServiceLogged(Service):
 
 
 @define
-class Limit(Service):
+class Limit(StormedService):
     """The same inserts, and every flush as WAL messages; nothing can be read back."""
 
     async def flush(self) -> None:

@@ -3,7 +3,7 @@
 from functools import partial
 
 from commands.storm.replay import StrategyName
-from commands.storm.service import Limit, Service, ServiceLogged
+from commands.storm.service import Limit, ServiceLogged, StormedService
 from commands.storm.wide import AsItWas, CaseUpdate, Coalesced, NoIndex
 from config.settings import Settings
 
@@ -16,7 +16,7 @@ def every_strategy(settings: Settings) -> list[StrategyName]:
         StrategyName(name="coalesced", title="coalesced flush, same table", build=Coalesced),
         StrategyName(name="no-index", title="no index on what changes", build=NoIndex),
         StrategyName(
-            name="service", title="this service", build=partial(Service, settings=settings)
+            name="service", title="this service", build=partial(StormedService, settings=settings)
         ),
         StrategyName(
             name="service-logged",

@@ -151,17 +151,19 @@ async def test_sync_gives_way_to_a_rival_and_recovers_by_itself(
             intervals = (trio.current_time() - began) / INTERVAL + 1  # one may be half inside
             rows = counts["rows"] - rows_before - (counts["rows_over_allowance"] - over_before)
             assert rows <= intervals * allowance_before / 3600 * INTERVAL
-            assert any("requested checkpoints" in r for r in governor.reasons(trio.current_time()))
+            assert any(
+                "requested checkpoints" in r for r in governor.list_reasons(trio.current_time())
+            )
             # The bound of each group holds, or is reported.
             for group, age in sync.backlog.measure_ages(trio.current_time()).items():
                 bound = governor.plan.staleness_seconds[group]
-                assert age <= bound + 2 * INTERVAL or group in governor.broken
+                assert age <= bound + 2 * INTERVAL or group in governor.broken_groups
         finally:
             rival.is_stopping.set()
 
         await made.until(lambda: governor.share == 1.0)
         await made.until(lambda: governor.held_back == 0)
-        assert governor.broken == {}
+        assert governor.broken_groups == {}
     await made.store.close()
     with psycopg.connect(server.url) as connection:
         found = connection.execute('SELECT count(*) FROM "TokenDiscovery"').fetchone()

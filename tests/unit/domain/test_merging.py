@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.merging import Observations, combined, fold, fold_observations, supersedes
+from domain.merging import Observations, fold_observations, fold_update, merge_updates, supersedes
 from domain.messages import TokenUpdated
 from domain.values import UnixSeconds, Value, Version
 from tests.unit.domain.tokens import BIRTH, mint, times
@@ -33,7 +33,7 @@ def updates(draw: st.DrawFn) -> TokenUpdated:
 def folded(*several: TokenUpdated) -> Observations:
     into = Observations()
     for each in several:
-        fold(into, each)
+        fold_update(into, each)
     return into
 
 
@@ -46,12 +46,18 @@ def values_of(observations: Observations) -> dict[str, Value]:
 
 
 def test_later_observation_wins() -> None:
-    assert {"price_usd": 3.0} == combined(update(1, price_usd=1.0), update(2, price_usd=3.0)).values
-    assert {"price_usd": 3.0} == combined(update(2, price_usd=3.0), update(1, price_usd=1.0)).values
+    assert {"price_usd": 3.0} == merge_updates(
+        update(1, price_usd=1.0), update(2, price_usd=3.0)
+    ).values
+    assert {"price_usd": 3.0} == merge_updates(
+        update(2, price_usd=3.0), update(1, price_usd=1.0)
+    ).values
 
 
 def test_later_arrival_wins_among_observations_of_one_time() -> None:
-    assert {"price_usd": 3.0} == combined(update(1, price_usd=1.0), update(1, price_usd=3.0)).values
+    assert {"price_usd": 3.0} == merge_updates(
+        update(1, price_usd=1.0), update(1, price_usd=3.0)
+    ).values
     both = folded(update(1, price_usd=1.0), update(1, price_usd=3.0))
     assert {"price_usd": (3.0, 1)} == seen(both)
 
@@ -60,12 +66,12 @@ def test_zero_replaces_a_value() -> None:
     """Defect 5: falsy checks dropped zeros."""
     later = update(2, holder_count=0, silent=False)
     earlier = update(1, holder_count=9, silent=True)
-    assert {"holder_count": 0, "silent": False} == combined(earlier, later).values
+    assert {"holder_count": 0, "silent": False} == merge_updates(earlier, later).values
     assert {"holder_count": 0, "silent": False} == values_of(folded(earlier, later))
 
 
 def test_status_only_grows_whenever_it_was_observed() -> None:
-    assert {"status": 2} == combined(update(1, status=2), update(2, status=1)).values
+    assert {"status": 2} == merge_updates(update(1, status=2), update(2, status=1)).values
     observed = folded(update(1, status=2), update(2, status=1))
     assert {"status": (2, 1)} == seen(observed)
     assert not supersedes("status", 2, 9, 2, 1)
@@ -73,13 +79,13 @@ def test_status_only_grows_whenever_it_was_observed() -> None:
 
 @given(updates(), updates())
 def test_combining_is_commutative(one: TokenUpdated, other: TokenUpdated) -> None:
-    assert combined(one, other).values == combined(other, one).values
-    assert combined(one, other).observed_at == combined(other, one).observed_at
+    assert merge_updates(one, other).values == merge_updates(other, one).values
+    assert merge_updates(one, other).observed_at == merge_updates(other, one).observed_at
 
 
 @given(updates())
 def test_combining_is_idempotent(one: TokenUpdated) -> None:
-    assert combined(one, one) == one
+    assert merge_updates(one, one) == one
 
 
 @given(st.lists(updates(), max_size=6), st.randoms())
@@ -105,7 +111,7 @@ def test_folding_leaves_the_newer_observations_alone(
     into, newer = folded(*several[:middle]), folded(*several[middle:])
     before = seen(newer)
     fold_observations(into, newer)
-    fold(into, update(1e12, website="later than all"))
+    fold_update(into, update(1e12, website="later than all"))
     assert before == seen(newer)
 
 
@@ -124,12 +130,12 @@ def test_fold_of_one_origin_in_order_equals_combining(several: list[TokenUpdated
     in_order = sorted(several, key=lambda each: each.observed_at)
     total = in_order[0]
     for each in in_order[1:]:
-        total = combined(total, each)
+        total = merge_updates(total, each)
     assert total.values == values_of(folded(*in_order))
 
 
 def test_fold_keeps_the_time_of_each_field() -> None:
     """Of two origins the one's earlier value must not come to look as late as the other's."""
     early = folded(update(5, bonding_curve_progress=10.0), update(6, "hot-score", hot_score=1.0))
-    fold(early, update(5.5, bonding_curve_progress=20.0))
+    fold_update(early, update(5.5, bonding_curve_progress=20.0))
     assert (20.0, 5.5) == seen(early)["bonding_curve_progress"]

@@ -37,10 +37,10 @@ def put(boards: Boards, *tokens: Token) -> None:
 
 
 def changes_of(boards: Boards, name: str) -> list[Item]:
-    publication = boards.publish_changes()
-    if publication is None:
+    delta_round = boards.publish_changes()
+    if delta_round is None:
         return []
-    return changes_in(publication.deltas[name])
+    return changes_in(delta_round.deltas[name])
 
 
 def changes_in(delta: bytes) -> list[Item]:
@@ -106,10 +106,10 @@ def test_folded_deltas_equal_the_snapshot_across_disconnects(
             if stays and not was:
                 client.connect(boards)
         put(boards, *new_tokens)
-        publication = boards.publish_changes()
+        delta_round = boards.publish_changes()
         for client, is_there in zip(clients, are_there, strict=True):
-            if is_there and publication is not None and client.name in publication.deltas:
-                client.hear(publication.deltas[client.name])
+            if is_there and delta_round is not None and client.name in delta_round.deltas:
+                client.hear(delta_round.deltas[client.name])
             if is_there:
                 snapshot = orjson.loads(boards.snapshot_message(client.name))
                 # Sorted in a stable way with reverse, equal keys keep the order by mint.
@@ -124,8 +124,8 @@ def test_a_delta_has_a_change_and_at_most_two_a_place(
     boards = make_boards()
     for new_tokens, _ in steps:
         put(boards, *new_tokens)
-        publication = boards.publish_changes()
-        for delta in publication.deltas.values() if publication else ():
+        delta_round = boards.publish_changes()
+        for delta in delta_round.deltas.values() if delta_round else ():
             assert 1 <= len(changes_in(delta)) <= 2 * boards.board_tokens
 
 
@@ -145,10 +145,10 @@ def test_a_graduating_token_moves_from_one_board_to_the_other() -> None:
     put(boards, token)
     boards.publish_changes()
     put(boards, attrs.evolve(token, status=Status.GRADUATING))
-    publication = boards.publish_changes()
-    assert publication is not None
-    left = changes_in(publication.deltas["new"])
-    (came,) = changes_in(publication.deltas["graduating"])
+    delta_round = boards.publish_changes()
+    assert delta_round is not None
+    left = changes_in(delta_round.deltas["new"])
+    (came,) = changes_in(delta_round.deltas["graduating"])
     assert [{"mint": token.mint, "removed": True}] == left
     assert came["status"] == "GRADUATING"
 
@@ -185,9 +185,9 @@ def test_nothing_is_published_while_no_board_changes() -> None:
 def test_one_offset_counts_for_all_boards() -> None:
     boards = make_boards()
     put(boards, make_token(hot_score=1.0))
-    publication = boards.publish_changes()
-    assert publication is not None
-    offsets = {name: orjson.loads(delta)["offset"] for name, delta in publication.deltas.items()}
+    delta_round = boards.publish_changes()
+    assert delta_round is not None
+    offsets = {name: orjson.loads(delta)["offset"] for name, delta in delta_round.deltas.items()}
     assert {"new": 1, "hot": 1} == offsets
 
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.sync.allowance import Budget, GovernorPlan, Written
+from actors.sync.allowance import Budget, CommitCost, GovernorPlan
 from actors.sync.governor import Governor
 from actors.sync.snapshots import GovernorSnapshot, StalenessSnapshot, SyncSnapshot
 from domain.snapshots import Snapshot, detail, gauge, snapshot_class
@@ -39,7 +39,7 @@ def governor() -> GovernorSnapshot:
     governed = Governor(
         GovernorPlan(interval_seconds=300.0, budget=BUDGET, staleness_seconds=bounds)
     )
-    governed.note_written(Written(rows=10, wal_bytes=3000, seconds=0.1), 0.0)
+    governed.note_written(CommitCost(rows=10, wal_bytes=3000, seconds=0.1), 0.0)
     governed.note_ages({Group.LIFECYCLE: 400.0})
     return governed.snapshot(0.0)
 

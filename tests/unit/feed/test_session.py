@@ -16,7 +16,7 @@ from domain.messages import Presence
 from feed.board import Boards, Cursor
 from feed.catalogue import Catalogue
 from feed.commands import Subscribe
-from feed.frames import FramedPublication, text_frame
+from feed.frames import FramedRound, text_frame
 from feed.outgoing import Outgoing
 from feed.session import BYTES_AT_ONCE, BYTES_PER_SECOND, Broadcast, ClientSession, SessionStream
 from tests.patience import PATIENCE_SECONDS
@@ -38,13 +38,13 @@ class Desk:
     boards: Boards
     client: trio.SocketStream
 
-    def publish(self, count: int) -> FramedPublication:
-        """One publication; it is not delivered yet."""
+    def publish(self, count: int) -> FramedRound:
+        """One round; it is not delivered yet."""
         name = f"{count:05}" * 1000
         self.boards.catalogue.put_token(make_token(1, holder_count=count, name=name, hot_score=1.0))
-        publication = self.boards.publish_changes()
-        assert publication is not None
-        self.session.broadcast.latest = FramedPublication.frame(publication)
+        delta_round = self.boards.publish_changes()
+        assert delta_round is not None
+        self.session.broadcast.latest = FramedRound.frame(delta_round)
         return self.session.broadcast.latest
 
     def fill(self) -> None:
@@ -102,18 +102,18 @@ async def a_session() -> AsyncIterator[Desk]:
 
 async def test_a_delta_is_delivered_once_however_often_it_is_offered() -> None:
     async with a_session() as desk:
-        publication = desk.publish(1)
+        delta_round = desk.publish(1)
         for _ in range(3):
-            desk.session.deliver_publication(publication)
+            desk.session.deliver_round(delta_round)
         frames = await desk.read_everything()
         assert [frame["offset"] for frame in frames] == [0, 1]
 
 
 async def test_who_subscribes_during_a_fan_out_gets_no_delta_that_the_snapshot_has() -> None:
     async with a_session() as desk:
-        publication = desk.publish(1)
+        delta_round = desk.publish(1)
         desk.session._subscribe(Subscribe(board="hot", since=None))
-        desk.session.deliver_publication(publication)
+        desk.session.deliver_round(delta_round)
         frames = await desk.read_everything()
         assert [(frame["type"], frame["board"], frame["offset"]) for frame in frames] == [
             ("snapshot", "new", 0),
@@ -124,10 +124,10 @@ async def test_who_subscribes_during_a_fan_out_gets_no_delta_that_the_snapshot_h
 
 async def test_who_resumes_during_a_fan_out_gets_no_delta_twice() -> None:
     async with a_session() as desk:
-        publication = desk.publish(1)
+        delta_round = desk.publish(1)
         since = Cursor(epoch="epoch", offset=0)
         desk.session._subscribe(Subscribe(board="hot", since=since))
-        desk.session.deliver_publication(publication)
+        desk.session.deliver_round(delta_round)
         frames = await desk.read_everything()
         assert [
             (frame["type"], frame["offset"]) for frame in frames if frame["board"] == "hot"
@@ -140,9 +140,9 @@ async def test_who_resumes_during_a_fan_out_gets_no_delta_twice() -> None:
 async def test_who_drains_during_a_fan_out_gets_no_delta_that_the_snapshot_has() -> None:
     async with a_session() as desk:
         desk.session._fall_behind()
-        publication = desk.publish(1)
+        delta_round = desk.publish(1)
         desk.session.send_snapshots()
-        desk.session.deliver_publication(publication)
+        desk.session.deliver_round(delta_round)
         frames = await desk.read_everything()
         assert [(frame["type"], frame["offset"]) for frame in frames] == [
             ("snapshot", 0),
@@ -175,7 +175,7 @@ async def test_what_a_slow_client_has_queued_is_dropped_but_for_replies() -> Non
         replies = desk.session.outgoing.queued_bytes
         sizes = []
         for count in range(100):
-            desk.session.deliver_publication(desk.publish(count))
+            desk.session.deliver_round(desk.publish(count))
             sizes.append(desk.session.outgoing.queued_bytes)
         assert QUEUE_BYTES / 2 < max(sizes) <= QUEUE_BYTES
         assert sizes[-1] == replies
@@ -186,11 +186,11 @@ async def test_a_slow_client_gets_a_snapshot_when_it_has_drained_and_deltas_agai
     async with a_session() as desk:
         desk.fill()
         for count in range(100):
-            desk.session.deliver_publication(desk.publish(count))
+            desk.session.deliver_round(desk.publish(count))
         current = desk.boards.offset
         frames = await desk.read_everything()
         assert (frames[-1]["type"], frames[-1]["offset"]) == ("snapshot", current)
-        desk.session.deliver_publication(desk.publish(20_000))
+        desk.session.deliver_round(desk.publish(20_000))
         (delta,) = await desk.read_everything()
         assert (delta["type"], delta["offset"]) == ("delta", current + 1)
 

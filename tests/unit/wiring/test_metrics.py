@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.sync.allowance import Budget, GovernorPlan, Written
+from actors.sync.allowance import Budget, CommitCost, GovernorPlan
 from actors.sync.governor import Governor
 from domain.token import Group
 from domain.values import UnixSeconds
@@ -65,10 +65,10 @@ async def metrics(
 
 async def test_governor_tells_its_allowance_and_what_is_stale() -> None:
     governor = governed()
-    governor.note_written(Written(rows=10, wal_bytes=3000, seconds=0.1), 0.0)
+    governor.note_written(CommitCost(rows=10, wal_bytes=3000, seconds=0.1), 0.0)
     governor.note_server(wal_bytes_per_second=900.0, requested=2, seconds=30.0, now=0.0)
     governor.note_ages({Group.LIFECYCLE: 400.0})
-    governor.grant(waiting=40_000, due=30_000, now=0.0)
+    governor.grant_rows(waiting=40_000, due=30_000, now=0.0)
     told = await metrics(governor)
     expected = {
         "governor_share": 0.5,

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from domain.lifecycle import CURVE_FIELDS, CURVE_TOKENS_AT_COMPLETION
-from domain.merging import Observations, fold
+from domain.merging import Observations, fold_update
 from domain.messages import SourceEvent, TokensAdmitted, TokenUpdated
 from domain.token import Status, Token
 from sources.pumpportal_frames import ControlFrame, parse_frame
@@ -167,7 +167,7 @@ async def test_pool_that_comes_late_keeps_the_time_it_was_seen_at(
     observed = Observations()
     for message in await updates.receive_batch(10):
         if isinstance(message, TokenUpdated):
-            fold(observed, message)
+            fold_update(observed, message)
     assert ("raydium-cpmm", at(95.0)) == (
         observed.values["pool_type"],
         observed.time_of("pool_type"),

@@ -7,7 +7,7 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.sync.allowance import Budget, GovernorPlan, Written
+from actors.sync.allowance import Budget, CommitCost, GovernorPlan
 from actors.sync.governor import (
     LEAST_SHARE,
     RECOVERY_INTERVALS,
@@ -62,11 +62,11 @@ class Plant:
         return self
 
     def flush(self) -> None:
-        grant = self.governor.grant(waiting=int(self.waiting), due=0, now=self.now)
+        grant = self.governor.grant_rows(waiting=int(self.waiting), due=0, now=self.now)
         self.waiting -= grant.rows
         wal_bytes = int(grant.rows * self.bytes_a_row)
         if grant.rows:
-            written = Written(rows=grant.rows, wal_bytes=wal_bytes, seconds=0.01)
+            written = CommitCost(rows=grant.rows, wal_bytes=wal_bytes, seconds=0.01)
             self.governor.note_written(written, self.now)
         self.governor.note_flushed(grant, self.now)
         allowed = self.governor.allowed.wal_bytes_per_second
@@ -84,36 +84,40 @@ def test_everything_is_granted_while_all_is_well() -> None:
     assert plant.waiting == pytest.approx(3.0 * INTERVAL)  # what came since the last flush
     assert [rows for _, rows, _ in plant.flushes[1:]] == [(900 * 200)] * 23
     assert set(plant.shares) == {1.0}
-    assert plant.governor.reasons(7200.0) == []
+    assert plant.governor.list_reasons(7200.0) == []
 
 
 def test_a_reload_changes_what_differs_and_a_reset_goes_back_to_it() -> None:
     governed = governor()
     governed.set_budget(wal_bytes_per_second=None, rows_per_hour=77.0, now=1.0)
-    governed.configure(Budget(wal_bytes_per_second=12_345.0, rows_per_hour=60_000.0), 2.0)
+    governed.set_configured_budget(
+        Budget(wal_bytes_per_second=12_345.0, rows_per_hour=60_000.0), 2.0
+    )
     assert Budget(wal_bytes_per_second=12_345.0, rows_per_hour=77.0) == governed.budget
-    governed.reset()
+    governed.reset_budget()
     assert Budget(wal_bytes_per_second=12_345.0, rows_per_hour=60_000.0) == governed.budget
 
 
 def test_rows_budget_bounds_a_flush() -> None:
-    grant = governor().grant(waiting=1_000_000, due=0, now=0.0)
+    grant = governor().grant_rows(waiting=1_000_000, due=0, now=0.0)
     assert (grant.rows, grant.is_complete) == (5000, False)  # 60,000 an hour, for 300 s
 
 
 def test_wal_budget_bounds_a_flush_once_the_cost_of_a_row_is_known() -> None:
     governed = governor()
     for flush in range(20):
-        governed.note_written(Written(rows=1000, wal_bytes=1_000_000, seconds=0.01), flush * 600.0)
-    grant = governed.grant(waiting=100_000, due=0, now=20_000.0)
+        governed.note_written(
+            CommitCost(rows=1000, wal_bytes=1_000_000, seconds=0.01), flush * 600.0
+        )
+    grant = governed.grant_rows(waiting=100_000, due=0, now=20_000.0)
     assert grant.rows == pytest.approx(4000 * 300 * governed.share / 1000, rel=0.01)
 
 
 def test_due_rows_go_before_the_allowance_and_are_reported() -> None:
     governed = governor()
-    grant = governed.grant(waiting=9000, due=8000, now=0.0)
+    grant = governed.grant_rows(waiting=9000, due=8000, now=0.0)
     assert grant.rows == 8000
-    assert governed.reasons(0.0) == [
+    assert governed.list_reasons(0.0) == [
         "staleness overrides the budget: 3000 rows cannot wait",
         "1000 of 9000 rows wait for the allowance",
     ]
@@ -124,7 +128,7 @@ def test_extra_flush_before_the_interval_takes_only_what_is_due() -> None:
     assert governed.plan.tick_seconds == 60.0
     granted = []
     for tick in range(7):
-        grant = governed.grant(waiting=100, due=10, now=tick * 60.0)
+        grant = governed.grant_rows(waiting=100, due=10, now=tick * 60.0)
         governed.note_flushed(grant, tick * 60.0)
         granted.append(grant.rows)
     assert granted == [100, 10, 10, 10, 10, 100, 10]
@@ -140,17 +144,19 @@ def test_ticks_divide_the_interval_and_are_within_every_bound(bound: float, tick
 
 def test_flush_that_failed_is_granted_again() -> None:
     governed = governor()
-    governed.grant(waiting=100, due=0, now=0.0)  # and then Postgres was away
-    assert governed.grant(waiting=100, due=0, now=0.25).rows == 100
+    governed.grant_rows(waiting=100, due=0, now=0.0)  # and then Postgres was away
+    assert governed.grant_rows(waiting=100, due=0, now=0.25).rows == 100
 
 
 def test_least_allowance_still_writes_a_row() -> None:
     governed = governor(budget=Budget(wal_bytes_per_second=1.0, rows_per_hour=1.0))
     granted = 0
     for flush in range(24):
-        grant = governed.grant(waiting=100, due=0, now=flush * INTERVAL)
+        grant = governed.grant_rows(waiting=100, due=0, now=flush * INTERVAL)
         if grant.rows:
-            governed.note_written(Written(rows=grant.rows, wal_bytes=0, seconds=0.01), flush * 300)
+            governed.note_written(
+                CommitCost(rows=grant.rows, wal_bytes=0, seconds=0.01), flush * 300
+            )
         governed.note_flushed(grant, flush * INTERVAL)
         granted += grant.rows
     assert granted == pytest.approx(2, abs=1)  # in two hours
@@ -163,45 +169,45 @@ def test_requested_checkpoint_halves_the_share_and_says_so() -> None:
     governed = governor()
     governed.note_server(wal_bytes_per_second=1e6, requested=3, seconds=30.0, now=30.0)
     assert governed.share == 0.5
-    assert governed.reasons(30.0) == ["requested checkpoints: 3 in the last 5 min"]
+    assert governed.list_reasons(30.0) == ["requested checkpoints: 3 in the last 5 min"]
 
 
 def test_requested_checkpoints_are_told_of_as_long_as_they_are_remembered() -> None:
     governed = governor(interval_seconds=900.0)
     governed.note_server(wal_bytes_per_second=1e6, requested=3, seconds=30.0, now=30.0)
     governed.note_server(wal_bytes_per_second=None, requested=0, seconds=30.0, now=900.0)
-    assert governed.reasons(900.0) == ["requested checkpoints: 3 in the last 15 min"]
+    assert governed.list_reasons(900.0) == ["requested checkpoints: 3 in the last 15 min"]
 
 
 def test_slow_commit_halves_the_share_and_says_so() -> None:
     governed = governor()
     for commit in range(10):
-        governed.note_written(Written(rows=500, wal_bytes=0, seconds=0.05), commit * 300.0)
-    governed.note_written(Written(rows=500, wal_bytes=0, seconds=1.0), 3000.0)
+        governed.note_written(CommitCost(rows=500, wal_bytes=0, seconds=0.05), commit * 300.0)
+    governed.note_written(CommitCost(rows=500, wal_bytes=0, seconds=1.0), 3000.0)
     assert governed.share == 0.5
-    assert governed.reasons(3010.0) == ["commits take 1000 ms, usually 50 ms (10 s ago)"]
+    assert governed.list_reasons(3010.0) == ["commits take 1000 ms, usually 50 ms (10 s ago)"]
 
 
 def test_larger_commit_is_not_taken_for_a_slow_one() -> None:
     governed = governor()
     for commit in range(10):
-        governed.note_written(Written(rows=10, wal_bytes=0, seconds=0.01), commit * 300.0)
-    governed.note_written(Written(rows=10_000, wal_bytes=0, seconds=1.0), 3000.0)
+        governed.note_written(CommitCost(rows=10, wal_bytes=0, seconds=0.01), commit * 300.0)
+    governed.note_written(CommitCost(rows=10_000, wal_bytes=0, seconds=1.0), 3000.0)
     assert governed.share == 1.0
 
 
 def test_own_wal_over_its_allowance_halves_the_share_and_says_so() -> None:
     governed = governor()
-    governed.note_written(Written(rows=1000, wal_bytes=1_530_000, seconds=0.1), 300.0)
+    governed.note_written(CommitCost(rows=1000, wal_bytes=1_530_000, seconds=0.1), 300.0)
     assert governed.share == 0.5
-    [reason] = governed.reasons(300.0)
+    [reason] = governed.list_reasons(300.0)
     assert reason == "own WAL 5.1 kB/s over its 4.0 kB/s (0 s ago)"
 
 
 def test_wal_of_a_rival_during_a_commit_is_not_held_against_us() -> None:
     governed = governor()
     governed.note_server(wal_bytes_per_second=1e7, requested=0, seconds=30.0, now=30.0)
-    governed.note_written(Written(rows=100, wal_bytes=2_000_000, seconds=0.2), 300.0)
+    governed.note_written(CommitCost(rows=100, wal_bytes=2_000_000, seconds=0.2), 300.0)
     own = governed.own_bytes_per_second(300.0)
     assert (governed.share, own) == (1.0, 100 * 300.0 / INTERVAL)  # as usual
 
@@ -211,7 +217,7 @@ def test_share_grows_by_the_same_step_until_it_is_whole() -> None:
     governed.note_server(wal_bytes_per_second=None, requested=1, seconds=30.0, now=0.0)
     shares = []
     for interval in range(1, 8):
-        governed.grant(waiting=0, due=0, now=interval * INTERVAL)
+        governed.grant_rows(waiting=0, due=0, now=interval * INTERVAL)
         shares.append(governed.share)
     step = 1 / 6
     assert shares == pytest.approx([0.5, 0.5 + step, 0.5 + 2 * step, 1.0, 1.0, 1.0, 1.0])
@@ -281,13 +287,13 @@ def test_allowance_stays_between_its_floor_and_the_budget(
                     wal_bytes_per_second=float(size), requested=1, seconds=30.0, now=now
                 )
             case "slow":
-                governed.note_written(Written(rows=size, wal_bytes=size, seconds=9.0), now)
+                governed.note_written(CommitCost(rows=size, wal_bytes=size, seconds=9.0), now)
             case "heavy":
-                governed.note_written(Written(rows=1, wal_bytes=size * 1000, seconds=0.01), now)
+                governed.note_written(CommitCost(rows=1, wal_bytes=size * 1000, seconds=0.01), now)
             case "set":
                 governed.set_budget(wal_bytes_per_second=size + 1.0, rows_per_hour=None, now=now)
             case _:
-                grant = governed.grant(waiting=size, due=size // 3, now=now)
+                grant = governed.grant_rows(waiting=size, due=size // 3, now=now)
                 assert size // 3 <= grant.rows <= size
                 governed.note_flushed(grant, now)
         assert LEAST_SHARE <= governed.share <= 1.0
@@ -329,15 +335,15 @@ def test_share_never_falls_below_a_twentieth() -> None:
 
 def test_interval_of_seconds_can_save_up_a_minute_while_the_share_is_whole() -> None:
     governed = governor(interval_seconds=6.0)  # 60,000 rows an hour are 1,000 a minute
-    assert 1000 == governed.grant(waiting=100_000, due=0, now=0.0).rows
+    assert 1000 == governed.grant_rows(waiting=100_000, due=0, now=0.0).rows
     press(governed, 1.0)
-    assert 50 == governed.grant(waiting=100_000, due=0, now=7.0).rows  # half of six seconds
+    assert 50 == governed.grant_rows(waiting=100_000, due=0, now=7.0).rows  # half of six seconds
 
 
 @pytest.mark.parametrize(("wal_bytes", "share"), [(1_490_000, 1.0), (1_510_000, 0.5)])
 def test_debt_of_a_quarter_of_an_intervals_wal_is_tolerated(wal_bytes: int, share: float) -> None:
     governed = governor()  # 4,000 B a second, for 300 s: 1,200,000 B
-    governed.note_written(Written(rows=5000, wal_bytes=wal_bytes, seconds=0.1), 0.0)
+    governed.note_written(CommitCost(rows=5000, wal_bytes=wal_bytes, seconds=0.1), 0.0)
     assert share == governed.share
 
 
@@ -347,12 +353,12 @@ def test_debt_of_a_quarter_of_an_intervals_wal_is_tolerated(wal_bytes: int, shar
 def test_cause_is_told_for_five_minutes_or_an_interval(interval: float, remembered: float) -> None:
     governed = governor(interval_seconds=interval)
     for commit in range(10):
-        governed.note_written(Written(rows=5, wal_bytes=0, seconds=0.05), commit * 1000.0)
-    governed.note_written(Written(rows=5, wal_bytes=0, seconds=1.0), 10_000.0)
+        governed.note_written(CommitCost(rows=5, wal_bytes=0, seconds=0.05), commit * 1000.0)
+    governed.note_written(CommitCost(rows=5, wal_bytes=0, seconds=1.0), 10_000.0)
 
     def tells_of_it(now: float) -> bool:
-        governed.grant(waiting=0, due=0, now=now)
-        return any(reason.startswith("commits take") for reason in governed.reasons(now))
+        governed.grant_rows(waiting=0, due=0, now=now)
+        return any(reason.startswith("commits take") for reason in governed.list_reasons(now))
 
     assert tells_of_it(10_000.0 + remembered - 1)
     assert not tells_of_it(10_000.0 + remembered + 1)
@@ -370,12 +376,12 @@ def test_cause_is_told_for_five_minutes_or_an_interval(interval: float, remember
 def test_bound_is_broken_beyond_its_grace(bound: float, age: float, is_broken: bool) -> None:
     governed = governor(staleness_seconds={Group.MARKET: bound})
     governed.note_ages({Group.MARKET: age})
-    assert is_broken == (Group.MARKET in governed.broken)
+    assert is_broken == (Group.MARKET in governed.broken_groups)
 
 
 def test_cost_of_a_row_moves_by_three_tenths_towards_the_newest_commit() -> None:
     governed = governor()
-    governed.note_written(Written(rows=100, wal_bytes=10_000, seconds=0.01), 0.0)
+    governed.note_written(CommitCost(rows=100, wal_bytes=10_000, seconds=0.01), 0.0)
     assert 300.0 + 0.3 * (100.0 - 300.0) == governed.snapshot(0.0).bytes_per_row
     assert 10_000 / INTERVAL == governed.snapshot(0.0).own_wal_bytes_per_second
 
@@ -383,7 +389,7 @@ def test_cost_of_a_row_moves_by_three_tenths_towards_the_newest_commit() -> None
 def test_commit_counts_up_to_ten_times_what_its_rows_usually_cost() -> None:
     """More was written by a rival of whom no pulse has told yet."""
     governed = governor()
-    governed.note_written(Written(rows=10, wal_bytes=10_000_000, seconds=0.01), 0.0)
+    governed.note_written(CommitCost(rows=10, wal_bytes=10_000_000, seconds=0.01), 0.0)
     assert 10 * 10 * 300.0 / INTERVAL == governed.own_bytes_per_second(0.0)
 
 
@@ -397,13 +403,13 @@ def test_commit_counts_up_to_ten_times_what_its_rows_usually_cost() -> None:
 def test_wal_of_others_is_taken_off_a_commit(rate: float, own: float) -> None:
     governed = governor()
     governed.note_server(wal_bytes_per_second=rate, requested=0, seconds=30.0, now=0.0)
-    governed.note_written(Written(rows=20, wal_bytes=10_000, seconds=0.1), 1.0)
+    governed.note_written(CommitCost(rows=20, wal_bytes=10_000, seconds=0.1), 1.0)
     assert own / INTERVAL == pytest.approx(governed.own_bytes_per_second(1.0))
 
 
 def test_wal_of_others_is_the_servers_without_our_own() -> None:
     governed = governor()
-    governed.note_written(Written(rows=20, wal_bytes=6000, seconds=0.1), 10.0)
+    governed.note_written(CommitCost(rows=20, wal_bytes=6000, seconds=0.1), 10.0)
     governed.note_server(wal_bytes_per_second=1000.0, requested=0, seconds=30.0, now=30.0)
     assert 1000.0 - 6000 / 30.0 == governed.snapshot(30.0).others_wal_bytes_per_second
 
@@ -412,8 +418,8 @@ def test_wal_of_others_is_the_servers_without_our_own() -> None:
 def test_commit_under_a_tenth_of_a_second_is_never_slow(milliseconds: int, share: float) -> None:
     governed = governor()
     for commit in range(10):
-        governed.note_written(Written(rows=5, wal_bytes=0, seconds=0.001), commit * 300.0)
-    governed.note_written(Written(rows=5, wal_bytes=0, seconds=milliseconds / 1000), 3000.0)
+        governed.note_written(CommitCost(rows=5, wal_bytes=0, seconds=0.001), commit * 300.0)
+    governed.note_written(CommitCost(rows=5, wal_bytes=0, seconds=milliseconds / 1000), 3000.0)
     assert share == governed.share
 
 
@@ -421,27 +427,27 @@ def test_commit_under_a_tenth_of_a_second_is_never_slow(milliseconds: int, share
 def test_commit_is_slow_beyond_four_times_the_usual(seconds: float, share: float) -> None:
     governed = governor()
     for commit in range(10):
-        governed.note_written(Written(rows=5, wal_bytes=0, seconds=0.2), commit * 300.0)
-    governed.note_written(Written(rows=5, wal_bytes=0, seconds=seconds), 3000.0)
+        governed.note_written(CommitCost(rows=5, wal_bytes=0, seconds=0.2), commit * 300.0)
+    governed.note_written(CommitCost(rows=5, wal_bytes=0, seconds=seconds), 3000.0)
     assert share == governed.share
 
 
 def test_usual_time_of_a_size_is_known_after_five_commits() -> None:
     governed = governor()
     for commit in range(5):
-        governed.note_written(Written(rows=5, wal_bytes=0, seconds=0.2), commit * 300.0)
+        governed.note_written(CommitCost(rows=5, wal_bytes=0, seconds=0.2), commit * 300.0)
     assert 1.0 == governed.share
-    governed.note_written(Written(rows=5, wal_bytes=0, seconds=9.0), 1500.0)
+    governed.note_written(CommitCost(rows=5, wal_bytes=0, seconds=9.0), 1500.0)
     assert 0.5 == governed.share
     for rows in (50, 500):  # of other sizes nothing is known
-        governed.note_written(Written(rows=rows, wal_bytes=0, seconds=9.0), 1800.0)
+        governed.note_written(CommitCost(rows=rows, wal_bytes=0, seconds=9.0), 1800.0)
     assert 1 == governed.counts["pressure_latency"]
 
 
 def test_flushes_are_counted_by_what_became_of_them() -> None:
     governed = governor()
     for now, waiting, due in ((0.0, 100, 0), (300.0, 9000, 8000), (600.0, 0, 0)):
-        grant = governed.grant(waiting=waiting, due=due, now=now)
+        grant = governed.grant_rows(waiting=waiting, due=due, now=now)
         governed.note_flushed(grant, now)
     counts = governed.snapshot(600.0).counts
     assert (2, 1, 3000) == tuple(
@@ -452,14 +458,14 @@ def test_flushes_are_counted_by_what_became_of_them() -> None:
 @pytest.mark.parametrize(("early", "rows"), [(29.0, 100), (31.0, 0)])
 def test_tick_up_to_half_a_tick_early_is_the_regular_one(early: float, rows: int) -> None:
     governed = governor(staleness_seconds={Group.LIFECYCLE: 60.0})
-    governed.note_flushed(governed.grant(waiting=1, due=0, now=0.0), 0.0)
-    assert rows == governed.grant(waiting=100, due=0, now=INTERVAL - early).rows
+    governed.note_flushed(governed.grant_rows(waiting=1, due=0, now=0.0), 0.0)
+    assert rows == governed.grant_rows(waiting=100, due=0, now=INTERVAL - early).rows
 
 
 def test_flush_of_one_row_is_counted_and_one_of_none_is_not() -> None:
     governed = governor()
     for now, waiting in ((0.0, 1), (300.0, 0)):
-        governed.note_flushed(governed.grant(waiting=waiting, due=0, now=now), now)
+        governed.note_flushed(governed.grant_rows(waiting=waiting, due=0, now=now), now)
     assert 1 == governed.counts["flushes"]
 
 
@@ -469,14 +475,14 @@ def test_flush_of_one_row_is_counted_and_one_of_none_is_not() -> None:
 def test_value_older_than_its_bound_is_reported_as_broken() -> None:
     governed = governor()
     governed.note_ages({Group.LIFECYCLE: 412.0, Group.MARKET: 412.0})
-    assert governed.broken == {Group.LIFECYCLE: 412.0}
-    assert governed.reasons(0.0) == ["staleness broken: lifecycle is 412 s old, over 300 s"]
+    assert governed.broken_groups == {Group.LIFECYCLE: 412.0}
+    assert governed.list_reasons(0.0) == ["staleness broken: lifecycle is 412 s old, over 300 s"]
 
 
 def test_flush_may_take_a_moment_before_the_bound_counts_as_broken() -> None:
     governed = governor()
     governed.note_ages({Group.LIFECYCLE: 310.0})
-    assert governed.broken == {}
+    assert governed.broken_groups == {}
 
 
 def test_budget_can_be_set_and_reset() -> None:
@@ -484,13 +490,13 @@ def test_budget_can_be_set_and_reset() -> None:
     governed.note_server(wal_bytes_per_second=None, requested=1, seconds=30.0, now=0.0)
     governed.set_budget(wal_bytes_per_second=1000.0, rows_per_hour=None, now=1.0)
     assert governed.allowed == Budget(wal_bytes_per_second=500.0, rows_per_hour=30_000.0)
-    governed.reset()
+    governed.reset_budget()
     assert governed.allowed == BUDGET
-    assert governed.reasons(1.0) == []
+    assert governed.list_reasons(1.0) == []
 
 
 def test_new_tokens_are_counted_and_cost_no_allowance() -> None:
     governed = governor()
     governed.note_admitted(100_000)
-    assert governed.grant(waiting=5000, due=0, now=0.0).is_complete
+    assert governed.grant_rows(waiting=5000, due=0, now=0.0).is_complete
     assert governed.snapshot(0.0).counts["exempt_rows"] == 100_000

@@ -51,7 +51,7 @@ def rows_by_flush(world: SyncWorld) -> list[tuple[float, int]]:
 
 
 def broken(world: SyncWorld) -> set[Group]:
-    return set(world.memory.governor.broken)
+    return set(world.memory.governor.broken_groups)
 
 
 # How much.
@@ -71,7 +71,7 @@ async def test_flush_is_partial_oldest_first_and_lifecycle_before_all(
         assert set(world.rows_written[0][1]) == {mint(25), *(mint(n) for n in range(1, 10))}
         await until(601.0)
         assert set(world.rows_written[1][1]) == {mint(n) for n in range(10, 20)}
-        assert world.memory.governor.reasons(601.0) == ["1 of 11 rows wait for the allowance"]
+        assert world.memory.governor.list_reasons(601.0) == ["1 of 11 rows wait for the allowance"]
         await until(901.0)
     assert rows_by_flush(world) == [(300.0, 10), (600.0, 10), (900.0, 1)]
     said = world.log.entries("flush complete")
@@ -107,7 +107,7 @@ async def test_staleness_bound_goes_before_the_budget_and_says_so(
         # One row an interval is allowed; the flush at 1200 s would come after the bound.
         await until(1199.0)
         assert rows_by_flush(world) == [(300.0, 1), (600.0, 1), (900.0, 48)]
-        [override, *_] = world.memory.governor.reasons(1199.0)
+        [override, *_] = world.memory.governor.list_reasons(1199.0)
         assert override == "staleness overrides the budget: 47 rows cannot wait"
         assert broken(world) == set()
 
@@ -182,7 +182,7 @@ async def test_staleness_that_cannot_hold_is_reported_broken_until_it_does(
         assert broken(world) == set()
         await until(700.0)
         assert broken(world) == {Group.LIFECYCLE}
-        [reason, *_] = world.memory.governor.reasons(700.0)
+        [reason, *_] = world.memory.governor.list_reasons(700.0)
         assert reason.startswith("staleness broken: lifecycle is ")
         world.store.come_up()
         await until(1300.0)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.sync.table import TokenTable
-from domain.merging import Observations, fold
+from domain.merging import Observations, fold_update
 from domain.messages import TokenChange, TokenUpdated
 from domain.token import Status, Token
 from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
@@ -39,7 +39,7 @@ def news_of(known: TokenTable, updates: Iterable[TokenUpdated]) -> dict[Mint, Ob
     """The updates folded by token, without what is no news; as the appender does."""
     seen: defaultdict[Mint, Observations] = defaultdict(Observations)
     for each in updates:
-        fold(seen[each.mint], each)
+        fold_update(seen[each.mint], each)
     news = {known_mint: known.select_new(known_mint, each) for known_mint, each in seen.items()}
     return {known_mint: each for known_mint, each in news.items() if each.values}
 
