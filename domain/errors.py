@@ -89,10 +89,6 @@ class BufferUnavailable(TokenDiscoveryError):
     """Redis cannot be reached, or not in time; a call may or may not have happened."""
 
 
-class BufferDataLost(BufferUnavailable):
-    """Redis does not have what it was given."""
-
-
 class ActorReturned(TokenDiscoveryError):
     """An actor returned although nobody had asked it to."""
 

@@ -120,6 +120,20 @@ async def test_dump_shows_the_counters_and_a_sample_of_every_mailbox(
     assert expected == {name: mailbox[name] for name in expected}
 
 
+async def test_dump_shows_the_newest_messages_in_quarantine(autojump_clock: MockClock) -> None:
+    notes = Mailbox[Note]("notes", capacity=9)
+
+    async def choke() -> None:
+        async for note in notes:
+            raise ValueError(note.text)
+
+    await notes.send(Note("password=s3cret"))
+    document = await taken_after(20, child("reader", choke, inboxes=(notes,)))
+    [mailbox] = document["mailboxes"]
+    assert [{"Note": {"text": "password=[hidden]"}}] == mailbox["quarantine"]
+    assert (1, 0) == (mailbox["quarantined"], mailbox["depth"])
+
+
 async def test_dump_shows_the_process(autojump_clock: MockClock) -> None:
     document = await taken_after(3, child("actor", trio.sleep_forever))
     process = document["process"]

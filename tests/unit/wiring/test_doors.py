@@ -41,6 +41,11 @@ def doors(upstream: Upstream, **chosen: object) -> Doors:
     return real.build(Mailbox[Any]("ingest", capacity=10))
 
 
+def build_stream(built: Doors, name: str) -> Any:
+    stream = built.streams[name]
+    return stream.build(stream.memory)
+
+
 async def ask_quotes(built: Doors) -> None:
     quotes = built.providers["market-data"].quotes
     await quotes.fetch_quotes([mint(1)])
@@ -103,9 +108,7 @@ def test_streams_keep_to_the_settings_of_ingest() -> None:
         ingest__reconnect_seconds=2,
         ingest__reconnect_longest_seconds=43,
     )
-    streams: dict[str, Any] = {
-        name: stream.build(stream.memory) for name, stream in built.streams.items()
-    }
+    streams = {name: build_stream(built, name) for name in built.streams}
     urls = {"pumpportal": "wss://portal.test/api", "solana-pools": "wss://pools.test"}
     assert urls == {name: streams[name].line.settings.url for name in urls}
     for name in urls:
@@ -114,4 +117,51 @@ def test_streams_keep_to_the_settings_of_ingest() -> None:
             line.silence_seconds,
             line.reconnect_seconds,
             line.reconnect_longest_seconds,
+        )
+
+
+def test_streamed_trades_are_bounded_by_the_settings() -> None:
+    built = doors(
+        Upstream(),
+        ingest__trade_subscriptions=2,
+        ingest__url="wss://portal.test",
+        ingest__api_key="key",
+    )
+    built.follow_trades([mint(1), mint(2), mint(3)])
+    assert 2 == build_stream(built, "pumpportal").snapshot().trade_subscriptions
+
+
+@pytest.mark.parametrize(
+    ("chosen", "address"),
+    [
+        ({"ingest__pools_url": "wss://pools.test/x"}, "https://pools.test/x"),
+        (
+            {"ingest__pools_url": "wss://pools.test", "ingest__pools_rpc_url": "https://rpc.test"},
+            "https://rpc.test",
+        ),
+    ],
+)
+def test_pools_are_looked_up_where_their_stream_is_unless_told(
+    chosen: dict[str, object], address: str
+) -> None:
+    built = doors(Upstream(), ingest__pools_timeout_seconds=17, **chosen)
+    stream = build_stream(built, "solana-pools")
+    assert (address, 17.0) == (stream.rpc.url, stream.rpc.http.timeout_seconds)
+
+
+def test_stores_have_the_addresses_and_time_outs_of_the_settings() -> None:
+    built: Any = doors(
+        Upstream(),
+        redis__timeout_seconds=23,
+        postgres__statement_timeout_seconds=29,
+        postgres__connect_timeout_seconds=31,
+    )
+    for buffer in (built.ingest_buffer, built.sync_buffer):
+        assert ("redis://nowhere", 23.0) == (buffer.url, buffer.timeout_seconds)
+    for component in ("ingest", "sync"):
+        store = getattr(built, f"{component}_store")
+        assert component == store.component
+        assert (29.0, 31.0) == (
+            store.settings.statement_timeout_seconds,
+            store.settings.connect_timeout_seconds,
         )

@@ -249,16 +249,19 @@ async def test_curve_cap_is_valued_as_soon_as_the_price_of_sol_is_known(
     world = World(provider=None, sol_price=ScriptedSolPrice(price=Usd(150.0)))
     assert world.sol_price is not None
     world.sol_price.script.is_down = True
-    async with running(world.job()):
+    job = world.job()
+    async with running(job):
         await world.start_with(token(1, market_cap_sol=30.0, total_supply="1000000000"))
         await until(309.0)
         assert [] == world.updates
+        assert (None, 1) == (job.snapshot().sol_usd, job.snapshot().sol_price_failures)
         world.sol_price.script.is_down = False
         await until(310.0)
         assert [{"market_cap_usd": 4500.0, "price_usd": 4.5e-06}] == world.values()
         await world.publish(token(1, market_cap_sol=40.0, total_supply="1000000000"))
         await world.publish(token(2, market_cap_sol=0.0))
         await until(311.0)
+    assert 150.0 == job.snapshot().sol_usd
     assert [{"market_cap_usd": 6000.0, "price_usd": 6e-06}] == world.values()[1:]
     assert [{"market_cap_usd": 0.0}] == world.values(2)
 

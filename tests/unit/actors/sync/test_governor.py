@@ -94,6 +94,7 @@ def test_a_reload_changes_what_differs_and_a_reset_goes_back_to_it() -> None:
         Budget(wal_bytes_per_second=12_345.0, rows_per_hour=60_000.0), 2.0
     )
     assert Budget(wal_bytes_per_second=12_345.0, rows_per_hour=77.0) == governed.budget
+    assert 2 == governed.counts["budgets_set"]  # `token-discovery govern` waits for it to grow
     governed.reset_budget()
     assert Budget(wal_bytes_per_second=12_345.0, rows_per_hour=60_000.0) == governed.budget
 
@@ -460,6 +461,22 @@ def test_tick_up_to_half_a_tick_early_is_the_regular_one(early: float, rows: int
     governed = governor(staleness_seconds={Group.LIFECYCLE: 60.0})
     governed.note_flushed(governed.grant_rows(waiting=1, due=0, now=0.0), 0.0)
     assert rows == governed.grant_rows(waiting=100, due=0, now=INTERVAL - early).rows
+
+
+@pytest.mark.parametrize(("later", "own"), [(299.0, 6000 / INTERVAL), (301.0, 0.0)])
+def test_own_wal_is_told_for_an_interval(later: float, own: float) -> None:
+    governed = governor()
+    governed.note_written(CommitCost(rows=20, wal_bytes=6000, seconds=0.1), 10.0)
+    assert own == governed.own_bytes_per_second(10.0 + later)
+
+
+def test_server_that_has_become_slower_for_good_is_in_time_the_new_usual() -> None:
+    governed = governor()
+    for commit in range(200):
+        seconds = 0.1 if commit < 10 else 1.0
+        governed.note_written(CommitCost(rows=5, wal_bytes=0, seconds=seconds), commit * 300.0)
+    # The usual, 0.1 + 0.9 * (1 - 0.98 ** n), passes a quarter of a second after ten slow commits.
+    assert 10 == governed.counts["pressure_latency"]
 
 
 def test_flush_of_one_row_is_counted_and_one_of_none_is_not() -> None:
