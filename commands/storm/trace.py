@@ -16,7 +16,7 @@ import base58
 import orjson
 from attrs import define, field, frozen
 
-from domain.token import Status, Token
+from domain.token import STATUS_FIELDS, Status, Token
 from domain.values import Mint, Sol, UnixSeconds, Usd, Value
 
 STARTED_AT = UnixSeconds(1_760_000_400.0)  # 2025-10-09T09:00:00Z
@@ -34,7 +34,6 @@ MARKET_FIELDS = (
     "tx_count_24h",
     "bonding_curve_progress",
 )
-STATUS_FIELDS = ("status", "previous_status", "status_changed_at")
 CHANGED_FIELDS = (*MARKET_FIELDS, *STATUS_FIELDS, "holder_count", "hot_score", "watcher_count")
 
 
