@@ -79,15 +79,15 @@ async def _measure(addresses: Addresses, sizes: tuple[int, ...]) -> list[Line]:
     world = SyncWorld(settings_for(addresses, TRACKING__TOKENS=str(max(sizes) + 1)))
     peer = ExecuteMany(schema_for_peer(addresses))
     try:
-        await world.sync.restore()
-        for tokens in chunks(population, 1000):
-            stored, _ = await world.store.insert_tokens(tokens)
-            await world.sync.take([TokensAdmitted(tokens=tuple(stored))])
-        await peer.open()
-        await peer.prepare(population)
-        mints = [token.mint for token in population]
-        freeze_startup_objects()  # as the service does when it is ready
-        return [await _line(world, peer, mints[:size]) for size in sizes]
+        async with world.serving():
+            for tokens in chunks(population, 1000):
+                stored, _ = await world.store.insert_tokens(tokens)
+                await world.append([TokensAdmitted(tokens=tuple(stored))])
+            await peer.open()
+            await peer.prepare(population)
+            mints = [token.mint for token in population]
+            freeze_startup_objects()  # as the service does when it is ready
+            return [await _line(world, peer, mints[:size]) for size in sizes]
     finally:
         await peer.close()
         await world.close()
@@ -99,7 +99,7 @@ async def _line(world: SyncWorld, peer: ExecuteMany, mints: list[Mint]) -> Line:
         changes = {mint: changed_values(f"{number}/{mint}") for mint in mints}
         await _append(world, changes)
         before = _rows(world)
-        ours.append(await spent_in(world.sync.flush, world.store_offload))
+        ours.append(await spent_in(world.flush, world.store_offload))
         assert _rows(world) - before >= len(mints), "the flush did not write everything"
         theirs.append(_spent_by_peer(peer, changes))
     return Line(tokens=len(mints), ours=Spent.middle(ours), peer=Spent.middle(theirs))
@@ -107,7 +107,7 @@ async def _line(world: SyncWorld, peer: ExecuteMany, mints: list[Mint]) -> Line:
 
 async def _append(world: SyncWorld, changes: Changes) -> None:
     for part in chunks(_updates(world, changes), 1000):
-        await world.sync.take(part)
+        await world.append(part)
 
 
 def _updates(world: SyncWorld, changes: Changes) -> Iterator[TokenUpdated]:

@@ -3,8 +3,8 @@
 The actor is built by the service's own composition, so that what is measured is what runs.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from random import Random
 from statistics import median
 from time import monotonic, perf_counter, thread_time
@@ -15,16 +15,19 @@ import structlog
 import trio
 from attrs import asdict, define, field, frozen
 
+from actors.sync.flusher import FlushOrder
 from buffer.redis import RedisBuffer
 from commands.embedded import EmbeddedPostgres, EmbeddedRedis, RunDirectory
 from commands.storm.server import OWN_SETTINGS
 from commands.storm.trace import STARTED_AT
 from config.settings import Settings, load_settings
+from domain.messages import SyncMessage
 from domain.values import UnixSeconds
 from store.ledger import Ledger
 from store.postgres import PostgresSettings, PostgresStore
 from store.postgres.plain import with_options
 from supervision.environment import Environment
+from supervision.mailbox import Mailbox
 from wiring.children import Composition
 from wiring.doors import Doors
 from wiring.mailboxes import Mailboxes
@@ -84,11 +87,15 @@ class MeasuringOffload:
         return await trio.to_thread.run_sync(measured, limiter=self.limiter)
 
 
-class NoConditions:
-    """Nobody asks a benchmark whether it is ready."""
+@define
+class OneCondition:
+    """Whether sync is ready; the only condition here."""
+
+    ready: trio.Event = field(factory=trio.Event, init=False)
 
     def set(self, name: str, reason: str | None) -> None:
-        return
+        if reason is None:
+            self.ready.set()
 
     def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
         """Nobody looks."""
@@ -108,6 +115,7 @@ class SyncWorld:
     store_offload: MeasuringOffload = field(factory=MeasuringOffload, init=False)
     buffer_offload: MeasuringOffload = field(factory=MeasuringOffload, init=False)
     clock: Callable[[], UnixSeconds] = field(factory=trace_clock, init=False)
+    conditions: OneCondition = field(factory=OneCondition, init=False)
     ledger: Ledger = field(init=False)
     mailboxes: Mailboxes = field(init=False)
     store: PostgresStore = field(init=False)
@@ -137,11 +145,42 @@ class SyncWorld:
         log = structlog.wrap_logger(
             None, processors=[_discard], wrapper_class=structlog.BoundLogger
         )
-        return Environment(clock=self.clock, random=Random(7), log=log, readiness=NoConditions())
+        return Environment(clock=self.clock, random=Random(7), log=log, readiness=self.conditions)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Sync runs in its loop, and has restored what its stores hold."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.sync.run)
+            await self.conditions.ready.wait()
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def append(self, messages: Sequence[SyncMessage]) -> None:
+        """Send to sync's mailbox, and wait until all of it is durable in the buffer."""
+        mailbox = self.mailboxes.updates
+        await mailbox.send_all(messages)
+        await _wait_until(lambda: self._has_handled_all(mailbox) and self.sync.appender.is_done)
+
+    @staticmethod
+    def _has_handled_all(mailbox: Mailbox[SyncMessage]) -> bool:
+        books = mailbox.statistics()
+        return books.sent == books.handled + books.conflated
+
+    async def flush(self) -> None:
+        """Flush everything, whatever the governor thinks, and wait until it is in Postgres."""
+        done = trio.Event()
+        self.sync.flusher.order_flush(FlushOrder(name="benchmark", then=done.set))
+        await done.wait()
 
     async def close(self) -> None:
         await self.store.close()
         await self.buffer.close()
+
+
+async def _wait_until(is_so: Callable[[], bool]) -> None:
+    while not is_so():  # noqa: ASYNC110 - sync tells nobody when it is done
+        await trio.sleep(0.001)
 
 
 def _discard(_: object, __: str, ___: object) -> Any:

@@ -51,7 +51,22 @@ def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) 
 
 def fold_update(into: Observations, update: TokenUpdated) -> None:
     """Merge an update that arrived later; each field keeps the time of its own observation."""
-    fold_observations(into, Observations(dict(update.values), update.observed_at))
+    if _replaces_all(into, update):
+        into.values.update(update.values)
+        into.observed_at = update.observed_at
+    else:
+        fold_observations(into, Observations(dict(update.values), update.observed_at))
+
+
+def _replaces_all(older: Observations, update: TokenUpdated) -> bool:
+    """True for the usual update, which observes anew all that was observed before, at one time."""
+    new = update.values
+    return (
+        not older.times
+        and older.observed_at <= update.observed_at
+        and older.values.keys() <= new.keys()
+        and GREATEST_WINS.isdisjoint(new)
+    )
 
 
 def fold_observations(into: Observations, newer: Observations) -> None:

@@ -71,6 +71,12 @@ class Appender:
         return len(self.life.memory.unappended) >= UNAPPENDED_TOKENS
 
     @property
+    def has_next_call(self) -> bool:
+        """True while a call is under way, and as much as the next one may carry waits."""
+        waiting = len(self.life.memory.unappended)
+        return self.is_calling and waiting >= self.life.settings.append_updates
+
+    @property
     def is_done(self) -> bool:
         """True when nothing waits and nothing is under way."""
         return not (self.is_calling or self.is_loss_known or self.life.memory.unappended)

@@ -139,3 +139,11 @@ def test_fold_keeps_the_time_of_each_field() -> None:
     early = folded(update(5, bonding_curve_progress=10.0), update(6, "hot-score", hot_score=1.0))
     fold_update(early, update(5.5, bonding_curve_progress=20.0))
     assert (20.0, 5.5) == seen(early)["bonding_curve_progress"]
+
+
+@given(st.lists(updates(), max_size=6))
+def test_folding_updates_equals_folding_observations(several: list[TokenUpdated]) -> None:
+    field_by_field = Observations()
+    for each in several:
+        fold_observations(field_by_field, Observations(dict(each.values), each.observed_at))
+    assert seen(folded(*several)) == seen(field_by_field)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import inf
 
+import attrs
 import pytest
 import trio
 from attrs import define, field
@@ -20,6 +21,7 @@ from store import WriteReceipt
 from tests.unit.actors.sync.sync_world import SyncWorld, admit_tokens
 from tests.unit.actors.world import (
     HOUR,
+    SETTINGS,
     Servers,
     TimedStore,
     at,
@@ -418,3 +420,27 @@ async def test_store_that_is_away_is_told_by_name_until_it_answers(
         world.store.come_up()
         await until(31.0)
         assert {} == world.conditions.problems
+
+
+# More updates than the buffer takes.
+
+
+async def test_mail_rests_while_more_waits_than_one_call_takes(autojump_clock: MockClock) -> None:
+    """What rests in the mailbox is conflated there; a new token behind it is shown in time."""
+    world = SyncWorld(settings=attrs.evolve(SETTINGS.sync, append_updates=10))
+    async with running(world.sync()):
+        await admit_tokens(world, 30)
+        await until(10.0)
+        world.servers.buffer.delay_seconds = 1.0
+        for number in range(1, 31):
+            await world.update(10.0, number=number, holder_count=number)
+        await until(10.04)
+        await world.update(10.04, number=30, holder_count=3000)
+        await world.update(10.04, number=30, holder_count=3001)
+        await world.admit(token(31))
+        resting = world.messages.statistics()
+        assert (21, 2) == (resting.depth, resting.conflated)  # ten of them are in hand
+        await until(20.0)
+    first_shown = {m.token.mint: second for second, m in reversed(world.published.entries)}
+    assert 10.1 == pytest.approx(first_shown[mint(31)])  # after two rests
+    assert [*range(1, 30), 3001] == [world.shown(n).holder_count for n in range(1, 31)]
