@@ -13,7 +13,7 @@ from typing import Any, TypeVar, TypeVarTuple
 import psycopg
 import structlog
 import trio
-from attrs import asdict, define, field, frozen
+from attrs import define, field, frozen
 
 from actors.sync.flusher import FlushOrder
 from buffer.redis import RedisBuffer
@@ -24,7 +24,7 @@ from config.settings import Settings, load_settings
 from domain.messages import SyncMessage
 from domain.values import UnixSeconds
 from store.ledger import Ledger
-from store.postgres import PostgresSettings, PostgresStore
+from store.postgres import PostgresStore
 from store.postgres.plain import with_options
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
@@ -125,8 +125,7 @@ class SyncWorld:
     def __attrs_post_init__(self) -> None:
         self.ledger = Ledger(clock=self.clock)
         self.mailboxes = Mailboxes(self.settings.tracking.tokens)
-        chosen = PostgresSettings(**asdict(self.settings.postgres))
-        self.store = PostgresStore(chosen, "sync", self.store_offload, self.ledger)
+        self.store = PostgresStore(self.settings.postgres, "sync", self.store_offload, self.ledger)
         redis = self.settings.redis
         self.buffer = RedisBuffer(redis.url, redis.timeout_seconds, self.buffer_offload, self.clock)
         doors = Doors(

@@ -47,11 +47,13 @@ def on_postgres(facts: PostgresFacts) -> Iterator[Finding]:
     yield _check(
         facts.may_create, "schema", "the user may not create tables here: GRANT CREATE ON SCHEMA"
     )
+    yield _check(facts.conflict is None, "names", facts.conflict or "")
     for name, loss in (
         ("fsync", "a crash of the machine corrupts the database"),
         ("full_page_writes", "a crash during a checkpoint corrupts pages; never turn it off"),
     ):
         yield _check(facts.settings[name] == "on", name, f"is off: {loss}. Set {name} = on")
+    yield _pooling(facts)
     traffic = Traffic(facts)
     yield _archiving(facts, traffic)
     yield _checkpoint_timeout(facts, traffic)
@@ -120,6 +122,18 @@ def on_redis(facts: RedisFacts | None) -> Iterator[Finding]:
 def _version(facts: PostgresFacts) -> Finding:
     version = facts.major_version
     return _check(version >= 14, "postgres", f"{version} is too old: 14 or later is needed")
+
+
+def _pooling(facts: PostgresFacts) -> Finding:
+    return _advise(
+        not facts.is_pooled,
+        "pooler",
+        "found between here and Postgres (or pgbouncer=true says so): nothing is prepared, every "
+        "transaction sets its own settings, reads are transactions, the WAL of our connections is "
+        "not told apart, and a statement whose connection is lost runs on until its time-out. It "
+        "works in transaction and session mode, not in statement mode. The service keeps two "
+        "connections only: give it the server's own address",
+    )
 
 
 def _archiving(facts: PostgresFacts, traffic: Traffic) -> Finding:

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import trio
-from attrs import asdict
 
 from buffer.redis import facts as redis_facts
 from commands.advice import Finding, Gravity, on_postgres, on_redis
@@ -22,7 +21,6 @@ from domain.errors import (
     StoreNotReached,
     StoreUnavailable,
 )
-from store.postgres import PostgresSettings
 from store.postgres import facts as postgres_facts
 from supervision.offload import offload_to_threads
 
@@ -53,8 +51,7 @@ async def _examine(settings: Settings) -> tuple[list[Finding], list[str]]:
     unreached: list[str] = []
     offload = offload_to_threads(threads=2)
     try:
-        chosen = PostgresSettings(**asdict(settings.postgres))
-        findings += on_postgres(await postgres_facts.read_facts(chosen, offload))
+        findings += on_postgres(await postgres_facts.read_facts(settings.postgres, offload))
     except StoreUnavailable as error:
         unreached.append(f"Postgres: {error}")
     try:

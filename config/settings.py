@@ -13,12 +13,12 @@ from typing import Any
 
 import attrs
 from attrs import field, frozen
-from attrs.validators import ge, in_, le, matches_re
+from attrs.validators import ge, in_, le
 
 from config.conversion import convert_value, describe_problem, make_printable
 from config.layers import read_layers
 from config.listening import listening_host
-from config.postgres_url import libpq_url, unknown_parameters
+from config.postgres_url import parse_postgres_url
 from config.redis_url import parse_redis_url
 from config.web_address import WEB_SCHEMES, require_web_address, show_web_address
 from domain.errors import SettingsInvalid
@@ -55,15 +55,10 @@ def _secret() -> Any:
 
 
 def _postgres_address() -> Any:
-    def has_usable_parameters(_instance: object, _setting: object, url: str) -> None:
-        if unknown := unknown_parameters(url):
-            raise ValueError(f"unknown parameters in {without_credentials(url)!r}: {unknown}")
+    def is_understood(_instance: object, _setting: object, url: str) -> None:
+        parse_postgres_url(url)
 
-    return field(
-        validator=[matches_re(r"(postgresql|postgres)://\S+"), has_usable_parameters],
-        converter=libpq_url,
-        repr=without_credentials,
-    )
+    return field(validator=is_understood, repr=without_credentials)
 
 
 def _listening_host() -> Any:

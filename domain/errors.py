@@ -77,8 +77,16 @@ class StoreUnavailable(TokenDiscoveryError):
     """Postgres cannot be reached, or not in time; a write may or may not have happened."""
 
 
+class StoreConnectionLost(StoreUnavailable):
+    """Postgres cannot be reached, or the connection to it was lost."""
+
+
 class StoreNeedsRepair(StoreUnavailable):
     """A table or a right is missing: waiting does not help, and loses nothing either."""
+
+
+class UpkeepFailed(StoreUnavailable):
+    """A part of the store's upkeep failed; whatever does not need it was done."""
 
 
 class RowsRefused(TokenDiscoveryError):

@@ -1,6 +1,6 @@
 """Which precision of a value is kept, everywhere alike.
 
-    observed value  ->  kept  ->  buffer, board and Postgres
+    observed value  ->  round_value  ->  buffer, board and Postgres
 
 Sync rounds once, before an update is durable. So what clients see is what Postgres holds, a
 difference that is only rounding is never a change, and hot columns take four bytes a value:
@@ -23,12 +23,12 @@ _TIMES = frozenset(name for name in UPDATE_FIELDS if FIELDS[name].is_time)
 _SCORES = frozenset(name for name in UPDATE_FIELDS if FIELDS[name].group is Group.SCORE)
 
 
-def kept(name: str, value: Value) -> Value:
+def round_value(name: str, value: Value) -> Value:
     """The value of a field that changes, as it is kept; what is no finite number stays as it is."""
     if type(value) is not float or value - value != 0:
         return value
     if name in _TIMES:
-        return kept_time(UnixSeconds(value))
+        return floor_time(UnixSeconds(value))
     if name in _SCORES:
         return round(value, SCORE_DECIMALS)
     if abs(value) < SMALLEST_NUMBER:
@@ -36,17 +36,17 @@ def kept(name: str, value: Value) -> Value:
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
-def kept_time(moment: UnixSeconds) -> UnixSeconds:
+def floor_time(moment: UnixSeconds) -> UnixSeconds:
     """The second it fell in: nothing seems later than it was. Only births are kept exactly."""
     return UnixSeconds(float(floor(moment)))
 
 
-def kept_token(token: Token) -> Token:
+def round_token(token: Token) -> Token:
     """A token whose values are as they are kept; identity and times of its birth stay exact."""
     values = {name: getattr(token, name) for name in UPDATE_FIELDS}
     changed: dict[str, Any] = {
         name: rounded
         for name, value in values.items()
-        if type(value) is float and (rounded := kept(name, value)) != value
+        if type(value) is float and (rounded := round_value(name, value)) != value
     }
     return evolve(token, **changed) if changed else token

@@ -108,6 +108,10 @@ class TokenStore(Protocol):
         Tokens that were never bonded go when they are off the feed at `now`, and up to two hours
         later, a day's worth a call; bonded ones stay for the days that are set. Whatever would
         have to wait for readers is left to the next call.
+
+        `UpkeepFailed`, a `StoreUnavailable`, says which parts failed although Postgres answers;
+        all other parts are done. It will mostly fail again, and may have written WAL for nothing:
+        wait for hours, not seconds.
         """
 
     async def close(self) -> None:

@@ -81,11 +81,11 @@ class CheckpointWatch:
         observation = Observation(
             at=now,
             seconds=seconds,
-            timed=_more(before, pulse, "checkpoints_timed"),
-            requested=_more(before, pulse, "checkpoints_requested"),
-            buffers_written=_more(before, pulse, "checkpoint_buffers"),
+            timed=_count_since(before, pulse, "checkpoints_timed"),
+            requested=_count_since(before, pulse, "checkpoints_requested"),
+            buffers_written=_count_since(before, pulse, "checkpoint_buffers"),
             wal_bytes_per_second=_wal_bytes(before, pulse) / seconds,
-            full_page_images=_more(before, pulse, "full_page_images"),
+            full_page_images=_count_since(before, pulse, "full_page_images"),
             wal_since_checkpoint_bytes=pulse.wal_since_checkpoint_bytes,
         )
         self.history.append(observation)
@@ -108,7 +108,7 @@ class CheckpointWatch:
             wal_since_checkpoint_bytes=pulse.wal_since_checkpoint_bytes,
             wal_before_requested_bytes=pulse.wal_before_requested_bytes,
             max_wal_size_bytes=pulse.max_wal_size_bytes,
-            wal_to_max_size_bytes=_distance(pulse),
+            wal_to_max_size_bytes=_find_wal_to_max_size(pulse),
             checkpoint_timeout_seconds=pulse.checkpoint_timeout_seconds,
             full_page_images=pulse.full_page_images,
             own=tuple(pulse.own),
@@ -116,7 +116,7 @@ class CheckpointWatch:
         )
 
 
-def _distance(pulse: ServerPulse) -> int | None:
+def _find_wal_to_max_size(pulse: ServerPulse) -> int | None:
     """WAL that may still be written before max_wal_size is reached."""
     if pulse.wal_since_checkpoint_bytes is None:
         return None
@@ -126,11 +126,11 @@ def _distance(pulse: ServerPulse) -> int | None:
 def _wal_bytes(before: ServerPulse, now: ServerPulse) -> int:
     """By position where the server tells it: its statistics lag behind by some seconds."""
     if before.wal_position is None or now.wal_position is None:
-        return _more(before, now, "wal_bytes")
-    return _more(before, now, "wal_position")
+        return _count_since(before, now, "wal_bytes")
+    return _count_since(before, now, "wal_position")
 
 
-def _more(before: ServerPulse, now: ServerPulse, counter: str) -> int:
+def _count_since(before: ServerPulse, now: ServerPulse, counter: str) -> int:
     """How far a counter has come; one that is lower than before began anew."""
     first, last = getattr(before, counter), getattr(now, counter)
     return int(last - first if last >= first else last)

@@ -18,7 +18,7 @@ import attrs
 from attrs import frozen
 
 from domain.errors import RowsRefused
-from domain.precision import GREATEST_NUMBER, kept, kept_time, kept_token
+from domain.precision import GREATEST_NUMBER, floor_time, round_token, round_value
 from domain.token import (
     FIELDS,
     GREATEST_WINS,
@@ -103,7 +103,7 @@ _KIND_OF_TYPE = {
 }
 
 
-def _kind(name: str, hint: Any) -> Kind:
+def _find_kind(name: str, hint: Any) -> Kind:
     """What keeps an attribute: its type, optional or not, `NewType` or not, and its precision."""
     rule = FIELDS[name]
     if rule.is_time and name in STATS_FIELDS:
@@ -116,7 +116,7 @@ def _kind(name: str, hint: Any) -> Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    name: _kind(name, hint) for name, hint in get_type_hints(Token).items()
+    name: _find_kind(name, hint) for name, hint in get_type_hints(Token).items()
 }
 FIELDS_OF_ANY_NUMBER = frozenset(
     name for name, kind in KINDS.items() if kind.value.python == {float, int}
@@ -131,7 +131,7 @@ DEFAULTS: Mapping[str, Value] = {
 # -- From a token to rows ------------------------------------------------------------------
 
 
-def first_of_each(tokens: Iterable[Token]) -> dict[Mint, Token]:
+def keep_first_of_each(tokens: Iterable[Token]) -> dict[Mint, Token]:
     """The tokens by mint, in order; what comes again in the same batch does not count."""
     offered: dict[Mint, Token] = {}
     for token in tokens:
@@ -139,90 +139,90 @@ def first_of_each(tokens: Iterable[Token]) -> dict[Mint, Token]:
     return offered
 
 
-def token_row(token: Token) -> dict[str, Value]:
+def make_token_row(token: Token) -> dict[str, Value]:
     """The row of table `token`; `RowsRefused` names the first value that cannot be kept."""
     return {
-        "period": period_of(token.first_seen_at),
-        **stored_values(_known(token, TOKEN_FIELDS)),
+        "period": find_period(token.first_seen_at),
+        **convert_values(_list_known_values(token, TOKEN_FIELDS)),
     }
 
 
-def later_values(token: Token) -> dict[str, Value]:
+def list_later_values(token: Token) -> dict[str, Value]:
     """What a new token already has beyond its row of table `token`, as its columns take it.
 
     Mostly nothing, and then the token needs no second row.
     """
-    known = _known(token, (name for name in UPDATE_FIELDS if name not in BIRTH_FIELDS))
-    return stored_values({n: value for n, value in known.items() if value != DEFAULTS.get(n)})
+    known = _list_known_values(token, (name for name in UPDATE_FIELDS if name not in BIRTH_FIELDS))
+    return convert_values({n: value for n, value in known.items() if value != DEFAULTS.get(n)})
 
 
-def born(token: Token) -> Token:
+def to_stored_token(token: Token) -> Token:
     """A new token as it is read back: until a value comes later, its birth is its last update."""
     newest = token.first_seen_at
-    if token.last_updated_at is not None and later_values(token):
-        newest = max(newest, kept_time(token.last_updated_at))
-    return attrs.evolve(kept_token(token), last_updated_at=newest)
+    if token.last_updated_at is not None and list_later_values(token):
+        newest = max(newest, floor_time(token.last_updated_at))
+    return attrs.evolve(round_token(token), last_updated_at=newest)
 
 
-def period_of(moment: UnixSeconds) -> int:
+def find_period(moment: UnixSeconds) -> int:
     """Which partition keeps a token first seen at `moment`; they are numbered from 1970."""
     if not EPOCH_SECONDS <= moment < END_SECONDS:  # which also NaN is not
         raise RowsRefused(f"first_seen_at: {moment!r} is no time between 2020 and 2088")
     return int(moment // PERIOD_SECONDS)
 
 
-def refuse_repeated(changes: Sequence[StoredChange]) -> None:
+def refuse_repeated_tokens(changes: Sequence[StoredChange]) -> None:
     """A batch with two changes of one token is a programming error: which would be the newer?"""
     if len(dict(changes)) < len(changes):
         raise ValueError("a batch holds at most one change a token")
 
 
-def fits(name: str, values: Iterable[Value]) -> bool:
+def has_fitting_types(name: str, values: Iterable[Value]) -> bool:
     """True when column `name` takes values of these types as they are; ranges are not looked at."""
     return KINDS[name].value.python.issuperset(map(type, values))
 
 
-def tables_with(names: Iterable[str]) -> tuple[str, ...]:
+def find_tables(names: Iterable[str]) -> tuple[str, ...]:
     """The tables of changing values that have any of these fields."""
     wanted = set(names)
     return tuple(table for table, fields in CHANGE_TABLES.items() if not wanted.isdisjoint(fields))
 
 
-def stored_values(values: Mapping[str, Value]) -> dict[str, Value]:
+def convert_values(values: Mapping[str, Value]) -> dict[str, Value]:
     """The values as they are kept; `RowsRefused` names the first that cannot be."""
-    return {name: stored_value(name, value) for name, value in values.items()}
+    return {name: convert_value(name, value) for name, value in values.items()}
 
 
-def stored_value(name: str, value: Value) -> Value:
+def convert_value(name: str, value: Value) -> Value:
     """The value as column `name` takes it."""
     kind = KINDS[name]
-    reason = _refusal(kind, value)
+    reason = _find_refusal(kind, value)
     if reason is not None:
         raise RowsRefused(f"{name}: {value!r:.80} {reason}")
     if kind is Kind.INTEGER or kind is Kind.STATUS:
         return int(value)  # sources send 5.0 as readily as 5
     if kind is Kind.TEXT or kind is Kind.FLAG:
         return value
-    return float(value) if name in IDENTITY_FIELDS else kept(name, float(value))
+    return float(value) if name in IDENTITY_FIELDS else round_value(name, float(value))
 
 
-def _known(token: Token, names: Iterable[str]) -> dict[str, Value]:
+def _list_known_values(token: Token, names: Iterable[str]) -> dict[str, Value]:
     values = ((name, getattr(token, name)) for name in names)
     return {name: value for name, value in values if value is not None}
 
 
-def _refusal(kind: Kind, value: Value) -> str | None:
+def _find_refusal(kind: Kind, value: Value) -> str | None:
     """Why a column of this kind cannot keep the value; None when it can."""
     if kind is Kind.TEXT:
-        return _text_refusal(value)
+        return _find_text_refusal(value)
     if kind is Kind.FLAG:
         return None if isinstance(value, bool) else "is neither true nor false"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "is not a number"
-    return _number_refusal(kind, value)
+    return _find_number_refusal(kind, value)
 
 
-def _number_refusal(kind: Kind, value: float) -> str | None:
+def _find_number_refusal(kind: Kind, value: float) -> str | None:
     lowest, highest = _RANGES[kind]
     if not lowest <= value <= highest:  # which also NaN is not
         return "is out of range"
@@ -230,7 +230,7 @@ def _number_refusal(kind: Kind, value: float) -> str | None:
     return "is not whole" if whole and value != int(value) else None
 
 
-def _text_refusal(value: Value) -> str | None:
+def _find_text_refusal(value: Value) -> str | None:
     if not isinstance(value, str):
         return "is not text"
     if "\x00" in value:
@@ -257,24 +257,24 @@ def token_from_record(record: Sequence[object]) -> Token:
 # -- Lists of columns for the named queries ------------------------------------------------
 
 
-def definitions(names: Iterable[str]) -> str:
+def render_definitions(names: Iterable[str]) -> str:
     """`name type, ...` for json_to_recordset."""
     return ", ".join(f"{name} {KINDS[name].value.sent}" for name in names)
 
 
-def listed(names: Iterable[str], of: str | None = None) -> str:
+def render_list(names: Iterable[str], of: str | None = None) -> str:
     """`of.name, ...`, or `name, ...`."""
     return ", ".join(f"{of}.{name}" if of else name for name in names)
 
 
-def encoded(names: Iterable[str]) -> str:
+def render_encodings(names: Iterable[str]) -> str:
     """Sent values, each as its column keeps it."""
-    return ", ".join(_encoded(name, name) for name in names)
+    return ", ".join(_render_encoding(name, name) for name in names)
 
 
-def difference(name: str, new: str, old: str, dead_band: float) -> str:
+def render_difference(name: str, new: str, old: str, dead_band: float) -> str:
     """The new value where it differs from the old one, else NULL: unchanged or not known."""
-    given, known = _encoded(name, f"{new}.{name}"), f"{old}.{name}"
+    given, known = _render_encoding(name, f"{new}.{name}"), f"{old}.{name}"
     if name in GREATEST_WINS:
         return f"CASE WHEN {known} IS NULL OR {given} > {known} THEN {given} END"
     if name in STATUS_FIELDS:  # which tell of the change of a status, and say nothing without one
@@ -287,24 +287,24 @@ def difference(name: str, new: str, old: str, dead_band: float) -> str:
     return f"nullif({given}, {known})"
 
 
-def packed(name: str) -> str:
+def render_packing(name: str) -> str:
     """The values of a pack of changes as one array; NULL when no token of the pack has any."""
     return f"CASE WHEN count({name}) > 0 THEN array_agg({name}) END"
 
 
-def packed_bytes(names: Iterable[str]) -> str:
+def render_packed_bytes(names: Iterable[str]) -> str:
     """What one token's values take in the arrays of a pack."""
     by_size: dict[int, list[str]] = {}
     for name in names:
         by_size.setdefault(KINDS[name].value.bytes, []).append(name)
-    return " + ".join(f"{size} * num_nonnulls({listed(n)})" for size, n in by_size.items())
+    return " + ".join(f"{size} * num_nonnulls({render_list(n)})" for size, n in by_size.items())
 
 
-def _encoded(name: str, value: str) -> str:
+def _render_encoding(name: str, value: str) -> str:
     """A sent value as its column keeps it."""
-    return seconds_since_epoch(value) if KINDS[name] is Kind.TIME else value
+    return render_seconds_since_epoch(value) if KINDS[name] is Kind.TIME else value
 
 
-def seconds_since_epoch(moment: str) -> str:
+def render_seconds_since_epoch(moment: str) -> str:
     """A time in hot rows: whole seconds in four bytes."""
     return f"floor({moment} - {EPOCH_SECONDS})::integer"

@@ -119,8 +119,8 @@ class Ledger:
         if before is not None:
             self._book_told(
                 SERVER,
-                _more(before.wal_bytes, pulse.wal_bytes),
-                _more(before.full_page_images, pulse.full_page_images),
+                _count_since(before.wal_bytes, pulse.wal_bytes),
+                _count_since(before.full_page_images, pulse.full_page_images),
             )
         for backend in pulse.own:
             self._note_backend(backend)
@@ -134,8 +134,8 @@ class Ledger:
         first_bytes, first_images = (known.wal_bytes, known.full_page_images) if known else (0, 0)
         self._book_told(
             backend.component,
-            _more(first_bytes, backend.wal_bytes),
-            _more(first_images, backend.full_page_images),
+            _count_since(first_bytes, backend.wal_bytes),
+            _count_since(first_images, backend.full_page_images),
         )
 
     def _book_told(self, component: str, wal_bytes: int, full_page_images: int) -> None:
@@ -167,7 +167,7 @@ class Ledger:
         )
 
 
-def _more(before: int, now: int) -> int:
+def _count_since(before: int, now: int) -> int:
     """How far a counter has come; one that is lower than before began anew."""
     return now - before if now >= before else now
 

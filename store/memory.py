@@ -8,7 +8,8 @@ meet every outcome that a real one has: not done, done but unknown, refused, awa
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 
 import attrs
@@ -18,7 +19,7 @@ from attrs import Factory, define, field, frozen
 from domain.errors import RowsRefused, StoreUnavailable
 from domain.lifecycle import RETAIN_NEW_SECONDS, is_retained
 from domain.messages import TokenChange
-from domain.precision import kept_time
+from domain.precision import floor_time
 from domain.token import STATUS_FIELDS, Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value
 from store import RefusedChanges, RefusedTokens, ServerPulse, StoredChange, WriteReceipt
@@ -28,17 +29,16 @@ from store.columns import (
     COLD_BLOCK_DAYS,
     DAY_SECONDS,
     PERIOD_SECONDS,
-    born,
-    first_of_each,
-    later_values,
-    period_of,
-    refuse_repeated,
-    stored_values,
-    token_row,
+    convert_values,
+    find_period,
+    keep_first_of_each,
+    list_later_values,
+    make_token_row,
+    refuse_repeated_tokens,
+    to_stored_token,
 )
 
 LONGEST_MINT_BYTES = 64  # as the CHECK of table token
-COLD_DAYS = 30  # as postgres.cold_days, unless it is set otherwise
 LOG_CALLS = 10_000  # newest calls kept for assertions
 
 
@@ -79,7 +79,7 @@ class MemoryDatabase:
 
 
 @frozen(kw_only=True)
-class Written:
+class WrittenChanges:
     """One commit of changes, for assertions."""
 
     changes: Sequence[StoredChange]
@@ -90,10 +90,13 @@ class Written:
 class MemoryStore:
     """One component's store on a `MemoryDatabase`."""
 
+    cold_days: int  # as `postgres.cold_days`
     database: MemoryDatabase = Factory(MemoryDatabase)
+    delay_seconds: float = 0.0  # of every call, before its effect
+    reply_delay_seconds: float = 0.0  # of every call, after its effect
     # For assertions: new tokens of each commit that had any, and every commit of changes.
     inserted: deque[tuple[Token, ...]] = field(factory=lambda: deque(maxlen=LOG_CALLS), init=False)
-    written: deque[Written] = field(factory=lambda: deque(maxlen=LOG_CALLS), init=False)
+    written: deque[WrittenChanges] = field(factory=lambda: deque(maxlen=LOG_CALLS), init=False)
 
     _failures_left: int = field(default=0, init=False)
     _is_commit_unknown: bool = field(default=False, init=False)
@@ -101,29 +104,29 @@ class MemoryStore:
     # -- The port --------------------------------------------------------------------------
 
     async def open(self) -> None:
-        await self._reach()
+        async with self._exchange():
+            return
 
     async def insert_tokens(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], RefusedTokens]:
         parts, refused = await write_around_refusals(self._insert_tokens, tokens)
         return list(chain.from_iterable(parts)), refused
 
     async def _insert_tokens(self, tokens: Sequence[Token]) -> Sequence[Token]:
-        await self._reach()
-        offered = first_of_each(tokens).values()
-        for token in offered:
-            _check_insert(token)
-        new = [token for token in map(self._inserted, offered) if token is not None]
-        if new:
-            self.inserted.append(tuple(new))
-        self._commit()
-        return [self.database.tokens[token.mint] for token in tokens]
+        async with self._exchange(is_write=True):
+            offered = keep_first_of_each(tokens).values()
+            for token in offered:
+                _check_insert(token)
+            new = [token for token in map(self._insert_if_new, offered) if token is not None]
+            if new:
+                self.inserted.append(tuple(new))
+            return [self.database.tokens[token.mint] for token in tokens]
 
     async def find_tokens(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
         if not mints:
             return {}
-        await self._reach()
-        tokens = self.database.tokens
-        return {mint: tokens[mint] for mint in mints if mint in tokens}
+        async with self._exchange():
+            tokens = self.database.tokens
+            return {mint: tokens[mint] for mint in mints if mint in tokens}
 
     async def write_changes(
         self, changes: Sequence[StoredChange]
@@ -133,49 +136,50 @@ class MemoryStore:
         return await write_around_refusals(self._write_changes, changes)
 
     async def _write_changes(self, changes: Sequence[StoredChange]) -> WriteReceipt:
-        await self._reach()
-        refuse_repeated(changes)
-        kept = {
-            token_id: change._replace(values=stored_values(change.values))
-            for token_id, change in changes
-        }
-        rows = statements = 0
-        for table, fields in CHANGE_TABLES.items():
-            parts = {(table, i): c._replace(values=_of(fields, c.values)) for i, c in kept.items()}
-            touched = {key: part for key, part in parts.items() if part.values}
-            statements += bool(touched)
-            rows += sum(self._changed(key, part) for key, part in touched.items())
-        receipt = WriteReceipt(rows=rows, statements=statements, wal_bytes=0, seconds=0.0)
-        self.written.append(Written(changes=changes, receipt=receipt))
-        self._commit()
+        async with self._exchange(is_write=True):
+            refuse_repeated_tokens(changes)
+            kept = {
+                token_id: change._replace(values=convert_values(change.values))
+                for token_id, change in changes
+            }
+            rows = statements = 0
+            for table, fields in CHANGE_TABLES.items():
+                parts = {
+                    (table, i): c._replace(values=_select_values(fields, c.values))
+                    for i, c in kept.items()
+                }
+                touched = {key: part for key, part in parts.items() if part.values}
+                statements += bool(touched)
+                rows += sum(self._merge_change(key, part) for key, part in touched.items())
+            receipt = WriteReceipt(rows=rows, statements=statements, wal_bytes=0, seconds=0.0)
+            self.written.append(WrittenChanges(changes=changes, receipt=receipt))
         return receipt
 
     async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
-        await self._reach()
-        retained = [token for token in self.database.tokens.values() if is_retained(token, now)]
+        async with self._exchange():
+            retained = [token for token in self.database.tokens.values() if is_retained(token, now)]
         retained.sort(key=lambda token: (token.first_seen_at, token.id or 0), reverse=True)
         return retained[:limit]
 
     async def read_pulse(self) -> ServerPulse:
-        await trio.lowlevel.checkpoint()
-        # Not `_reach`: a test that counts failing calls does not count the watch's.
-        if self.database.is_down:
-            raise StoreUnavailable("the database is down")
-        return self.database.pulse
+        # A test that counts failing calls does not count the watch's.
+        async with self._exchange(is_counted=False):
+            return self.database.pulse
 
     async def drop_unretained(self, now: UnixSeconds) -> WriteReceipt:
-        await self._reach()
-        moved = [token for token in self.database.tokens.values() if self._leaves(token, now)]
-        for token in moved:
-            if token.status is Status.BONDED and token.mint not in self.database.cold:
-                self.database.cold[token.mint] = now
-            else:
-                self._forget(token)
-        self._commit()
+        async with self._exchange(is_write=True):
+            moved = [
+                token for token in self.database.tokens.values() if self._is_overdue(token, now)
+            ]
+            for token in moved:
+                if token.status is Status.BONDED and token.mint not in self.database.cold:
+                    self.database.cold[token.mint] = now
+                else:
+                    self._forget_token(token)
         return WriteReceipt(rows=len(moved), statements=1, wal_bytes=0, seconds=0.0)
 
     async def close(self) -> None:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.delay_seconds + self.reply_delay_seconds)
 
     # -- Faults ----------------------------------------------------------------------------
 
@@ -194,80 +198,90 @@ class MemoryStore:
     def come_up(self) -> None:
         self.database.is_down = False
 
-    async def _reach(self) -> None:
-        await trio.lowlevel.checkpoint()
+    @asynccontextmanager
+    async def _exchange(
+        self, *, is_write: bool = False, is_counted: bool = True
+    ) -> AsyncIterator[None]:
+        """One call: the way there, its effect (the body, at once), and the way back.
+
+        Whoever is cancelled on the way back does not learn that there was an effect.
+        """
+        await trio.sleep(self.delay_seconds)
         if self.database.is_down:
             raise StoreUnavailable("the database is down")
-        if self._failures_left:
+        if is_counted and self._failures_left:
             self._failures_left -= 1
             raise StoreUnavailable("told to fail")
-
-    def _commit(self) -> None:
-        if self._is_commit_unknown:
+        yield
+        if self.reply_delay_seconds:
+            await trio.sleep(self.reply_delay_seconds)
+        if is_write and self._is_commit_unknown:
             self._is_commit_unknown = False
             raise StoreUnavailable("told to fail after the commit")
 
     # -- The tables ------------------------------------------------------------------------
 
-    def _inserted(self, token: Token) -> Token | None:
+    def _insert_if_new(self, token: Token) -> Token | None:
         """The token as newly stored; None when it was there."""
         database = self.database
         if token.mint in database.tokens:
             return None
         token_id = database.last_id = database.last_id + 1
-        stored = born(attrs.evolve(token, id=token_id))
+        stored = to_stored_token(attrs.evolve(token, id=token_id))
         database.tokens[token.mint] = stored
         database.mints[token_id] = token.mint
         for table, fields in CHANGE_TABLES.items():
-            if values := _of(fields, later_values(token)):
+            if values := _select_values(fields, list_later_values(token)):
                 database.rows[table, token_id] = MemoryRow(version=0, values=values)
         return stored
 
-    def _leaves(self, token: Token, now: UnixSeconds) -> bool:
+    def _is_overdue(self, token: Token, now: UnixSeconds) -> bool:
         """True when the token's partition is off the feed, or has been cold for long enough."""
         cold_since = self.database.cold.get(token.mint)
         if cold_since is not None:
             block_seconds = COLD_BLOCK_DAYS * DAY_SECONDS
-            return cold_since // block_seconds < (now - COLD_DAYS * DAY_SECONDS) // block_seconds
-        ended_at = (period_of(token.first_seen_at) + 1) * PERIOD_SECONDS
+            return (
+                cold_since // block_seconds < (now - self.cold_days * DAY_SECONDS) // block_seconds
+            )
+        ended_at = (find_period(token.first_seen_at) + 1) * PERIOD_SECONDS
         return ended_at + RETAIN_NEW_SECONDS <= now
 
-    def _forget(self, token: Token) -> None:
+    def _forget_token(self, token: Token) -> None:
         database, token_id = self.database, token.id or 0
         del database.tokens[token.mint], database.mints[token_id]
         database.cold.pop(token.mint, None)
         for table in CHANGE_TABLES:
             database.rows.pop((table, token_id), None)
 
-    def _changed(self, key: tuple[str, int], change: TokenChange) -> bool:
+    def _merge_change(self, key: tuple[str, int], change: TokenChange) -> bool:
         """Merge one change into one row, by table and token; True when that wrote it."""
         database = self.database
         row = database.rows.get(key)
-        merged = _merged(row.values if row else {}, change.values)
+        merged = _merge_values(row.values if row else {}, change.values)
         if row and (row.version >= change.version or merged == row.values):
             return False
         database.rows[key] = MemoryRow(version=change.version, values=merged)
         mint = database.mints.get(key[1])
         if mint is not None:  # a row without its token is kept, and shown to no reader
             shown = {name: merged[name] for name in change.values if name in merged}
-            observed_at = kept_time(change.observed_at)
+            observed_at = floor_time(change.observed_at)
             database.tokens[mint] = with_values(database.tokens[mint], shown, observed_at)
         return True
 
 
 def _check_insert(token: Token) -> None:
     """Refuse what Postgres would."""
-    token_row(token)
-    later_values(token)
+    make_token_row(token)
+    list_later_values(token)
     if len(token.mint.encode()) > LONGEST_MINT_BYTES:
         raise RowsRefused(f"mint: {token.mint!r:.80} is too long")
 
 
-def _of(fields: Sequence[str], values: Mapping[str, Value]) -> dict[str, Value]:
+def _select_values(fields: Sequence[str], values: Mapping[str, Value]) -> dict[str, Value]:
     return {name: values[name] for name in fields if name in values}
 
 
-def _merged(old: Mapping[str, Value], new: Mapping[str, Value]) -> dict[str, Value]:
+def _merge_values(old: Mapping[str, Value], new: Mapping[str, Value]) -> dict[str, Value]:
     if "status" in old and "status" in new and int(new["status"]) <= int(old["status"]):
         # A status that does not grow is no news, nor is what comes with it.
         new = {name: value for name, value in new.items() if name not in STATUS_FIELDS}

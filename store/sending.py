@@ -1,10 +1,10 @@
-"""Changes and new values as the parameters that a statement takes.
+"""Encodes changes and new tokens as the parameters of a statement.
 
-    TokenChange  ->  change_rows  ->  {table: Rows}  ->  ROWS FROM (json_to_recordset, unnest ...)
+    TokenChange  ->  encode_changes  ->  {table: parameters}  ->  json_to_recordset, unnest
 
-A flush of 1,000 tokens has to cost its client little, so values are not looked at one by one,
-nor even copied: whole numbers are checked column by column, texts, NaN and infinity show in a
-sum, and the rest is left to the server. Only what is odd is looked at closely.
+A flush of 1,000 tokens must cost the client little CPU, so the values of a usual batch are checked
+together and not one by one: the types of whole numbers by column, and for text, NaN and infinity
+the sum of all values. The server checks ranges. A batch that is unusual is checked value by value.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +16,15 @@ from attrs import Factory, define
 from domain.token import Token
 from domain.values import Value
 from store import StoredChange
-from store.columns import CHANGE_TABLES, FIELDS_OF_ANY_NUMBER, fits, stored_values, tables_with
+from store.columns import (
+    CHANGE_TABLES,
+    FIELDS_OF_ANY_NUMBER,
+    convert_values,
+    find_tables,
+    has_fitting_types,
+)
 
-NOT_SAID = "null"  # what JSON has for NaN, and for infinity
+JSON_NULL = "null"  # which orjson writes for NaN and for infinity
 HOT = "token_stats"
 Parameters = tuple[str, str, str, str]
 
@@ -44,90 +50,99 @@ class Rows:
         self.observed_at.append(observed_at)
         self.values.append(values)
 
-    def parameters(self) -> Parameters | None:
-        """JSON of the values and three arrays; None when there is no row.
+    def encode(self) -> Parameters | None:
+        """The values as JSON, and ids, versions and times as arrays; None when there is no row.
 
-        TypeError for what JSON cannot say.
+        `TypeError` for a value that JSON has no form for.
         """
         if not self.values:
             return None
         return (
-            as_json(self.values),
-            _as_array(self.token_ids),
-            _as_array(self.versions),
-            _as_array(self.observed_at),
+            encode_json(self.values),
+            _encode_array(self.token_ids),
+            _encode_array(self.versions),
+            _encode_array(self.observed_at),
         )
 
 
-def change_rows(changes: Sequence[StoredChange]) -> Mapping[str, Parameters | None]:
-    """The changes by table, None where there are none; `RowsRefused` names what is no value."""
-    return _usual(changes) or _looked_at(changes)
+def encode_changes(changes: Sequence[StoredChange]) -> Mapping[str, Parameters | None]:
+    """The parameters by table, None for a table without changes.
+
+    `RowsRefused` names the first value that its column cannot keep.
+    """
+    return _encode_usual_batch(changes) or _encode_checked_batch(changes)
 
 
-def _usual(changes: Sequence[StoredChange]) -> dict[str, Parameters] | None:
-    """The usual batch: hot columns only, no texts, whole numbers where they must be; else None."""
+def _encode_usual_batch(changes: Sequence[StoredChange]) -> dict[str, Parameters] | None:
+    """The parameters of a usual batch: hot columns and numbers alone, whole where they must be.
+
+    None if the batch is not of that kind.
+    """
     token_ids, parts = zip(*changes, strict=True)
     _, versions, _, observed_at, values = zip(*parts, strict=True)
     names = set[str]().union(*values)
-    if tables_with(names) != (HOT,):
+    if find_tables(names) != (HOT,):
         return None
     for name in names - FIELDS_OF_ANY_NUMBER:
-        if not fits(name, [each[name] for each in values if name in each]):
+        if not has_fitting_types(name, [each[name] for each in values if name in each]):
             return None
     try:
-        total = sum(map(sum, map(dict.values, values)))  # which no text has a part in
-        text = as_json(values)
+        total = sum(map(sum, map(dict.values, values)))  # TypeError if any value is text
+        text = encode_json(values)
     except (TypeError, OverflowError):
         return None
-    if total - total != 0:  # NaN and infinity do not cancel out
+    if total - total != 0:  # NaN: some value is NaN or infinite
         return None
-    return {HOT: (text, _as_array(token_ids), _as_array(versions), _as_array(observed_at))}
+    return {
+        HOT: (text, _encode_array(token_ids), _encode_array(versions), _encode_array(observed_at))
+    }
 
 
-def _looked_at(changes: Sequence[StoredChange]) -> Mapping[str, Parameters | None]:
+def _encode_checked_batch(changes: Sequence[StoredChange]) -> Mapping[str, Parameters | None]:
+    """The parameters of any batch; values whose type does not fit are converted or refused."""
     by_table = {table: Rows() for table in CHANGE_TABLES}
     for token_id, change in changes:
         values = change.values
-        if not all(fits(name, (value,)) for name, value in values.items()):
-            values = stored_values(values)
-        for table in tables_with(values):
+        if not all(has_fitting_types(name, (value,)) for name, value in values.items()):
+            values = convert_values(values)
+        for table in find_tables(values):
             by_table[table].add(token_id, change.version, change.observed_at, values)
     try:
-        parameters = _parameters(by_table)
+        parameters = _encode_tables(by_table)
     except TypeError:
         refuse_by_name(changes)
         raise
-    if any(sent is not None and NOT_SAID in sent[0] for sent in parameters.values()):
-        refuse_by_name(changes)  # else the word stands in a text
+    if any(sent is not None and JSON_NULL in sent[0] for sent in parameters.values()):
+        refuse_by_name(changes)  # returns where the word is part of a text
     return parameters
 
 
-def new_token_rows(
+def encode_new_tokens(
     values_of: Iterable[tuple[Token, Mapping[str, Value]]],
 ) -> Mapping[str, Parameters | None]:
-    """What new tokens have beyond their first row, as version 0, by table."""
+    """The values of new tokens beyond their row of table `token`, by table, as version 0."""
     by_table = {table: Rows() for table in CHANGE_TABLES}
     for token, values in values_of:
-        for table in tables_with(values):
+        for table in find_tables(values):
             by_table[table].add(token.id, 0, token.last_updated_at, values)
-    return _parameters(by_table)
+    return _encode_tables(by_table)
 
 
-def _parameters(by_table: Mapping[str, Rows]) -> dict[str, Parameters | None]:
-    return {table: rows.parameters() for table, rows in by_table.items()}
+def _encode_tables(by_table: Mapping[str, Rows]) -> dict[str, Parameters | None]:
+    return {table: rows.encode() for table, rows in by_table.items()}
 
 
-def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
+def encode_json(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as a JSON array of objects."""
     return orjson.dumps(rows).decode()
 
 
-def _as_array(numbers: Sequence[float | None]) -> str:
+def _encode_array(numbers: Sequence[float | None]) -> str:
     """The numbers as the text of a Postgres array."""
     return "{" + orjson.dumps(numbers).decode()[1:-1] + "}"
 
 
 def refuse_by_name(changes: Iterable[StoredChange]) -> None:
-    """`RowsRefused` with the first value that no column takes, if there is one."""
+    """Raise `RowsRefused` for the first value that its column cannot keep, if there is one."""
     for _, change in changes:
-        stored_values(change.values)
+        convert_values(change.values)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 import httpx
-from attrs import asdict, define, field, frozen
+from attrs import define, field, frozen
 
 from buffer import UpdateBuffer
 from buffer.redis import RedisBuffer
@@ -29,7 +29,7 @@ from sources.solana_pubsub import SolanaPools, SolanaPoolsMemory
 from sources.trade_subscriptions import TradeSubscriptions
 from store import TokenStore
 from store.ledger import Ledger
-from store.postgres import PostgresSettings, PostgresStore
+from store.postgres import PostgresStore
 from supervision import Outbox
 from supervision.environment import Environment
 from supervision.offload import offload_to_threads
@@ -95,8 +95,8 @@ class RealDoors:
     # The stores.
 
     def _new_store(self, component: Literal["ingest", "sync"]) -> PostgresStore:
-        settings = PostgresSettings(**asdict(self.settings.postgres))
-        return PostgresStore(settings, component, offload_to_threads(THREADS_A_DOOR), self.ledger)
+        offload = offload_to_threads(THREADS_A_DOOR)
+        return PostgresStore(self.settings.postgres, component, offload, self.ledger)
 
     def _new_buffer(self) -> RedisBuffer:
         redis = self.settings.redis

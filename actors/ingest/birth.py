@@ -7,7 +7,7 @@ TokenCreated, TradeSeen, MigrationSeen, PoolCreated -> values of a TokenUpdated
 from actors.ingest.sights import USUAL_SUPPLY
 from domain.lifecycle import bonding_progress, sol_raised, sol_to_graduate, status_from_progress
 from domain.messages import MigrationSeen, PoolCreated, TokenCreated, TradeSeen
-from domain.precision import kept_token
+from domain.precision import round_token
 from domain.token import Status, Token
 from domain.values import Sol, Value
 
@@ -46,7 +46,7 @@ def born_token(event: TokenCreated | PoolCreated, *, on_curve: bool = True) -> T
         last_trade_at=event.seen_at if event.initial_buy_sol else None,
         last_updated_at=event.seen_at,
     )
-    return kept_token(token)
+    return round_token(token)
 
 
 def birth_values(event: TokenCreated, *, on_curve: bool) -> dict[str, Value]:

@@ -16,7 +16,7 @@ from attrs import Factory, define
 from domain.lifecycle import CURVE_FIELDS, is_retained
 from domain.merging import Observations
 from domain.messages import TokenChange
-from domain.precision import kept, kept_token
+from domain.precision import round_token, round_value
 from domain.token import STATUS_FIELDS, Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value, Version
 
@@ -42,7 +42,7 @@ class TokenTable:
             return False
         # New, or spooled before and in Postgres now, which may have known it all along.
         if token.id is None:
-            token = self.spooled[token.mint] = kept_token(token)
+            token = self.spooled[token.mint] = round_token(token)
         else:
             self.spooled.pop(token.mint, None)
         self.published[token.mint] = _with_observations(
@@ -53,7 +53,7 @@ class TokenTable:
     def select_new(self, mint: Mint, observed: Observations) -> Observations:
         """The observed values as they are kept, without those that the token has already."""
         token = self.published.get(mint)
-        values = {name: kept(name, value) for name, value in observed.values.items()}
+        values = {name: round_value(name, value) for name, value in observed.values.items()}
         new = Observations(values, observed.observed_at, observed.times)
         if "status" in values:
             self._tell_of_status(mint, token, new)

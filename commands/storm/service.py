@@ -25,7 +25,7 @@ from domain.token import Token
 from domain.values import Mint, UnixSeconds, Value, Version
 from store import StoredChange
 from store.ledger import Ledger
-from store.postgres import PostgresSettings, PostgresStore
+from store.postgres import PostgresStore
 from store.postgres.plain import PlainConnection
 from supervision.offload import offload_to_threads
 
@@ -61,8 +61,9 @@ class StormedService:
     sync: PostgresStore = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        chosen = attrs.asdict(self.settings.postgres) | {"url": self.url, **self.more_settings()}
-        settings, ledger = PostgresSettings(**chosen), Ledger(clock=lambda: self.now)
+        postgres = self.settings.postgres
+        settings = attrs.evolve(postgres, url=self.url, **self.more_settings())
+        ledger = Ledger(clock=lambda: self.now)
         offload = offload_to_threads(2)
         self.ingest = PostgresStore(settings, "ingest", offload, ledger)
         self.sync = PostgresStore(settings, "sync", offload, ledger)

@@ -21,7 +21,7 @@ def read_pulse(session: Session) -> ServerPulse:
     view = "checkpointer" if version >= CHECKPOINTER_SINCE else "bgwriter"
     ((timed, requested, buffers),) = session.read(f"checkpoints_in_{view}")
     ((may_tell_position, *wal),) = session.read("wal_counters")
-    position, since_checkpoint = _position(session) if may_tell_position else (None, None)
+    position, since_checkpoint = _read_position(session) if may_tell_position else (None, None)
     wal_bytes, full_page_images, timeout_seconds, max_wal_size, completion_target = wal
     return ServerPulse(
         checkpoints_timed=int(timed),
@@ -35,16 +35,17 @@ def read_pulse(session: Session) -> ServerPulse:
         # As the server does (CalculateCheckpointSegments): it must end before max_wal_size.
         wal_before_requested_bytes=int(max_wal_size / (1 + completion_target)),
         max_wal_size_bytes=int(max_wal_size),
-        own=_own(session) if version >= BACKEND_WAL_SINCE else (),
+        # Behind a pooler a server process writes for others, too.
+        own=_read_own(session) if version >= BACKEND_WAL_SINCE and not session.is_pooled else (),
     )
 
 
-def _position(session: Session) -> tuple[int, int]:
+def _read_position(session: Session) -> tuple[int, int]:
     ((position, redo),) = session.read("wal_position_and_redo")
     return int(position), int(position) - int(redo)
 
 
-def _own(session: Session) -> tuple[BackendWal, ...]:
+def _read_own(session: Session) -> tuple[BackendWal, ...]:
     rows: list[tuple[Any, ...]] = session.read("own_backends_wal")
     return tuple(
         BackendWal(

@@ -1,6 +1,6 @@
 """A lazily opened connection, made awaitable, cancellable and bounded.
 
-    task  ->  Connection.run(work)  ->  worker thread: work(session)
+    task  ->  StoreConnection.run(work)  ->  worker thread: work(session)
 
 psycopg's asynchronous connections need asyncio, so the synchronous one works in a thread. A
 cancel scope does not reach a thread; a watcher task beside each call does instead:
@@ -15,17 +15,17 @@ Begin, commit and rollback happen inside the thread, where cancellation cannot c
 
 import math
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 import psycopg
 import trio
-from attrs import Factory, define, field, frozen
-from psycopg.conninfo import conninfo_to_dict
+from attrs import Factory, define, field
 
+from config.postgres_url import PostgresAddress, parse_postgres_url
+from config.settings import PostgresSettings
 from domain.errors import BadConfiguration, StoreUnavailable
-from store.postgres.errors import session_survives, translated
+from store.postgres.errors import refuses_options, session_survives, translate_error
 from store.postgres.session import Session
 
 Result = TypeVar("Result")
@@ -35,7 +35,7 @@ CANCEL_SECONDS = 1.0  # for the server to hear of a cancellation, and again to a
 MARGIN_SECONDS = 1.0  # the server's own time-outs strike before the watcher does
 
 
-class Offload(Protocol):
+class StoreOffload(Protocol):
     """Runs a blocking function somewhere else; never abandons it."""
 
     async def __call__(
@@ -43,34 +43,28 @@ class Offload(Protocol):
     ) -> Result: ...
 
 
-@frozen(kw_only=True)
-class PostgresSettings:
-    """Where Postgres is and how long to wait for it."""
-
-    url: str = field(repr=False)  # may hold a password
-    connect_timeout_seconds: float
-    statement_timeout_seconds: float
-    stats_logged: bool = False  # readers get what is logged alone, as replicas have it
-    dead_band_percent: float = 0.0  # a number that changed by no more is not written
-    cold_days: int = 30  # how long bonded tokens are kept beyond the feed
-
-
 @define(kw_only=True, eq=False)
-class Connection:
+class StoreConnection:
     """At most one session at a time; a lost one is replaced by the next call."""
 
     settings: PostgresSettings
     application_name: str
-    offload: Offload
+    offload: StoreOffload
+    address: PostgresAddress = field(init=False)
 
     _session: Session | None = field(default=None, init=False)
-    _lost: tuple[int, datetime] | None = field(default=None, init=False)  # backend to be ended
+    _lost: tuple[int, int] | None = field(default=None, init=False)  # backend to be ended
+    _takes_options: bool = field(default=True, init=False)  # False: a pooler has refused them
     _is_stopping: bool = field(default=False, init=False)
     _turn: trio.Lock = field(factory=trio.Lock, init=False)
     # The watcher must not wait for the thread that it is to stop.
     _watcher_limiter: trio.CapacityLimiter = field(
         default=Factory(lambda: trio.CapacityLimiter(1)), init=False
     )
+
+    @address.default
+    def _parse_address(self) -> PostgresAddress:
+        return parse_address(self.settings.url)
 
     # -- In the Trio thread ----------------------------------------------------------------
 
@@ -85,9 +79,9 @@ class Connection:
         async with self._turn, trio.open_nursery() as nursery:
             self._is_stopping = False
             finished = trio.Event()
-            nursery.start_soon(self._watch, finished)
+            nursery.start_soon(self._watch_call, finished)
             try:
-                results.append(await self.offload(self._attempt, work))
+                results.append(await self.offload(self._run_in_thread, work))
             except Exception as error:  # raised below, outside the nursery, unwrapped
                 failure = error
             finally:
@@ -99,9 +93,9 @@ class Connection:
     async def close(self) -> None:
         """Disconnect; harmless when not connected."""
         async with self._turn:
-            await self.offload(self._disconnect)
+            await self.offload(self._close_session)
 
-    async def _watch(self, finished: trio.Event) -> None:
+    async def _watch_call(self, finished: trio.Event) -> None:
         """Stop the call when it is cancelled or takes too long."""
         limit_seconds = (
             self.settings.connect_timeout_seconds
@@ -114,14 +108,14 @@ class Connection:
         finally:
             if not finished.is_set():
                 with trio.CancelScope(shield=True):
-                    await self._stop(finished)
+                    await self._stop_call(finished)
 
-    async def _stop(self, finished: trio.Event) -> None:
+    async def _stop_call(self, finished: trio.Event) -> None:
         """Bring the thread back: politely, else by cutting its connection."""
         self._is_stopping = True
         session = self._session
         if session is None:
-            return  # still connecting, which is bounded; `_open` then goes no further
+            return  # still connecting, which is bounded; `_open_session` then goes no further
         await trio.to_thread.run_sync(
             partial(_request_cancel, session.connection), limiter=self._watcher_limiter
         )
@@ -132,40 +126,69 @@ class Connection:
 
     # -- In the worker thread --------------------------------------------------------------
 
-    def _attempt(self, work: Callable[[Session], Result]) -> Result:
+    def _run_in_thread(self, work: Callable[[Session], Result]) -> Result:
         try:
-            session = self._opened()
+            session = self._ensure_session()
             self._heed_stop()
             return work(session)
         except psycopg.Error as error:
             if not session_survives(error):
-                self._drop()
-            raise translated(error) from error
+                self._drop_session()
+            # Not from the driver's error: a traceback would show its text, which may be secret.
+            raise translate_error(error, self.address.secrets) from None
         finally:
             self._leave_transaction()
 
-    def _opened(self) -> Session:
+    def _ensure_session(self) -> Session:
         if self._session is not None and self._session.connection.closed:
-            self._drop()
-        session = self._session or self._open()
+            self._drop_session()
+        session = self._session or self._open_session()
         if self._lost is not None:
-            session.execute("end_session", *self._lost)
+            session.read("end_session", *self._lost)
             self._lost = None
         return session
 
-    def _open(self) -> Session:
-        """Connect and prepare; between the two a server may fall silent, and `_stop` cuts it."""
-        session = Session.connected(_connection_parameters(self.settings, self.application_name))
-        self._session = session
+    def _open_session(self) -> Session:
+        """Connect and prepare; `_stop_call` cuts a server that falls silent in between."""
+        session = self._session = self._dial_server()
         try:
             self._heed_stop()
             session.prepare(
-                self.settings.statement_timeout_seconds, self.settings.dead_band_percent / 100
+                self.address,
+                self.settings.statement_timeout_seconds,
+                self.settings.dead_band_percent / 100,
             )
         except BaseException:
-            self._disconnect()
+            self._close_session()
             raise
         return session
+
+    def _dial_server(self) -> Session:
+        """A session; without `options` where a pooler refuses them, which has its own ways."""
+        if self._takes_options and not self.address.is_pooled:
+            try:
+                return Session.connect(self._list_parameters(self.address.options))
+            except psycopg.OperationalError as error:
+                if not refuses_options(error):
+                    raise
+                self._takes_options = False
+        return Session.connect(self._list_parameters(self.address.options_for_pooler))
+
+    def _list_parameters(self, options: str) -> dict[str, Any]:
+        """The address' parameters; it may say otherwise of keep-alive, but not of our name."""
+        settings = self.settings
+        chosen = {
+            # A silent network is noticed within about 20 s, a stuck send within a statement's time.
+            "keepalives_idle": 5,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": math.ceil(settings.statement_timeout_seconds * 1000),
+            **self.address.parameters,
+            "connect_timeout": math.ceil(settings.connect_timeout_seconds),
+            "application_name": self.application_name,
+            "client_encoding": "UTF8",
+        }
+        return {**chosen, "options": options} if options else chosen
 
     def _heed_stop(self) -> None:
         if self._is_stopping:
@@ -178,9 +201,9 @@ class Connection:
         try:
             self._session.connection.rollback()  # sends nothing outside a transaction
         except psycopg.Error:
-            self._drop()  # the server rolls back when it notices; the next call connects anew
+            self._drop_session()  # the server rolls back when it notices
 
-    def _drop(self) -> None:
+    def _drop_session(self) -> None:
         """Give up a session that may still be alive on the server."""
         if self._session is not None:
             # One that is still to be ended goes first: this one has sent nothing since.
@@ -188,7 +211,7 @@ class Connection:
             self._session.close()
             self._session = None
 
-    def _disconnect(self) -> None:
+    def _close_session(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -201,21 +224,9 @@ def _request_cancel(connection: psycopg.Connection[Any]) -> None:
         return  # the server does not hear; the watcher cuts the connection next
 
 
-def _connection_parameters(settings: PostgresSettings, application_name: str) -> dict[str, Any]:
-    """The url's parameters; it may say otherwise about keep-alive, but not about our name."""
+def parse_address(url: str) -> PostgresAddress:
+    """The address; `BadConfiguration` if it is none, for one that no settings have checked."""
     try:
-        given = conninfo_to_dict(settings.url)
-    except psycopg.ProgrammingError as error:
-        raise BadConfiguration("postgres.url: this is no connection string") from error
-    timeout_seconds = settings.statement_timeout_seconds
-    return {
-        # A silent network is noticed within about 20 s, a stuck send within a statement's time.
-        "keepalives_idle": 5,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": math.ceil(timeout_seconds * 1000),
-        **given,
-        "connect_timeout": math.ceil(settings.connect_timeout_seconds),
-        "application_name": application_name,
-        "client_encoding": "UTF8",
-    }
+        return parse_postgres_url(url)
+    except ValueError as error:
+        raise BadConfiguration(f"the connection string of Postgres: {error}") from None

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from config.settings import PostgresSettings
 from store import ServerPulse
 from store.postgres.checkpoints import read_pulse
-from store.postgres.connection import Connection, Offload, PostgresSettings
+from store.postgres.connection import StoreConnection, StoreOffload
+from store.postgres.migrating import find_conflict
 from store.postgres.session import Session
 
 SETTINGS_READ = (
@@ -48,6 +50,8 @@ class PostgresFacts:
     units: Mapping[str, str]
     wal_compressions: tuple[str, ...]  # what the server was built with
     may_create: bool  # tables in the schema that the service would use
+    conflict: str | None  # what of others has our names there, and the way out
+    is_pooled: bool  # something between us and the server lends us its processes
     pulse: ServerPulse  # counters since `watched_seconds` ago
     watched_seconds: float  # since the server's WAL statistics began
     hot_table: HotTable | None  # None before the service has run here
@@ -62,18 +66,18 @@ class PostgresFacts:
         return int(self.settings[name]) * scale
 
 
-async def read_facts(settings: PostgresSettings, offload: Offload) -> PostgresFacts:
+async def read_facts(settings: PostgresSettings, offload: StoreOffload) -> PostgresFacts:
     """Connect under sync's name, ask, disconnect; `StoreUnavailable` if that fails."""
-    connection = Connection(
+    connection = StoreConnection(
         settings=settings, application_name="token-discovery:sync", offload=offload
     )
     try:
-        return await connection.run(_read)
+        return await connection.run(_read_facts)
     finally:
         await connection.close()
 
 
-def _read(session: Session) -> PostgresFacts:
+def _read_facts(session: Session) -> PostgresFacts:
     rows = session.read("server_settings", list(SETTINGS_READ))
     values = {name: [str(value) for value in values] for name, _, _, values in rows}
     ((may_create,),) = session.read("schema_rights")
@@ -87,6 +91,8 @@ def _read(session: Session) -> PostgresFacts:
         units={name: unit for name, _, unit, _ in rows},
         wal_compressions=tuple(values.get("wal_compression", ())),
         may_create=bool(may_create),
+        conflict=find_conflict(session),
+        is_pooled=session.is_pooled,
         pulse=read_pulse(session),
         watched_seconds=float(watched_seconds),
         hot_table=hot_table[0] if hot_table else None,

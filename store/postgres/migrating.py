@@ -1,24 +1,54 @@
 """Brings the schema up to date at start.
 
-Each migration is one transaction that takes the same advisory lock, looks at what is applied,
-and applies the first step that is not. Two processes that start at once therefore take turns,
-step by step, and one that dies half-way leaves whole steps behind. The lock is waited for as
-long as any lock (`lock_timeout`); then the start fails as for any store that does not answer.
+All that is not applied yet is applied in one transaction, which takes an advisory lock first: two
+processes that start at once take turns, and one that dies half-way, or meets what is not ours,
+leaves nothing behind. The lock is waited for as long as any lock (`lock_timeout`); then the start
+fails as for any store that does not answer.
 
 All tables are made in the first schema of the connection's search_path; the schema, too, if no
-schema there exists. A role that may not do so is bad configuration: waiting would not help.
+schema there exists. A role that may not do so is bad configuration, and so are relations of others
+that have our names: waiting would not help.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
+from types import MappingProxyType
 
 from attrs import frozen
-from psycopg.errors import InsufficientPrivilege, InvalidSchemaName
+from psycopg.errors import DependentObjectsStillExist, InsufficientPrivilege, InvalidSchemaName
 
 from domain.errors import BadConfiguration
 from store.postgres.session import Session
+
+FIRST_STEP = "0001_tables"
+# What each step makes, and so nobody else may have; indexes get a name that is free.
+NAMES_MADE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        FIRST_STEP: (
+            "token_id",
+            "token",
+            "token_journal_a",
+            "token_journal_b",
+            "token_journal_state",
+            "token_stats",
+            "token_stats_mark",
+            "token_stats_base",
+            "token_profile",
+        ),
+        "0002_token_discovery_view": (
+            "token_stats_folded",
+            "token_stats_logged",
+            "token_now",
+            "token_now_logged",
+            "token_shown",
+            "TokenDiscovery",
+        ),
+    }
+)
+MIGRATION_TABLE = "schema_migration"
+MIGRATION_COLUMNS = frozenset({"name", "checksum", "applied_at"})
 
 
 @frozen
@@ -46,27 +76,73 @@ def known_migrations() -> tuple[Migration, ...]:
 def migrate(session: Session, migrations: Sequence[Migration] | None = None) -> None:
     """Apply what is not applied yet.
 
-    `BadConfiguration` if the database is ahead of the program, or the role lacks a right.
+    `BadConfiguration` if the database is ahead of the program, the role lacks a right, or others
+    have our names.
     """
     steps = known_migrations() if migrations is None else migrations
     try:
         _require_schema(session)
-        for _ in range(len(steps) + 1):  # one transaction a step, and one that finds none
-            if not _applied_next(session, steps):
-                return
+        _apply_pending(session, steps)
     except (InsufficientPrivilege, InvalidSchemaName) as error:
         session.connection.rollback()
-        reason = str(error).splitlines()[0]
-        raise BadConfiguration(f"Postgres: {reason}: {_missing_grant(session)}") from error
+        reason = error.diag.message_primary or type(error).__name__
+        raise BadConfiguration(f"Postgres: {reason}: {_missing_right(session, reason)}") from None
+    except DependentObjectsStillExist as error:
+        detail = " ".join((error.diag.message_detail or "").split())
+        raise BadConfiguration(
+            "Postgres: a migration has to make a view anew that other objects depend on: drop "
+            f"them, start the service, and make them again ({detail})"
+        ) from None
+
+
+def find_conflict(session: Session) -> str | None:
+    """What of others stands in the way of the migrations, and the way out; None if nothing."""
+    ((schema, *_),) = session.read("schema")
+    if schema is None:
+        return None  # it will be made, and then nothing is in it
+    return _find_conflict(session, str(schema), known_migrations())
+
+
+def _find_conflict(session: Session, schema: str, steps: Sequence[Migration]) -> str | None:
+    if not _is_migration_table_ours(session):
+        return _describe_conflict(schema, [("table", MIGRATION_TABLE)])
+    pending = pending_migrations(steps, _read_applied(session))
+    names = [name for step in pending for name in NAMES_MADE.get(step.name, ())]
+    makes_partitions = any(step.name == FIRST_STEP for step in pending)
+    taken = session.read("taken_names", names, makes_partitions) if names else []
+    return _describe_conflict(schema, taken) if taken else None
+
+
+def _is_migration_table_ours(session: Session) -> bool:
+    """Also when there is none."""
+    found = session.read("migration_table")
+    return all(is_table and MIGRATION_COLUMNS.issubset(columns) for is_table, columns in found)
+
+
+def _read_applied(session: Session) -> dict[str, str]:
+    """The checksums of what is applied, by name."""
+    if not session.read("migration_table"):
+        return {}
+    return dict(session.read("applied_migrations"))
+
+
+def _describe_conflict(schema: str, taken: Sequence[Sequence[str]]) -> str:
+    names = ", ".join(f"{kind} {name}" for kind, name in taken)
+    kind, first = taken[0]
+    return (
+        f"schema {schema} has what is not this service's: {names}. Give the service a schema of "
+        "its own (?schema=NAME in the connection string), or rename what is there "
+        f"(ALTER {kind.upper()} {schema}.{first} RENAME TO ...)"
+    )
 
 
 def _require_schema(session: Session) -> None:
     """Make the schema that the search path wants, if none of it is there."""
     ((schema, search_path, *_),) = session.read("schema")
     if schema is None and (wanted := wanted_schema(search_path)):
-        session.script(session.queries["begin_schema"])
-        session.script(f"CREATE SCHEMA IF NOT EXISTS {wanted}")
-        session.script("COMMIT")
+        session.run_script(session.queries["begin_schema"])
+        session.run_script(f"CREATE SCHEMA IF NOT EXISTS {wanted}")
+        session.run_script("COMMIT")
 
 
 def wanted_schema(search_path: str) -> str | None:
@@ -75,7 +151,10 @@ def wanted_schema(search_path: str) -> str | None:
     return next((name for name in names if name != '"$user"'), None)
 
 
-def _missing_grant(session: Session) -> str:
+def _missing_right(session: Session, reason: str) -> str:
+    """What gives the role what it lacks."""
+    if "must be owner" in reason or "for table" in reason:
+        return "the role that owns it must start the service"
     ((schema, search_path, database, role),) = session.read("schema")
     wanted = schema or wanted_schema(search_path)
     if wanted is None:
@@ -86,16 +165,16 @@ def _missing_grant(session: Session) -> str:
     return f"GRANT CREATE ON DATABASE {database} TO {role}; or, if schema {wanted} exists, {grant}"
 
 
-def _applied_next(session: Session, steps: Sequence[Migration]) -> bool:
-    """Apply the first pending step; False when there is none."""
-    session.script(session.queries["begin_migration"])
-    applied: dict[str, str] = dict(session.read("applied_migrations"))
-    pending = pending_migrations(steps, applied)
-    if pending:
-        session.script(pending[0].text)
-        session.execute("record_migration", pending[0].name, pending[0].checksum)
-    session.script("COMMIT")
-    return bool(pending)
+def _apply_pending(session: Session, steps: Sequence[Migration]) -> None:
+    session.run_script(session.queries["begin_migration"])
+    ((schema, *_),) = session.read("schema")
+    if schema is not None and (conflict := _find_conflict(session, str(schema), steps)):
+        raise BadConfiguration(f"Postgres: {conflict}")
+    session.run_script(session.queries["make_migration_table"])
+    for step in pending_migrations(steps, _read_applied(session)):
+        session.run_script(step.text)
+        session.execute("record_migration", step.name, step.checksum)
+    session.run_script("COMMIT")
 
 
 def pending_migrations(

@@ -3,63 +3,103 @@
 -- list can drift from domain.token. $1 is a parameter. Several statements in a block are sent
 -- together, in one round trip.
 
--- name: fix_defaults
--- First on every connection: what values and literals mean, and where tables are made, must not
--- hang on the defaults of a server, database or role. pg_catalog is searched first in any case;
--- named first, it would be where tables are made.
-SELECT
-    set_config('DateStyle', 'ISO', false),
-    set_config('IntervalStyle', 'postgres', false),
-    set_config('TimeZone', 'UTC', false),
-    set_config('extra_float_digits', '1', false),
-    set_config('standard_conforming_strings', 'on', false),
-    set_config('default_transaction_isolation', 'read committed', false),
-    set_config(
-        'search_path',
-        regexp_replace(current_setting('search_path'), '^ *"?pg_catalog"? *, *', ''),
-        false
-    );
-
--- name: prepare_session
--- What the server is, and the bounds of this session. synchronous_commit: sync clears its
--- buffer, and ingest tells clients of a token, on the strength of a commit that must therefore
--- be on disk, whatever the server's default is.
+-- name: describe_server
+-- First on every connection; it changes nothing, for behind a pooler the session is not ours.
+-- (pid, start in microseconds) names a server process for ever.
 SELECT
     current_setting('server_version_num')::integer,
     pg_backend_pid(),
-    (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
-    has_function_privilege('pg_current_wal_insert_lsn()', 'execute') AND NOT pg_is_in_recovery(),
-    set_config('synchronous_commit', 'on', false),
-    set_config('statement_timeout', $1, false),
-    set_config('lock_timeout', $2, false),
-    set_config('idle_in_transaction_session_timeout', $1, false),
+    (SELECT (extract(epoch FROM backend_start) * 1000000)::bigint
+        FROM pg_stat_activity WHERE pid = pg_backend_pid()),
+    has_function_privilege('pg_current_wal_insert_lsn()', 'execute') AND NOT pg_is_in_recovery();
+
+-- name: fix_defaults
+-- What values and literals mean, and where tables are made, must not hang on the defaults of a
+-- server, database or role. pg_catalog is searched first in any case; named first, it would be
+-- where tables are made. is_local: for this transaction alone.
+SELECT
+    set_config('DateStyle', 'ISO', {is_local}),
+    set_config('IntervalStyle', 'postgres', {is_local}),
+    set_config('TimeZone', 'UTC', {is_local}),
+    set_config('extra_float_digits', '1', {is_local}),
+    set_config('standard_conforming_strings', 'on', {is_local}),
+    set_config('default_transaction_isolation', 'read committed', {is_local}),
+    set_config(
+        'search_path',
+        regexp_replace(current_setting('search_path'), '^ *"?pg_catalog"? *, *', ''),
+        {is_local}
+    );
+
+-- name: set_bounds
+-- synchronous_commit: sync clears its buffer, and ingest tells clients of a token, on the strength
+-- of a commit that must therefore be on disk, whatever the server's default is.
+SELECT
+    set_config('synchronous_commit', 'on', {is_local}),
+    set_config('statement_timeout', '{statement_timeout}', {is_local}),
+    set_config('lock_timeout', '{lock_timeout}', {is_local}),
+    set_config('idle_in_transaction_session_timeout', '{statement_timeout}', {is_local}),
     -- Batches cost much by the planner's estimate and take milliseconds: compiling never pays.
-    set_config('jit', 'off', false),
+    set_config('jit', 'off', {is_local}),
     -- All but load_tokens look up few rows by key. Left to itself, the planner would read whole
     -- tables for that, and keep the plan, where it was made while a table was still empty.
-    set_config('enable_seqscan', 'off', false),
-    set_config('enable_hashjoin', 'off', false),
-    set_config('enable_mergejoin', 'off', false);
+    set_config('enable_seqscan', 'off', {is_local}),
+    set_config('enable_hashjoin', 'off', {is_local}),
+    set_config('enable_mergejoin', 'off', {is_local});
 
 -- name: end_session
 -- A lost session may still hold a statement that waits for a lock; it must not come to life
--- after newer writes. (pid, backend_start) names a session for ever.
+-- after newer writes.
 SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity
-WHERE pid = $1 AND backend_start = $2 AND usename = current_user;
+WHERE pid = $1::integer AND (extract(epoch FROM backend_start) * 1000000)::bigint = $2::bigint
+    AND usename = current_user;
+
+-- name: begin_read
+-- Behind a pooler alone: elsewhere a read needs no transaction.
+{begin_reading};
 
 -- name: schema
 -- Where tables are made, NULL where there is nothing yet (or nothing that the role may use); the
 -- search path; and the names for a GRANT.
-SELECT current_schema(), current_setting('search_path'), quote_ident(current_database()),
+SELECT quote_ident(current_schema()), current_setting('search_path'), quote_ident(current_database()),
     quote_ident(current_user);
 
 -- name: begin_schema
-BEGIN;
+{begin};
 SELECT pg_advisory_xact_lock(771230, hashtext(current_setting('search_path') || '.schema'));
 
 -- name: begin_migration
-BEGIN;
+{begin};
 SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.migration'));
+
+-- name: migration_table
+-- The columns of whatever has the name of our list of migrations, where tables are made.
+SELECT relkind = 'r', ARRAY(
+    SELECT attname::text FROM pg_attribute
+    WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped
+)
+FROM pg_class AS relation JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
+WHERE nspname = current_schema() AND relname = 'schema_migration';
+
+-- name: taken_names
+-- Which of the names $1, and of those of partitions where $2 says so, others have taken, and for
+-- what. A table, a view or a sequence has a type of the same name, which may be taken, too.
+SELECT DISTINCT ON (name) kind, quote_ident(name)
+FROM (
+    SELECT relname::text AS name, 1 AS place, coalesce(
+        (('{{"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view",
+            "S": "sequence", "i": "index", "I": "index"}}')::json ->> relkind::text), 'relation'
+    ) AS kind
+    FROM pg_class JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
+    WHERE nspname = current_schema()
+    UNION ALL
+    SELECT typname::text, 2, 'type'
+    FROM pg_type JOIN pg_namespace AS namespace ON namespace.oid = typnamespace
+    WHERE nspname = current_schema()
+) AS taken
+WHERE name = ANY ($1::text[]) OR ($2 AND name ~ '^token_(cold_)?[0-9]+$')
+ORDER BY name, place;
+
+-- name: make_migration_table
 CREATE TABLE IF NOT EXISTS schema_migration (
     name text PRIMARY KEY,
     checksum text NOT NULL,
@@ -75,21 +115,21 @@ INSERT INTO schema_migration (name, checksum) VALUES ($1, $2);
 -- name: begin_insert
 -- One inserter at a time: what it finds missing stays missing until it has written it, and
 -- partitions are never made by two at once. The lock falls with the transaction.
-BEGIN;
+{begin};
 SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.insert'));
 SELECT {wal_position};
 
 -- name: begin_write
 -- One flush at a time: two that meet on the same rows would deadlock, and what a flush finds
 -- unchanged stays so until its commit.
-BEGIN;
+{begin};
 SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.write'));
 SELECT {wal_position}, {stats_state};
 
 -- name: begin_upkeep
 -- Alone with identities and values. It takes locks that readers wait for, so it gives up soon
 -- where it would have to wait itself.
-BEGIN;
+{begin};
 SET LOCAL lock_timeout = '250ms';
 SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.insert'));
 SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.write'));
@@ -295,7 +335,7 @@ TRUNCATE token_journal_{side};
 
 -- name: begin_load
 -- The one query that reads everything, for which the planner gets its usual means back.
-BEGIN READ ONLY;
+{begin_reading};
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;

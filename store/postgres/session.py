@@ -1,26 +1,41 @@
 """One psycopg connection with the named queries and what is known of its server.
 
 Used in a worker thread, by one call at a time.
+
+A pooler in transaction mode (PgBouncer, Neon, Supavisor) lends us another server process for each
+transaction, and the same one to strangers after us. Behind one, nothing is prepared, and nothing
+is set but within a transaction, for it alone: each begins with all settings, reads included.
 """
 
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from time import perf_counter
 from typing import Any
 
 import psycopg
 from attrs import Factory, define, field
-from psycopg import pq
+from psycopg import pq, sql
 from psycopg.adapt import Transformer
 
+from config.postgres_url import PostgresAddress
 from domain.errors import BadConfiguration
 from store import WriteReceipt
-from store.postgres.queries import BLOCKS, session_queries
+from store.postgres.queries import (
+    BLOCKS,
+    TimeLimits,
+    build_session_queries,
+    render_session_settings,
+)
 
 OLDEST_SERVER = 14
+SETTING_REFUSED = (
+    psycopg.DataError,
+    psycopg.ProgrammingError,
+    psycopg.errors.CantChangeRuntimeParam,
+)
+IDLE = pq.TransactionStatus.IDLE
 Record = tuple[Any, ...]
 
 
@@ -33,11 +48,13 @@ class Session:
     partitions: set[int] = Factory(set)  # periods whose partition this session has seen
     # Known once it is prepared.
     queries: Mapping[str, str] = field(init=False)
-    backend: tuple[int, datetime] = field(init=False)  # how its server knows it: process id, start
+    is_pooled: bool = field(default=False, init=False)
+    # The server's process and its start in microseconds; None where it is lent to others, too.
+    backend: tuple[int, int] | None = field(default=None, init=False)
 
     @classmethod
-    def connected(cls, connect_with: Mapping[str, Any]) -> "Session":
-        """A session that is still to be prepared: until then nothing bounds its statements."""
+    def connect(cls, connect_with: Mapping[str, Any]) -> "Session":
+        """A session that is still to be prepared: until then nothing limits its statements."""
         connection = psycopg.connect(
             autocommit=True, cursor_factory=psycopg.RawCursor, **connect_with
         )
@@ -49,33 +66,84 @@ class Session:
             connection.close()
             raise
 
-    def prepare(self, statement_timeout_seconds: float, dead_band: float) -> None:
-        """Set the bounds, and learn about the server; a lock is waited for half as long."""
-        fix_defaults(self.connection)
-        query = session_queries(reads_wal_position=True)["prepare_session"]
-        limits = [f"{seconds * 1000:.0f}ms" for seconds in _limits(statement_timeout_seconds)]
-        ((version, process, started_at, reads_wal_position, *_),) = self.connection.execute(
-            query, limits
-        )
+    def prepare(
+        self, address: PostgresAddress, statement_timeout_seconds: float, dead_band: float
+    ) -> None:
+        """Learn about the server, and set the limits."""
+        version, process, started_at, reads_wal_position = self._describe_server()
         _check_version(version)
-        self.queries = session_queries(reads_wal_position=reads_wal_position, dead_band=dead_band)
-        self.backend = (process, started_at)
+        limits = TimeLimits.of_statements(statement_timeout_seconds)
+        self.is_pooled = address.is_pooled or process != self.connection.info.backend_pid
+        local_settings = self._local_settings(address, limits) if self.is_pooled else ""
+        self.queries = build_session_queries(
+            reads_wal_position=reads_wal_position,
+            dead_band=dead_band,
+            local_settings=local_settings,
+        )
+        if self.is_pooled:
+            self.connection.prepare_threshold = None
+            self._try_local_settings()
+        else:
+            self.run_script(render_session_settings(limits, is_local=False))
+            self.backend = process, started_at
+
+    def _describe_server(self) -> Record:
+        (record,) = self.connection.execute(BLOCKS["describe_server"], prepare=False)
+        return record
+
+    def _local_settings(self, address: PostgresAddress, limits: TimeLimits) -> str:
+        """The statements that every transaction begins with."""
+        given = (
+            f"SELECT set_config({self._quote_literal(name)}, {self._quote_literal(value)}, true)"
+            for name, value in address.session_settings.items()
+        )
+        # Somebody else may have left his search path in the process that we are lent.
+        reset = "SET LOCAL search_path TO DEFAULT"
+        return ";\n".join((reset, *given, render_session_settings(limits, is_local=True)))
+
+    def _quote_literal(self, text: str) -> str:
+        return sql.Literal(text).as_string(self.connection)
+
+    def _try_local_settings(self) -> None:
+        try:
+            self.run_script(self.queries["begin_read"])
+        except SETTING_REFUSED as error:
+            raise BadConfiguration(
+                "Postgres: a pooler's server refuses a setting in the connection string's options "
+                f"({type(error).__name__})"
+            ) from None
+        self.run_script("COMMIT")
 
     def read(self, name: str, *parameters: object) -> list[Record]:
         """Every record of one query."""
-        return self.execute(name, *parameters).fetchall()
+        with self._hold_transaction_if_pooled():
+            return self.execute(name, *parameters).fetchall()
 
     def read_once(self, name: str, *parameters: object) -> list[Record]:
         """As `read`, with a plan made for these very parameters."""
-        return self.connection.execute(self.queries[name], parameters, prepare=False).fetchall()
+        with self._hold_transaction_if_pooled():
+            cursor = self.connection.execute(self.queries[name], parameters, prepare=False)
+            return cursor.fetchall()
+
+    @contextmanager
+    def _hold_transaction_if_pooled(self) -> Iterator[None]:
+        """Behind a pooler, a transaction around what is read outside of one."""
+        if not self.is_pooled or self.connection.info.transaction_status != IDLE:
+            yield
+            return
+        self.run_script(self.queries["begin_read"])
+        yield
+        self.run_script("COMMIT")
 
     def execute(self, name: str, *parameters: object) -> psycopg.Cursor[Record]:
-        """Send one query; a query with parameters is prepared when first used."""
+        """Send one query; one with parameters is prepared when first used, if that may be."""
         return self.connection.execute(
-            self.queries[name], parameters or None, prepare=bool(parameters)
+            self.queries[name],
+            parameters or None,
+            prepare=bool(parameters) and not self.is_pooled,
         )
 
-    def script(self, text: str) -> Record | None:
+    def run_script(self, text: str) -> Record | None:
         """Send several statements in one round trip; the last one's record, if it has any.
 
         By libpq itself: cursors look at the result of every statement, which takes three times
@@ -83,6 +151,8 @@ class Session:
         """
         result = self.connection.pgconn.exec_(text.encode())
         if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            if result.error_field(pq.DiagnosticField.SQLSTATE) is None:  # the connection is lost
+                raise psycopg.OperationalError(self.connection.pgconn.get_error_message())
             raise psycopg.errors.error_from_result(result)
         if not result.ntuples:
             return None
@@ -91,12 +161,12 @@ class Session:
         return transformer.load_row(0, tuple)
 
     @contextmanager
-    def transaction(self, begin: str) -> Iterator["Transaction"]:
+    def transaction(self, begin: str) -> Iterator["StoreTransaction"]:
         """Commit what the body sends; if it raises, the connection rolls it back."""
-        transaction = Transaction(session=self)
-        wal_start, *transaction.state = self.script(self.queries[begin]) or (0,)
+        transaction = StoreTransaction(session=self)
+        wal_start, *transaction.state = self.run_script(self.queries[begin]) or (0,)
         yield transaction
-        (wal_end,) = self.script(self.queries["commit"]) or (0,)
+        (wal_end,) = self.run_script(self.queries["commit"]) or (0,)
         transaction.wal_bytes = wal_end - wal_start
         transaction.seconds = perf_counter() - transaction.started
 
@@ -118,7 +188,7 @@ class Session:
 
 
 @define(kw_only=True)
-class Transaction:
+class StoreTransaction:
     """An open transaction, and what it has cost."""
 
     session: Session
@@ -138,9 +208,9 @@ class Transaction:
 
     def lock_stats(self) -> None:
         """Make a transaction of another kind one that may write values."""
-        _, *self.state = self.session.script(self.session.queries["lock_stats"]) or (0,)
+        _, *self.state = self.session.run_script(self.session.queries["lock_stats"]) or (0,)
 
-    def receipt(self) -> WriteReceipt:
+    def make_receipt(self) -> WriteReceipt:
         """What the transaction cost; final once it is committed."""
         return WriteReceipt(
             rows=self.rows,
@@ -148,15 +218,6 @@ class Transaction:
             wal_bytes=self.wal_bytes,
             seconds=self.seconds,
         )
-
-
-def fix_defaults(connection: psycopg.Connection[Any]) -> None:
-    """Let the defaults of the server, the database and the role make no difference to it."""
-    connection.execute(BLOCKS["fix_defaults"])
-
-
-def _limits(statement_timeout_seconds: float) -> tuple[float, float]:
-    return statement_timeout_seconds, statement_timeout_seconds / 2
 
 
 def _check_version(version: int) -> None:

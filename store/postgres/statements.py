@@ -1,4 +1,7 @@
-"""What one call of the store sends. Everything here runs in a worker thread."""
+"""Inserts, changes and reads of tokens: the statements of each call of the port.
+
+Everything here runs in a worker thread, with a session of its own.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,19 +15,19 @@ from store import StoredChange, WriteReceipt
 from store.columns import (
     DAY_SECONDS,
     PERIOD_SECONDS,
-    born,
-    first_of_each,
-    later_values,
-    period_of,
-    refuse_repeated,
+    find_period,
+    keep_first_of_each,
+    list_later_values,
+    make_token_row,
+    refuse_repeated_tokens,
+    to_stored_token,
     token_from_record,
-    token_row,
 )
-from store.postgres.session import Session, Transaction
-from store.postgres.upkeep import make_partition, whole_side
-from store.sending import Parameters, as_json, change_rows, new_token_rows, refuse_by_name
+from store.postgres.session import Session, StoreTransaction
+from store.postgres.upkeep import ensure_whole_stats, make_partition
+from store.sending import Parameters, encode_changes, encode_json, encode_new_tokens, refuse_by_name
 
-MOST_PARTITIONS_KEPT = 64  # in a session's memory; beyond that it asks the catalogue again
+MOST_PARTITIONS_KEPT = 64  # remembered by a session; then it forgets them and asks again
 PERIODS_A_DAY = DAY_SECONDS // PERIOD_SECONDS
 
 
@@ -32,32 +35,36 @@ PERIODS_A_DAY = DAY_SECONDS // PERIOD_SECONDS
 
 
 def insert_tokens(session: Session, tokens: Sequence[Token]) -> tuple[list[Token], WriteReceipt]:
-    """The tokens as they are stored, in order, and what storing them cost."""
-    offered = first_of_each(tokens)
-    rows = {mint: token_row(token) for mint, token in offered.items()}
-    later = {mint: later_values(token) for mint, token in offered.items()}
-    periods = {period_of(token.first_seen_at) for token in offered.values()}
+    """Insert those of the tokens that are not stored yet.
+
+    Returns all of them as they are stored, in the order given, and what it cost.
+    """
+    offered = keep_first_of_each(tokens)
+    rows = {mint: make_token_row(token) for mint, token in offered.items()}
+    later = {mint: list_later_values(token) for mint, token in offered.items()}
+    periods = {find_period(token.first_seen_at) for token in offered.values()}
     with session.transaction("begin_insert") as transaction:
         _make_partitions(transaction, periods)
         known = {mint for (mint,) in session.read("known_mints", list(rows))}
         missing = [row for mint, row in rows.items() if mint not in known]
         ids = _insert_rows(transaction, missing)
-        new = {mint: born(attrs.evolve(offered[mint], id=ids[mint])) for mint in ids}
-        later_rows = new_token_rows((new[mint], later[mint]) for mint in ids)
+        new = {mint: to_stored_token(attrs.evolve(offered[mint], id=ids[mint])) for mint in ids}
+        later_rows = encode_new_tokens((new[mint], later[mint]) for mint in ids)
         if any(later_rows.values()):
             transaction.lock_stats()
             _write_rows(transaction, later_rows)
-        # Neither known nor new is what a writer that does not take our lock has put there since.
+        # Also what a writer that does not take our lock has inserted since `known` was read.
         before = [mint for mint in rows if mint not in new]
         stored = new | find_tokens(session, before) if before else new
     _remember_partitions(session, periods)
-    return [stored[token.mint] for token in tokens], transaction.receipt()
+    return [stored[token.mint] for token in tokens], transaction.make_receipt()
 
 
-def _make_partitions(transaction: Transaction, periods: Iterable[int]) -> None:
-    """Make those of these periods that are missing, and with each the rest of its day.
+def _make_partitions(transaction: StoreTransaction, periods: Iterable[int]) -> None:
+    """Make the partitions of these periods that are missing, each with the rest of its day's.
 
-    Twelve at once cost a third of what they cost one by one, each after a checkpoint.
+    To make twelve at once writes a third of the WAL of making them one by one: after a checkpoint
+    the first of them logs whole pages of the catalogue, which the others change again.
     """
     session = transaction.session
     if session.partitions.issuperset(periods):
@@ -70,16 +77,18 @@ def _make_partitions(transaction: Transaction, periods: Iterable[int]) -> None:
 
 
 def _remember_partitions(session: Session, periods: Iterable[int]) -> None:
-    """Once committed; what is rolled back was never made."""
+    """Note that these partitions exist; only after the commit, for a rollback removes them."""
     if len(session.partitions) > MOST_PARTITIONS_KEPT:
         session.partitions.clear()
     session.partitions.update(periods)
 
 
-def _insert_rows(transaction: Transaction, rows: Sequence[Mapping[str, Value]]) -> dict[Mint, int]:
+def _insert_rows(
+    transaction: StoreTransaction, rows: Sequence[Mapping[str, Value]]
+) -> dict[Mint, int]:
     if not rows:
         return {}
-    cursor = transaction.write("insert_tokens", as_json(rows))
+    cursor = transaction.write("insert_tokens", encode_json(rows))
     return {Mint(mint): token_id for mint, token_id in cursor.fetchall()}
 
 
@@ -87,21 +96,23 @@ def _insert_rows(transaction: Transaction, rows: Sequence[Mapping[str, Value]]) 
 
 
 def write_changes(session: Session, changes: Sequence[StoredChange]) -> WriteReceipt:
-    """Write the changes, one statement for each kind of table that they touch."""
-    refuse_repeated(changes)
-    rows = change_rows(changes)
+    """Write the changes, one statement for each table that they touch."""
+    refuse_repeated_tokens(changes)
+    rows = encode_changes(changes)
     with session.transaction("begin_write") as transaction:
         try:
             _write_rows(transaction, rows)
         except (psycopg.DataError, psycopg.IntegrityError):
-            refuse_by_name(changes)  # says more than the server does, where it finds the value
+            refuse_by_name(changes)  # the server's error names no value
             raise
-    return transaction.receipt()
+    return transaction.make_receipt()
 
 
-def _write_rows(transaction: Transaction, rows_by_table: Mapping[str, Parameters | None]) -> None:
-    """The profile's statement last: it is rare, and logged by page."""
-    side = whole_side(transaction)
+def _write_rows(
+    transaction: StoreTransaction, rows_by_table: Mapping[str, Parameters | None]
+) -> None:
+    """Write to each table that has rows; the profile last, for its statement is the rare one."""
+    side = ensure_whole_stats(transaction)
     if rows := rows_by_table.get("token_stats"):
         transaction.write(f"write_token_stats_{side}", *rows)
     if rows := rows_by_table.get("token_profile"):

@@ -13,6 +13,8 @@ from typing import Literal
 
 from attrs import define, field
 
+from config.settings import PostgresSettings
+from domain.errors import RowsRefused, StoreConnectionLost, StoreUnavailable, UpkeepFailed
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
 from store import RefusedChanges, RefusedTokens, ServerPulse, StoredChange, WriteReceipt
@@ -20,7 +22,7 @@ from store.bisection import write_around_refusals
 from store.ledger import Ledger
 from store.postgres import statements, upkeep
 from store.postgres.checkpoints import read_pulse
-from store.postgres.connection import Connection, Offload, PostgresSettings
+from store.postgres.connection import StoreConnection, StoreOffload
 from store.postgres.migrating import migrate
 from store.postgres.session import Session
 
@@ -31,12 +33,12 @@ class PostgresStore:
 
     settings: PostgresSettings
     component: Literal["ingest", "sync"]
-    offload: Offload
+    offload: StoreOffload
     ledger: Ledger
-    _connection: Connection = field(init=False)
+    _connection: StoreConnection = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._connection = Connection(
+        self._connection = StoreConnection(
             settings=self.settings,
             application_name=f"token-discovery:{self.component}",
             offload=self.offload,
@@ -44,11 +46,11 @@ class PostgresStore:
 
     async def open(self) -> None:
         """Connect and bring the schema up to date; harmless when already open."""
-        await self._connection.run(self._prepare)
+        await self._connection.run(self._prepare_schema)
 
-    def _prepare(self, session: Session) -> None:
+    def _prepare_schema(self, session: Session) -> None:
         migrate(session)
-        upkeep.make_whole(session, stats_logged=self.settings.stats_logged)
+        upkeep.prepare_tables(session, stats_logged=self.settings.stats_logged)
 
     async def insert_tokens(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], RefusedTokens]:
         """Write the tokens that are not there yet; see `TokenStore.insert_tokens`."""
@@ -93,10 +95,19 @@ class PostgresStore:
 
     async def drop_unretained(self, now: UnixSeconds) -> WriteReceipt:
         """Give up what is kept no longer; see `TokenStore.drop_unretained`."""
-        receipt = await self._connection.run(
-            partial(upkeep.retain, now=now, cold_days=self.settings.cold_days)
-        )
+        receipts: list[WriteReceipt] = []
+        failures: list[str] = []
+        for name, step in upkeep.list_steps(now, self.settings.cold_days).items():
+            try:
+                receipts.append(await self._connection.run(partial(upkeep.run_step, step=step)))
+            except StoreConnectionLost:
+                raise
+            except (StoreUnavailable, RowsRefused) as error:  # of this step alone
+                failures.append(f"{name}: {error}")
+        receipt = upkeep.sum_receipts(receipts)
         self.ledger.book(self.component, receipt)
+        if failures:
+            raise UpkeepFailed("; ".join(failures))
         return receipt
 
     async def close(self) -> None:

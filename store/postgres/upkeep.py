@@ -1,12 +1,14 @@
-"""What keeps the tables whole and bounded. Everything here runs in a worker thread.
+"""Upkeep of the tables: rows for readers, retention, the journal's length.
 
-Rows for readers are rebuilt from the journal when the mark is missing (`whole_side`); what is
-off the feed leaves by whole partitions (`retain`); and a journal that has grown long begins
-anew on its other side: with a snapshot, or with nothing where its values went to the base, as
-`postgres.stats_logged` has it (`make_whole`). See docs/decisions/0007-storage-layout.md.
+Everything here runs in a worker thread.
+
+Rows for readers are rebuilt from the journal when the mark is missing (`ensure_whole_stats`). The
+steps of `drop_unretained` drop what is off the feed, by whole partitions, and begin a journal that
+has grown long anew on its other side: with a snapshot, or with nothing where its values went to the
+base, as `postgres.stats_logged` has it (`prepare_tables`). See docs/decisions/0007.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from attrs import frozen
@@ -16,108 +18,117 @@ from domain.lifecycle import RETAIN_NEW_SECONDS
 from domain.values import UnixSeconds
 from store import WriteReceipt
 from store.columns import COLD_BLOCK_DAYS, DAY_SECONDS, PERIOD_SECONDS
-from store.postgres.session import Session, Transaction
+from store.postgres.session import Session, StoreTransaction
 
-PARTITIONS_A_CALL = 12  # dropped by one call of `retain`, at most; a day's worth
+PARTITIONS_A_CALL = 12  # dropped by one call of `drop_unretained`, at most; a day's worth
 # A journal is begun anew when it is so much longer than the snapshot it began with. A page of 8 kB
 # holds the changes of one flush, or a part: at 500 tokens in five minutes this is about 1.4 days,
 # and to rebuild the rows for readers takes about a second.
-JOURNAL_GROWTH_BYTES = 16 << 20
+JOURNAL_GROWTH_BYTES = 16 << 20  # beyond JOURNAL_GROWTH_FACTOR snapshots; 16 MiB
 JOURNAL_GROWTH_FACTOR = 2
 # Over a base each reader's query folds what the journal has, about 60 ms of it.
-JOURNAL_OVER_BASE_BYTES = 1 << 20
+JOURNAL_OVER_BASE_BYTES = 1 << 20  # 1 MiB
+NOTHING_DONE = WriteReceipt(rows=0, statements=0, wal_bytes=0, seconds=0.0)
 
 
 # -- Whole rows for readers ----------------------------------------------------------------
 
 
-def whole_side(transaction: Transaction) -> str:
-    """The side of the journal to write to, once the rows for readers are whole.
+def ensure_whole_stats(transaction: StoreTransaction) -> str:
+    """Rebuild the rows for readers if a crash has emptied them; the journal's side to write to.
 
-    The transaction holds the lock of writers, and began with the state of stats and journal.
+    The transaction must hold the lock of writers, and have begun with the state of both.
     """
     is_whole, side = transaction.state
     if not is_whole:
-        transaction.session.script(transaction.session.queries["rebuild_stats"])
+        transaction.session.run_script(transaction.session.queries["rebuild_stats"])
         transaction.state = (True, side)
     return str(side)
 
 
-def make_whole(session: Session, *, stats_logged: bool) -> None:
-    """At start: whole rows for readers, and with a base or without as it is set."""
+def prepare_tables(session: Session, *, stats_logged: bool) -> None:
+    """At the start: rebuild the rows for readers if need be, and make or remove the base."""
     with session.transaction("begin_write") as transaction:
-        side = whole_side(transaction)
-        has_base = _journal(session).has_base
+        side = ensure_whole_stats(transaction)
+        has_base = _read_journal(session).has_base
         if stats_logged and not has_base:
             _merge_into_base(transaction)
-            session.script(session.queries["begin_base"])
+            session.run_script(session.queries["begin_base"])
         elif has_base and not stats_logged:
             transaction.write(f"write_snapshot_{side}")  # also of what only the base has
-            session.script(session.queries["end_base"])
+            session.run_script(session.queries["end_base"])
 
 
 # -- Retention -----------------------------------------------------------------------------
 
 
-def retain(session: Session, now: UnixSeconds, cold_days: int) -> WriteReceipt:
-    """Drop what is off the feed, and begin the journal anew when it is long; what it cost.
+UpkeepStep = Callable[[StoreTransaction], None]
 
-    Steps of their own, each a transaction; one that would have to wait for a reader is left to
-    the next call, when it will have no more to do than now. So is the emptying of what has just
-    been superseded: to a reader whose snapshot of the database is older it is not superseded.
+
+def list_steps(now: UnixSeconds, cold_days: int) -> Mapping[str, UpkeepStep]:
+    """What one call of `TokenStore.drop_unretained` does, by what it is called in a log."""
+    return {
+        "dropping what is off the feed": partial(_drop_overdue, now=now, cold_days=cold_days),
+        "emptying the old journal": _empty_stale_journal,
+        "beginning the journal anew": _begin_journal_anew,
+    }
+
+
+def run_step(session: Session, step: UpkeepStep) -> WriteReceipt:
+    """One step in a transaction of its own; what it cost.
+
+    One that would have to wait for a reader is left to the next call, when it will have no more to
+    do than now: it costs nothing, and has not failed. So is the emptying of what has just been
+    superseded: to a reader whose snapshot of the database is older it is not superseded.
     """
-    steps: list[Callable[[Transaction], None]] = [
-        partial(_drop_overdue, now=now, cold_days=cold_days),
-        _empty_stale_journal,
-        _begin_journal_anew,
-    ]
-    receipts: list[WriteReceipt] = []
-    for step in steps:
-        try:
-            with session.transaction("begin_upkeep") as transaction:
-                whole_side(transaction)
-                step(transaction)
-        except errors.LockNotAvailable:
-            session.connection.rollback()
-        else:
-            receipts.append(transaction.receipt())
+    try:
+        with session.transaction("begin_upkeep") as transaction:
+            ensure_whole_stats(transaction)
+            step(transaction)
+    except errors.LockNotAvailable:
+        return NOTHING_DONE
+    return transaction.make_receipt()
+
+
+def sum_receipts(receipts: Sequence[WriteReceipt]) -> WriteReceipt:
+    """What several transactions cost together."""
     return WriteReceipt(
-        rows=sum(receipt.rows for receipt in receipts),
-        statements=sum(receipt.statements for receipt in receipts),
-        wal_bytes=sum(receipt.wal_bytes for receipt in receipts),
-        seconds=sum(receipt.seconds for receipt in receipts),
+        rows=sum(make_receipt.rows for make_receipt in receipts),
+        statements=sum(make_receipt.statements for make_receipt in receipts),
+        wal_bytes=sum(make_receipt.wal_bytes for make_receipt in receipts),
+        seconds=sum(make_receipt.seconds for make_receipt in receipts),
     )
 
 
-def _drop_overdue(transaction: Transaction, now: UnixSeconds, cold_days: int) -> None:
-    """Drop partitions with all they hold; what was bonded moves from the feed's to the cold."""
+def _drop_overdue(transaction: StoreTransaction, now: UnixSeconds, cold_days: int) -> None:
+    """Drop the partitions that are off the feed; bonded tokens move to a cold one first."""
     session = transaction.session
     newest = int((now - RETAIN_NEW_SECONDS) // PERIOD_SECONDS) - 1
-    coldest = _cold_period(UnixSeconds(now - cold_days * DAY_SECONDS)) + 1
+    coldest = _find_cold_period(UnixSeconds(now - cold_days * DAY_SECONDS)) + 1
     overdue = session.read("overdue_partitions", newest, coldest, PARTITIONS_A_CALL)
     if not overdue:
         return
     periods = [period for _, period in overdue]
     transaction.write("forget_values", periods)
     transaction.write("forget_profiles", periods)
-    cold = _cold_period(now)
+    cold = _find_cold_period(now)
     if not session.read("partition_of", cold):
         make_partition(transaction, f"token_cold_{-cold}", cold)
     transaction.write("keep_bonded", periods, cold)
     for partition, _ in overdue:
-        session.script(f"DROP TABLE {partition}")
+        session.run_script(f"DROP TABLE {partition}")
         transaction.statements += 1
 
 
-def _cold_period(moment: UnixSeconds) -> int:
-    """The partition of what gets cold at `moment`: below 0, and the later the lower."""
+def _find_cold_period(moment: UnixSeconds) -> int:
+    """The period number of tokens that turn cold at `moment`: below 0, later is lower."""
     return -int(moment // (COLD_BLOCK_DAYS * DAY_SECONDS))
 
 
-def make_partition(transaction: Transaction, name: str, period: int) -> None:
+def make_partition(transaction: StoreTransaction, name: str, period: int) -> None:
     """A partition for the tokens of one period; it must not exist."""
     template = transaction.session.queries["make_partition"]
-    transaction.session.script(template.format(partition=name, period=period))
+    transaction.session.run_script(template.format(partition=name, period=period))
     transaction.statements += 1
 
 
@@ -126,7 +137,7 @@ def make_partition(transaction: Transaction, name: str, period: int) -> None:
 
 @frozen
 class Journal:
-    """How the journal stands."""
+    """The journal's two sides and their sizes."""
 
     side: str  # that is written to
     other_side: str
@@ -142,17 +153,18 @@ class Journal:
         return self.bytes > JOURNAL_GROWTH_BYTES + self.snapshot_bytes * JOURNAL_GROWTH_FACTOR
 
 
-def _journal(session: Session) -> Journal:
+def _read_journal(session: Session) -> Journal:
     (state,) = session.read("journal_state")
     return Journal(*state)
 
 
-def _begin_journal_anew(transaction: Transaction) -> None:
-    """When the journal is long: continue on its empty side, with all values there or in the base.
+def _begin_journal_anew(transaction: StoreTransaction) -> None:
+    """If the journal is long: put all values on its other, empty side, or in the base, and switch.
 
-    From then on nothing needs the older side, but while it is there it changes nothing either.
+    The old side is then superseded. Until it is emptied, both sides together still fold to the
+    same values, so that readers may see it or not.
     """
-    journal = _journal(transaction.session)
+    journal = _read_journal(transaction.session)
     if not journal.is_long or journal.stale_bytes > 0:
         return
     transaction.write("forget_orphans")
@@ -164,14 +176,14 @@ def _begin_journal_anew(transaction: Transaction) -> None:
     transaction.write(f"switch_journal_{journal.other_side}")
 
 
-def _merge_into_base(transaction: Transaction) -> None:
-    """Make the base equal to the rows for readers, and write no more than where it is not."""
+def _merge_into_base(transaction: StoreTransaction) -> None:
+    """Make the base equal to the rows for readers, by writing only the rows that differ."""
     for step in ("forget_base", "update_base", "extend_base"):
         transaction.write(step)
 
 
-def _empty_stale_journal(transaction: Transaction) -> None:
-    """Give back what the last beginning has made superfluous."""
-    journal = _journal(transaction.session)
+def _empty_stale_journal(transaction: StoreTransaction) -> None:
+    """Truncate the side of the journal that the last switch has superseded."""
+    journal = _read_journal(transaction.session)
     if journal.stale_bytes > 0:
         transaction.write(f"empty_journal_{journal.other_side}")

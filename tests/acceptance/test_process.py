@@ -105,16 +105,31 @@ def test_a_port_that_is_taken_ends_it_with_70_and_one_line_that_names_it(
     assert "Traceback" not in process.stderr
 
 
-def test_start_that_waits_in_vain_says_what_postgres_objects_to(
+def test_a_table_of_others_under_our_name_ends_it_at_once_with_78(
     postgres_url: str, redis_url: str
 ) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute('CREATE TABLE "TokenDiscovery" (mint text)')
-    process = ended(
-        settings(postgres_url, redis_url, START__DEADLINE_SECONDS="4", GATEWAY__PORT="0")
-    )
-    assert 69 == process.returncode
-    assert '"TokenDiscovery"' in orjson.loads(process.stderr.splitlines()[-1])["error"]
+    environment = settings(postgres_url, redis_url, GATEWAY__PORT="0")
+    for command in ("run", "doctor"):
+        process = ended(environment, command)
+        assert 78 == process.returncode
+        told = (process.stdout + process.stderr).replace('\\"', '"').splitlines()
+        assert any('table "TokenDiscovery"' in line and "?schema=NAME" in line for line in told)
+    with psycopg.connect(postgres_url) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        assert [("TokenDiscovery",)] == tables.fetchall()
+
+
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_a_password_with_a_delimiter_is_told_in_one_line_without_it(command: str) -> None:
+    for password in ("hush@hush", "hush/hush", "1/hush@hush", "hu%sh"):
+        url = f"postgresql://postgres:{password}@127.0.0.1/tokens"
+        process = ended({"DATABASE_URL": url, "REDIS_URL": "redis://127.0.0.1:1"}, command)
+        assert 78 == process.returncode
+        [line] = (process.stdout + process.stderr).splitlines()
+        assert "postgres.url: " in line
+        assert "hu" not in line
 
 
 def test_role_that_may_not_make_tables_ends_it_at_once_with_78(

@@ -12,11 +12,6 @@ from tests.architecture.repository import service_modules
 MOST_ONE_WORD_NAMES = Fraction(30, 100)
 TOOLS = "commands"  # people run them beside the service; their functions are not counted
 
-# Temporary: what is not renamed yet. Whoever renames one takes it off the list.
-CLASS_NAMES_GIVEN_TWICE_YET = {
-    "PostgresSettings",
-}
-
 
 def definitions(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
     """Every definition of these kinds in the service, with its module's name."""
@@ -60,15 +55,9 @@ def test_no_two_public_classes_have_one_name() -> None:
     twice = {
         name: sorted(modules)
         for name, modules in modules_by_class_name().items()
-        if len(modules) > 1 and name not in CLASS_NAMES_GIVEN_TWICE_YET
+        if len(modules) > 1
     }
     assert {} == twice
-
-
-def test_every_class_name_on_the_temporary_list_is_still_given_twice() -> None:
-    modules = modules_by_class_name()
-    renamed = {name for name in CLASS_NAMES_GIVEN_TWICE_YET if len(modules.get(name, ())) < 2}
-    assert set() == renamed, "take these off CLASS_NAMES_GIVEN_TWICE_YET"
 
 
 def test_few_functions_are_named_by_one_word() -> None:

@@ -107,7 +107,7 @@ def test_among_all_children_only_ingest_and_sync_hold_the_buffer() -> None:
 
 def test_search_for_a_store_would_find_one_in_a_closure() -> None:
     """The searcher itself: a store hidden in a function is found."""
-    store = MemoryStore()
+    store = MemoryStore(cold_days=1)
     hidden = partial(lambda: store)
     assert any(thing is store for thing in reachable([hidden]))
 

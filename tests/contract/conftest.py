@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from buffer import UpdateBuffer
-from commands.embedded import EmbeddedPostgres
+from commands.embedded import EmbeddedPostgres, RunDirectory
 from tests.conftest import VERSIONS
 from tests.contract.buffer_rigs import MemoryRig, RedisRig, Rig
+from tests.contract.store_pooler import EmbeddedPooler, needs_pgbouncer
 from tests.contract.store_world import StoreWorld, fresh_schema, memory_world, postgres_world
 
 
@@ -29,7 +31,36 @@ def buffer(rig: Rig) -> UpdateBuffer:
 
 
 SERVERS = [f"postgres{version}" for version in VERSIONS]
-ADAPTERS = ["memory", *SERVERS, f"{SERVERS[0]}-logged"]
+POOLED = pytest.param(f"{SERVERS[0]}-pooled", marks=needs_pgbouncer)
+ADAPTERS = ["memory", *SERVERS, f"{SERVERS[0]}-logged", POOLED]
+PoolerFactory = Callable[..., EmbeddedPooler]
+
+
+@pytest.fixture(scope="session")
+def session_pooler(
+    session_directory: Path, postgres_of_version: Callable[[int], EmbeddedPostgres]
+) -> Iterator[EmbeddedPooler]:
+    """A pooler before the session's Postgres of the preferred version; started on first use."""
+    directory = session_directory / "pgbouncer"
+    pooler = EmbeddedPooler(directory, postgres_of_version(VERSIONS[0]), size=2)
+    pooler.start()
+    yield pooler
+    pooler.stop()
+
+
+@pytest.fixture
+def new_pooler() -> Iterator[PoolerFactory]:
+    """Private poolers, to configure: `new_pooler(server, size=1)`."""
+    with ExitStack() as afterwards:
+
+        def start(server: EmbeddedPostgres, size: int, mode: str = "transaction") -> EmbeddedPooler:
+            directory = afterwards.enter_context(RunDirectory())
+            pooler = EmbeddedPooler(directory, server, size, mode)
+            afterwards.callback(pooler.stop)
+            pooler.start()
+            return pooler
+
+        yield start
 
 
 @pytest.fixture(params=ADAPTERS)
@@ -41,10 +72,11 @@ async def world(
         if request.param == "memory":
             world = memory_world()
         else:
-            version, *logged = request.param.removeprefix("postgres").split("-")
+            version, _, way = request.param.removeprefix("postgres").partition("-")
             server = postgres_of_version(int(version))
             url = afterwards.enter_context(fresh_schema(server.url))
-            world = postgres_world(url, stats_logged=bool(logged))
+            pooler = request.getfixturevalue("session_pooler") if way == "pooled" else None
+            world = postgres_world(url, pooler=pooler, stats_logged=way == "logged")
         yield world
         await world.close()
 

@@ -9,7 +9,7 @@ from attrs import Factory, define, field
 
 from commands.embedded import EmbeddedPostgres
 from domain.errors import StoreUnavailable
-from domain.precision import kept
+from domain.precision import round_value
 from domain.token import Token
 from domain.values import Value
 from store import StoredChange, TokenStore
@@ -49,8 +49,8 @@ class Model:
     def next_values(self) -> Values:
         dice = self.dice
         values: Values = {
-            "price_usd": kept("price_usd", dice.random()),
-            "hot_score": kept("hot_score", dice.random() * 50_000),
+            "price_usd": round_value("price_usd", dice.random()),
+            "hot_score": round_value("hot_score", dice.random() * 50_000),
             "holder_count": dice.randrange(1000),
             "status": dice.randrange(3),
             "last_trade_at": NOW + dice.randrange(100_000),

@@ -13,6 +13,7 @@ import psycopg
 import trio
 from attrs import Factory, define, field
 
+from config.settings import PostgresSettings, load_settings
 from domain.errors import StoreUnavailable
 from domain.messages import TokenChange
 from domain.token import FIELDS, Status, Token
@@ -20,7 +21,10 @@ from domain.values import Mint, UnixSeconds, Value, Version
 from store import StoredChange, TokenStore, WriteReceipt
 from store.ledger import Ledger
 from store.memory import MemoryDatabase, MemoryStore
-from store.postgres import PostgresSettings, PostgresStore
+from store.postgres import PostgresStore
+from store.postgres.connection import StoreConnection
+from store.postgres.migrating import known_migrations, migrate
+from tests.contract.store_pooler import EmbeddedPooler
 from tests.patience import PATIENCE_SECONDS
 
 NOW = UnixSeconds(1_760_000_000.0)  # 2025-10-09T08:53:20Z
@@ -175,18 +179,27 @@ def wall_clock() -> UnixSeconds:
 
 def memory_world() -> StoreWorld:
     database = MemoryDatabase()
-    return StoreWorld(lambda component: MemoryStore(database=database))
+    cold_days = postgres_settings("postgresql://nowhere").cold_days
+    return StoreWorld(lambda component: MemoryStore(database=database, cold_days=cold_days))
+
+
+def postgres_settings(url: str, **more: Any) -> PostgresSettings:
+    """As a service has them, but that a test waits less."""
+    given = load_settings(None, {"DATABASE_URL": url, "REDIS_URL": "redis://nowhere"}).postgres
+    less = {"connect_timeout_seconds": 2.0, "statement_timeout_seconds": 10.0}
+    return attrs.evolve(given, **{**less, **more})
 
 
 def postgres_world(
     url: str,
     statement_timeout_seconds: float = 10.0,
     ledger: Ledger | None = None,
+    pooler: EmbeddedPooler | None = None,
     **more: Any,
 ) -> StoreWorld:
-    settings = PostgresSettings(
-        url=url,
-        connect_timeout_seconds=2.0,
+    """Stores on a server, by way of a pooler or not; observers always ask the server itself."""
+    settings = postgres_settings(
+        pooler.url_of(url) if pooler else url,
         statement_timeout_seconds=statement_timeout_seconds,
         **more,
     )
@@ -207,6 +220,17 @@ def fresh_schema(url: str) -> Iterator[str]:
         yield f"{url}?options=-csearch_path%3D{name}"
         connection.execute("SET client_min_messages = warning")
         connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+async def make_earlier_release(url: str, steps: int = 2) -> None:
+    """The schema as a release left it that knew so many migrations."""
+    connection = StoreConnection(
+        settings=postgres_settings(url),
+        application_name="token-discovery:sync",
+        offload=trio.to_thread.run_sync,
+    )
+    await connection.run(partial(migrate, migrations=known_migrations()[:steps]))
+    await connection.close()
 
 
 def url_of(world: StoreWorld) -> str:

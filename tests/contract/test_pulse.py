@@ -3,13 +3,14 @@
 import trio
 
 from store.ledger import Ledger
-from store.postgres import PostgresSettings, PostgresStore
+from store.postgres import PostgresStore
 from tests.contract.store_world import (
     StoreWorld,
     a_change,
     a_token,
     asked,
     insert,
+    postgres_settings,
     url_of,
     wall_clock,
     write,
@@ -69,11 +70,7 @@ async def test_a_role_that_may_not_see_positions_gets_the_rest(server_world: Sto
     await asked(url, "REVOKE EXECUTE ON FUNCTION pg_control_checkpoint() FROM public")
     try:
         watched = PostgresStore(
-            PostgresSettings(
-                url=url.replace("postgres@", f"{role}@"),
-                connect_timeout_seconds=2.0,
-                statement_timeout_seconds=5.0,
-            ),
+            postgres_settings(url.replace("postgres@", f"{role}@")),
             "sync",
             trio.to_thread.run_sync,
             Ledger(clock=wall_clock),

@@ -7,9 +7,9 @@ import pytest
 import trio
 from psycopg import sql
 
-from store.postgres import PostgresSettings
 from store.postgres.facts import read_facts
 from store.postgres.plain import PlainConnection
+from tests.contract.store_pooler import needs_pgbouncer
 from tests.contract.store_world import (
     DAY_SECONDS,
     a_change,
@@ -17,6 +17,7 @@ from tests.contract.store_world import (
     after,
     found,
     insert,
+    postgres_settings,
     postgres_world,
     write,
 )
@@ -44,8 +45,12 @@ def odd_url(request: pytest.FixtureRequest, postgres_url: str) -> str:
     return postgres_url
 
 
-async def test_store_works_whatever_the_defaults_are(odd_url: str) -> None:
-    world = postgres_world(odd_url)
+@pytest.mark.parametrize("way", ["direct", pytest.param("pooled", marks=needs_pgbouncer)])
+async def test_store_works_whatever_the_defaults_are(
+    odd_url: str, way: str, request: pytest.FixtureRequest
+) -> None:
+    pooler = request.getfixturevalue("session_pooler") if way == "pooled" else None
+    world = postgres_world(odd_url, pooler=pooler)
     ingest, sync = await world.store("ingest"), await world.store("sync")
     (token,) = await insert(ingest, [a_token(1)])
     await write(sync, [a_change(token, 1, price_usd=1.23457e-37)])
@@ -57,10 +62,7 @@ async def test_store_works_whatever_the_defaults_are(odd_url: str) -> None:
 
 
 async def test_doctor_works_whatever_the_defaults_are(odd_url: str) -> None:
-    settings = PostgresSettings(
-        url=odd_url, connect_timeout_seconds=2.0, statement_timeout_seconds=10.0
-    )
-    facts = await read_facts(settings, trio.to_thread.run_sync)
+    facts = await read_facts(postgres_settings(odd_url), trio.to_thread.run_sync)
     assert facts.may_create
     assert 300.0 == facts.pulse.checkpoint_timeout_seconds
 

@@ -15,7 +15,7 @@ import trio
 from domain.errors import BadConfiguration, StoreUnavailable
 from domain.token import Token
 from store import TokenStore
-from store.columns import period_of
+from store.columns import find_period
 from store.postgres import PostgresStore
 from store.postgres.session import Session
 from tests.conftest import PostgresFactory
@@ -253,7 +253,7 @@ async def test_an_unreachable_server_is_unavailable_and_nonsense_is_bad_configur
     with pytest.raises(StoreUnavailable):
         await postgres_world("postgresql://postgres@127.0.0.1:1/postgres").store()
     with pytest.raises(BadConfiguration):
-        await postgres_world("postgresql://127.0.0.1/?no_such_option=1").store()
+        postgres_world("postgresql://127.0.0.1/?no_such_option=1")
 
 
 # -- Races ---------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ async def test_new_partitions_do_not_wait_for_readers(newest_server_world: Store
 
 async def test_a_dropped_partition_is_made_again(newest_server_world: StoreWorld) -> None:
     store, (token,) = await newest_server_world.stored(a_token(1))
-    period = period_of(token.first_seen_at)
+    period = find_period(token.first_seen_at)
     await asked(url_of(newest_server_world), f"DROP TABLE token_{period}")
     with pytest.raises(StoreUnavailable):
         await insert(store, [a_token(2)])

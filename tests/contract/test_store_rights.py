@@ -7,10 +7,9 @@ import pytest
 import trio
 
 from domain.errors import BadConfiguration
-from store.postgres import PostgresSettings
 from store.postgres.facts import read_facts
 from store.postgres.migrating import wanted_schema
-from tests.contract.store_world import a_token, asked, insert, postgres_world
+from tests.contract.store_world import a_token, asked, insert, postgres_settings, postgres_world
 
 ROLE = "plain"
 
@@ -48,10 +47,7 @@ async def test_stores_that_start_at_once_make_the_schema_once(postgres_url: str)
 
 
 async def doctor_finds_it_fit(url: str) -> bool:
-    settings = PostgresSettings(
-        url=url, connect_timeout_seconds=2.0, statement_timeout_seconds=10.0
-    )
-    return (await read_facts(settings, trio.to_thread.run_sync)).may_create
+    return (await read_facts(postgres_settings(url), trio.to_thread.run_sync)).may_create
 
 
 @pytest.mark.parametrize("schema", ["public", "fresh"])

@@ -9,7 +9,8 @@ import trio
 from attrs import define, field
 
 from domain.errors import StoreUnavailable
-from store.postgres.connection import Connection, PostgresSettings
+from store.postgres.connection import StoreConnection
+from tests.contract.store_world import postgres_settings
 from tests.patience import PATIENCE_SECONDS
 
 # AuthenticationOk, one ParameterStatus, BackendKeyData, ReadyForQuery
@@ -47,10 +48,10 @@ async def silent_server() -> AsyncIterator[SilentServer]:
         nursery.cancel_scope.cancel()
 
 
-def connection_to(server: SilentServer) -> Connection:
+def connection_to(server: SilentServer) -> StoreConnection:
     url = f"postgresql://u@127.0.0.1:{server.port}/d?sslmode=disable&gssencmode=disable"
-    settings = PostgresSettings(url=url, connect_timeout_seconds=1.0, statement_timeout_seconds=0.1)
-    return Connection(
+    settings = postgres_settings(url, connect_timeout_seconds=1.0, statement_timeout_seconds=0.1)
+    return StoreConnection(
         settings=settings, application_name="silence", offload=trio.to_thread.run_sync
     )
 

@@ -206,8 +206,8 @@ async def test_a_number_within_the_dead_band_is_not_written(server_world: StoreW
     world = postgres_world(url_of(server_world), dead_band_percent=1.0)
     store, (token,) = await world.stored(a_token(1))
     for version, price, rows in ((1, 100.0, 1), (2, 101.0, 0), (3, 101.5, 1), (4, 100.6, 0)):
-        receipt = await write(store, [a_change(token, version, price_usd=price)])
-        assert receipt.rows == rows
+        make_receipt = await write(store, [a_change(token, version, price_usd=price)])
+        assert make_receipt.rows == rows
     assert (await found(store, token.mint)).price_usd == 101.5
     await world.close()
 

@@ -20,8 +20,9 @@ from config.settings import StalenessSettings
 from domain.messages import TokensAdmitted
 from domain.values import UnixSeconds
 from store.ledger import Ledger
-from store.postgres import PostgresSettings, PostgresStore
+from store.postgres import PostgresStore
 from tests.conftest import PostgresFactory
+from tests.contract.store_world import postgres_settings
 from tests.patience import PATIENCE_SECONDS
 from tests.unit.actors.sync.sync_world import SyncWorld
 from tests.unit.actors.world import SETTINGS, Servers, running, token
@@ -107,7 +108,7 @@ def bench(url: str) -> Bench:
         wal_budget_bytes_per_second=2_000_000.0,
     )
     store = PostgresStore(
-        PostgresSettings(url=url, connect_timeout_seconds=5.0, statement_timeout_seconds=20.0),
+        postgres_settings(url, connect_timeout_seconds=5.0, statement_timeout_seconds=20.0),
         "sync",
         trio.to_thread.run_sync,
         Ledger(clock=lambda: UnixSeconds(0.0)),

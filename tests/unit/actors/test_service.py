@@ -22,7 +22,7 @@ from domain.messages import (
     TokenCreated,
     TradeSeen,
 )
-from domain.precision import kept_time
+from domain.precision import floor_time
 from domain.token import Status
 from domain.values import QUOTE_MINTS, Mint
 from sources import HolderStats, MarketQuote
@@ -230,7 +230,7 @@ async def test_last_value_survives_crashes_anywhere(autojump_clock: MockClock) -
     last = {event.mint: event for _, event in trades}
     for token_mint, event in last.items():
         stored, (_, shown) = world.servers.database.tokens[token_mint], world.shown[token_mint]
-        seen_at = kept_time(event.seen_at)
+        seen_at = floor_time(event.seen_at)
         assert (stored.last_trade_at, shown.last_trade_at) == (seen_at, seen_at)
         assert stored == shown
 

@@ -132,23 +132,21 @@ class Sent(Generic[M]):
 
 @define(kw_only=True, eq=False)
 class TimedStore(MemoryStore):
-    """A twin that notes when it was asked to write, can be slow, and can tell of its WAL."""
+    """A twin that notes when it was asked to write, and can tell of its WAL."""
 
-    delay_seconds: float = 0.0
+    cold_days: int = SETTINGS.postgres.cold_days
     wal_bytes_a_row: int = 0
     writes: list[tuple[float, Sequence[StoredChange]]] = field(factory=list, init=False)
     attempts: list[float] = field(factory=list, init=False)  # to write or insert
 
     async def _write_changes(self, changes: Sequence[StoredChange]) -> WriteReceipt:
         self.attempts.append(trio.current_time())
-        await trio.sleep(self.delay_seconds)
         receipt = await super()._write_changes(changes)
         self.writes.append((trio.current_time(), changes))
         return evolve(receipt, wal_bytes=receipt.rows * self.wal_bytes_a_row)
 
     async def _insert_tokens(self, tokens: Sequence[Token]) -> Sequence[Token]:
         self.attempts.append(trio.current_time())
-        await trio.sleep(self.delay_seconds)
         return await super()._insert_tokens(tokens)
 
     @property
@@ -168,7 +166,7 @@ class Servers:
 
     async def insert(self, *tokens: Token) -> list[Token]:
         """As an earlier life of the service left them."""
-        stored, _ = await MemoryStore(database=self.database).insert_tokens(tokens)
+        stored, _ = await self.store().insert_tokens(tokens)
         return list(stored)
 
 

@@ -46,6 +46,8 @@ def facts(
         units={"max_wal_size": "MB", "shared_buffers": "8kB"},
         wal_compressions=("pglz", "lz4", "zstd", "on", "off"),
         may_create=True,
+        conflict=None,
+        is_pooled=False,
         pulse=pulse,
         watched_seconds=10 * 3600.0,
         hot_table=hot,

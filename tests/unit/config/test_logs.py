@@ -7,6 +7,7 @@ the whole process.
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -21,7 +22,7 @@ import structlog
 from config.logs import configure_log
 from config.settings import load_settings
 settings = load_settings(None, {{
-    "DATABASE_URL": "postgresql://me:{PASSWORD}@h/x",
+    "DATABASE_URL": "postgresql://me:{quote(PASSWORD, safe="")}@h/x",
     "REDIS_URL": "redis://h",
     "TOKEN_DISCOVERY__LOGGING__FORMAT": sys.argv[1],
 }})

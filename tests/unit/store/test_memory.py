@@ -1,6 +1,11 @@
 """The twin's faults: what happens to a call, and what it leaves behind."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
+import trio
+from trio.testing import MockClock
 
 from domain.errors import StoreUnavailable
 from domain.messages import TokenChange
@@ -11,6 +16,10 @@ from store.memory import MemoryDatabase, MemoryStore
 from tests.contract.store_world import insert, write
 
 TOKEN = Token(mint=Mint("m"), first_seen_at=UnixSeconds(1.76e9))
+
+
+def a_store(**more: Any) -> MemoryStore:
+    return MemoryStore(cold_days=30, **more)
 
 
 def change(version: int, price: float) -> StoredChange:
@@ -24,7 +33,7 @@ def change(version: int, price: float) -> StoredChange:
 
 
 async def test_told_to_fail_it_fails_so_often_and_does_nothing() -> None:
-    store = MemoryStore()
+    store = a_store()
     store.fail_next(2)
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
@@ -34,7 +43,7 @@ async def test_told_to_fail_it_fails_so_often_and_does_nothing() -> None:
 
 
 async def test_a_commit_can_be_unknown() -> None:
-    store = MemoryStore()
+    store = a_store()
     await insert(store, [TOKEN])
     store.commit_then_fail_next()
     with pytest.raises(StoreUnavailable):
@@ -45,7 +54,7 @@ async def test_a_commit_can_be_unknown() -> None:
 
 async def test_a_database_is_down_for_all_its_stores() -> None:
     database = MemoryDatabase()
-    ingest, sync = MemoryStore(database=database), MemoryStore(database=database)
+    ingest, sync = a_store(database=database), a_store(database=database)
     ingest.go_down()
     for call in (
         sync.open,
@@ -60,7 +69,7 @@ async def test_a_database_is_down_for_all_its_stores() -> None:
 
 
 async def test_calls_are_logged_with_what_they_did() -> None:
-    store = MemoryStore()
+    store = a_store()
     (stored,) = await insert(store, [TOKEN])
     await insert(store, [TOKEN])
     await write(store, [change(1, 1.5)])
@@ -68,3 +77,56 @@ async def test_calls_are_logged_with_what_they_did() -> None:
     assert list(store.inserted) == [(stored,)]
     assert [(w.receipt.statements, w.receipt.rows) for w in store.written] == [(1, 1), (1, 0)]
     assert store.written[0].changes == [change(1, 1.5)]
+
+
+CALLS: dict[str, Callable[[MemoryStore], Awaitable[object]]] = {
+    "open": lambda store: store.open(),
+    "insert_tokens": lambda store: store.insert_tokens([TOKEN]),
+    "find_tokens": lambda store: store.find_tokens([TOKEN.mint]),
+    "write_changes": lambda store: store.write_changes([change(2, 2.5)]),
+    "load_tokens": lambda store: store.load_tokens(UnixSeconds(1.76e9), 10),
+    "read_pulse": lambda store: store.read_pulse(),
+    "drop_unretained": lambda store: store.drop_unretained(UnixSeconds(1.76e9)),
+    "close": lambda store: store.close(),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_every_call_takes_as_long_as_it_is_told_to(
+    name: str, autojump_clock: MockClock
+) -> None:
+    store = a_store(delay_seconds=2.0, reply_delay_seconds=3.0)
+    await CALLS[name](store)
+    assert trio.current_time() == 5.0
+
+
+async def test_an_effect_comes_before_its_reply(autojump_clock: MockClock) -> None:
+    store = a_store(delay_seconds=2.0, reply_delay_seconds=3.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(insert, store, [TOKEN])
+        await trio.sleep(1.9)
+        assert store.database.tokens == {}
+        await trio.sleep(0.2)
+        assert list(store.database.tokens) == [TOKEN.mint]
+        assert trio.current_time() == pytest.approx(2.1)
+    assert trio.current_time() == 5.0
+
+
+async def test_whoever_is_cancelled_before_the_reply_has_had_its_effect(
+    autojump_clock: MockClock,
+) -> None:
+    store = a_store()
+    await insert(store, [TOKEN])
+    store.reply_delay_seconds = 3.0
+    with trio.move_on_after(1.0) as scope:
+        await write(store, [change(1, 1.5)])
+    assert scope.cancelled_caught
+    assert store.database.tokens[TOKEN.mint].price_usd == 1.5
+
+
+async def test_a_failure_after_the_commit_comes_with_the_reply(autojump_clock: MockClock) -> None:
+    store = a_store(reply_delay_seconds=3.0)
+    store.commit_then_fail_next()
+    with pytest.raises(StoreUnavailable):
+        await insert(store, [TOKEN])
+    assert (trio.current_time(), list(store.database.tokens)) == (3.0, [TOKEN.mint])

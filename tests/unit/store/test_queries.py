@@ -7,7 +7,7 @@ import pytest
 from domain.errors import BadConfiguration
 from store.columns import KINDS, STATS_FIELDS
 from store.postgres.migrating import Migration, known_migrations, pending_migrations
-from store.postgres.queries import PACK_BYTES, TOKEN_BYTES, named_blocks, session_queries
+from store.postgres.queries import PACK_BYTES, TOKEN_BYTES, build_session_queries, named_blocks
 
 STEPS = (Migration("0001_first", "SELECT 1"), Migration("0002_second", "SELECT 2"))
 APPLIED = {step.name: step.checksum for step in STEPS}
@@ -24,20 +24,20 @@ def test_a_name_must_not_stand_twice() -> None:
 
 
 def test_every_query_is_filled_in_but_the_one_that_needs_a_day() -> None:
-    queries = session_queries(reads_wal_position=True)
+    queries = build_session_queries(reads_wal_position=True)
     unfilled = {name for name, text in queries.items() if re.search(r"\{\w", text)}
     assert unfilled == {"make_partition"}
 
 
 def test_a_server_that_hides_its_wal_position_is_not_asked_for_it() -> None:
-    hidden = session_queries(reads_wal_position=False)
+    hidden = build_session_queries(reads_wal_position=False)
     asked = {name for name, text in hidden.items() if "pg_current_wal_insert_lsn() -" in text}
     assert asked == set()
 
 
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_a_flush_updates_every_hot_field_and_no_other(side: str) -> None:
-    text = session_queries(reads_wal_position=True)[f"write_token_stats_{side}"]
+    text = build_session_queries(reads_wal_position=True)[f"write_token_stats_{side}"]
     assignments = text.split("DO UPDATE SET")[1]
     assert set(re.findall(r"(\w+) = ", assignments)) == {*STATS_FIELDS, "version", "observed_at"}
     assert f"INSERT INTO token_journal_{side} " in text

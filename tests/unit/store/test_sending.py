@@ -6,7 +6,7 @@ from domain.errors import RowsRefused
 from domain.messages import TokenChange
 from domain.values import Mint, UnixSeconds, Value, Version
 from store import StoredChange
-from store.sending import change_rows
+from store.sending import encode_changes
 
 AT = UnixSeconds(1.76e9)
 
@@ -18,7 +18,7 @@ def change(number: int, **values: Value) -> StoredChange:
 
 
 def test_a_batch_is_one_json_text_and_three_arrays() -> None:
-    sent = change_rows([change(1, price_usd=1.5), change(2, holder_count=3)])
+    sent = encode_changes([change(1, price_usd=1.5), change(2, holder_count=3)])
     assert sent == {
         "token_stats": (
             '[{"price_usd":1.5},{"holder_count":3}]',
@@ -30,27 +30,27 @@ def test_a_batch_is_one_json_text_and_three_arrays() -> None:
 
 
 def test_each_table_gets_the_rows_that_touch_it() -> None:
-    sent = change_rows([change(1, price_usd=1.5, twitter="t"), change(2, website="w")])
+    sent = encode_changes([change(1, price_usd=1.5, twitter="t"), change(2, website="w")])
     ids = {table: rows[1] for table, rows in sent.items() if rows is not None}
     assert ids == {"token_stats": "{1}", "token_profile": "{1,2}"}
 
 
 def test_whole_floats_go_as_integers() -> None:
-    (rows,) = [rows for rows in change_rows([change(1, holder_count=12.0)]).values() if rows]
+    (rows,) = [rows for rows in encode_changes([change(1, holder_count=12.0)]).values() if rows]
     assert rows[0] == '[{"holder_count":12}]'
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_json_cannot_say_is_refused_by_name(value: float) -> None:
     with pytest.raises(RowsRefused, match="price_usd"):
-        change_rows([change(1, price_usd=1.0), change(2, price_usd=value)])
+        encode_changes([change(1, price_usd=1.0), change(2, price_usd=value)])
 
 
 def test_the_word_null_in_a_text_is_a_text() -> None:
-    sent = change_rows([change(1, twitter="null")])["token_profile"]
+    sent = encode_changes([change(1, twitter="null")])["token_profile"]
     assert sent is not None
     assert sent[0] == '[{"twitter":"null"}]'
 
 
 def test_a_change_of_nothing_sends_nothing() -> None:
-    assert set(change_rows([change(1)]).values()) == {None}
+    assert set(encode_changes([change(1)]).values()) == {None}
