@@ -350,7 +350,7 @@ async def test_two_round_trips_more_are_all_that_a_pooler_costs(
         world = postgres_world(postgres_url, pooler=pooler)
         store, (token,) = await world.stored(a_token(1))
         assert session_of(store).is_pooled is pooled
-        for name in ("script", "execute"):
+        for name in ("run_script", "execute"):
             call = getattr(Session, name)
             monkeypatch.setattr(
                 Session, name, partialmethod(_note_and_call, sent[pooled], name, call)
@@ -359,8 +359,9 @@ async def test_two_round_trips_more_are_all_that_a_pooler_costs(
         await store.find_tokens([token.mint])
         monkeypatch.undo()
         await world.close()
-    assert sent[False] == ["script", "execute", "script", "execute"]
-    assert sent[True] == ["script", "execute", "script", "script", "execute", "script"]
+    flush = ["run_script", "execute", "run_script"]
+    assert sent[False] == [*flush, "execute"]
+    assert sent[True] == [*flush, "run_script", "execute", "run_script"]
 
 
 def _note_and_call(self: Session, sent: list[str], name: str, call: Any, *arguments: object) -> Any:

@@ -229,7 +229,7 @@ def test_what_a_plain_owner_lacks_is_named_in_one_line(
         (("--database-url", "http://what"), 78),
         (("--postgres-version", "9"), 69),
         (("--json", "/nowhere/at/all.json"), 78),
-        (("--wal-compression", "zip"), 69),
+        (("--wal-compression", "zip"), 78),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(
