@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from buffer import UpdateBuffer
@@ -48,6 +49,14 @@ def session_pooler(
     pooler.stop()
 
 
+@pytest.fixture(scope="session")
+def pooled_url(session_pooler: EmbeddedPooler) -> str:
+    """A database of the pooler's server, apart: its idle connections keep the service's names."""
+    with psycopg.connect(session_pooler.server.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE pooled")
+    return session_pooler.server.url_of("pooled")
+
+
 @pytest.fixture
 def new_pooler() -> Iterator[PoolerFactory]:
     """Private poolers, to configure: `new_pooler(server, size=1)`."""
@@ -73,9 +82,10 @@ async def world(
             world = memory_world()
         else:
             version, _, way = request.param.removeprefix("postgres").partition("-")
-            server = postgres_of_version(int(version))
-            url = afterwards.enter_context(fresh_schema(server.url))
             pooler = request.getfixturevalue("session_pooler") if way == "pooled" else None
+            server_url = postgres_of_version(int(version)).url
+            database = request.getfixturevalue("pooled_url") if pooler else server_url
+            url = afterwards.enter_context(fresh_schema(database))
             world = postgres_world(url, pooler=pooler, stats_logged=way == "logged")
         yield world
         await world.close()
