@@ -21,10 +21,9 @@ from attrs import Factory, field, frozen
 
 from config.redis_tls import PUBLIC_PARAMETERS, read_tls_parameters
 from config.secrets import SecretTexts
-from config.web_address import require_host
+from config.web_address import LONGEST_ADDRESS, VISIBLE, require_host
 
 DEFAULT_HOST, DEFAULT_PORT = "localhost", 6379  # as redis-cli and redis-py have them
-LONGEST_ADDRESS = 8000  # characters
 LONGEST_SOCKET_PATH_BYTES = 107  # sun_path of unix(7), without the final zero
 GREATEST_DATABASE = 2**31 - 1  # the server's own bound is its setting `databases`
 
@@ -38,7 +37,6 @@ ADDRESS = re.compile(
     (?P<query>\?[^#]*)?""",
     re.VERBOSE,
 )
-VISIBLE = re.compile(r"[\x21-\x7e]*")
 PORT = re.compile(r":0*[0-9]{1,5}")
 DATABASE = re.compile(r"[0-9]{1,10}")
 PARAMETER_NAME = re.compile(r"[a-z][a-z_]{0,39}")

@@ -20,10 +20,8 @@ from config.layers import read_layers
 from config.listening import listening_host
 from config.postgres_url import parse_postgres_url
 from config.redis_url import parse_redis_url
-from config.web_address import WEB_SCHEMES, require_web_address, show_web_address
+from config.web_address import VISIBLE, WEB_SCHEMES, require_web_address, show_web_address
 from domain.errors import SettingsInvalid
-
-VISIBLE = re.compile(r"[\x21-\x7e]*")  # what a header or a query can carry as it is
 
 
 def without_credentials(url: str) -> str:

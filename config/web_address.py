@@ -29,7 +29,7 @@ ADDRESS = re.compile(
     (?P<fragment>\#.*)?""",
     re.VERBOSE,
 )
-VISIBLE = re.compile(r"[\x21-\x7e]*")
+VISIBLE = re.compile(r"[\x21-\x7e]*")  # what an address, a header or a query can carry as it is
 LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 HOST_NAME = re.compile(rf"{LABEL}(?:\.{LABEL})*\.?")
 NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
