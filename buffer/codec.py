@@ -4,7 +4,7 @@ A single value travels and is compared as its JSON text: the server never parses
 only doubles), and `True`, `1` and `1.0` stay what they are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -56,6 +56,23 @@ def encode_observations(observed: Observations) -> tuple[list[str], list[UnixSec
     if not is_timed:
         raise ValueError("observed at no time")
     return texts, times
+
+
+def encode_batch(
+    batch: Mapping[Mint, Observations], refused: dict[Mint, str]
+) -> Iterator[tuple[Mint, Observations, list[str], list[UnixSeconds]]]:
+    """Each token that has values, with their JSON texts and times.
+
+    Of those that cannot be said, the reasons are put into `refused`.
+    """
+    for mint, observed in batch.items():
+        try:
+            texts, times = encode_observations(observed)
+        except ValueError as error:
+            refused[mint] = str(error)
+            continue
+        if texts:
+            yield mint, observed, texts, times
 
 
 def _is_number(value: object) -> bool:

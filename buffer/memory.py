@@ -15,8 +15,14 @@ import trio
 from attrs import define, field
 
 from buffer import USUAL_BOUNDS, Appended, BufferBounds, DirtyPage
-from buffer.codec import decode_refused, decode_token, encode_refused, encode_token
-from buffer.memory_data import Data, encode_batch
+from buffer.codec import (
+    decode_refused,
+    decode_token,
+    encode_batch,
+    encode_refused,
+    encode_token,
+)
+from buffer.memory_data import Data, Encoded
 from domain.errors import BufferUnavailable
 from domain.merging import Observations
 from domain.messages import Refused, TokenChange
@@ -108,7 +114,12 @@ class MemoryBuffer:
         return appended
 
     def _append(self, batch: Mapping[Mint, Observations], forced: bool) -> Appended:
-        encoded, refused = encode_batch(batch, batch if forced else self._unsure)
+        refused: dict[Mint, str] = {}
+        forced_mints = batch if forced else self._unsure
+        encoded = {
+            mint: Encoded(observed, texts, times, mint in forced_mints)
+            for mint, observed, texts, times in encode_batch(batch, refused)
+        }
         changed = self.data.append(
             encoded,
             is_put_back=forced,

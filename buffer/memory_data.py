@@ -7,13 +7,13 @@ with `lose` is what a deletion, an eviction or an empty disk does to a server.
 """
 
 from collections import deque
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from attrs import Factory, define, field, frozen
 
 from buffer import BufferBounds, DirtyPage
-from buffer.codec import decode_changes, decode_value, encode_observations
+from buffer.codec import decode_changes, decode_value
 from buffer.memory_spool import SpoolShelf
 from domain.errors import BufferUnavailable
 from domain.merging import Observations, supersedes
@@ -261,20 +261,3 @@ class Data:
         self.dirty_since.pop(mint, None)
         self._remember_for_a_while(mint, now)
         return True
-
-
-def encode_batch(
-    batch: Mapping[Mint, Observations], forced: Container[Mint]
-) -> tuple[dict[Mint, Encoded], dict[Mint, str]]:
-    """The observations as `Data.append` takes them, and why those of other tokens are refused."""
-    encoded: dict[Mint, Encoded] = {}
-    refused: dict[Mint, str] = {}
-    for mint, observed in batch.items():
-        try:
-            texts, times = encode_observations(observed)
-        except ValueError as error:
-            refused[mint] = str(error)
-            continue
-        if texts:
-            encoded[mint] = Encoded(observed, texts, times, mint in forced)
-    return encoded, refused

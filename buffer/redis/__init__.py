@@ -29,7 +29,7 @@ from buffer.codec import (
     decode_changes,
     decode_refused,
     decode_token,
-    encode_observations,
+    encode_batch,
     encode_refused,
     encode_token,
 )
@@ -177,7 +177,7 @@ class RedisBuffer:
 
     def _append(self, batch: Mapping[Mint, Observations], forced: bool) -> Appended:
         bounds = self.bounds
-        encoded, mints, refused = encode_batch(batch, batch if forced else self._unsure)
+        encoded, mints, refused = flatten_batch(batch, batch if forced else self._unsure)
         answer = self._read_json(
             "append",
             APPEND_KEYS,
@@ -240,26 +240,20 @@ class RedisBuffer:
         return self._connections.call(run)
 
 
-def encode_batch(
+def flatten_batch(
     batch: Mapping[Mint, Observations], forced: Container[Mint]
 ) -> tuple[bytes, Sequence[Mint], Mapping[Mint, str]]:
     """The batch as append.lua wants it, the mints in it, and why the others are refused."""
-    encoded: list[object] = []
+    flat: list[object] = []
     mints: list[Mint] = []
     refused: dict[Mint, str] = {}
-    for mint, observed in batch.items():
-        try:
-            texts, times = encode_observations(observed)
-        except ValueError as error:
-            refused[mint] = str(error)
-            continue
-        if texts:
-            mints.append(mint)
-            encoded += mint, len(texts), mint in forced
-            encoded += observed.values
-            encoded += texts
-            encoded += times
-    return orjson.dumps(encoded), mints, refused
+    for mint, observed, texts, times in encode_batch(batch, refused):
+        mints.append(mint)
+        flat += mint, len(texts), mint in forced
+        flat += observed.values
+        flat += texts
+        flat += times
+    return orjson.dumps(flat), mints, refused
 
 
 def select_changed(
