@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 import trio
 from attrs import define, field, frozen
 
+from domain.backoff import Backoff
 from supervision import Inbox
 from supervision.batches import receive_batches
 from supervision.environment import Conditions
@@ -113,6 +114,29 @@ async def open_desk(inbox: Inbox[Any], batch_messages: int) -> AsyncIterator[Des
         nursery.start_soon(desk.bring_mail, inbox, batch_messages)
         yield desk
         nursery.cancel_scope.cancel()
+
+
+@define(eq=False, kw_only=True)
+class Retry:
+    """The waits after the failures of one conversation with a store; a note ends each."""
+
+    desk: Desk
+    due: object  # the note
+    backoff: Backoff
+    is_waiting: bool = field(default=False, init=False)
+
+    def begin_wait(self) -> None:
+        """An attempt has failed: the next one is after the note, which calls `end_wait`."""
+        self.is_waiting = True
+        self.desk.set_timer(self.due, self.backoff.next_wait_seconds())
+
+    def end_wait(self) -> None:
+        """It is time for the next attempt."""
+        self.is_waiting = False
+
+    def note_success(self) -> None:
+        """An attempt has succeeded: the next wait is a first one again."""
+        self.backoff.reset()
 
 
 @define(eq=False, kw_only=True)

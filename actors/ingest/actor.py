@@ -31,7 +31,6 @@ from actors.ingest.sights import Sight, Sights
 from actors.ingest.snapshot import IngestSnapshot
 from actors.ingest.spool import Spool, SpoolDue, TokensTaken
 from config.settings import IngestSettings
-from domain.errors import BufferUnavailable, StoreUnavailable
 from domain.messages import (
     MigrationSeen,
     PoolCreated,
@@ -45,7 +44,7 @@ from domain.messages import (
 from domain.token import Token
 from domain.values import Mint, Value
 from supervision import Inbox, Outbox
-from supervision.desk import CallEnded, Caller, Desk, MailEnded, MailTaken, open_desk
+from supervision.desk import CallEnded, Desk, MailEnded, MailTaken, open_desk
 from supervision.environment import Environment
 
 ORIGIN = "ingest"
@@ -95,20 +94,10 @@ class Ingest:
                 desk.takes_mail = len(self.memory.unadmitted) < UNADMITTED_TOKENS
 
     def _begin_life(self, desk: Desk) -> None:
-        def new_caller(name: str, expected: type[Exception]) -> Caller:
-            return Caller(
-                desk=desk,
-                name=name,
-                reporter=ORIGIN,
-                conditions=self.environment.readiness,
-                expected=expected,
-            )
-
         life = IngestLife(
+            name=ORIGIN,
             desk=desk,
             stores=self.stores,
-            store_caller=new_caller("postgres", StoreUnavailable),
-            buffer_caller=new_caller("redis", BufferUnavailable),
             memory=self.memory,
             settings=self.settings,
             environment=self.environment,

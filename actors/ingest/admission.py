@@ -15,9 +15,9 @@ from attrs import define, field
 
 from actors.ingest.life import IngestLife
 from actors.ingest.spool import InsertedTokens, Spool, TokensTaken, insert_in_time
-from domain.backoff import Backoff
 from domain.errors import BufferUnavailable, StoreUnavailable
 from domain.token import Token
+from supervision.desk import Retry
 
 
 class AdmitDue:
@@ -31,13 +31,12 @@ class Admission:
     life: IngestLife
     spool: Spool
     is_busy: bool = field(default=False, init=False)
-    is_waiting: bool = field(default=False, init=False)  # neither store answered
     next_commit_at: float = field(default=0.0, init=False)  # trio's clock
-    backoff: Backoff = field(init=False)
+    retry: Retry = field(init=False)
 
-    @backoff.default
-    def _new_backoff(self) -> Backoff:
-        return self.life.new_backoff()
+    @retry.default
+    def _new_retry(self) -> Retry:
+        return self.life.new_retry(AdmitDue())
 
     @property
     def is_done(self) -> bool:
@@ -45,7 +44,7 @@ class Admission:
 
     def admit_next(self, *, is_last: bool = False) -> None:
         """Begin with the next group, if it is time for one; the last one waits for no others."""
-        if self.is_busy or self.is_waiting or not self.life.memory.unadmitted:
+        if self.is_busy or self.retry.is_waiting or not self.life.memory.unadmitted:
             return
         now = trio.current_time()
         if now < (ready_at := max(self._opened_at(), 0.0 if is_last else self.next_commit_at)):
@@ -67,7 +66,7 @@ class Admission:
 
     def try_again(self) -> None:
         """The wait is over; the next group is begun after this note."""
-        self.is_waiting = False
+        self.retry.end_wait()
 
     # Postgres, else the spool; while the spool is in use, the spool, else Postgres.
 
@@ -115,7 +114,7 @@ class Admission:
             self._give_up(tokens, error)
 
     def _post_taken(self, taken: TokensTaken) -> None:
-        self.backoff.reset()
+        self.retry.note_success()
         self.life.desk.post(taken)
 
     def _note_announced(self) -> None:
@@ -125,7 +124,7 @@ class Admission:
 
     def _give_up(self, tokens: Sequence[Token], error: Exception) -> None:
         """Neither store answers."""
-        if not self.backoff.attempts:
+        if not self.retry.backoff.attempts:
             self.life.environment.log.error("new tokens wait: no store at all", error=str(error))
-        self.is_busy, self.is_waiting = False, True
-        self.life.desk.set_timer(AdmitDue(), self.backoff.next_wait_seconds())
+        self.is_busy = False
+        self.retry.begin_wait()

@@ -1,18 +1,14 @@
 """What one life of ingest works with: its desk and its two stores. Its parts share it."""
 
-from collections import Counter
-
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from actors.ingest.memory import IngestMemory
 from buffer import UpdateBuffer
 from config.settings import IngestSettings
-from domain.backoff import Backoff
+from domain.errors import BufferUnavailable, StoreUnavailable
 from store import TokenStore
-from supervision.desk import Caller, Desk
-from supervision.environment import Environment
-
-RETRY_SECONDS, RETRY_LONGEST_SECONDS = 0.25, 10.0  # between attempts at a store that is away
+from supervision.desk import Caller
+from supervision.life import ActorLife
 
 
 @frozen(kw_only=True)
@@ -24,22 +20,19 @@ class IngestStores:
 
 
 @define(kw_only=True, eq=False)
-class IngestLife:
+class IngestLife(ActorLife):
     """One life of ingest; made when it starts."""
 
-    desk: Desk
     stores: IngestStores
-    store_caller: Caller
-    buffer_caller: Caller
     memory: IngestMemory
     settings: IngestSettings
-    environment: Environment
-    counts: Counter[str]  # the actor's, by what is counted
+    store_caller: Caller = field(init=False)
+    buffer_caller: Caller = field(init=False)
 
-    def new_backoff(self) -> Backoff:
-        """The waits of one conversation."""
-        return Backoff(
-            first_seconds=RETRY_SECONDS,
-            longest_seconds=RETRY_LONGEST_SECONDS,
-            random=self.environment.random,
-        )
+    @store_caller.default
+    def _new_store_caller(self) -> Caller:
+        return self.new_caller("postgres", StoreUnavailable)
+
+    @buffer_caller.default
+    def _new_buffer_caller(self) -> Caller:
+        return self.new_caller("redis", BufferUnavailable)

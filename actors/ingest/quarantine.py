@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from attrs import define, field
 
 from actors.ingest.life import IngestLife
-from domain.backoff import Backoff
 from domain.errors import BufferUnavailable
 from domain.messages import Refused
 from domain.token import IDENTITY_FIELDS, Token
+from supervision.desk import Retry
 
 MOST_REFUSALS = 1000  # that wait for Redis
 
@@ -27,12 +27,11 @@ class Quarantine:
 
     life: IngestLife
     is_busy: bool = field(default=False, init=False)
-    is_waiting: bool = field(default=False, init=False)  # the buffer did not answer
-    backoff: Backoff = field(init=False)
+    retry: Retry = field(init=False)
 
-    @backoff.default
-    def _new_backoff(self) -> Backoff:
-        return self.life.new_backoff()
+    @retry.default
+    def _new_retry(self) -> Retry:
+        return self.life.new_retry(QuarantineDue())
 
     @property
     def is_done(self) -> bool:
@@ -48,12 +47,12 @@ class Quarantine:
 
     def try_again(self) -> None:
         """The wait after a failure is over."""
-        self.is_waiting = False
+        self.retry.end_wait()
         self._hand_over()
 
     def _hand_over(self) -> None:
         rows = list(self.life.memory.refusals)
-        if not rows or self.is_busy or self.is_waiting:
+        if not rows or self.is_busy or self.retry.is_waiting:
             return
         self.is_busy = True
         self.life.buffer_caller.ask(
@@ -64,15 +63,15 @@ class Quarantine:
 
     def _note_kept(self, rows: Sequence[Refused]) -> None:
         self.is_busy = False
-        self.backoff.reset()
+        self.retry.note_success()
         kept = set(map(id, rows))
         refusals = self.life.memory.refusals
         refusals[:] = [row for row in refusals if id(row) not in kept]
         self._hand_over()
 
     def _note_failure(self, error: BufferUnavailable) -> None:
-        self.is_busy, self.is_waiting = False, True
-        self.life.desk.set_timer(QuarantineDue(), self.backoff.next_wait_seconds())
+        self.is_busy = False
+        self.retry.begin_wait()
 
     def _make_refusal(self, token: Token, reason: str) -> Refused:
         self.life.environment.log.warning("new token quarantined", mint=token.mint, reason=reason)

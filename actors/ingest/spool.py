@@ -18,7 +18,6 @@ from domain.backoff import Backoff
 from domain.errors import StoreNeedsRepair, StoreUnavailable
 from domain.token import Token
 
-ORIGIN = "ingest"
 LOOK_EVERY_SECONDS = 60.0
 InsertedTokens = tuple[Sequence[Token], Sequence[tuple[Token, str]]]  # stored, refused
 
@@ -48,7 +47,6 @@ class Spool:
     is_store_open: bool = field(default=False, init=False)
     is_store_tried: bool = field(default=False, init=False)  # with or without success
     is_busy: bool = field(default=False, init=False)
-    needs_repair: bool = field(default=False, init=False)
     backoff: Backoff = field(init=False)
 
     @backoff.default
@@ -84,7 +82,7 @@ class Spool:
     def _note_opened(self, newest_first: Sequence[Token]) -> None:
         self.is_store_open = self.is_store_tried = True
         self.recall(newest_first)
-        self.life.environment.readiness.set(ORIGIN, None)
+        self.life.environment.readiness.set(self.life.name, None)
         self._read_part()
 
     # Emptying it, a part a commit.
@@ -130,18 +128,14 @@ class Spool:
     def _note_empty(self) -> None:
         self.is_busy = self.life.memory.is_spooling = False
         self.backoff.reset()
-        if self.needs_repair:
-            self.needs_repair = False
-            self.life.environment.readiness.set(ORIGIN, None)
+        self.life.report_repaired()
         self.life.desk.set_timer(SpoolDue(), LOOK_EVERY_SECONDS)
 
     def _give_up(self, error: Exception) -> None:
         """A store does not answer: the spool keeps what it has, and is looked into again."""
         self.is_busy, self.is_store_tried = False, True
         if isinstance(error, StoreNeedsRepair):
-            self.needs_repair = True
-            self.life.environment.log.error("the store needs repair", error=str(error))
-            self.life.environment.readiness.set(ORIGIN, str(error))
+            self.life.report_repair(error)
         self.life.desk.set_timer(SpoolDue(), self.backoff.next_wait_seconds())
 
 

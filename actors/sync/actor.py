@@ -40,7 +40,6 @@ from actors.sync.upkeep import (
     mints_with_status,
 )
 from config.settings import SyncSettings
-from domain.errors import BufferUnavailable, StoreUnavailable
 from domain.messages import (
     GovernorSet,
     Refused,
@@ -56,7 +55,7 @@ from domain.messages import (
 from domain.token import Group
 from domain.values import Mint
 from supervision import Inbox, Outbox
-from supervision.desk import CallEnded, Caller, Desk, MailEnded, MailTaken, open_desk
+from supervision.desk import CallEnded, Desk, MailEnded, MailTaken, open_desk
 from supervision.environment import Environment
 
 ORIGIN = "sync"
@@ -93,6 +92,7 @@ class Sync:
     environment: Environment
     table: TokenTable = field(init=False)
     backlog: Backlog = field(factory=Backlog, init=False)
+    life: SyncLife = field(init=False)  # the present one; so are its parts
     restorer: Restorer = field(init=False)
     appender: Appender = field(init=False)
     flusher: Flusher = field(init=False)
@@ -117,11 +117,11 @@ class Sync:
             while not self.drainer.is_done:
                 self._handle_note(await desk.take_note())
                 desk.takes_mail = self._wants_mail()
-                self.memory.is_buffer_away = self.drainer.life.buffer_caller.is_away
+                self.memory.is_buffer_away = self.life.buffer_caller.is_away
                 self.drainer.go_on()
 
     def _begin_life(self, desk: Desk) -> None:
-        life = self._new_life(desk)
+        life = self.life = self._new_life(desk)
         self.appender = Appender(life=life, quarantine=self._quarantine_rows)
         self.flusher = Flusher(
             life=life, epoch=lambda: self.appender.epoch, put_back=self.appender.put_back
@@ -137,20 +137,10 @@ class Sync:
         self.restorer.read_held()
 
     def _new_life(self, desk: Desk) -> SyncLife:
-        def new_caller(name: str, expected: type[Exception]) -> Caller:
-            return Caller(
-                desk=desk,
-                name=name,
-                reporter=ORIGIN,
-                conditions=self.environment.readiness,
-                expected=expected,
-            )
-
         return SyncLife(
+            name=ORIGIN,
             desk=desk,
             stores=self.stores,
-            store_caller=new_caller("postgres", StoreUnavailable),
-            buffer_caller=new_caller("redis", BufferUnavailable),
             table=self.table,
             backlog=self.backlog,
             memory=self.memory,
@@ -249,7 +239,7 @@ class Sync:
         self.appender.append_next()
         if self.appender.has_next_call:
             self.mail_due_at = trio.current_time() + MAIL_REST_SECONDS
-            self.drainer.life.desk.set_timer(MailDue(), MAIL_REST_SECONDS)
+            self.life.desk.set_timer(MailDue(), MAIL_REST_SECONDS)
 
     def _set_governor(self, message: GovernorSet) -> None:
         governor = self.memory.governor
@@ -273,7 +263,7 @@ class Sync:
         self.counts["refused"] += len(rows)
         for row in rows:
             self.environment.log.warning("update quarantined", mint=row.mint, reason=row.reason)
-        self.drainer.life.buffer_caller.ask(
+        self.life.buffer_caller.ask(
             lambda: self.stores.buffer.quarantine_rows(rows), lambda _: None, lambda _: None
         )
 
@@ -293,7 +283,7 @@ class Sync:
         self.askers[wanted.subscriber] = wanted
         if self.restorer.is_done:
             self.untold[wanted.subscriber] = deque(self.table.published)
-            self.drainer.life.desk.post(RosterDue())
+            self.life.desk.post(RosterDue())
 
     def _tell_more(self) -> None:
         for subscriber, mints in list(self.untold.items()):
@@ -308,7 +298,7 @@ class Sync:
                 if wanted is not None and wanted.wants_end:
                     outbox.send_nowait(RosterTold())
         if self.untold:
-            self.drainer.life.desk.post(RosterDue())
+            self.life.desk.post(RosterDue())
 
     # Restored, and flushing from then on.
 
@@ -326,14 +316,14 @@ class Sync:
     def _flush_regularly(self) -> None:
         """A flush as the governor grants it; while idle, of changes of status alone."""
         plan = self.memory.governor.plan
-        self.drainer.life.desk.set_timer(FlushDue(), plan.tick_seconds)
+        self.life.desk.set_timer(FlushDue(), plan.tick_seconds)
         if self.memory.is_active:
             self.flushed_at = trio.current_time()
             self.flusher.order_flush(FlushOrder(name="regular", is_governed=True))
             return
         self.environment.log.info("skipping job: system idle", job="flush")
         waiting = self.backlog.since[Group.LIFECYCLE]
-        if changed := mints_with_status(self.drainer.life, waiting):
+        if changed := mints_with_status(self.life, waiting):
             self.flusher.order_flush(FlushOrder(name="status", chosen=changed))
 
     def _resume_flushing(self) -> None:
@@ -353,5 +343,5 @@ class Sync:
         """Nobody looks: one last flush of everything."""
         if self.memory.is_active:
             self.memory.is_active = False
-            self.drainer.life.desk.stop_timer(PulseDue)
+            self.life.desk.stop_timer(PulseDue)
             self.flusher.order_flush(FlushOrder(name="idling"))

@@ -17,13 +17,13 @@ from attrs import define, field
 
 from actors.sync.life import SyncLife
 from buffer import Appended
-from domain.backoff import Backoff
 from domain.chunks import chunks
 from domain.errors import BufferUnavailable
 from domain.merging import Observations, fold_update
 from domain.messages import Refused, TokenUpdated
 from domain.token import UPDATE_FIELDS, Token
 from domain.values import Mint, Value
+from supervision.desk import Retry
 
 UNAPPENDED_TOKENS = 200_000  # then no more mail is taken, and the senders wait
 KNOWN_FIELDS = frozenset(UPDATE_FIELDS)
@@ -44,14 +44,13 @@ class Appender:
     # State.
     epoch: str = field(default="", init=False)  # of the buffer's data; empty: not read yet
     is_calling: bool = field(default=False, init=False)
-    is_waiting: bool = field(default=False, init=False)  # for the next attempt, after a failure
     is_loss_known: bool = field(default=False, init=False)  # the buffer is to get back what it lost
     after_put_back: list[Callable[[], None]] = field(factory=list, init=False)
-    backoff: Backoff = field(init=False)
+    retry: Retry = field(init=False)
 
-    @backoff.default
-    def _new_backoff(self) -> Backoff:
-        return self.life.new_backoff()
+    @retry.default
+    def _new_retry(self) -> Retry:
+        return self.life.new_retry(AppendDue())
 
     # Taking updates.
 
@@ -85,7 +84,7 @@ class Appender:
 
     def append_next(self) -> None:
         """Begin the next append, if there is one to be made and none under way."""
-        if self.is_calling or self.is_waiting or not self.epoch:
+        if self.is_calling or self.retry.is_waiting or not self.epoch:
             return
         if self.is_loss_known:
             held, spooled = dict(self.life.table.unflushed), list(self.life.table.spooled.values())
@@ -157,8 +156,7 @@ class Appender:
         epoch = (await self.life.stores.buffer.append_observations({})).epoch
         for part in chunks(held.items(), self.life.settings.append_updates):
             await self.life.stores.buffer.append_observations(dict(part), forced=True)
-        for tokens in chunks(spooled, self.life.settings.append_updates):
-            await self.life.stores.buffer.spool_tokens(tokens)
+        await self.life.spool_tokens(spooled)
         return epoch
 
     def _note_given_back(self, epoch: str) -> None:
@@ -175,7 +173,7 @@ class Appender:
     ) -> None:
         def note_answer(answer: Answer) -> None:
             self.is_calling = False
-            self.backoff.reset()
+            self.retry.note_success()
             then(answer)
             self.append_next()
 
@@ -184,12 +182,12 @@ class Appender:
 
     def _note_failure(self, error: BufferUnavailable) -> None:
         """The buffer does not answer, and may have taken the values: they are appended again."""
-        self.is_calling, self.is_waiting = False, True
+        self.is_calling = False
         self.life.counts["failed_appends"] += 1
         self.life.memory.take_back_in_flight()
-        self.life.desk.set_timer(AppendDue(), self.backoff.next_wait_seconds())
+        self.retry.begin_wait()
 
     def try_again(self) -> None:
         """The wait after a failure is over."""
-        self.is_waiting = False
+        self.retry.end_wait()
         self.append_next()

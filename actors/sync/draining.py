@@ -15,10 +15,10 @@ from actors.sync.flusher import MICROSECONDS, Flusher, FlushOrder
 from actors.sync.life import SyncLife
 from actors.sync.rescue import Rescue, Rescued
 from actors.sync.restoring import Restorer
-from domain.backoff import Backoff
 from domain.errors import StoreUnavailable
 from domain.merging import Observations, fold_observations
 from domain.values import Mint, Version
+from supervision.desk import Retry
 
 
 class DrainDue:
@@ -37,12 +37,11 @@ class Drainer:
     is_done: bool = field(default=False, init=False)
     is_flush_ordered: bool = field(default=False, init=False)
     is_rescuing: bool = field(default=False, init=False)
-    is_waiting: bool = field(default=False, init=False)  # after a rescue that failed
-    backoff: Backoff = field(init=False)
+    retry: Retry = field(init=False)
 
-    @backoff.default
-    def _new_backoff(self) -> Backoff:
-        return self.life.new_backoff()
+    @retry.default
+    def _new_retry(self) -> Retry:
+        return self.life.new_retry(DrainDue())
 
     def begin_drain(self) -> None:
         """No more mail comes: bring what is here to safety."""
@@ -50,11 +49,13 @@ class Drainer:
 
     def try_again(self) -> None:
         """The wait after a failed rescue is over."""
-        self.is_waiting = False
+        self.retry.end_wait()
 
     def go_on(self) -> None:
         """The next step of a drain, if it is time for one."""
-        if not self.is_draining or self.is_done or self.is_rescuing or self.is_waiting:
+        if not self.is_draining or self.is_done:
+            return
+        if self.is_rescuing or self.retry.is_waiting:
             return
         if self.life.buffer_caller.is_away or self.restorer.held is None:
             self._write_past_buffer()
@@ -70,7 +71,7 @@ class Drainer:
             self._write_past_buffer()
         else:
             # While Postgres is away the buffer keeps the values for the next life.
-            is_postgres_away = self.flusher.is_waiting and self.life.store_caller.is_away
+            is_postgres_away = self.flusher.retry.is_waiting and self.life.store_caller.is_away
             self.is_done = self.flusher.is_done or is_postgres_away
 
     def _append_the_rest(self) -> None:
@@ -140,5 +141,5 @@ class Drainer:
 
     def _note_failure(self, error: StoreUnavailable) -> None:
         """Neither store answers; the buffer may come back as well."""
-        self.is_rescuing, self.is_waiting = False, True
-        self.life.desk.set_timer(DrainDue(), self.backoff.next_wait_seconds())
+        self.is_rescuing = False
+        self.retry.begin_wait()

@@ -21,16 +21,15 @@ from attrs import define, evolve, field, frozen
 from actors.sync.allowance import CommitCost, Grant
 from actors.sync.life import SyncLife
 from buffer import DirtyPage
-from domain.backoff import Backoff
 from domain.errors import StoreNeedsRepair
 from domain.lifecycle import is_retained
 from domain.messages import Refused, TokenChange
 from domain.token import Token
 from domain.values import NO_VERSION, Mint, Version
 from store import StoredChange, WriteReceipt
+from supervision.desk import Retry
 
 MICROSECONDS = 1_000_000  # a version is at least the wall clock's microseconds
-ORIGIN = "sync"
 
 
 class FlushRetryDue:
@@ -111,15 +110,13 @@ class Flusher:
     # State.
     orders: deque[FlushOrder] = field(factory=deque, init=False)  # the first one is under way
     flush: Flush | None = field(default=None, init=False)
-    is_waiting: bool = field(default=False, init=False)  # for the next attempt, after a failure
     losses: int = field(default=0, init=False)  # of the buffer's data, since a flush ended well
     is_losing: bool = field(default=False, init=False)  # what was put back was lost once more
-    needs_repair: bool = field(default=False, init=False)
-    backoff: Backoff = field(init=False)
+    retry: Retry = field(init=False)
 
-    @backoff.default
-    def _new_backoff(self) -> Backoff:
-        return self.life.new_backoff()
+    @retry.default
+    def _new_retry(self) -> Retry:
+        return self.life.new_retry(FlushRetryDue())
 
     # Orders.
 
@@ -136,7 +133,7 @@ class Flusher:
 
     def begin_next(self) -> None:
         """Begin the first order, if none is under way."""
-        if self.flush is not None or self.is_waiting or not self.orders:
+        if self.flush is not None or self.retry.is_waiting or not self.orders:
             return
         order = self.orders[0]
         chosen: Collection[Mint] | None = order.chosen
@@ -307,8 +304,8 @@ class Flusher:
         if flush.receipts:
             self._log_flush(flush.receipts, now - flush.started_at)
         self.flush, self.losses, self.is_losing = None, 0, False
-        self.backoff.reset()
-        self._report_repair(None)
+        self.retry.note_success()
+        self.life.report_repaired()
         self.orders.popleft()
         if lost := self._find_lost(flush):
             self._repeat_for(flush, lost)
@@ -354,28 +351,17 @@ class Flusher:
             self.put_back(self.begin_next)
         else:  # it loses what it is given: not in a circle without a pause
             self.put_back(lambda: None)
-            self._wait_and_retry()
+            self.retry.begin_wait()
 
     def _give_up(self, error: Exception) -> None:
         """A store does not answer; the order is tried again."""
         self.flush = None
         self.life.counts["failed_flushes"] += 1
         if isinstance(error, StoreNeedsRepair):
-            self.life.environment.log.error("the store needs repair", error=str(error))
-            self._report_repair(str(error))
-        self._wait_and_retry()
-
-    def _report_repair(self, reason: str | None) -> None:
-        """While a person has to repair the store, the service is not ready."""
-        if reason or self.needs_repair:
-            self.needs_repair = reason is not None
-            self.life.environment.readiness.set(ORIGIN, reason)
-
-    def _wait_and_retry(self) -> None:
-        self.is_waiting = True
-        self.life.desk.set_timer(FlushRetryDue(), self.backoff.next_wait_seconds())
+            self.life.report_repair(error)
+        self.retry.begin_wait()
 
     def try_again(self) -> None:
         """The wait after a failure is over."""
-        self.is_waiting = False
+        self.retry.end_wait()
         self.begin_next()

@@ -1,22 +1,21 @@
 """What one life of sync works with: its desk, its two stores, its table. Its parts share it."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from actors.sync.backlog import Backlog
 from actors.sync.memory import SyncMemory
 from actors.sync.table import TokenTable
 from buffer import UpdateBuffer
 from config.settings import SyncSettings
-from domain.backoff import Backoff
+from domain.chunks import chunks
+from domain.errors import BufferUnavailable, StoreUnavailable
+from domain.token import Token
 from domain.values import Mint
 from store import TokenStore
-from supervision.desk import Caller, Desk
-from supervision.environment import Environment
-
-RETRY_SECONDS, RETRY_LONGEST_SECONDS = 0.25, 10.0  # between attempts at a store that is away
+from supervision.desk import Caller
+from supervision.life import ActorLife
 
 
 @frozen(kw_only=True)
@@ -28,29 +27,27 @@ class SyncStores:
 
 
 @define(kw_only=True, eq=False)
-class SyncLife:
+class SyncLife(ActorLife):
     """One life of sync; made when it starts."""
 
-    desk: Desk
     stores: SyncStores
-    store_caller: Caller
-    buffer_caller: Caller
     table: TokenTable
     backlog: Backlog
     memory: SyncMemory
     settings: SyncSettings
-    environment: Environment
-    counts: Counter[str]  # the actor's, by what is counted
     publish: Callable[[Iterable[Mint]], None]  # tell all subscribers of these tokens
+    store_caller: Caller = field(init=False)
+    buffer_caller: Caller = field(init=False)
 
-    def new_backoff(
-        self,
-        first_seconds: float = RETRY_SECONDS,
-        longest_seconds: float = RETRY_LONGEST_SECONDS,
-    ) -> Backoff:
-        """The waits of one conversation."""
-        return Backoff(
-            first_seconds=first_seconds,
-            longest_seconds=longest_seconds,
-            random=self.environment.random,
-        )
+    @store_caller.default
+    def _new_store_caller(self) -> Caller:
+        return self.new_caller("postgres", StoreUnavailable)
+
+    @buffer_caller.default
+    def _new_buffer_caller(self) -> Caller:
+        return self.new_caller("redis", BufferUnavailable)
+
+    async def spool_tokens(self, tokens: Sequence[Token]) -> None:
+        """Give the buffer new tokens that it has lost."""
+        for part in chunks(tokens, self.settings.append_updates):
+            await self.stores.buffer.spool_tokens(part)

@@ -19,8 +19,6 @@ from domain.messages import TokenChange
 from domain.token import Token
 from domain.values import NO_VERSION
 
-ORIGIN = "sync"
-
 
 class StoreLoadDue:
     """Postgres is to be asked for its tokens, again."""
@@ -79,7 +77,7 @@ class Restorer:
         self._finish_if_whole()
 
     def _retry_store(self, error: StoreUnavailable) -> None:
-        self.life.environment.readiness.set(ORIGIN, str(error))
+        self.life.environment.readiness.set(self.life.name, str(error))
         self.life.desk.set_timer(StoreLoadDue(), self.store_backoff.next_wait_seconds())
 
     # The buffer.
@@ -105,11 +103,11 @@ class Restorer:
         for risk in held.risks:
             self.life.environment.log.warning("the buffer may lose data", risk=risk)
         risks = "; ".join(held.risks) or None
-        self.life.environment.readiness.report_outage("redis configuration", ORIGIN, risks)
+        self.life.environment.readiness.report_outage("redis configuration", self.life.name, risks)
         self._finish_if_whole()
 
     def _retry_buffer(self, error: BufferUnavailable) -> None:
-        self.life.environment.readiness.set(ORIGIN, str(error))
+        self.life.environment.readiness.set(self.life.name, str(error))
         self.life.desk.set_timer(BufferReadDue(), self.buffer_backoff.next_wait_seconds())
 
     # Both.

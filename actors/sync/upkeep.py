@@ -13,7 +13,6 @@ from attrs import define, field
 from actors.sync.flusher import FlushOrder
 from actors.sync.life import SyncLife
 from domain.backoff import Backoff
-from domain.chunks import chunks
 from domain.errors import StoreUnavailable
 from domain.lifecycle import RETAIN_NEW_SECONDS
 from domain.token import Status
@@ -94,7 +93,7 @@ class Upkeep:
     def _note_dropped(self, _: WriteReceipt) -> None:
         """Nobody may ever look at what still waits for tokens that are gone."""
         self.retain_backoff.reset()
-        self.life.environment.readiness.report_outage("retention", "sync", None)
+        self.life.environment.readiness.report_outage("retention", self.life.name, None)
         now = self.life.environment.clock()
         long_ago = UnixSeconds(now - RETAIN_NEW_SECONDS - PERIOD_SECONDS)
         published = self.life.table.published
@@ -111,7 +110,7 @@ class Upkeep:
         self.life.environment.log.error(
             "retention failed", error=str(error), again_seconds=round(wait_seconds)
         )
-        self.life.environment.readiness.report_outage("retention", "sync", str(error))
+        self.life.environment.readiness.report_outage("retention", self.life.name, str(error))
         self.life.desk.set_timer(RetainDue(), wait_seconds)
 
     # Staying bounded.
@@ -135,12 +134,9 @@ class Upkeep:
         if now - since >= SPOOL_PATIENCE_SECONDS:
             tokens = list(table.spooled.values())
             self.life.environment.log.warning("spooling lost tokens again", new_tokens=len(tokens))
-
-            async def spool() -> None:
-                for part in chunks(tokens, self.life.settings.append_updates):
-                    await self.life.stores.buffer.spool_tokens(part)
-
-            self.life.buffer_caller.ask(spool, lambda _: None, lambda _: None)
+            self.life.buffer_caller.ask(
+                lambda: self.life.spool_tokens(tokens), lambda _: None, lambda _: None
+            )
 
     # Looking after the stores.
 
