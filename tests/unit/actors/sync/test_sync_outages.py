@@ -432,8 +432,11 @@ async def test_mail_rests_while_more_waits_than_one_call_takes(autojump_clock: M
         await admit_tokens(world, 30)
         await until(10.0)
         world.servers.buffer.delay_seconds = 1.0
-        for number in range(1, 31):
-            await world.update(10.0, number=number, holder_count=number)
+        for number in range(1, 31):  # all at once, so that they come in batches of ten
+            values: Mapping[str, Value] = {"holder_count": number}
+            world.messages.send_nowait(
+                TokenUpdated(mint=mint(number), observed_at=at(10), origin="ingest", values=values)
+            )
         await until(10.04)
         await world.update(10.04, number=30, holder_count=3000)
         await world.update(10.04, number=30, holder_count=3001)
