@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-import attrs
 import orjson
 
 from domain.merging import Observations
@@ -113,7 +112,8 @@ def decode_value(text: str) -> Value:
 
 def encode_token(token: Token) -> str:
     """Every field that is known; absent ones are None again on the way back."""
-    known = attrs.asdict(token, recurse=False, filter=lambda _, value: value is not None)
+    values = ((name, getattr(token, name)) for name in FIELDS)
+    known = {name: value for name, value in values if value is not None}
     texts = encode_values(known)
     members = (f'"{name}":{text}' for name, text in zip(known, texts, strict=True))
     return "{" + ",".join(members) + "}"

@@ -17,6 +17,8 @@ CONVENTIONAL_VARIABLES = {
     "REDIS_URL": ("redis", "url"),
     "HOST": ("gateway", "host"),
     "PORT": ("gateway", "port"),
+    "SOLANA_WS_URL": ("ingest", "chain_url"),
+    "SOLANA_RPC_URL": ("ingest", "chain_rpc_url"),
 }
 LARGEST_FILE_BYTES = 2**20  # a hundred times default.toml; /dev/zero has no end
 UTF8_BYTE_ORDER_MARK = b"\xef\xbb\xbf"

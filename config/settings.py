@@ -110,6 +110,10 @@ class StartSettings:
 class IngestSettings:
     url: str = _web_address("wss", "ws")
     api_key: str = _secret()
+    pumpapi_url: str = _web_address("wss", "ws")
+    chain_url: str = _web_address("wss", "ws")
+    chain_rpc_url: str = _web_address("https", "http")
+    chain_requests_per_minute: float = _requests_per_minute()
     pools_url: str = _web_address("wss", "ws")
     pools_rpc_url: str = _web_address("https", "http")
     pools_timeout_seconds: float = _seconds()
@@ -134,6 +138,14 @@ class MarketDataSettings:
 
 
 @frozen(kw_only=True)
+class JupiterSettings:
+    url: str = _web_address("https", "http", with_query=False)
+    api_key: str = _secret()
+    requests_per_minute: float = _requests_per_minute()
+    timeout_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
 class HolderCountSettings:
     provider: str = field(validator=in_(("jupiter", "rpc", "off")))
     url: str = _web_address("https", "http")
@@ -148,6 +160,30 @@ class SolPriceSettings:
     url: str = _web_address("https", "http")
     interval_seconds: float = _seconds()
     timeout_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
+class MetadataSettings:
+    enabled: bool = field()
+    gateways: str = field()  # prefixes, separated by white space
+    timeout_seconds: float = _seconds()
+    concurrency: int = field(validator=[ge(1), le(1000)])
+    interval_seconds: float = _seconds()
+    tokens: int = _count()
+
+
+@frozen(kw_only=True)
+class ImagesSettings:
+    directory: str = field()
+    cache_bytes: int = field(validator=[ge(1), le(10**12)])
+
+
+@frozen(kw_only=True)
+class TradingSettings:
+    publish_seconds: float = _seconds()
+    wash_share: float = field(validator=[ge(0.01), le(1.0)])
+    candle_days: int = field(validator=[ge(1), le(365)])
+    trades: int = field(validator=[ge(1), le(10_000)])
 
 
 @frozen(kw_only=True)
@@ -240,8 +276,12 @@ class Settings:
     start: StartSettings
     ingest: IngestSettings
     market_data: MarketDataSettings
+    jupiter: JupiterSettings
     holder_count: HolderCountSettings
     sol_price: SolPriceSettings
+    metadata: MetadataSettings
+    images: ImagesSettings
+    trading: TradingSettings
     hot_score: HotScoreSettings
     activity: ActivitySettings
     sync: SyncSettings

@@ -1,8 +1,10 @@
 """What actors tell one another: facts in the past tense, frozen.
 
-source --> TokenCreated, TradeSeen, MigrationSeen, PoolCreated --> ingest
-ingest --> TokensAdmitted, TokenUpdated --> sync;  TradeSeen --> hot-score
+source --> TokenCreated, TradeSeen, CurveCompleted, MigrationSeen, PoolCreated --> ingest
+ingest --> TokensAdmitted, TokenUpdated --> sync;  TradeSeen --> trading
+trading -> TradesWeighed --> hot-score;  StatisticsPublished --> gateway, market-data
 jobs   --> TokenUpdated --> sync --> TokenPublished, RosterTold --> gateway and jobs
+market-data -> SolPriceTold --> ingest;  market-data, holder-count -> WindowsQuoted --> trading
 gateway -> ClientConnected ... --> activity --> SystemActivated, SystemIdled --> jobs, sync
 """
 
@@ -12,17 +14,28 @@ from typing import Literal, NamedTuple
 from attrs import field, frozen
 
 from domain.token import Token
-from domain.values import Mint, Sol, UnixSeconds, Value, Version
+from domain.trading import TokenStatistics, WindowStatistics
+from domain.values import WRAPPED_SOL, Mint, Sol, UnixSeconds, Usd, Value, Version
+
+UNNAMED_SOURCE = "unnamed"  # of an event that no stream has brought
 
 
 @frozen(kw_only=True)
 class TokenCreated:
-    """A launch-pad announced a new token."""
+    """A launch-pad announced a new token.
+
+    Sums are in SOL where the coin is paired with SOL, and in US dollars where it is paired with a
+    token of `DOLLAR_MINTS`; in neither where its quote is any other.
+    """
 
     mint: Mint
-    seen_at: UnixSeconds
+    seen_at: UnixSeconds  # when this process heard of it
     signature: str
+    source: str = UNNAMED_SOURCE  # the stream that brought it
+    at: UnixSeconds | None = None  # the chain's time, whole seconds
+    slot: int | None = None
     venue: str  # canonical, see sources/venues.py
+    quote_mint: Mint = WRAPPED_SOL
     name: str | None = None
     symbol: str | None = None
     metadata_uri: str | None = None
@@ -30,35 +43,70 @@ class TokenCreated:
     bonding_curve_key: str | None = None
     decimals: int | None = None
     total_supply: str | None = None
+    freeze_revoked: bool | None = None
+    mint_renounced: bool | None = None
     initial_buy_sol: Sol | None = None
+    initial_buy_usd: Usd | None = None
     curve_tokens: float | None = None  # virtual tokens left in the bonding curve
     curve_sol: Sol | None = None  # virtual SOL in the bonding curve
+    curve_usd: Usd | None = None  # virtual dollars in the bonding curve
     market_cap_sol: Sol | None = None
+    market_cap_usd: Usd | None = None
 
 
 @frozen(kw_only=True)
 class TradeSeen:
-    """Somebody bought or sold."""
+    """Somebody bought or sold.
 
-    mint: Mint
-    seen_at: UnixSeconds
-    signature: str  # the trade's identity, with `mint`; never mint and time
-    side: Literal["buy", "sell"]
-    sol: Sol | None = None  # size; absent in frames of 2024
-    venue: str | None = None
-    curve_tokens: float | None = None
-    curve_sol: Sol | None = None
-    market_cap_sol: Sol | None = None
-
-
-@frozen(kw_only=True)
-class MigrationSeen:
-    """A token left its bonding curve for a pool; the frame names the venue, not the pool."""
+    Its identity is (signature, mint, side, ordinal); never mint and time. Of size, curve and cap
+    a stream tells those in the coin's quote: SOL or dollars. Ingest adds the other of both sizes
+    where it knows the price of SOL.
+    """
 
     mint: Mint
     seen_at: UnixSeconds
     signature: str
+    ordinal: int = 0  # among the trades of one transaction with the same mint and side, from 0
+    source: str = UNNAMED_SOURCE
+    at: UnixSeconds | None = None  # the chain's time, whole seconds
+    slot: int | None = None
+    side: Literal["buy", "sell"]
+    trader: str | None = None  # wallet
+    tokens: float | None = None  # how many changed hands
+    sol: Sol | None = None  # size; absent in frames of 2024
+    usd: Usd | None = None  # size
+    quote_mint: Mint | None = None  # None: the stream does not say
+    venue: str | None = None
+    pool_address: str | None = None  # of a graduated venue
+    curve_tokens: float | None = None
+    curve_sol: Sol | None = None
+    curve_usd: Usd | None = None
+    market_cap_sol: Sol | None = None  # for a supply of 1e9, whatever the token's really is
+    market_cap_usd: Usd | None = None  # likewise
+
+
+@frozen(kw_only=True)
+class CurveCompleted:
+    """The last token of a bonding curve was sold; the migration is still to come."""
+
+    mint: Mint
+    seen_at: UnixSeconds
+    signature: str
+    source: str = UNNAMED_SOURCE
+    at: UnixSeconds | None = None
+
+
+@frozen(kw_only=True)
+class MigrationSeen:
+    """A token left its bonding curve for a pool; PumpPortal names the venue, not the pool."""
+
+    mint: Mint
+    seen_at: UnixSeconds
+    signature: str
+    source: str = UNNAMED_SOURCE
+    at: UnixSeconds | None = None
     venue: str
+    pool_address: str | None = None
 
 
 @frozen(kw_only=True)
@@ -69,13 +117,50 @@ class PoolCreated:
     seen_at: UnixSeconds
     signature: str
     venue: str
+    source: str = UNNAMED_SOURCE
     pool_address: str
     created_at: UnixSeconds
     is_migration: bool = False  # opened by a launch-pad's migration account, not by a person
     decimals: int | None = None
+    quote_mint: Mint | None = None
 
 
-SourceEvent = TokenCreated | TradeSeen | MigrationSeen | PoolCreated
+SourceEvent = TokenCreated | TradeSeen | CurveCompleted | MigrationSeen | PoolCreated
+
+
+@frozen(kw_only=True)
+class SolPriceTold:
+    """What one SOL is worth now."""
+
+    usd: Usd
+    observed_at: UnixSeconds
+
+
+@frozen(kw_only=True)
+class TradesWeighed:
+    """What some trades of one token count for its score, without a trader's repeated volume."""
+
+    mint: Mint
+    sol: Sol
+    at: UnixSeconds  # of the last of them
+
+
+@frozen(kw_only=True)
+class WindowsQuoted:
+    """What a provider says of a token's trading; it counts where no stream covers a window."""
+
+    mint: Mint
+    observed_at: UnixSeconds
+    source: str
+    windows: Mapping[str, WindowStatistics]  # keys are names in `trading.WINDOW_SECONDS`
+
+
+@frozen(kw_only=True)
+class StatisticsPublished:
+    """A token's trading as it now is."""
+
+    mint: Mint
+    statistics: TokenStatistics
 
 
 @frozen(kw_only=True)
@@ -91,7 +176,7 @@ class TokenUpdated:
 
     mint: Mint
     observed_at: UnixSeconds
-    origin: str  # who observed it, in order: an actor, or one stream of it
+    origin: str  # who observed it, in order: an actor, or an actor and its source ("ingest chain")
     values: Mapping[str, Value]  # keys are names in `token.UPDATE_FIELDS`
 
 
@@ -199,7 +284,7 @@ Presence = (
     | FeedRequested
     | CensusTaken
 )
-GatewayMessage = TokenPublished | RosterTold | CensusWanted
+GatewayMessage = TokenPublished | StatisticsPublished | RosterTold | CensusWanted
 ActivityChange = SystemActivated | SystemIdled
 SyncMessage = TokensAdmitted | TokenUpdated | RosterWanted | GovernorSet | ActivityChange
 

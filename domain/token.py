@@ -12,7 +12,10 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
+from domain.trading import TokenStatistics
 from domain.values import Mint, Sol, UnixSeconds, Usd, Value
+
+LIVE: Mapping[str, object] = {"live": True}
 
 
 class Status(IntEnum):
@@ -122,6 +125,11 @@ class Token:
         default=None, metadata=_of(Group.LIFECYCLE, "lastUpdatedAt", time=True, derived=True)
     )
 
+    # Live: shown while it is known, never part of an update, and in no store.
+    statistics: TokenStatistics | None = field(default=None, metadata=LIVE)
+    # Where the values of each group came from last, and when: group's name -> (source, time).
+    provenance: Mapping[str, tuple[str, UnixSeconds]] = field(factory=dict, metadata=LIVE)
+
 
 @frozen
 class FieldRule:
@@ -147,7 +155,9 @@ def _rule(attribute: "attrs.Attribute[Any]") -> FieldRule:
     )
 
 
-FIELDS: Mapping[str, FieldRule] = {a.name: _rule(a) for a in attrs.fields(Token)}
+FIELDS: Mapping[str, FieldRule] = {
+    a.name: _rule(a) for a in attrs.fields(Token) if not a.metadata.get("live")
+}
 IDENTITY_FIELDS = tuple(r.name for r in FIELDS.values() if r.group is Group.IDENTITY)
 UPDATE_FIELDS = tuple(
     r.name for r in FIELDS.values() if r.group is not Group.IDENTITY and not r.is_derived

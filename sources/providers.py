@@ -17,22 +17,26 @@ def connect_market_providers(settings: Settings, client: httpx.AsyncClient) -> M
     """Whom market data asks."""
     market, sol = settings.market_data, settings.sol_price
     http = new_json_http(client, market.timeout_seconds, market.requests_per_minute)
+    sol_url = sol.url or settings.jupiter.url
     sol_http = new_json_http(client, sol.timeout_seconds, SOL_PRICE_REQUESTS_PER_MINUTE)
     return MarketProviders(
         quotes=DexScreener(url=market.url, http=http) if market.url else None,
-        sol_price=JupiterSolPrice(url=sol.url, http=sol_http) if sol.url else None,
+        sol_price=JupiterSolPrice(url=sol_url, http=sol_http) if sol_url else None,
     )
 
 
 def connect_holder_provider(settings: Settings, client: httpx.AsyncClient) -> HolderProvider | None:
     """Who counts holders; None if nobody is to."""
-    chosen = settings.holder_count
+    chosen, jupiter = settings.holder_count, settings.jupiter
     http = new_json_http(client, chosen.timeout_seconds, chosen.requests_per_minute)
     match chosen.provider:
         case "jupiter":
-            return JupiterHolders(url=chosen.url, http=http)
+            http = new_json_http(client, jupiter.timeout_seconds, jupiter.requests_per_minute)
+            return JupiterHolders(url=jupiter.url, http=http)
         case "rpc":
-            return RpcHolders(rpc=JsonRpc(url=chosen.url, http=http))
+            return RpcHolders(
+                rpc=JsonRpc(url=chosen.url or settings.ingest.chain_rpc_url, http=http)
+            )
         case _:
             return None
 

@@ -116,7 +116,7 @@ def _find_kind(name: str, hint: Any) -> Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    name: _find_kind(name, hint) for name, hint in get_type_hints(Token).items()
+    name: _find_kind(name, hint) for name, hint in get_type_hints(Token).items() if name in FIELDS
 }
 FIELDS_OF_ANY_NUMBER = frozenset(
     name for name, kind in KINDS.items() if kind.value.python == {float, int}

@@ -93,7 +93,9 @@ def settings(postgres_url: str, redis_url: str, **more: str) -> dict[str, str]:
         "INGEST__URL": "",
         "MARKET_DATA__URL": "",
         "HOLDER_COUNT__PROVIDER": "off",
-        "SOL_PRICE__URL": "",
+        "INGEST__PUMPAPI_URL": "",
+        "JUPITER__URL": "",
+        "METADATA__ENABLED": "false",
         "SYNC__INTERVAL_SECONDS": "1",
     }
     chosen = {f"TOKEN_DISCOVERY__{name}": value for name, value in (offline | more).items()}

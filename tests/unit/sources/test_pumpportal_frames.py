@@ -243,7 +243,7 @@ def test_the_pool_of_a_migration_is_a_venue_not_an_address_defect_6() -> None:
     event = parse(txType="migrate", pool="pump-amm")
     assert isinstance(event, MigrationSeen)
     assert event.venue == "pumpswap"
-    assert not hasattr(event, "pool_address")
+    assert event.pool_address is None
 
 
 def test_a_migration_to_a_venue_never_heard_of_is_still_a_migration() -> None:

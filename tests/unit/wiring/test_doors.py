@@ -62,7 +62,7 @@ async def ask_sol_price(built: Doors) -> None:
 
 ASKED_BY_SETTINGS = [
     ("market_data", ask_quotes),
-    ("holder_count", ask_holders),
+    ("jupiter", ask_holders),
     ("sol_price", ask_sol_price),
 ]
 
@@ -94,7 +94,7 @@ async def test_look_ups_keep_to_the_rate_of_their_section(
 
 
 def test_look_up_without_an_address_is_switched_off() -> None:
-    built = doors(Upstream(), market_data__url="", sol_price__url="", holder_count__provider="off")
+    built = doors(Upstream(), market_data__url="", jupiter__url="", holder_count__provider="off")
     market = built.providers["market-data"]
     assert (None, None, None) == (market.quotes, market.sol_price, built.providers["holder-count"])
 
