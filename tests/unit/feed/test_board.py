@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from domain.messages import StatisticsPublished
 from domain.token import Status, Token
+from domain.values import UnixSeconds
 from feed import wire
 from feed.board import BOARD_NAMES, Boards, Cursor
 from feed.catalogue import Catalogue
@@ -160,7 +161,8 @@ def test_values_told_again_are_no_change_and_go_with_the_next_one() -> None:
     put(boards, token)
     boards.publish_changes()
     published = boards.snapshot_message("new")
-    again = attrs.evolve(token, provenance={"market": ("chain", NOW + 5)})
+    later = UnixSeconds(NOW + 5)
+    again = attrs.evolve(token, provenance={"market": ("chain", later)})
     for newer in (again, attrs.evolve(again)):
         put(boards, newer)
         assert (None, published) == (boards.publish_changes(), boards.snapshot_message("new"))
@@ -177,7 +179,7 @@ def test_values_told_again_cost_one_comparison_however_many_rounds_pass(
     tokens = [make_token(n, provenance={"market": ("chain", NOW)}) for n in (1, 2)]
     put(boards, *tokens)
     boards.publish_changes()
-    put(boards, attrs.evolve(tokens[0], provenance={"market": ("chain", NOW + 5)}))
+    put(boards, attrs.evolve(tokens[0], provenance={"market": ("chain", UnixSeconds(NOW + 5))}))
     boards.publish_changes()
     made: list[str] = []
 
