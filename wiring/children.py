@@ -16,7 +16,7 @@ from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from actors.ingest.actor import Ingest, IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
-from actors.jobs.job import JobContext
+from actors.jobs.job import JobContext, JobOutboxes
 from actors.jobs.mail import JobMail
 from actors.jobs.switch import JobMemory
 from actors.sync.actor import Sync
@@ -150,6 +150,7 @@ class Composition:
         )
         context = JobContext(
             mail=mail,
+            outboxes=JobOutboxes(sol_prices=boxes.events, windows=boxes.windows),
             memory=memory,
             trades=boxes.trades,
             settings=self.settings,

@@ -9,8 +9,8 @@ from domain.merging import merge_updates
 from domain.messages import (
     ActivityChange,
     GatewayMessage,
+    IngestMessage,
     Presence,
-    SourceEvent,
     StatisticsPublished,
     SyncMessage,
     SystemActivated,
@@ -18,6 +18,7 @@ from domain.messages import (
     TokenPublished,
     TokenUpdated,
     TradeSeen,
+    WindowsQuoted,
 )
 from supervision.mailbox import Mailbox
 from supervision.policies import BLOCK, DROP_OLDEST, Conflate
@@ -27,6 +28,7 @@ EVENTS_WAITING = 10_000  # then the streams' sockets wait
 UPDATES_WAITING = 50_000  # on their way to the buffer, one a token and origin
 TRADES_WAITING = 10_000  # then the oldest is dropped: a score may be a little low
 PRESENCES_WAITING = 10_000
+QUOTES_WAITING = 10_000  # one a token; then the oldest is dropped: its provider is asked again
 
 
 def _of_token(message: object) -> object:
@@ -53,9 +55,10 @@ class Mailboxes:
     """Every mailbox of the service, by its reader."""
 
     tokens: int  # most tokens tracked
-    events: Mailbox[SourceEvent] = field(init=False)
+    events: Mailbox[IngestMessage] = field(init=False)
     updates: Mailbox[SyncMessage] = field(init=False)
     trades: Mailbox[TradeSeen] = field(init=False)
+    windows: Mailbox[WindowsQuoted] = field(init=False)
     presences: Mailbox[Presence] = field(init=False)
     gateway: Mailbox[GatewayMessage] = field(init=False)
     publications: Mapping[str, Mailbox[Any]] = field(init=False)  # TokenPublished
@@ -70,6 +73,11 @@ class Mailboxes:
             policy=Conflate(key=_of_token, combine=_conflate_updates),
         )
         self.trades = Mailbox("hot-score trades", capacity=TRADES_WAITING, policy=DROP_OLDEST)
+        self.windows = Mailbox(
+            "trading windows",
+            capacity=QUOTES_WAITING,
+            policy=Conflate(key=lambda quoted: quoted.mint, when_full="drop-oldest"),
+        )
         self.presences = Mailbox("activity", capacity=PRESENCES_WAITING, policy=DROP_OLDEST)
         # Two places a token, for itself and its statistics, and some for commands: never full,
         # so neither sync nor trading, which follows no more tokens, waits for a reader.
