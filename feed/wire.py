@@ -89,7 +89,10 @@ def _render_provenance(token: Token) -> dict[str, object]:
         if origin is not None:
             shown[name] = {"source": origin[0], "at": to_iso_time(origin[1])}
         elif _has_values(values_of(token)):
-            shown[name] = {"source": STORED, "at": to_iso_time(token.last_updated_at)}
+            shown[name] = {
+                "source": STORED,
+                "at": to_iso_time(token.last_updated_at or token.first_seen_at),
+            }
     statistics = token.statistics
     if statistics is not None and statistics.sources:
         at = to_iso_time(statistics.observed_at)
