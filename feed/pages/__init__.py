@@ -36,6 +36,7 @@ FILES = {
     "/assets/live.js": "live.js",
     "/assets/ops.css": "ops.css",
     "/assets/ops.js": "ops.js",
+    "/assets/sources.js": "sources.js",
     "/assets/charts.js": "charts.js",
     "/assets/icon.svg": "icon.svg",
 }

@@ -1,6 +1,7 @@
 // The course of a price: candles of the last hour, asked for once, then what the boards tell.
 
-const POINTS = 60; // minutes
+const MINUTES = 60; // of candles asked for, and of a course
+const POINTS = 120, FINE = 5; // most points; what is older than so many minutes has one a minute then
 const AT_ONCE = 3, WAITING = 40; // requests; of those that wait, the oldest are dropped
 const REMEMBERED = 500; // courses; the longest unused are forgotten
 const PAUSE = 30_000, AGAIN_AFTER = 120_000; // milliseconds after a failure: of the service, of one coin
@@ -13,7 +14,7 @@ let asking = 0, pausedUntil = 0;
 class Course {
   constructor(mint) {
     this.mint = mint;
-    this.points = []; // [minute, price], oldest first
+    this.points = []; // [minutes since 1970, price], oldest first
     this.version = 0; // grows with every change
     this.askAgainAt = 0;
   }
@@ -22,13 +23,18 @@ class Course {
   add(price, now) {
     const last = this.points.at(-1);
     if (!(price > 0) || (last && !(price < last[1] * FARTHEST && price > last[1] / FARTHEST))) return;
-    const minute = Math.floor(now / 60_000);
+    const minute = Math.floor(now / 10_000) / 6;
     if (last && last[0] >= minute) {
       if (last[1] === price) return;
       last[1] = price;
     } else this.points.push([minute, price]);
-    this.points.splice(0, this.points.length - POINTS);
+    if (this.points.length > POINTS) this.thin(minute);
     this.version += 1;
+  }
+
+  thin(now) {
+    this.points = this.points.filter(([minute], at, all) => minute > now - FINE
+      || (minute > now - MINUTES && Math.floor(minute) !== Math.floor(all[at + 1][0])));
   }
 
   /** Candles as the service tells them go before what was heard since. */
@@ -38,8 +44,7 @@ class Course {
     told.unshift([told[0][0] - 1, candles[0].open || told[0][1]]);
     const heard = this.points.filter(([minute]) => minute > told.at(-1)[0]);
     this.points = told;
-    for (const [minute, price] of heard) this.add(price, minute * 60_000);
-    this.points.splice(0, this.points.length - POINTS);
+    for (const [minute, price] of heard) this.add(price, Math.round(minute * 60_000));
     this.version += 1;
   }
 }
@@ -69,7 +74,7 @@ async function serve([course, isWanted]) {
   }
   asking += 1;
   try {
-    const answer = await fetch(`/api/tokens/${course.mint}/candles?interval=1m&limit=${POINTS}`, { signal: AbortSignal.timeout(10_000) });
+    const answer = await fetch(`/api/tokens/${course.mint}/candles?interval=1m&limit=${MINUTES}`, { signal: AbortSignal.timeout(10_000) });
     if (answer.ok) course.complete((await answer.json()).candles);
     else if (answer.status === 404) course.askAgainAt = Date.now() + AGAIN_AFTER;
     else throw new Error(answer.status);
@@ -84,7 +89,7 @@ async function serve([course, isWanted]) {
 
 /** `{line, area, isUp}`: paths in a box of 100 by 24; null while there is no course to draw. */
 export function drawCourse(points) {
-  if (points.length < 2) return null;
+  if (points.length < 3) return null; // two would only be a slope
   const [start] = points[0], [end] = points.at(-1);
   const prices = points.map(([, price]) => price);
   const least = Math.min(...prices), most = Math.max(...prices);
