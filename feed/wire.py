@@ -48,6 +48,7 @@ def to_milliseconds(at: UnixSeconds | None) -> int | None:
     return min(round(at * 1000), AFTER_LAST_TIME * 1000 - 1)
 
 
+@lru_cache(maxsize=16_384)  # some 2 MB; most times of an item are those it had before its change
 def to_iso_time(at: UnixSeconds | None) -> str | None:
     """`2026-07-30T12:00:00.250Z`; None where the time is unknown or cannot be written."""
     whole = to_milliseconds(at)
@@ -89,7 +90,10 @@ def _render_provenance(token: Token) -> dict[str, object]:
         if origin is not None:
             shown[name] = {"source": origin[0], "at": to_iso_time(origin[1])}
         elif _has_values(values_of(token)):
-            shown[name] = {"source": STORED, "at": to_iso_time(token.last_updated_at)}
+            shown[name] = {
+                "source": STORED,
+                "at": to_iso_time(token.last_updated_at or token.first_seen_at),
+            }
     statistics = token.statistics
     if statistics is not None and statistics.sources:
         at = to_iso_time(statistics.observed_at)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import orjson
 import pytest
@@ -14,12 +15,13 @@ from feed import Library
 from feed.token_routes import READS_AT_ONCE, READS_WAITING
 from feed.wire import make_item
 from tests.integration.feed.clients import Answer, everything, get, http_client, raw_client, serving
-from tests.unit.feed.shelves import ListedHistory, ListedImage, ListedImages
+from tests.unit.feed.shelves import DirectoryImages, ListedHistory, ListedImage, ListedImages
 from tests.unit.feed.test_history import make_candle, make_trade
 from tests.unit.feed.tokens import NOW, make_token, mint_of
 from tests.unit.feed.worlds import World, until
 
 MINT = mint_of(1)
+DRAWN = Path(__file__).parents[2] / "data" / "images"
 PICTURE = ListedImage(b"RIFF....WEBP", "a1b2")
 
 
@@ -302,6 +304,24 @@ async def test_another_picture_has_another_tag() -> None:
             answer.headers["etag"],
             answer.body,
         )
+
+
+async def test_a_picture_of_a_cache_is_served_byte_for_byte_and_anew_when_it_changes(
+    tmp_path: Path,
+) -> None:
+    first, second = ((DRAWN / name).read_bytes() for name in ("drawn.webp", "drawn_anew.webp"))
+    async with serving(library=Library(images=DirectoryImages(tmp_path))) as world:
+        await world.show(make_token(1))
+        assert 404 == (await get(world, f"/img/{MINT}")).status
+        (tmp_path / f"{MINT}.webp").write_bytes(first)
+        answer = await get(world, f"/img/{MINT}")
+        assert (first, b"RIFF", b"WEBP") == (answer.body, answer.body[:4], answer.body[8:12])
+        tag = answer.headers["etag"]
+        assert 304 == (await get(world, f"/img/{MINT}", if_none_match=tag)).status
+        (tmp_path / f"{MINT}.webp").write_bytes(second)
+        answer = await get(world, f"/img/{MINT}", if_none_match=tag)
+        assert (200, second) == (answer.status, answer.body)
+        assert tag != answer.headers["etag"]
 
 
 async def test_a_head_request_gets_the_picture_s_headers_alone() -> None:

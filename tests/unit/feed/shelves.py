@@ -1,6 +1,8 @@
 """Histories and pictures for the tests of the feed."""
 
 from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
 
 import trio
 from attrs import Factory, define, frozen
@@ -61,3 +63,17 @@ class ListedImages:
         await trio.lowlevel.checkpoint()
         self.asked.append(mint)
         return self.images.get(mint)
+
+
+@define
+class DirectoryImages:
+    """Pictures in a directory, each under its mint's name."""
+
+    directory: Path
+
+    async def read_image(self, mint: Mint) -> ListedImage | None:
+        path = trio.Path(self.directory) / f"{mint}.webp"
+        if not await path.exists():
+            return None
+        body = await path.read_bytes()
+        return ListedImage(body, sha256(body).hexdigest()[:16])

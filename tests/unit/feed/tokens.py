@@ -69,6 +69,7 @@ def tokens(numbers: st.SearchStrategy[int]) -> st.SearchStrategy[Token]:
         bonding_curve_progress=st.none() | small.map(float),
         hot_score=st.none() | small.map(float) | st.just(float("nan")),
         market_cap_usd=st.none() | small.map(lambda n: Usd(float(n))),
+        volume_24h=st.none() | small.map(lambda n: Usd(float(n))),
         volume_24h_sol=st.none() | small.map(lambda n: Sol(float(n))),
         watcher_count=small,
         provenance=provenances(),
