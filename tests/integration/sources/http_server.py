@@ -9,7 +9,8 @@ import orjson
 import trio
 from attrs import define, field
 
-from sources.http import JsonHttp, RateLimiter, new_http_client
+from sources.http import JsonHttp, new_http_client
+from sources.rates import RateLimiter
 from tests.patience import PATIENCE_SECONDS
 
 Answer = Callable[[trio.SocketStream], Awaitable[None]]

@@ -6,7 +6,7 @@ import trio
 from trio.testing import MockClock
 
 from domain.errors import RateLimited, SourceInTrouble, SourceUnavailable
-from sources.http import LONGEST_PAUSE_SECONDS, RateLimiter
+from sources.rates import LONGEST_PAUSE_SECONDS, RateLimiter
 from tests.unit.sources.answers import Upstream, http_over, ok
 
 URL = "https://api.example.org/x?api-key=secret"
