@@ -18,6 +18,7 @@ from config.settings import (
 )
 from domain.messages import SourceEvent
 from domain.values import Mint
+from feed import Library
 from sources import EventStream
 from sources.line import LineSettings
 from sources.providers import Upstreams, new_json_http
@@ -58,6 +59,7 @@ class Doors:
     streams: Mapping[str, Stream]  # by child's name
     follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None  # of older tokens
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
+    library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
 
     async def close(self) -> None:
         """Disconnect from both stores."""

@@ -11,6 +11,7 @@ from domain.messages import (
     GatewayMessage,
     IngestMessage,
     Presence,
+    StatisticsPublished,
     SyncMessage,
     SystemActivated,
     SystemIdled,
@@ -37,6 +38,8 @@ def _of_token(message: object) -> object:
             return message.mint, message.origin
         case TokenPublished():
             return message.token.mint
+        case StatisticsPublished():
+            return message.mint, "statistics"
         case SystemActivated() | SystemIdled():
             return "activity"  # the latest counts
         case _:
@@ -76,8 +79,9 @@ class Mailboxes:
             policy=Conflate(key=lambda quoted: quoted.mint, when_full="drop-oldest"),
         )
         self.presences = Mailbox("activity", capacity=PRESENCES_WAITING, policy=DROP_OLDEST)
-        # One place a token and some for commands: never full, so sync never waits for a reader.
-        capacity = self.tokens + 1000
+        # Two places a token, for itself and its statistics, and some for commands: never full,
+        # so neither sync nor trading, which follows no more tokens, waits for a reader.
+        capacity = 2 * self.tokens + 1000
         self.gateway = Mailbox("gateway", capacity=capacity, policy=by_token)
         self.publications = {job: Mailbox(job, capacity=capacity, policy=by_token) for job in JOBS}
         latest = Conflate[ActivityChange](key=lambda _: "activity")
