@@ -11,7 +11,7 @@ import httpx
 from attrs import define, field
 
 from config.settings import Settings
-from sources import HolderProvider, MarketProviders, SolPriceProvider
+from sources import HolderProvider, MarketProviders
 from sources.dexscreener import DexScreener
 from sources.holders import JupiterHolders, RpcHolders
 from sources.http import JsonHttp
@@ -58,12 +58,12 @@ def connect_market_providers(upstreams: Upstreams) -> MarketProviders:
     http = new_json_http(upstreams.client, market.timeout_seconds, market.requests_per_minute)
     return MarketProviders(
         quotes=DexScreener(url=market.url, http=http) if market.url else None,
-        sol_price=_connect_sol_price(upstreams),
-        sol_price_fallbacks=_connect_fallbacks(upstreams),
+        sol_price=connect_sol_price(upstreams),
+        sol_price_fallbacks=connect_fallbacks(upstreams),
     )
 
 
-def _connect_sol_price(upstreams: Upstreams) -> SolPriceProvider | None:
+def connect_sol_price(upstreams: Upstreams) -> JupiterSolPrice | None:
     """The provider that is asked first: the one of the settings, else Jupiter."""
     sol, jupiter = upstreams.settings.sol_price, upstreams.settings.jupiter
     if sol.url:
@@ -79,10 +79,10 @@ def _connect_sol_price(upstreams: Upstreams) -> SolPriceProvider | None:
     return None
 
 
-def _connect_fallbacks(upstreams: Upstreams) -> list[SolPriceProvider]:
+def connect_fallbacks(upstreams: Upstreams) -> list[JupiterSolPrice]:
     """Pyth, then CoinGecko; none where the settings name a provider, or switch Jupiter off."""
     sol, jupiter = upstreams.settings.sol_price, upstreams.settings.jupiter
-    fallbacks: list[SolPriceProvider] = []
+    fallbacks: list[JupiterSolPrice] = []
     if sol.url or not jupiter.url:
         return fallbacks
     if sol.pyth_url:

@@ -35,8 +35,12 @@ class LastingRefusal:
     def note_refusal(self, error: SourceClosed) -> str:
         """It has refused; returns what people are to be told."""
         self.asked_at = trio.current_time()
-        self.reason = f"{error}; {self._advise(error.status)}; asked again each hour"
+        self.reason = f"{self.explain(error)}; asked again each hour"
         return self.reason
+
+    def explain(self, error: SourceClosed) -> str:
+        """What the refusal is, and what can be done about it."""
+        return f"{error}; {self._advise(error.status)}"
 
     def note_answer(self) -> None:
         """It serves."""
