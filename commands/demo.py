@@ -275,6 +275,8 @@ def _settings(
         "TOKEN_DISCOVERY__INGEST__POOLS_RPC_URL": f"http://{market}/",
         "TOKEN_DISCOVERY__MARKET_DATA__URL": f"http://{market}",
         "TOKEN_DISCOVERY__JUPITER__URL": f"http://{market}",
+        "TOKEN_DISCOVERY__SOL_PRICE__PYTH_URL": "",
+        "TOKEN_DISCOVERY__SOL_PRICE__COINGECKO_URL": "",
         "TOKEN_DISCOVERY__INGEST__PUMPAPI_URL": "",
         "TOKEN_DISCOVERY__METADATA__ENABLED": "false",
         "TOKEN_DISCOVERY__GATEWAY__HOST": HOST,

@@ -26,8 +26,9 @@ from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
 from domain.values import Mint, UnixSeconds, parse_mint
 from sources.dexscreener import DexScreener
 from sources.holders import JupiterHolders, RpcHolders
-from sources.http import JsonHttp, RateLimiter, new_http_client
+from sources.http import JsonHttp, new_http_client
 from sources.pumpportal_frames import ControlFrame, parse_frame
+from sources.rates import RateLimiter
 from sources.raydium_logs import RAYDIUM_AMM_V4, opens_pool, parse_pools
 from sources.rpc import JsonRpc
 from sources.sol_price import JupiterSolPrice
