@@ -1,6 +1,7 @@
 """The child specs, in flow order, and what each actor is given.
 
-    streams -> ingest -> market-data, hot-score, holder-count, activity -> sync -> gateway
+    streams -> ingest -> trading -> market-data, hot-score, holder-count, activity -> sync
+        -> gateway
 
 Among the children only ingest and sync are given a store.
 """
@@ -25,6 +26,9 @@ from actors.sync.backlog import WAITING_GROUPS
 from actors.sync.governor import Governor
 from actors.sync.life import SyncStores
 from actors.sync.memory import SyncMemory
+from actors.trading.actor import Trading, TradingInboxes, TradingOutboxes, TradingPlan
+from actors.trading.coverage import StreamCoverage
+from actors.trading.memory import TradingMemory
 from config.settings import Settings
 from feed import Operations
 from feed.statistics import StatisticsMemory
@@ -35,7 +39,7 @@ from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from wiring.doors import Doors, Stream
 from wiring.jobs import JOBS, JobWiring
-from wiring.mailboxes import Mailboxes
+from wiring.mailboxes import TRADING, Mailboxes
 
 
 @define
@@ -72,6 +76,15 @@ class Composition:
                 for name, stream in self.doors.streams.items()
             ),
             self._make_spec("ingest", self._build_ingest, boxes.events, memory=self.ingest_memory),
+            self._make_spec(
+                TRADING,
+                self._build_trading,
+                boxes.trades,
+                boxes.windows,
+                boxes.publications[TRADING],
+                boxes.control[TRADING],
+                memory=TradingMemory(limit=self.settings.tracking.tokens),
+            ),
             *(self._make_job_spec(name, job) for name, job in JOBS.items()),
             self._make_spec(
                 "activity", self._build_activity, boxes.presences, memory=ActivityMemory()
@@ -100,7 +113,7 @@ class Composition:
 
     def _make_job_spec(self, name: str, job: JobWiring) -> ChildSpec:
         boxes = self.mailboxes
-        trades = (boxes.trades,) if job.hears_trades else ()
+        trades = (boxes.weighed,) if job.hears_trades else ()
         return self._make_spec(
             name,
             partial(self._build_job, name, job),
@@ -135,6 +148,27 @@ class Composition:
             environment=environment,
         )
 
+    def _build_trading(self, environment: Environment, memory: TradingMemory) -> Trading:
+        boxes = self.mailboxes
+        return Trading(
+            inboxes=TradingInboxes(
+                trades=boxes.trades,
+                windows=boxes.windows,
+                publications=boxes.publications[TRADING],
+                control=boxes.control[TRADING],
+            ),
+            outboxes=TradingOutboxes(
+                sync=boxes.updates,
+                statistics=(boxes.gateway, boxes.publications["market-data"]),
+                weighed=boxes.weighed,
+            ),
+            tape=self.doors.tape,
+            coverage=StreamCoverage(self.doors.trade_reaches),
+            memory=memory,
+            plan=TradingPlan(trading=self.settings.trading, market_data=self.settings.market_data),
+            environment=environment,
+        )
+
     # Those that do not.
 
     def _build_job(
@@ -152,7 +186,7 @@ class Composition:
             mail=mail,
             outboxes=JobOutboxes(sol_prices=boxes.events, windows=boxes.windows),
             memory=memory,
-            trades=boxes.trades,
+            trades=boxes.weighed,
             settings=self.settings,
             environment=environment,
         )

@@ -10,8 +10,11 @@ from typing import Any, Literal
 import httpx
 from attrs import define, field, frozen
 
+from actors.trading.coverage import StreamReach
 from buffer import UpdateBuffer
 from buffer.redis import RedisBuffer
+from buffer.redis.tape import RedisTape
+from buffer.tape import TapeBounds, TradeTape
 from config.settings import (
     IngestSettings,
     Settings,
@@ -30,6 +33,7 @@ from sources.rpc import JsonRpc
 from sources.solana_pubsub import NAME as SOLANA_POOLS
 from sources.solana_pubsub import SolanaPools, SolanaPoolsMemory
 from sources.trade_subscriptions import TradeSubscriptions
+from sources.venues import LAUNCHLAB, PUMPFUN, PUMPSWAP
 from store import TokenStore
 from store.ledger import Ledger
 from store.postgres import PostgresStore
@@ -39,6 +43,7 @@ from supervision.offload import offload_to_threads
 from wiring.jobs import JOBS
 
 THREADS_A_DOOR = 4
+PUMPAPI = "pumpapi"
 POOL_REQUESTS_PER_MINUTE = 600.0
 
 
@@ -58,14 +63,23 @@ class Doors:
     sync_store: TokenStore
     ingest_buffer: UpdateBuffer
     sync_buffer: UpdateBuffer
+    tape: TradeTape
     streams: Mapping[str, Stream]  # by child's name
+    # Which tokens' trades each stream brings, by the stream's name.
+    trade_reaches: Mapping[str, StreamReach] = field(factory=dict)
     follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None  # of older tokens
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
     library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
 
     async def close(self) -> None:
         """Disconnect from both stores."""
-        for door in (self.ingest_store, self.sync_store, self.ingest_buffer, self.sync_buffer):
+        for door in (
+            self.ingest_store,
+            self.sync_store,
+            self.ingest_buffer,
+            self.sync_buffer,
+            self.tape,
+        ):
             await door.close()
 
 
@@ -97,12 +111,16 @@ class RealDoors:
 
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
+        tape = self._new_tape()
         upstreams = Upstreams(self.settings, self.client)
         return Doors(
             ingest_store=self._new_store("ingest"),
             sync_store=self._new_store("sync"),
             ingest_buffer=self._new_buffer(),
             sync_buffer=self._new_buffer(),
+            tape=tape,
+            library=Library(history=tape),
+            trade_reaches=self._list_reaches(),
             streams=self._list_streams(self.settings.ingest, events),
             follow_trades=self.pumpportal.subscriptions.follow_older,
             providers={name: job.connect(upstreams) for name, job in JOBS.items()},
@@ -122,6 +140,25 @@ class RealDoors:
             offload_to_threads(THREADS_A_DOOR),
             self.environment.clock,
         )
+
+    def _new_tape(self) -> RedisTape:
+        redis, trading = self.settings.redis, self.settings.trading
+        return RedisTape(
+            url=redis.url,
+            timeout_seconds=redis.timeout_seconds,
+            offload=offload_to_threads(THREADS_A_DOOR),
+            bounds=TapeBounds(trades=trading.trades, candle_days=trading.candle_days),
+        )
+
+    def _list_reaches(self) -> dict[str, StreamReach]:
+        """PumpPortal's trades are those of the tokens that are subscribed to."""
+        return {
+            CHAIN: StreamReach(venues=frozenset({PUMPFUN, PUMPSWAP, LAUNCHLAB})),
+            PUMPAPI: StreamReach(),
+            PUMPPORTAL: StreamReach(
+                follows=lambda mint: mint in self.pumpportal.subscriptions.wanted
+            ),
+        }
 
     # The world.
 

@@ -3,9 +3,7 @@
 TradeSeen -> TradingBook.count_trade -> windows, candles, traders, the last trades
 """
 
-from collections.abc import Mapping
-
-from attrs import Factory, define, field
+from attrs import Factory, define, field, frozen
 
 from actors.trading.candles import FormingCandles
 from actors.trading.sketch import hash_trader
@@ -31,6 +29,12 @@ class TradingBook:
     last_price: Price | None = None
     last_at: float = 0.0
     trades_told: int = 0  # since the 24 h figures were last sent
+    expires_at: float = 0.0  # when its windows slide next, as was noted
+
+    @property
+    def has_unwritten(self) -> bool:
+        """True when the tape lacks a trade or a candle of it."""
+        return bool(self.unwritten) or any(not each.is_written for each in self.candles.candles)
 
     @property
     def is_resting(self) -> bool:
@@ -70,7 +74,8 @@ class TradingBook:
         """Let the windows slide; True if that changes what they tell."""
         self.candles.drop_closed(now)
         self.traders.turn_generation(now)
-        return any([window.drop_expired(now) for window in self.windows])
+        dropped = [window.drop_expired(now) for window in self.windows]  # each of them
+        return any(dropped)
 
     def next_expiry(self) -> float | None:
         """When a window next leaves a bucket behind."""
@@ -85,38 +90,43 @@ class TradingBook:
         }
 
 
-def take_statistics(
-    book: TradingBook | None,
-    quoted: WindowsQuoted | None,
-    *,
-    covered_since: UnixSeconds | None,
-    holders: int | None,
-    now: UnixSeconds,
-    is_born_covered: bool,
-) -> TokenStatistics:
-    """What is known of a token's trading: counted windows where they are covered, else quoted ones.
+@frozen(kw_only=True)
+class StatisticsRequest:
+    """What a token's statistics are made of."""
 
-    A window is covered when every trade in it was counted: since before it began, or since the
-    token was born.
-    """
-    counted = (book or TradingBook()).take_windows()
+    book: TradingBook | None  # None: it is not being traded
+    quoted: WindowsQuoted | None
+    covered_since: UnixSeconds | None
+    holders: int | None
+    born_at: UnixSeconds | None
+    now: UnixSeconds
+
+    def is_covered(self, seconds: int) -> bool:
+        """True when every trade in a window was counted: since it began, or since the birth."""
+        since = self.covered_since
+        if since is None:
+            return False
+        is_born_later = self.born_at is not None and self.born_at >= since
+        return is_born_later or since <= self.now - seconds
+
+
+def take_statistics(asked: StatisticsRequest) -> TokenStatistics:
+    """What is known of a token's trading: counted windows where they are covered, else quoted."""
+    counted = (asked.book or TradingBook()).take_windows()
+    quoted = asked.quoted
     windows: dict[str, WindowStatistics] = {}
     sources: dict[str, str] = {}
-    told: Mapping[str, WindowStatistics] = {} if quoted is None else quoted.windows
     for name, seconds in WINDOW_SECONDS.items():
-        is_covered = covered_since is not None and (
-            is_born_covered or covered_since <= now - seconds
-        )
-        if is_covered:
+        if asked.is_covered(seconds):
             windows[name], sources[name] = counted[name], COUNTED
-        elif name in told and quoted is not None:
-            windows[name], sources[name] = told[name], quoted.source
+        elif quoted is not None and name in quoted.windows:
+            windows[name], sources[name] = quoted.windows[name], quoted.source
     return TokenStatistics(
-        observed_at=now,
+        observed_at=asked.now,
         windows=windows,
         sources=sources,
-        wash_score=None if book is None else book.traders.score_wash(holders),
-        covered_since=covered_since,
+        wash_score=None if asked.book is None else asked.book.traders.score_wash(asked.holders),
+        covered_since=asked.covered_since,
     )
 
 

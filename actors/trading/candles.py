@@ -1,4 +1,4 @@
-"""Candles of one minute while they form; those of 5 minutes and an hour are made of them on reading.
+"""Candles of one minute while they form; larger ones are made of them when they are read.
 
 A candle is written to the tape again and again until its minute is over, each time as a whole.
 Minutes stay open for `LATE_MINUTES` more, for trades that come late; a later trade still counts in
