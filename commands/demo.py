@@ -186,7 +186,7 @@ def _status(market: MarketServer, seconds: float) -> str:
     counts = market.counts()
     return (
         f"  {minutes:02d}:{rest:02d}  market: {counts['tokens']:,} coins, "
-        f"{counts['graduated']:,} graduated, {market.frames_sent:,} frames sent"
+        f"{counts['graduated']:,} graduated, {market.audience.frames_sent:,} frames sent"
     )
 
 

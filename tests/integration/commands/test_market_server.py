@@ -14,9 +14,10 @@ from trio_websocket import WebSocketConnection, open_websocket_url
 
 from commands.market.calibration import Calibration
 from commands.market.clock import MarketClock
+from commands.market.events import Created, Migrated, Traded
 from commands.market.keys import address
-from commands.market.model import Created, Market, Migrated, Traded
-from commands.market.quotes import sol_usd
+from commands.market.model import Market
+from commands.market.quotes import cap_usd, sol_usd
 from commands.market.server import PUMPPORTAL_PATH, MarketServer, ServerSettings
 from commands.market.token import MarketToken
 from commands.market.traps import USDC, TrapShares
@@ -34,10 +35,12 @@ from sources.sol_price import JupiterSolPrice
 from tests.patience import PATIENCE_SECONDS
 
 NOW = UnixSeconds(1_800_000_000.0)
+POOLS = ("raydium", "pump-amm")
 UNKNOWN = Mint("7ehsmTN3JRgZ54A4T6WN2PSKgM2FhxJ4bbgGV8Y1pump")
 SECONDS = 2 * PATIENCE_SECONDS  # for any test here
 NO_TRAPS = TrapShares(
     duplicate=0.0,
+    misread_quote=0.0,
     quote_mint=0.0,
     stock=0.0,
     blank_symbol=0.0,
@@ -188,8 +191,8 @@ async def test_junk_is_sent_at_its_share_and_refused_by_our_parser() -> None:
             except MintRefused:
                 refused += 1
         assert 10 <= refused <= 60
-        assert world.server.traps.counts["quote_mint"] >= refused / 2
-        assert world.server.traps.counts["blank_symbol"] > 0
+        assert world.server.audience.traps.counts["quote_mint"] >= refused / 2
+        assert world.server.audience.traps.counts["blank_symbol"] > 0
 
 
 def oldest(server: MarketServer, count: int) -> list[MarketToken]:
@@ -206,7 +209,7 @@ async def test_dexscreener_agrees_with_the_market() -> None:
         for token in tokens:
             values = quotes[token.mint].values
             if "market_cap_usd" in values:
-                cap = token.reserves.price_sol * token.supply * sol_usd(900.0)
+                cap = cap_usd(token, 900.0)
                 assert abs(float(values["market_cap_usd"]) / cap - 1) < 0.001
             assert values["tx_count_24h"] == sum(m.buys + m.sells for m in token.minutes)
 
@@ -359,16 +362,16 @@ async def test_client_that_does_not_read_is_dropped() -> None:
                 "Sec-WebSocket-Version: 13\r\n\r\n"
             )
             await stream.send_all(handshake.encode())
-            await until(lambda: bool(world.server.portal_clients))
-            [client] = world.server.portal_clients
-            world.server.portal_clients[client].creates = True
+            await until(lambda: bool(world.server.audience.portal_clients))
+            [client] = world.server.audience.portal_clients
+            world.server.audience.portal_clients[client].creates = True
             world.server.clock.start()
             await until(lambda: client.closed)
 
 
 def test_mints_of_all_events_are_valid_but_for_the_known_junk() -> None:
     for event in Market(seed=9).advance(300.0):
-        assert isinstance(event, Created | Traded | Migrated) or event.token.venue == "raydium"
+        assert isinstance(event, Created | Traded | Migrated) or event.token.venue in POOLS
         assert event.token.mint == parse_mint(event.token.mint)
     with pytest.raises(MintRefused, match="quote_mint"):
         parse_mint(USDC)

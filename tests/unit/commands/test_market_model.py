@@ -12,8 +12,9 @@ import pytest
 
 from commands.market import calibration as draws
 from commands.market.calibration import DAY_SECONDS, Calibration
+from commands.market.events import Created, Event, Migrated, Traded
 from commands.market.keys import mint_ending_in, signature
-from commands.market.model import Created, Event, Market, Migrated, Traded
+from commands.market.model import Market
 from domain.lifecycle import CURVE_PRODUCT, CURVE_TOKENS_AT_COMPLETION
 from domain.values import parse_mint
 
