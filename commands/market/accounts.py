@@ -44,7 +44,7 @@ Kind = Literal["mint", "curve", "pool"]
 
 
 @frozen(kw_only=True)
-class Account:
+class ChainAccount:
     """An account's owner and content."""
 
     token: MarketToken
@@ -73,17 +73,17 @@ class Accounts:
         if len(self.places) > LIMIT:
             del self.places[next(iter(self.places))]
 
-    def find(self, wanted: str) -> Account | None:
+    def find(self, wanted: str) -> ChainAccount | None:
         kind, mint = self.places.get(wanted, ("mint", Mint(wanted)))
         token = self.market.tokens.get(mint)
         if token is None:
             return None
         if kind == "mint":
-            return Account(
+            return ChainAccount(
                 token=token, kind=kind, owner=token_program(token), content=_mint_bytes(token)
             )
         owner, content = _curve(token) if kind == "curve" else _pool(token)
-        return Account(token=token, kind=kind, owner=owner, content=content)
+        return ChainAccount(token=token, kind=kind, owner=owner, content=content)
 
 
 def token_program(token: MarketToken) -> str:
@@ -91,7 +91,7 @@ def token_program(token: MarketToken) -> str:
     return TOKEN_2022_PROGRAM if token.is_token_2022 else TOKEN_PROGRAM
 
 
-def account_json(account: Account, encoding: object) -> dict[str, Any]:
+def account_json(account: ChainAccount, encoding: object) -> dict[str, Any]:
     """The account as an RPC answer's value."""
     data: object = [b64encode(account.content).decode(), "base64"]
     if encoding == "jsonParsed" and account.kind == "mint":
@@ -106,7 +106,7 @@ def account_json(account: Account, encoding: object) -> dict[str, Any]:
     }
 
 
-def _parsed_mint(account: Account) -> dict[str, Any]:
+def _parsed_mint(account: ChainAccount) -> dict[str, Any]:
     authority = _authority(account.token)
     info = {
         "decimals": 6,

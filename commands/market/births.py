@@ -12,7 +12,7 @@ from commands.market.calibration import Calibration, Fate
 from commands.market.curve import Reserves, sol_to_completion
 from commands.market.keys import mint_ending_in
 from commands.market.names import NameWave
-from commands.market.pairs import SOL, USD1, USDC, Pair
+from commands.market.pairs import SOL, USD1, USDC, QuoteToken
 from commands.market.token import MarketToken, Venue
 
 CREATORS = 5_000
@@ -64,7 +64,7 @@ class Births:
             return draws.washed_fate(self.calibration, self.random)
         return draws.fate(sol_to_completion(Reserves()), self.calibration, self.random)
 
-    def _pair(self, venue: Venue) -> Pair:
+    def _pair(self, venue: Venue) -> QuoteToken:
         if venue == "pump":
             return USDC if self.random.random() < self.calibration.dollar_share else SOL
         if venue == "bonk":

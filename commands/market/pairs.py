@@ -13,7 +13,7 @@ DOLLARS_A_SOL_AT_BIRTH = 118.8
 
 
 @frozen(kw_only=True)
-class Pair:
+class QuoteToken:
     """The other side of a coin's curve or pool."""
 
     mint: Mint
@@ -34,14 +34,14 @@ class Pair:
         return round(sol * self.units_a_sol * 10.0**self.decimals)
 
 
-SOL = Pair(mint=WRAPPED_SOL, symbol="SOL", decimals=9, units_a_sol=1.0)
-USDC = Pair(
+SOL = QuoteToken(mint=WRAPPED_SOL, symbol="SOL", decimals=9, units_a_sol=1.0)
+USDC = QuoteToken(
     mint=Mint("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"),
     symbol="USDC",
     decimals=6,
     units_a_sol=DOLLARS_A_SOL_AT_BIRTH,
 )
-USD1 = Pair(
+USD1 = QuoteToken(
     mint=Mint("USD1ttGY1N17NEEHLmELoaybftRBUSErhqYiQzvEmuB"),
     symbol="USD1",
     decimals=6,

@@ -101,6 +101,13 @@ def pool_logs(transaction: PoolTransaction) -> list[str]:
     return [*invoked(BUDGET_PROGRAM, 1), *account, *invoked(RAYDIUM_AMM_V4, 1, *inner)]
 
 
+def swap_logs(number: int) -> list[str]:
+    """A swap, of which there are hundreds for every new pool."""
+    ray_log = f"Program log: ray_log: A{number % 10**12:012d}AAAAAAAQAAAAAAAAAC"
+    inner = invoked(TOKEN_PROGRAM, 2, "Program log: Instruction: Transfer")
+    return [*invoked(BUDGET_PROGRAM, 1), *invoked(RAYDIUM_AMM_V4, 1, ray_log, *inner, *inner)]
+
+
 def foreign_logs(transaction: PoolTransaction) -> list[str]:
     """A swap on Raydium, inside a program of somebody who prints the pool marker himself."""
     foreign = address("program", "look-alike")

@@ -24,10 +24,10 @@ from trio_websocket import ConnectionClosed, WebSocketRequest
 
 from commands.market import dexscreener, jupiter
 from commands.market.audience import Audience, Client
+from commands.market.chain_history import ChainHistory, LogTraps
 from commands.market.clock import MarketClock
 from commands.market.events import group_by_transaction
 from commands.market.http import Answer, MarketConnection, MarketRequest
-from commands.market.ledger import Ledger, LogTraps
 from commands.market.limits import SlidingWindow
 from commands.market.metadata import IMAGES_PATH, METADATA_PATH, MOVED, answer_metadata
 from commands.market.model import Market
@@ -82,9 +82,9 @@ class MarketServer:
         # Apart from the model's own: what clients ask must not change what happens.
         self.random = Random(self.market.seed + 1)
         settings = self.settings
-        ledger = Ledger(traps=settings.log_traps)
+        history = ChainHistory(traps=settings.log_traps)
         self.node = SolanaNode(
-            market=self.market, clock=self.clock, random=self.random, ledger=ledger
+            market=self.market, clock=self.clock, random=self.random, history=history
         )
         traps = Traps(settings.traps, self.random)
         self.audience = Audience(node=self.node, traps=traps, troubles=self.troubles)

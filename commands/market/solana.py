@@ -17,16 +17,17 @@ import orjson
 from attrs import define, field, frozen
 
 from commands.market.accounts import Accounts, account_json, token_program
+from commands.market.chain_history import ChainHistory
 from commands.market.clock import MarketClock, slot
-from commands.market.events import Event, PoolOpened
-from commands.market.keys import address
-from commands.market.ledger import Ledger
+from commands.market.events import Event, PoolOpened, Traded
+from commands.market.keys import address, transaction_signature
 from commands.market.model import Market
 from commands.market.programs import RAYDIUM_AMM_V4, TOKEN_PROGRAM
 from commands.market.raydium import (
     PoolTransaction,
     pool_notifications,
     pool_transaction,
+    swap_logs,
     transaction_json,
 )
 from commands.market.transactions import chain_transaction_json
@@ -64,7 +65,7 @@ class SolanaNode:
     market: Market
     clock: MarketClock
     random: Random
-    ledger: Ledger
+    history: ChainHistory
     indexing_seconds: float = 3.0  # until getTransaction knows a transaction; recorded: about 7
     transactions: dict[str, PoolTransaction] = field(factory=dict)
     accounts: Accounts = field(init=False)
@@ -80,18 +81,22 @@ class SolanaNode:
         if isinstance(first, PoolOpened) and first.token.venue == "raydium":
             yield from self._pool_notices(first)
             return
+        if isinstance(first, Traded) and first.token.venue == "raydium":
+            if RAYDIUM_AMM_V4 in wanted:
+                yield _swap_notice(first)
+            return
         wall = self.clock.wall_time(first.at)
-        for transaction in self.ledger.note(events, slot(first.at), wall):
+        for transaction in self.history.note(events, slot(first.at), wall):
             if wanted.isdisjoint(transaction.mentions):
                 continue
             value = {
                 "signature": transaction.signature,
                 "err": transaction.err,
-                "logs": self.ledger.logs_of(transaction),
+                "logs": self.history.logs_of(transaction),
             }
             notice = LogNotice(mentions=transaction.mentions, slot=transaction.slot, value=value)
             yield notice
-            if self.ledger.comes_twice(transaction):
+            if self.history.comes_twice(transaction):
                 yield notice
 
     def _pool_notices(self, event: PoolOpened) -> Iterator[LogNotice]:
@@ -148,7 +153,7 @@ class SolanaNode:
         limit = asked.get("limit", SIGNATURES_A_CALL)
         if not 1 <= limit <= SIGNATURES_A_CALL:
             raise ValueError("Invalid limit")
-        found = self.ledger.signatures(wanted, limit, asked.get("before"), asked.get("until"))
+        found = self.history.signatures(wanted, limit, asked.get("before"), asked.get("until"))
         return [
             {
                 "signature": transaction.signature,
@@ -186,13 +191,22 @@ class SolanaNode:
         if pool is not None:
             known = self.clock.wall_clock() >= pool.known_from
             return transaction_json(pool, slot(self.clock.now())) if known else None
-        transaction = self.ledger.noted.get(identity)
+        transaction = self.history.noted.get(identity)
         if transaction is None or self._is_too_new(transaction.block_time):
             return None
-        return chain_transaction_json(transaction, self.ledger.logs_of(transaction))
+        return chain_transaction_json(transaction, self.history.logs_of(transaction))
 
     def _is_too_new(self, block_time: float) -> bool:
         return UnixSeconds(block_time) + self.indexing_seconds > self.clock.wall_clock()
+
+
+def _swap_notice(event: Traded) -> LogNotice:
+    value = {
+        "signature": transaction_signature(event.transaction),
+        "err": None,
+        "logs": swap_logs(event.transaction),
+    }
+    return LogNotice(mentions=(RAYDIUM_AMM_V4,), slot=slot(event.at), value=value)
 
 
 def rpc_error(identity: object, code: int, message: str) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from attrs import Factory, define
 
 from commands.market.calibration import Fate
 from commands.market.curve import Reserves
-from commands.market.pairs import SOL, Pair
+from commands.market.pairs import SOL, QuoteToken
 from domain.values import Mint
 
 Venue = Literal["pump", "bonk", "raydium", "pump-amm"]  # the last two: a pool without a curve
 MINUTES_KEPT = 24 * 60
 WALLETS = 200_000
-WALLET_SKEW = 3.0  # a thousandth of the wallets makes a tenth of the trades
+WALLET_SKEW = 4.0  # a thousandth of the wallets makes a sixth of the trades
 DUST_TOKENS = 1e-6
 
 
@@ -44,7 +44,7 @@ class MarketToken:
     born_at: float
     creator: int
     fate: Fate
-    pair: Pair = SOL
+    pair: QuoteToken = SOL
     circle: tuple[int, ...] = ()  # wallets that trade it among themselves
     reserves: Reserves = Factory(Reserves)
     traded: int = 0

@@ -1,4 +1,4 @@
-"""getTransaction's answer (encoding jsonParsed) for what the ledger remembers.
+"""getTransaction's answer (encoding jsonParsed) for what `chain_history` remembers.
 
 Cut down to what readers look at: signatures, time, slot, log, the instruction with its accounts in
 the program's own order, and the balances that the transaction leaves. Orders of accounts: the
@@ -11,9 +11,9 @@ from typing import Any
 import base58
 
 from commands.market.accounts import token_program
+from commands.market.chain_history import ChainTransaction
 from commands.market.events import Created, Event, Migrated, PoolOpened, Traded
 from commands.market.keys import address
-from commands.market.ledger import ChainTransaction
 from commands.market.programs import (
     ACCOUNT_PROGRAM,
     BONK_PLATFORM,

@@ -1,6 +1,6 @@
 """The chain's memory: which transactions there were, for logsSubscribe, and for who asks later.
 
-    events of one transaction -> Ledger.note -> ChainTransaction -> notifications
+    events of one transaction -> ChainHistory.note -> ChainTransaction -> notifications
                                                                  -> getTransaction
                                                                  -> getSignaturesForAddress
 
@@ -59,7 +59,7 @@ class ChainTransaction:
 
 
 @define(kw_only=True)
-class Ledger:
+class ChainHistory:
     """The newest transactions of the programs that somebody may follow."""
 
     traps: LogTraps = Factory(LogTraps)
@@ -98,7 +98,7 @@ class Ledger:
             return _foreign_logs(transaction)
         lines = transaction_logs(transaction.events, transaction.block_time)
         if number >= TWIN:
-            return _failed_logs(lines, transaction)
+            return _failed_logs(lines)
         is_trade = isinstance(transaction.events[0], Traded)
         if is_trade and self._happens(number, 3, self.traps.truncated):
             return [*lines[: len(lines) // 2], "Log truncated"]
@@ -176,10 +176,10 @@ def _mentions(event: Event) -> tuple[str, ...]:
     return (PUMP_AMM, pool, token.mint) if token.venue in ("pump", "pump-amm") else ()
 
 
-def _failed_logs(lines: list[str], transaction: ChainTransaction) -> list[str]:
-    """All that would have happened is printed, and then the last program fails."""
-    program = transaction.mentions[0]
-    return [*lines[:-2], f"Program {program} failed: custom program error: 0x1772"]
+def _failed_logs(lines: list[str]) -> list[str]:
+    """All that would have happened is printed, and then the outermost program fails."""
+    program = lines[-3].split()[1]  # two lines of the system program follow its success
+    return [*lines[:-3], f"Program {program} failed: custom program error: 0x1772"]
 
 
 def _foreign_logs(transaction: ChainTransaction) -> list[str]:
