@@ -136,6 +136,9 @@ class SolPriceTold:
     observed_at: UnixSeconds
 
 
+IngestMessage = SourceEvent | SolPriceTold
+
+
 @frozen(kw_only=True)
 class TradesWeighed:
     """What some trades of one token count for its score, without a trader's repeated volume."""

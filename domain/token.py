@@ -50,17 +50,24 @@ class Token:
     mint: Mint = field(metadata=_of(Group.IDENTITY, "mint"))
     id: int | None = field(default=None, metadata=_of(Group.IDENTITY, None))  # Postgres' key
     first_seen_at: UnixSeconds = field(metadata=_of(Group.IDENTITY, "firstSeenAt", time=True))
-    symbol: str | None = field(default=None, metadata=_of(Group.IDENTITY, "symbol"))
-    name: str | None = field(default=None, metadata=_of(Group.IDENTITY, "name"))
-    metadata_uri: str | None = field(default=None, metadata=_of(Group.IDENTITY, "metadataUri"))
-    creator_wallet: str | None = field(default=None, metadata=_of(Group.IDENTITY, "creatorWallet"))
+
+    # Profile: what the token is. Its birth tells most of it, and other sources the rest.
+    symbol: str | None = field(default=None, metadata=_of(Group.PROFILE, "symbol"))
+    name: str | None = field(default=None, metadata=_of(Group.PROFILE, "name"))
+    metadata_uri: str | None = field(default=None, metadata=_of(Group.PROFILE, "metadataUri"))
+    creator_wallet: str | None = field(default=None, metadata=_of(Group.PROFILE, "creatorWallet"))
     bonding_curve_key: str | None = field(
-        default=None, metadata=_of(Group.IDENTITY, "bondingCurveKey")
+        default=None, metadata=_of(Group.PROFILE, "bondingCurveKey")
     )
-    decimals: int | None = field(default=None, metadata=_of(Group.IDENTITY, "decimals"))
-    total_supply: str | None = field(default=None, metadata=_of(Group.IDENTITY, "totalSupply"))
-    freeze_revoked: bool | None = field(default=None, metadata=_of(Group.IDENTITY, "freezeRevoked"))
-    mint_renounced: bool | None = field(default=None, metadata=_of(Group.IDENTITY, "mintRenounced"))
+    decimals: int | None = field(default=None, metadata=_of(Group.PROFILE, "decimals"))
+    total_supply: str | None = field(default=None, metadata=_of(Group.PROFILE, "totalSupply"))
+    freeze_revoked: bool | None = field(default=None, metadata=_of(Group.PROFILE, "freezeRevoked"))
+    mint_renounced: bool | None = field(default=None, metadata=_of(Group.PROFILE, "mintRenounced"))
+    quote_mint: Mint | None = field(default=None, metadata=_of(Group.PROFILE, "quoteMint"))
+    launchpad: str | None = field(  # canonical venue of its birth
+        default=None, metadata=_of(Group.PROFILE, "launchpad")
+    )
+    initial_buy_sol: Sol | None = field(default=None, metadata=_of(Group.PROFILE, "initialBuySol"))
 
     # Lifecycle.
     status: Status = field(
@@ -107,12 +114,29 @@ class Token:
         default=None, metadata=_of(Group.MARKET, "lastTradeTs", time=True)
     )
 
-    # One value a group.
+    # Holders, and what is known of the developer.
     holder_count: int | None = field(default=None, metadata=_of(Group.HOLDERS, "holderCount"))
+    top_holders_percent: float | None = field(
+        default=None, metadata=_of(Group.HOLDERS, "topHoldersPercent")
+    )
+    dev_balance_percent: float | None = field(
+        default=None, metadata=_of(Group.HOLDERS, "devBalancePercent")
+    )
+    dev_mints: int | None = field(  # tokens that the developer has made
+        default=None, metadata=_of(Group.HOLDERS, "devMints")
+    )
+    dev_migrations: int | None = field(  # of them, those that left their curve
+        default=None, metadata=_of(Group.HOLDERS, "devMigrations")
+    )
+    organic_score: float | None = field(  # Jupiter's, 0..100
+        default=None, metadata=_of(Group.HOLDERS, "organicScore")
+    )
+
+    # One value a group.
     hot_score: float | None = field(default=None, metadata=_of(Group.SCORE, "hotScore"))
     watcher_count: int = field(default=0, metadata=_of(Group.WATCHERS, "watcherCount"))
 
-    # Profile: what the token's people say of it.
+    # Profile, too: what the token's people say of it.
     image_url: str | None = field(default=None, metadata=_of(Group.PROFILE, "imageUrl"))
     logo_uri: str | None = field(default=None, metadata=_of(Group.PROFILE, "logoURI"))
     description: str | None = field(default=None, metadata=_of(Group.PROFILE, "description"))

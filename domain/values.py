@@ -17,13 +17,11 @@ NO_VERSION = Version(0)  # before every version that is given
 Value = bool | int | float | str  # what a token's field can hold
 
 WRAPPED_SOL = Mint("So11111111111111111111111111111111111111112")
-DOLLAR_MINTS = frozenset(  # tokens of which one is one US dollar; all have 6 decimals
-    {
-        Mint("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"),  # USDC
-        Mint("Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB"),  # USDT
-        Mint("USD1ttGY1N17NEEHLmELoaybftRBUSErhqYiQzvEmuB"),  # USD1
-    }
-)
+USDC = Mint("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")
+USDT = Mint("Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB")
+USD1 = Mint("USD1ttGY1N17NEEHLmELoaybftRBUSErhqYiQzvEmuB")
+# Tokens of which one is one US dollar; all have 6 decimals.
+DOLLAR_MINTS = frozenset({USDC, USDT, USD1})
 QUOTE_MINTS = DOLLAR_MINTS | {WRAPPED_SOL}
 
 SHORTEST_MINT, LONGEST_MINT = 32, 44  # characters that 32 bytes can take in base58
@@ -45,6 +43,8 @@ def parse_address(text: object) -> Mint:
         size = len(base58.b58decode(text))
     except ValueError as error:
         raise MintRefused(text, reason="not_base58") from error
+    if not text.isalnum():  # the library passes over white space at the end
+        raise MintRefused(text, reason="not_base58")
     if size != 32:
         raise MintRefused(text, reason="not_32_bytes")
     return Mint(text)

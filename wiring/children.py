@@ -16,7 +16,7 @@ from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from actors.ingest.actor import Ingest, IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
-from actors.jobs.job import JobContext
+from actors.jobs.job import JobContext, JobOutboxes
 from actors.jobs.mail import JobMail
 from actors.jobs.switch import JobMemory
 from actors.sync.actor import Sync
@@ -27,6 +27,7 @@ from actors.sync.life import SyncStores
 from actors.sync.memory import SyncMemory
 from config.settings import Settings
 from feed import Operations
+from feed.statistics import StatisticsMemory
 from store.checkpoints import CheckpointWatch
 from supervision import Actor
 from supervision.children import ChildSpec
@@ -76,7 +77,12 @@ class Composition:
                 "activity", self._build_activity, boxes.presences, memory=ActivityMemory()
             ),
             self._make_spec("sync", self._build_sync, boxes.updates, memory=self.sync_memory),
-            self._make_spec("gateway", partial(self._build_gateway, operations), boxes.gateway),
+            self._make_spec(
+                "gateway",
+                partial(self._build_gateway, operations),
+                boxes.gateway,
+                memory=StatisticsMemory(self.settings.tracking.tokens),
+            ),
         ]
 
     def _make_spec(
@@ -144,6 +150,7 @@ class Composition:
         )
         context = JobContext(
             mail=mail,
+            outboxes=JobOutboxes(sol_prices=boxes.events, windows=boxes.windows),
             memory=memory,
             trades=boxes.trades,
             settings=self.settings,
@@ -166,7 +173,7 @@ class Composition:
         )
 
     def _build_gateway(
-        self, operations: Operations, environment: Environment, _memory: None
+        self, operations: Operations, environment: Environment, memory: StatisticsMemory
     ) -> Gateway:
         boxes = self.mailboxes
         return Gateway(
@@ -175,9 +182,11 @@ class Composition:
                 gateway=self.settings.gateway,
                 tracking=self.settings.tracking,
                 hot_score=self.settings.hot_score,
+                library=self.doors.library,
             ),
             operations=operations,
             environment=environment,
+            statistics=memory,
             outboxes=GatewayOutboxes(
                 roster=boxes.updates, presences=boxes.presences, governor=boxes.updates
             ),

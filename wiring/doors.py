@@ -18,9 +18,12 @@ from config.settings import (
 )
 from domain.messages import SourceEvent
 from domain.values import Mint
+from feed import Library
 from sources import EventStream
 from sources.line import LineSettings
 from sources.providers import new_json_http
+from sources.pump_chain.stream import NAME as CHAIN
+from sources.pump_chain.stream import PumpChain, PumpChainMemory
 from sources.pumpportal import NAME as PUMPPORTAL
 from sources.pumpportal import PumpPortal, PumpPortalMemory
 from sources.rpc import JsonRpc
@@ -58,6 +61,7 @@ class Doors:
     streams: Mapping[str, Stream]  # by child's name
     follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None  # of older tokens
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
+    library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
 
     async def close(self) -> None:
         """Disconnect from both stores."""
@@ -74,11 +78,22 @@ class RealDoors:
     client: httpx.AsyncClient
     ledger: Ledger
     pumpportal: PumpPortalMemory = field(init=False)
+    chain: PumpChainMemory = field(init=False, factory=PumpChainMemory)
+    chain_rpc: JsonRpc = field(init=False)  # one for all that ask it: they share its rate
 
     @pumpportal.default
     def _new_pumpportal_memory(self) -> PumpPortalMemory:
         limit = self.settings.ingest.trade_subscriptions
         return PumpPortalMemory(subscriptions=TradeSubscriptions(limit=limit))
+
+    @chain_rpc.default
+    def _new_chain_rpc(self) -> JsonRpc:
+        ingest = self.settings.ingest
+        http = new_json_http(
+            self.client, ingest.pools_timeout_seconds, ingest.chain_requests_per_minute
+        )
+        url = ingest.chain_rpc_url or ingest.chain_url.replace("ws", "http", 1)
+        return JsonRpc(url=url, http=http)
 
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
@@ -116,6 +131,9 @@ class RealDoors:
         if settings.url:
             build = partial(self._build_pumpportal, settings, events)
             streams[PUMPPORTAL] = Stream(build=build, memory=self.pumpportal)
+        if settings.chain_url:
+            build_chain = partial(self._build_pump_chain, settings, events)
+            streams[CHAIN] = Stream(build=build_chain, memory=self.chain)
         if settings.pools_url:
             build_pools = partial(self._build_solana_pools, settings, events)
             streams[SOLANA_POOLS] = Stream(build=build_pools, memory=SolanaPoolsMemory())
@@ -129,6 +147,17 @@ class RealDoors:
             settings=_new_line_settings(settings, settings.url),
             api_key=settings.api_key,
             environment=self.environment.for_actor(PUMPPORTAL),
+            memory=memory,
+        )
+
+    def _build_pump_chain(
+        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: PumpChainMemory
+    ) -> PumpChain:
+        return PumpChain(
+            events=events,
+            settings=_new_line_settings(settings, settings.chain_url),
+            rpc=self.chain_rpc,
+            environment=self.environment.for_actor(CHAIN),
             memory=memory,
         )
 

@@ -9,14 +9,16 @@ from domain.merging import merge_updates
 from domain.messages import (
     ActivityChange,
     GatewayMessage,
+    IngestMessage,
     Presence,
-    SourceEvent,
+    StatisticsPublished,
     SyncMessage,
     SystemActivated,
     SystemIdled,
     TokenPublished,
     TokenUpdated,
     TradeSeen,
+    WindowsQuoted,
 )
 from supervision.mailbox import Mailbox
 from supervision.policies import BLOCK, DROP_OLDEST, Conflate
@@ -26,6 +28,7 @@ EVENTS_WAITING = 10_000  # then the streams' sockets wait
 UPDATES_WAITING = 50_000  # on their way to the buffer, one a token and origin
 TRADES_WAITING = 10_000  # then the oldest is dropped: a score may be a little low
 PRESENCES_WAITING = 10_000
+QUOTES_WAITING = 10_000  # one a token; then the oldest is dropped: its provider is asked again
 
 
 def _of_token(message: object) -> object:
@@ -35,6 +38,8 @@ def _of_token(message: object) -> object:
             return message.mint, message.origin
         case TokenPublished():
             return message.token.mint
+        case StatisticsPublished():
+            return message.mint, "statistics"
         case SystemActivated() | SystemIdled():
             return "activity"  # the latest counts
         case _:
@@ -50,9 +55,10 @@ class Mailboxes:
     """Every mailbox of the service, by its reader."""
 
     tokens: int  # most tokens tracked
-    events: Mailbox[SourceEvent] = field(init=False)
+    events: Mailbox[IngestMessage] = field(init=False)
     updates: Mailbox[SyncMessage] = field(init=False)
     trades: Mailbox[TradeSeen] = field(init=False)
+    windows: Mailbox[WindowsQuoted] = field(init=False)
     presences: Mailbox[Presence] = field(init=False)
     gateway: Mailbox[GatewayMessage] = field(init=False)
     publications: Mapping[str, Mailbox[Any]] = field(init=False)  # TokenPublished
@@ -67,9 +73,15 @@ class Mailboxes:
             policy=Conflate(key=_of_token, combine=_conflate_updates),
         )
         self.trades = Mailbox("hot-score trades", capacity=TRADES_WAITING, policy=DROP_OLDEST)
+        self.windows = Mailbox(
+            "trading windows",
+            capacity=QUOTES_WAITING,
+            policy=Conflate(key=lambda quoted: quoted.mint, when_full="drop-oldest"),
+        )
         self.presences = Mailbox("activity", capacity=PRESENCES_WAITING, policy=DROP_OLDEST)
-        # One place a token and some for commands: never full, so sync never waits for a reader.
-        capacity = self.tokens + 1000
+        # Two places a token, for itself and its statistics, and some for commands: never full,
+        # so neither sync nor trading, which follows no more tokens, waits for a reader.
+        capacity = 2 * self.tokens + 1000
         self.gateway = Mailbox("gateway", capacity=capacity, policy=by_token)
         self.publications = {job: Mailbox(job, capacity=capacity, policy=by_token) for job in JOBS}
         latest = Conflate[ActivityChange](key=lambda _: "activity")

@@ -32,6 +32,7 @@ from actors.ingest.snapshot import IngestSnapshot
 from actors.ingest.spool import Spool, SpoolDue, TokensTaken
 from config.settings import IngestSettings
 from domain.messages import (
+    IngestMessage,
     MigrationSeen,
     PoolCreated,
     SourceEvent,
@@ -64,7 +65,7 @@ class Ingest:
     """Admits new tokens and turns every other event into an update."""
 
     # Messages in.
-    events: Inbox[SourceEvent]
+    events: Inbox[IngestMessage]
     # Messages out.
     outboxes: IngestOutboxes
     # State.
@@ -143,7 +144,7 @@ class Ingest:
 
     # Events.
 
-    async def _take_event(self, event: SourceEvent) -> None:
+    async def _take_event(self, event: IngestMessage) -> None:
         if isinstance(event, TokenCreated | PoolCreated):
             self._take_birth(event)
         match event:

@@ -11,7 +11,7 @@ from attrs import define, field
 from actors.ingest.life import IngestLife
 from domain.errors import BufferUnavailable
 from domain.messages import Refused
-from domain.token import IDENTITY_FIELDS, Token
+from domain.token import FIELDS, Token
 from supervision.desk import Retry
 
 MOST_REFUSALS = 1000  # that wait for Redis
@@ -75,10 +75,10 @@ class Quarantine:
 
     def _make_refusal(self, token: Token, reason: str) -> Refused:
         self.life.environment.log.warning("new token quarantined", mint=token.mint, reason=reason)
-        identity = {name: getattr(token, name) for name in IDENTITY_FIELDS}
+        values = {name: getattr(token, name) for name in FIELDS}
         return Refused(
             mint=token.mint,
             reason=reason,
             refused_at=self.life.environment.clock(),
-            values={name: value for name, value in identity.items() if value is not None},
+            values={name: value for name, value in values.items() if value is not None},
         )

@@ -15,12 +15,20 @@ from actors.jobs.mail import JobMail
 from actors.jobs.schedule import run_at_intervals
 from actors.jobs.switch import ActivitySwitch, JobMemory
 from config.settings import Settings
-from domain.messages import TradeSeen
+from domain.messages import SolPriceTold, TradeSeen, WindowsQuoted
 from domain.token import Token
-from supervision import Inbox
+from supervision import Inbox, Outbox
 from supervision.environment import Environment
 
 ROSTER_SECONDS = 1.0  # from the first publication until a start has told of (nearly) all tokens
+
+
+@frozen(kw_only=True)
+class JobOutboxes:
+    """Where a job tells what it learns beside the tokens' values."""
+
+    sol_prices: Outbox[SolPriceTold]  # ingest's mailbox, which may be full: never wait for it
+    windows: Outbox[WindowsQuoted]  # never makes its senders wait
 
 
 @frozen(kw_only=True)
@@ -28,6 +36,7 @@ class JobContext:
     """What a job is given at a start, whichever job it is."""
 
     mail: JobMail
+    outboxes: JobOutboxes
     memory: JobMemory
     trades: Inbox[TradeSeen]  # read by hot-score alone
     settings: Settings

@@ -26,7 +26,7 @@ def named_blocks(text: str) -> dict[str, str]:
 
 
 # A row of the journal must fit a page: 8,160 bytes, less about 40 for each of its arrays.
-PACK_BYTES = 6_900
+PACK_BYTES = 6_750
 TOKEN_BYTES = 4 + 4 + 4 + 4  # id, version, time, and its bits in the arrays' NULL bitmaps
 SIDES = ("a", "b")
 LATE = frozenset({"make_partition"})  # filled in when it is used
@@ -102,7 +102,7 @@ def _reading_lists() -> dict[str, str]:
         "reading_list": columns.render_list(FIELDS),
         "token_fields": columns.render_list(columns.TOKEN_FIELDS),
         "token_fields_of_token": columns.render_list(columns.TOKEN_FIELDS, of="token"),
-        "token_values": columns.render_encodings(columns.TOKEN_FIELDS),
+        "token_values": columns.render_birth(columns.TOKEN_FIELDS),
         "token_definitions": columns.render_definitions(columns.TOKEN_FIELDS),
         "stats_fields": columns.render_list(columns.STATS_FIELDS),
         "stats_fields_of_stats": columns.render_list(columns.STATS_FIELDS, of="stats"),

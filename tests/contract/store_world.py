@@ -60,8 +60,25 @@ ODD_VALUES: Mapping[str, Value] = {
     "unique_traders_24h": 1,
     "last_trade_at": 3_725_320_447.0,
     "holder_count": 3,
+    "top_holders_percent": 12.3457,
+    "dev_balance_percent": 0.0,
+    "dev_mints": 2**31 - 1,
+    "dev_migrations": 0,
+    "organic_score": 99.9999,
     "hot_score": 33_561.1234,
     "watcher_count": 7,
+    "symbol": " $odd\u200b ",
+    "name": "Later 名",
+    "metadata_uri": "ipfs://bafy",
+    "creator_wallet": "7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU",
+    "bonding_curve_key": "BqW3",
+    "decimals": 0,
+    "total_supply": "1000000000.000001",
+    "freeze_revoked": True,
+    "mint_renounced": False,
+    "quote_mint": "So11111111111111111111111111111111111111112",
+    "launchpad": "launchlab",
+    "initial_buy_sol": 1.47123,
     "image_url": "data:image/png;base64,iVBORw0KGgo=",
     "logo_uri": "",
     "description": "牛 'quoted' \"double\" \\ back {brace} %s $1 \n\t 🚀 \u2028 null",
@@ -109,18 +126,7 @@ def a_token(number: int, **more: Any) -> Token:
 
 def full_token(number: int) -> Token:
     """A token with every field set."""
-    return attrs.evolve(
-        a_token(number),
-        metadata_uri="ipfs://bafy",
-        creator_wallet="7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU",
-        bonding_curve_key="BqW3",
-        decimals=6,
-        total_supply="1000000000000000",
-        freeze_revoked=True,
-        mint_renounced=False,
-        last_updated_at=after(60),
-        **with_statuses(ODD_VALUES),
-    )
+    return attrs.evolve(a_token(number), last_updated_at=after(60), **with_statuses(ODD_VALUES))
 
 
 def with_statuses(values: Mapping[str, Value]) -> dict[str, Any]:

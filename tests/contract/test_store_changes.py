@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from domain.token import FIELDS, UPDATE_FIELDS, Status, Token
-from domain.values import Mint, Value
+from domain.values import QUOTE_MINTS, Mint, Value
 from tests.contract.store_world import (
     NOW,
     ODD_VALUES,
@@ -54,6 +54,26 @@ async def test_zero_false_and_empty_text_are_values(world: StoreWorld) -> None:
     await write(store, [a_change(token, 1, **empty)])
     changed = await found(store, token.mint)
     assert empty == {name: getattr(changed, name) for name in empty}
+
+
+@pytest.mark.parametrize("quote", [*sorted(QUOTE_MINTS), mint_of(7), None])
+async def test_the_quote_of_a_birth_is_kept_exactly(world: StoreWorld, quote: Mint | None) -> None:
+    store, (token,) = await world.stored(a_token(1, quote_mint=quote))
+    assert quote == token.quote_mint == (await found(store, token.mint)).quote_mint
+
+
+async def test_a_profile_that_is_completed_hides_what_the_birth_said(world: StoreWorld) -> None:
+    """Zero, false and empty text are values here, too."""
+    born: dict[str, Value] = {"decimals": 6, "freeze_revoked": True, "initial_buy_sol": 0.3}
+    store, (token,) = await world.stored(a_token(1, launchpad="pumpfun", **born))
+    later: dict[str, Value] = {
+        "decimals": 0, "freeze_revoked": False, "initial_buy_sol": 0.0, "symbol": "",
+        "mint_renounced": True, "total_supply": "2000000000",
+    }  # fmt: skip
+    await write(store, [a_change(token, 1, **later)])
+    expected = attrs.evolve(token, last_updated_at=after(1), **with_statuses(later))
+    assert expected == await found(store, token.mint)
+    assert ("pumpfun", "Name 1") == (expected.launchpad, expected.name)
 
 
 async def test_an_older_version_never_replaces_a_newer_one(world: StoreWorld) -> None:

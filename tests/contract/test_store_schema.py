@@ -9,6 +9,7 @@ import trio
 
 from domain.errors import BadConfiguration
 from domain.token import Status
+from domain.values import WRAPPED_SOL
 from store.columns import CHANGE_TABLES, KINDS, TOKEN_FIELDS, find_period
 from store.postgres.migrating import known_migrations
 from tests.conftest import PostgresFactory
@@ -194,6 +195,15 @@ async def test_readers_see_the_newest_values(newest_server_world: StoreWorld) ->
     assert await asked(url_of(newest_server_world), query) == [
         (80.5, "raydium", "1000000000000000")
     ]
+
+
+async def test_a_birth_row_is_never_rewritten(server_world: StoreWorld) -> None:
+    store, (token,) = await server_world.stored(a_token(1, quote_mint=WRAPPED_SOL))
+    row = "SELECT xmin, ctid, name, quote_mint FROM token"
+    before = await asked(url_of(server_world), row)
+    await write(store, [a_change(token, 1, name="Later", quote_mint="other")])
+    assert before == await asked(url_of(server_world), row)
+    assert before[0][2:] == ("Name 1", "SOL")
 
 
 async def plan_of_a_look_up(world: StoreWorld) -> str:

@@ -33,6 +33,10 @@ SHOWN_AS = {
     "volume_24h": "volume24h",
     "volume_change_24h": "volumeChange24h",
     "volume_24h_sol": "volume24hSol",
+    "top_holders_percent": "topHoldersPercent",
+    "dev_balance_percent": "devBalancePercent",
+    "organic_score": "organicScore",
+    "initial_buy_sol": "initialBuySol",
 }
 POWERS = [float(f"{sign}1e{power}") for power in range(-37, 39) for sign in ("", "-")]
 EDGES = [

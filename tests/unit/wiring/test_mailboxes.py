@@ -1,7 +1,9 @@
 """Which messages of the service would be lost with the process."""
 
-from domain.messages import RosterWanted, SystemIdled
+from domain.messages import RosterWanted, SystemIdled, WindowsQuoted
+from domain.trading import WindowStatistics
 from tests.unit.actors.ingest.events import created
+from tests.unit.actors.world import at, mint
 from wiring.mailboxes import Mailboxes
 
 
@@ -23,3 +25,20 @@ async def test_what_only_tells_of_the_state_is_never_unsaved() -> None:
     for box in boxes.control.values():
         await box.send(SystemIdled())
     assert {} == boxes.count_unsaved()
+
+
+def quoted(number: int, buys: int) -> WindowsQuoted:
+    windows = {"5m": WindowStatistics(buys=buys)}
+    return WindowsQuoted(mint=mint(number), observed_at=at(buys), source="jupiter", windows=windows)
+
+
+async def test_quoted_windows_never_make_a_provider_wait_and_the_newest_of_a_token_counts() -> None:
+    box = Mailboxes(1000).windows
+    box.send_nowait(quoted(1, buys=1))
+    box.send_nowait(quoted(1, buys=2))
+    assert [quoted(1, buys=2)] == await box.receive_batch(10)
+    box.mark_handled()
+    for number in range(box.capacity + 5):
+        box.send_nowait(quoted(number, buys=3))
+    assert (box.capacity, 5) == (box.statistics().depth, box.statistics().dropped)
+    assert mint(5) == (await box.receive()).mint

@@ -174,6 +174,7 @@ async def test_refused_token_is_quarantined_and_the_others_are_stored(
     [refused] = await world.servers.buffer.read_quarantined()
     assert (mint(3), at(0.0)) == (refused.mint, refused.refused_at)
     assert "NUL" in refused.reason
+    assert "NUL \x00" == refused.values["name"]  # all that was known of it can be looked at
     assert [] == world.updates(3)  # nothing is said of a token that is nowhere
 
 

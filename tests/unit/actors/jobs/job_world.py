@@ -5,18 +5,20 @@ from typing import ClassVar
 import attrs
 from attrs import Factory, define
 
-from actors.jobs.job import JobContext
+from actors.jobs.job import JobContext, JobOutboxes
 from actors.jobs.mail import JobMail
 from actors.jobs.switch import JobMemory
 from config.settings import Settings
 from domain.messages import (
     ActivityChange,
     RosterWanted,
+    SolPriceTold,
     SystemActivated,
     SystemIdled,
     TokenPublished,
     TokenUpdated,
     TradeSeen,
+    WindowsQuoted,
 )
 from domain.token import Token
 from domain.values import Mint, Value
@@ -35,6 +37,8 @@ class JobWorld:
     trades: Mailbox[TradeSeen] = Factory(lambda: Mailbox("trades", capacity=10_000))
     control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
     sent: Sent[TokenUpdated | RosterWanted] = Factory(Sent)
+    sol_prices: Mailbox[SolPriceTold] = Factory(lambda: Mailbox("prices", capacity=100))
+    windows: Sent[WindowsQuoted] = Factory(Sent)
     log: Log = Factory(Log)
     memory: JobMemory = Factory(JobMemory)
     settings: Settings = SETTINGS
@@ -52,6 +56,7 @@ class JobWorld:
         )
         return JobContext(
             mail=mail,
+            outboxes=JobOutboxes(sol_prices=self.sol_prices, windows=self.windows),
             memory=self.memory,
             trades=self.trades,
             settings=self.settings,
