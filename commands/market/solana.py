@@ -153,7 +153,8 @@ class SolanaNode:
         limit = asked.get("limit", SIGNATURES_A_CALL)
         if not 1 <= limit <= SIGNATURES_A_CALL:
             raise ValueError("Invalid limit")
-        found = self.history.signatures(wanted, limit, asked.get("before"), asked.get("until"))
+        listed = self.history.signatures(wanted, limit, asked.get("before"), asked.get("until"))
+        found = [each for each in listed if not self._is_too_new(each.block_time)]
         return [
             {
                 "signature": transaction.signature,
