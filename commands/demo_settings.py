@@ -35,6 +35,8 @@ def settings_of_demo(market: MarketServer, directory: Path, port: int) -> dict[s
         "TOKEN_DISCOVERY__JUPITER__URL": market.origin,
         "TOKEN_DISCOVERY__JUPITER__API_KEY": JUPITER_KEY,
         "TOKEN_DISCOVERY__JUPITER__REQUESTS_PER_MINUTE": "60",
+        "TOKEN_DISCOVERY__SOL_PRICE__PYTH_URL": "",
+        "TOKEN_DISCOVERY__SOL_PRICE__COINGECKO_URL": "",
         "TOKEN_DISCOVERY__METADATA__ENABLED": "true",
         "TOKEN_DISCOVERY__IMAGES__DIRECTORY": str(directory / "images"),
         "TOKEN_DISCOVERY__GATEWAY__HOST": HOST,

@@ -21,7 +21,7 @@ from domain.values import Mint
 from feed import Library
 from sources import EventStream
 from sources.line import LineSettings
-from sources.providers import new_json_http
+from sources.providers import Upstreams, new_json_http
 from sources.pump_chain.stream import NAME as CHAIN
 from sources.pump_chain.stream import PumpChain, PumpChainMemory
 from sources.pumpportal import NAME as PUMPPORTAL
@@ -97,6 +97,7 @@ class RealDoors:
 
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
+        upstreams = Upstreams(self.settings, self.client)
         return Doors(
             ingest_store=self._new_store("ingest"),
             sync_store=self._new_store("sync"),
@@ -104,7 +105,7 @@ class RealDoors:
             sync_buffer=self._new_buffer(),
             streams=self._list_streams(self.settings.ingest, events),
             follow_trades=self.pumpportal.subscriptions.follow_older,
-            providers={name: job.connect(self.settings, self.client) for name, job in JOBS.items()},
+            providers={name: job.connect(upstreams) for name, job in JOBS.items()},
         )
 
     # The stores.

@@ -19,7 +19,8 @@ from commands.market.model import Market
 from commands.market.server import MarketServer, ServerSettings
 from commands.market.traps import TrapShares
 from domain.values import Mint, UnixSeconds
-from sources.http import JsonHttp, RateLimiter, new_http_client
+from sources.http import JsonHttp, new_http_client
+from sources.rates import RateLimiter
 from tests.patience import PATIENCE_SECONDS
 
 NOW = UnixSeconds(1_800_000_000.0)

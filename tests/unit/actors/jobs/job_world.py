@@ -13,6 +13,7 @@ from domain.messages import (
     ActivityChange,
     RosterWanted,
     SolPriceTold,
+    StatisticsPublished,
     SystemActivated,
     SystemIdled,
     TokenPublished,
@@ -33,7 +34,9 @@ class JobWorld:
 
     name: ClassVar[str]  # of the job
 
-    publications: Mailbox[TokenPublished] = Factory(lambda: Mailbox("tokens", capacity=10_000))
+    publications: Mailbox[TokenPublished | StatisticsPublished] = Factory(
+        lambda: Mailbox("tokens", capacity=10_000)
+    )
     trades: Mailbox[TradeSeen] = Factory(lambda: Mailbox("trades", capacity=10_000))
     control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
     sent: Sent[TokenUpdated | RosterWanted] = Factory(Sent)
