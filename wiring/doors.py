@@ -20,11 +20,11 @@ from domain.messages import SourceEvent
 from domain.values import Mint
 from sources import EventStream
 from sources.line import LineSettings
+from sources.names import PUMPAPI, PUMPPORTAL, SOLANA_POOLS
 from sources.providers import new_json_http
-from sources.pumpportal import NAME as PUMPPORTAL
+from sources.pumpapi import PumpApi, PumpApiMemory
 from sources.pumpportal import PumpPortal, PumpPortalMemory
 from sources.rpc import JsonRpc
-from sources.solana_pubsub import NAME as SOLANA_POOLS
 from sources.solana_pubsub import SolanaPools, SolanaPoolsMemory
 from sources.trade_subscriptions import TradeSubscriptions
 from store import TokenStore
@@ -116,6 +116,9 @@ class RealDoors:
         if settings.url:
             build = partial(self._build_pumpportal, settings, events)
             streams[PUMPPORTAL] = Stream(build=build, memory=self.pumpportal)
+        if settings.pumpapi_url:
+            build_pumpapi = partial(self._build_pumpapi, settings, events)
+            streams[PUMPAPI] = Stream(build=build_pumpapi, memory=PumpApiMemory())
         if settings.pools_url:
             build_pools = partial(self._build_solana_pools, settings, events)
             streams[SOLANA_POOLS] = Stream(build=build_pools, memory=SolanaPoolsMemory())
@@ -129,6 +132,16 @@ class RealDoors:
             settings=_new_line_settings(settings, settings.url),
             api_key=settings.api_key,
             environment=self.environment.for_actor(PUMPPORTAL),
+            memory=memory,
+        )
+
+    def _build_pumpapi(
+        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: PumpApiMemory
+    ) -> PumpApi:
+        return PumpApi(
+            events=events,
+            settings=_new_line_settings(settings, settings.pumpapi_url),
+            environment=self.environment.for_actor(PUMPAPI),
             memory=memory,
         )
 
