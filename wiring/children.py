@@ -13,7 +13,8 @@ from attrs import asdict, define, field
 
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
-from actors.ingest.actor import Ingest, IngestOutboxes
+from actors.ingest.actor import Ingest
+from actors.ingest.intake import IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
 from actors.jobs.job import JobContext, JobOutboxes
