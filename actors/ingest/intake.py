@@ -152,7 +152,7 @@ class Intake:
             status = birth_values(event, on_curve=not sight.is_bonded)
             better |= market | status
             sight.has_market = bool(market)
-        if not sight.is_bonded and not sight.read_rank("pool_type"):
+        if not sight.is_bonded and sight.pool_address is None:  # it is where it was born
             better |= sight.take_better(list_place(event.venue, None), event.source)
         if better:
             await self._send_update(event, better, sight)
