@@ -14,7 +14,8 @@ from attrs import asdict, define, field
 
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
-from actors.ingest.actor import Ingest, IngestOutboxes
+from actors.ingest.actor import Ingest
+from actors.ingest.intake import IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
 from actors.jobs.job import JobContext, JobOutboxes
@@ -133,7 +134,7 @@ class Composition:
             memory=memory,
             settings=self.settings.ingest,
             environment=environment,
-            follow_trades=self.doors.follow_trades,
+            follow_tokens=self.doors.follow_tokens,
         )
 
     def _build_sync(self, environment: Environment, memory: SyncMemory) -> Sync:

@@ -20,17 +20,16 @@ from config.settings import (
     Settings,
 )
 from domain.messages import SourceEvent
-from domain.values import Mint
+from domain.token import Token
 from feed import Library
 from sources import EventStream
 from sources.line import LineSettings
+from sources.names import CHAIN, PUMPAPI, PUMPPORTAL, SOLANA_POOLS
 from sources.providers import Upstreams, new_json_http
-from sources.pump_chain.stream import NAME as CHAIN
 from sources.pump_chain.stream import PumpChain, PumpChainMemory
-from sources.pumpportal import NAME as PUMPPORTAL
+from sources.pumpapi import PumpApi, PumpApiMemory
 from sources.pumpportal import PumpPortal, PumpPortalMemory
 from sources.rpc import JsonRpc
-from sources.solana_pubsub import NAME as SOLANA_POOLS
 from sources.solana_pubsub import SolanaPools, SolanaPoolsMemory
 from sources.trade_subscriptions import TradeSubscriptions
 from sources.venues import LAUNCHLAB, PUMPFUN, PUMPSWAP
@@ -43,7 +42,6 @@ from supervision.offload import offload_to_threads
 from wiring.jobs import JOBS
 
 THREADS_A_DOOR = 4
-PUMPAPI = "pumpapi"
 POOL_REQUESTS_PER_MINUTE = 600.0
 
 
@@ -67,7 +65,7 @@ class Doors:
     streams: Mapping[str, Stream]  # by child's name
     # Which tokens' trades each stream brings, by the stream's name.
     trade_reaches: Mapping[str, StreamReach] = field(factory=dict)
-    follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None  # of older tokens
+    follow_tokens: Callable[[Sequence[Token]], object] = lambda tokens: None  # older ones
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
     library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
 
@@ -122,9 +120,14 @@ class RealDoors:
             library=Library(history=tape),
             trade_reaches=self._list_reaches(),
             streams=self._list_streams(self.settings.ingest, events),
-            follow_trades=self.pumpportal.subscriptions.follow_older,
+            follow_tokens=self._follow_tokens,
             providers={name: job.connect(upstreams) for name, job in JOBS.items()},
         )
+
+    def _follow_tokens(self, tokens: Sequence[Token]) -> None:
+        """Tell the streams of tokens that an earlier life of the service knew, newest first."""
+        self.pumpportal.subscriptions.follow_older([token.mint for token in tokens])
+        self.chain.follow_pools(tokens)
 
     # The stores.
 
@@ -172,6 +175,9 @@ class RealDoors:
         if settings.chain_url:
             build_chain = partial(self._build_pump_chain, settings, events)
             streams[CHAIN] = Stream(build=build_chain, memory=self.chain)
+        if settings.pumpapi_url:
+            build_pumpapi = partial(self._build_pumpapi, settings, events)
+            streams[PUMPAPI] = Stream(build=build_pumpapi, memory=PumpApiMemory())
         if settings.pools_url:
             build_pools = partial(self._build_solana_pools, settings, events)
             streams[SOLANA_POOLS] = Stream(build=build_pools, memory=SolanaPoolsMemory())
@@ -196,6 +202,16 @@ class RealDoors:
             settings=_new_line_settings(settings, settings.chain_url),
             rpc=self.chain_rpc,
             environment=self.environment.for_actor(CHAIN),
+            memory=memory,
+        )
+
+    def _build_pumpapi(
+        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: PumpApiMemory
+    ) -> PumpApi:
+        return PumpApi(
+            events=events,
+            settings=_new_line_settings(settings, settings.pumpapi_url),
+            environment=self.environment.for_actor(PUMPAPI),
             memory=memory,
         )
 

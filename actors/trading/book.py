@@ -8,7 +8,7 @@ from attrs import Factory, define, field, frozen
 from actors.trading.candles import FormingCandles
 from actors.trading.sketch import hash_trader
 from actors.trading.wash import TraderBook
-from actors.trading.windows import CountedTrade, Price, SlidingWindow, new_windows
+from actors.trading.windows import CountedTrade, Price, TradingWindow, new_windows
 from domain.messages import TradeSeen, WindowsQuoted
 from domain.trading import WINDOW_SECONDS, TokenStatistics, TradeRecord, WindowStatistics
 from domain.values import UnixSeconds, Usd
@@ -22,7 +22,7 @@ COUNTED = "trades"  # the source of a window of which every trade was counted
 class TradingBook:
     """What is kept of one token that is being traded."""
 
-    windows: tuple[SlidingWindow, ...] = Factory(new_windows)
+    windows: tuple[TradingWindow, ...] = Factory(new_windows)
     candles: FormingCandles = Factory(FormingCandles)
     traders: TraderBook = Factory(TraderBook)
     unwritten: list[TradeRecord] = field(factory=list)  # oldest first

@@ -72,7 +72,7 @@ class WindowBucket:
 
 
 @define
-class SlidingWindow:
+class TradingWindow:
     """The buckets of one window that hold a trade, oldest first."""
 
     seconds: int
@@ -141,6 +141,6 @@ def _add_up(volumes: Iterable[float]) -> float:
     return float(f"{sum(volumes):.6g}")
 
 
-def new_windows() -> tuple[SlidingWindow, ...]:
+def new_windows() -> tuple[TradingWindow, ...]:
     """One window for each name, in the order of `WINDOW_SECONDS`."""
-    return tuple(SlidingWindow(seconds) for seconds in WINDOW_SECONDS.values())
+    return tuple(TradingWindow(seconds) for seconds in WINDOW_SECONDS.values())

@@ -11,7 +11,7 @@ from actors.trading.book import StatisticsRequest, TradingBook, read_price, take
 from actors.trading.candles import FormingCandles
 from actors.trading.sketch import MOST_EXACT, DistinctSketch, hash_trader, merge_sketches
 from actors.trading.wash import FEWEST_TRADES, TraderBook
-from actors.trading.windows import STEPS, CountedTrade, Price, SlidingWindow
+from actors.trading.windows import STEPS, CountedTrade, Price, TradingWindow
 from domain.messages import WindowsQuoted
 from domain.trading import WINDOW_SECONDS, WindowStatistics
 from domain.values import Sol, UnixSeconds, Usd
@@ -43,7 +43,7 @@ trades = st.lists(
 
 @given(trades=trades)
 def test_a_window_equals_a_naive_recomputation_in_any_order(trades: list[CountedTrade]) -> None:
-    window = SlidingWindow(300)
+    window = TradingWindow(300)
     for trade in trades:
         window.add_trade(trade, NOW)
     begin = (NOW // 20 - STEPS + 1) * 20
@@ -59,7 +59,7 @@ def test_a_window_equals_a_naive_recomputation_in_any_order(trades: list[Counted
 
 
 def test_a_window_slides_to_zero_without_a_trade() -> None:
-    window = SlidingWindow(300)
+    window = TradingWindow(300)
     window.add_trade(counted(0, 2.0), NOW)
     assert not window.drop_expired(NOW + 279)
     assert window.next_expiry() is not None
@@ -75,7 +75,7 @@ def test_a_window_slides_to_zero_without_a_trade() -> None:
 
 
 def test_the_price_change_counts_from_the_price_before_the_window() -> None:
-    window = SlidingWindow(300)
+    window = TradingWindow(300)
     window.add_trade(counted(0, 1.0), NOW)
     window.add_trade(counted(250, 4.0), NOW + 250)
     window.drop_expired(NOW + 320)
@@ -83,13 +83,13 @@ def test_the_price_change_counts_from_the_price_before_the_window() -> None:
 
 
 def test_a_change_between_two_currencies_is_not_told() -> None:
-    window = SlidingWindow(300)
+    window = TradingWindow(300)
     window.add_trade(counted(0, price=1.0), NOW)
     assert window.take_statistics(Price(2.0, "sol")).price_change is None
 
 
 def test_a_volume_that_nobody_could_value_is_not_known() -> None:
-    window = SlidingWindow(300)
+    window = TradingWindow(300)
     window.add_trade(counted(0, usd=None), NOW)
     told = window.take_statistics(None)
     assert (None, 1.0, 1) == (told.volume_usd, told.volume_sol, told.buys)
