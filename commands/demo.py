@@ -279,6 +279,7 @@ def _settings(
         "TOKEN_DISCOVERY__SOL_PRICE__COINGECKO_URL": "",
         "TOKEN_DISCOVERY__INGEST__PUMPAPI_URL": "",
         "TOKEN_DISCOVERY__METADATA__ENABLED": "false",
+        "TOKEN_DISCOVERY__IMAGES__DIRECTORY": str(directory / "images"),
         "TOKEN_DISCOVERY__GATEWAY__HOST": HOST,
         "TOKEN_DISCOVERY__GATEWAY__PORT": str(port),
         "TOKEN_DISCOVERY__LOGGING__DUMP_DIRECTORY": str(directory),

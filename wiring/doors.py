@@ -19,6 +19,7 @@ from config.settings import (
 from domain.messages import SourceEvent
 from domain.values import Mint
 from feed import Library
+from images.cache import open_cache
 from sources import EventStream
 from sources.line import LineSettings
 from sources.providers import Upstreams, new_json_http
@@ -37,6 +38,7 @@ from supervision import Outbox
 from supervision.environment import Environment
 from supervision.offload import offload_to_threads
 from wiring.jobs import JOBS
+from wiring.metadata import connect_metadata
 
 THREADS_A_DOOR = 4
 POOL_REQUESTS_PER_MINUTE = 600.0
@@ -97,7 +99,13 @@ class RealDoors:
 
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
+        images = self.settings.images
+        cache = open_cache(images.directory, images.cache_bytes, self.environment.clock)
         upstreams = Upstreams(self.settings, self.client)
+        providers = {name: job.connect(upstreams) for name, job in JOBS.items()}
+        providers["metadata"] = connect_metadata(
+            self.settings, cache, self.chain_rpc if self.chain_rpc.url else None
+        )
         return Doors(
             ingest_store=self._new_store("ingest"),
             sync_store=self._new_store("sync"),
@@ -105,7 +113,8 @@ class RealDoors:
             sync_buffer=self._new_buffer(),
             streams=self._list_streams(self.settings.ingest, events),
             follow_trades=self.pumpportal.subscriptions.follow_older,
-            providers={name: job.connect(upstreams) for name, job in JOBS.items()},
+            providers=providers,
+            library=Library(images=cache),
         )
 
     # The stores.

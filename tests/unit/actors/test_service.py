@@ -99,7 +99,7 @@ async def test_fully_idle_for_an_hour_asks_nobody_and_writes_nothing(
         assert (len(world.upstream_calls), len(world.sync_store.written)) == (calls, writes)
         assert world.buffer.data.newest == appended
         skipped = {entry["job"] for entry in world.log.entries("skipping job: system idle")}
-        assert {"market-data", "holder-count", "hot-score", "flush"} == skipped
+        assert {"market-data", "holder-count", "hot-score", "metadata", "flush"} == skipped
 
 
 async def test_market_goes_on_while_idle_without_an_upstream_call_or_an_update(
@@ -135,12 +135,12 @@ async def test_job_that_crashes_while_idle_stays_idle(autojump_clock: MockClock)
         for box in world.mailboxes.publications.values():
             await box.send("poison")
         await until(IDLE_AFTER_SECONDS + HOUR)
-        assert 9 == len(world.log.entries("actor failed"))
+        assert 12 == len(world.log.entries("actor failed"))
         assert len(world.upstream_calls) == calls
         quarantined = [
             box.statistics().quarantined for box in world.mailboxes.publications.values()
         ]
-        assert [1, 1, 1] == quarantined
+        assert [1, 1, 1, 1] == quarantined
 
 
 # What the world really sends.
