@@ -21,6 +21,7 @@ from config.listening import listening_host
 from config.postgres_url import parse_postgres_url
 from config.redis_url import parse_redis_url
 from config.web_address import VISIBLE, WEB_SCHEMES, require_web_address, show_web_address
+from config.web_lists import list_of_bases, list_of_origins
 from domain.errors import SettingsInvalid
 
 NO_HOLDER_RPC = 'provider "rpc" needs an address here, or in ingest.chain_rpc_url'
@@ -170,7 +171,8 @@ class SolPriceSettings:
 @frozen(kw_only=True)
 class MetadataSettings:
     enabled: bool = field()
-    gateways: str = field()  # prefixes, separated by white space
+    gateways: str = list_of_bases()
+    trusted_origins: str = list_of_origins()
     timeout_seconds: float = _seconds()
     concurrency: int = field(validator=[ge(1), le(1000)])
     interval_seconds: float = _seconds()

@@ -81,6 +81,26 @@ class SourceRefused(SourceUnavailable):
         super().__init__(message, reason=f"rpc_{code}")
 
 
+class FetchRefused(SourceUnavailable):
+    """A document behind a stranger's link cannot be had, or not by the rules."""
+
+    def __init__(self, message: str | None = None, *, reason: str, is_final: bool = False) -> None:
+        self.is_final = is_final  # waiting will not mend it
+        super().__init__(message, reason=reason)
+
+
+class ImageRefused(TokenDiscoveryError):
+    """This is no image that can be shown."""
+
+    def __init__(self, message: str | None = None, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class ImageNotKept(TokenDiscoveryError):
+    """The directory of images cannot be written."""
+
+
 class StoreUnavailable(TokenDiscoveryError):
     """Postgres cannot be reached, or not in time; a write may or may not have happened."""
 

@@ -127,6 +127,15 @@ def read_label(value: object, longest: int) -> str | None:
     return text if any(c.isprintable() and not c.isspace() for c in text) else None
 
 
+def read_text(value: object, longest: int) -> str | None:
+    """As `read_label`, but of several lines: an empty one may stand between two, not more."""
+    if not isinstance(value, str):
+        return None
+    lines = [read_label(line, longest) or "" for line in value[: 8 * longest].splitlines()]
+    kept = [line for line, after in zip(lines, [*lines[1:], ""], strict=True) if line or after]
+    return "\n".join(kept)[:longest].strip() or None
+
+
 def _clean(character: str) -> str:
     """What a label shows of one character."""
     if character.isspace():

@@ -22,6 +22,7 @@ from config.settings import (
 from domain.messages import SourceEvent
 from domain.token import Token
 from feed import Library
+from images.cache import open_cache
 from sources import EventStream
 from sources.line import LineSettings
 from sources.names import CHAIN, PUMPAPI, PUMPPORTAL, SOLANA_POOLS
@@ -40,6 +41,7 @@ from supervision import Outbox
 from supervision.environment import Environment
 from supervision.offload import offload_to_threads
 from wiring.jobs import JOBS
+from wiring.metadata import connect_metadata
 
 THREADS_A_DOOR = 4
 POOL_REQUESTS_PER_MINUTE = 600.0
@@ -110,18 +112,24 @@ class RealDoors:
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
         tape = self._new_tape()
+        images = self.settings.images
+        cache = open_cache(images.directory, images.cache_bytes, self.environment.clock)
         upstreams = Upstreams(self.settings, self.client)
+        providers = {name: job.connect(upstreams) for name, job in JOBS.items()}
+        providers["metadata"] = connect_metadata(
+            self.settings, cache, self.chain_rpc if self.chain_rpc.url else None
+        )
         return Doors(
             ingest_store=self._new_store("ingest"),
             sync_store=self._new_store("sync"),
             ingest_buffer=self._new_buffer(),
             sync_buffer=self._new_buffer(),
             tape=tape,
-            library=Library(history=tape),
+            library=Library(history=tape, images=cache),
             trade_reaches=self._list_reaches(),
             streams=self._list_streams(self.settings.ingest, events),
             follow_tokens=self._follow_tokens,
-            providers={name: job.connect(upstreams) for name, job in JOBS.items()},
+            providers=providers,
         )
 
     def _follow_tokens(self, tokens: Sequence[Token]) -> None:

@@ -12,6 +12,7 @@ from actors.jobs.holder_count import HolderCountJob
 from actors.jobs.hot_score import HotScoreJob
 from actors.jobs.job import JobContext
 from actors.jobs.market_data import MarketDataJob
+from actors.jobs.metadata import MetadataJob
 from sources.providers import (
     Upstreams,
     connect_holder_provider,
@@ -34,4 +35,5 @@ JOBS: Mapping[str, JobWiring] = {  # in flow order
     "market-data": JobWiring(MarketDataJob.build, connect_market_providers),
     "hot-score": JobWiring(HotScoreJob.build, hears_trades=True),
     "holder-count": JobWiring(HolderCountJob.build, connect_holder_provider),
+    "metadata": JobWiring(MetadataJob.build),  # its sources: wiring/metadata.py
 }

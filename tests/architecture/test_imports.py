@@ -52,6 +52,8 @@ def test_every_actor_has_one_room() -> None:
         ("trio_websocket", "feed"),
         ("h11", "feed"),
         ("httpx", "sources"),
+        ("httpcore", "sources.guarded"),
+        ("PIL", "images.worker"),
     ],
 )
 def test_driver_is_known_to_its_adapter_only(package: str, owner: str) -> None:
@@ -88,8 +90,16 @@ def test_actors_know_ports_and_no_adapter() -> None:
         assert set() == within("actors", importers_of(adapter))
 
 
+def test_actors_know_no_way_to_images_and_strangers_but_the_ports() -> None:
+    for adapter in ("images.cache", "images.thumbnails", "images.worker", "images.memory"):
+        assert set() == within("actors", importers_of(adapter))
+    for adapter in ("sources.guarded", "sources.metadata_fetching", "sources.mint_accounts"):
+        assert set() == within("actors", importers_of(adapter))
+
+
 def test_twins_are_not_part_of_the_running_service() -> None:
-    for twin in ("store.memory", "buffer.memory", "buffer.memory_tape", "sources.scripted"):
+    twins = ("store.memory", "buffer.memory", "buffer.memory_tape", "images.memory")
+    for twin in (*twins, "sources.scripted"):
         known_to = importers_of(twin) - within("commands", importers_of(twin))
         assert set() == known_to
 

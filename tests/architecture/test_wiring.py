@@ -36,6 +36,7 @@ IN_FLOW_ORDER = [
     "market-data",
     "hot-score",
     "holder-count",
+    "metadata",
     "activity",
     "sync",
     "gateway",
@@ -131,7 +132,7 @@ async def test_every_actor_can_be_built_again_and_again() -> None:
 
 
 def test_what_an_actor_was_told_outlives_its_restart() -> None:
-    for name in ("market-data", "hot-score", "holder-count"):
+    for name in ("market-data", "hot-score", "holder-count", "metadata"):
         [spec] = [each for each in child_specs() if each.name == name]
         assert told(spec.build_actor()) is told(spec.build_actor()), name
 

@@ -99,7 +99,7 @@ async def test_fully_idle_for_an_hour_asks_nobody_and_writes_nothing(
         assert (len(world.upstream_calls), len(world.sync_store.written)) == (calls, writes)
         assert world.buffer.data.newest == appended
         skipped = {entry["job"] for entry in world.log.entries("skipping job: system idle")}
-        assert {"market-data", "holder-count", "hot-score", "flush"} == skipped
+        assert {"market-data", "holder-count", "hot-score", "metadata", "flush"} == skipped
 
 
 async def test_market_goes_on_while_idle_without_an_upstream_call_or_an_update(

@@ -182,6 +182,12 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         ("GATEWAY__HOST", ""),
         ("INGEST__URL", "https://pumpportal.fun"),
         ("HOLDER_COUNT__PROVIDER", "helius"),
+        ("METADATA__GATEWAYS", "https://a.example/ipfs/ ipfs.io"),
+        ("METADATA__GATEWAYS", "ftp://a.example/ipfs/"),
+        ("METADATA__TRUSTED_ORIGINS", "127.0.0.1:8080"),
+        ("METADATA__TRUSTED_ORIGINS", "http://127.0.0.1:8080/path"),
+        ("METADATA__TRUSTED_ORIGINS", "http://a.example http://b.example:http"),
+        ("IMAGES__CACHE_BYTES", "0"),
         ("SYNC", "1"),
     ],
 )

@@ -72,7 +72,7 @@ def test_every_actor_has_the_settings_of_its_section(actors: dict[str, Any]) -> 
     assert chosen.ingest == actors["ingest"].settings
     assert chosen.sync == actors["sync"].settings
     assert chosen.activity == actors["activity"].settings
-    for job in ("hot-score", "holder-count", "market-data"):
+    for job in ("hot-score", "holder-count", "market-data", "metadata"):
         assert chosen == actors[job].context.settings
 
 

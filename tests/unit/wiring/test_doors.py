@@ -1,6 +1,7 @@
 """The doors of production keep to the settings: addresses, rates and time-outs."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from domain.errors import SourceUnavailable
+from sources.guarded_addresses import Origin
 from store.ledger import Ledger
 from supervision.mailbox import Mailbox
 from tests.unit.actors.world import clock, environment, mint, token
@@ -218,3 +220,30 @@ def test_stores_have_the_addresses_and_time_outs_of_the_settings() -> None:
             store.settings.statement_timeout_seconds,
             store.settings.connect_timeout_seconds,
         )
+
+
+def test_metadata_follows_its_settings(tmp_path: Path) -> None:
+    built = doors(
+        Upstream(),
+        metadata__gateways="https://a.example/ipfs http://10.0.0.1:8080/ipfs/",
+        metadata__trusted_origins="http://10.0.0.1:8080",
+        metadata__timeout_seconds=3,
+        images__directory=str(tmp_path),
+        images__cache_bytes=12345,
+        ingest__chain_url="wss://rpc.example/key",
+    )
+    sources = built.providers["metadata"]
+    assert ("https://a.example/ipfs/", "http://10.0.0.1:8080/ipfs/") == sources.web.gateways
+    assert {Origin("http", "10.0.0.1", 8080)} == sources.web.http.trusted_origins
+    assert 3.0 == sources.web.http.timeout_seconds
+    assert "https://rpc.example/key" == sources.mints.rpc.url
+    assert (tmp_path, 12345) == (sources.cache.directory, sources.cache.limit_bytes)
+    assert sources.cache is built.library.images
+
+
+def test_metadata_can_be_switched_off_and_keeps_its_pictures() -> None:
+    built = doors(Upstream(), metadata__enabled="false")
+    sources = built.providers["metadata"]
+    assert (None, None) == (sources.web, sources.mints)
+    assert "token-discovery-images" == sources.cache.directory.name
+    assert sources.cache is built.library.images
