@@ -42,7 +42,7 @@ from domain.messages import (
     TokenUpdated,
     TradeSeen,
 )
-from domain.token import Token
+from domain.token import Token, with_birth_source
 from domain.values import Mint, Value
 from supervision import Inbox, Outbox
 from supervision.desk import CallEnded, Desk, MailEnded, MailTaken, open_desk
@@ -165,6 +165,7 @@ class Ingest:
             return
         on_curve = not self.sights.is_bonded(event.mint)
         token = born_token(event, on_curve=on_curve)
+        token = with_birth_source(token, event.source, event.seen_at)
         values = birth_values(event, on_curve=on_curve) if isinstance(event, TokenCreated) else {}
         self.memory.unadmitted[event.mint] = Birth(token=token, values=values)
         self.sights.remember_mint(event.mint).total_supply = token.total_supply

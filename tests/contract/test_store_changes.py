@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.token import FIELDS, UPDATE_FIELDS, Status, Token
+from domain.token import FIELDS, UPDATE_FIELDS, Status, Token, with_birth_source
 from domain.values import QUOTE_MINTS, Mint, Value
 from tests.contract.store_world import (
     NOW,
@@ -74,6 +74,15 @@ async def test_a_profile_that_is_completed_hides_what_the_birth_said(world: Stor
     expected = attrs.evolve(token, last_updated_at=after(1), **with_statuses(later))
     assert expected == await found(store, token.mint)
     assert ("pumpfun", "Name 1") == (expected.launchpad, expected.name)
+
+
+async def test_where_values_came_from_stands_in_no_table(world: StoreWorld) -> None:
+    born = with_birth_source(a_token(1), "chain", NOW)
+    store, (token,) = await world.stored(born)
+    assert born.provenance == token.provenance  # as it was offered
+    assert {} == (await found(store, token.mint)).provenance
+    (again,) = await insert(store, [born])
+    assert {} == again.provenance
 
 
 async def test_an_older_version_never_replaces_a_newer_one(world: StoreWorld) -> None:
