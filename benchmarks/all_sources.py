@@ -110,9 +110,9 @@ class _Run:
     flush_bytes: int = field(default=0, init=False)
 
     async def prepare(self) -> None:
-        stored, _ = await self.world.store.insert_tokens(self.traffic.active)
-        await self.world.append([TokensAdmitted(tokens=tuple(stored))])
-        await self.world.flush()
+        for tokens in (self.traffic.graduates(), self.traffic.active):
+            stored, _ = await self.world.store.insert_tokens(tokens)
+            await self.world.append([TokensAdmitted(tokens=tuple(stored))])
 
     async def pass_interval(self, start: int) -> None:
         """Five minutes: births one by one, as group commit leaves them, then what is told."""
@@ -141,11 +141,12 @@ class _Run:
         return self._position()
 
     def result(self, before: int) -> Hour:
+        position = self._position()  # before the count, which logs hint bits
         ((rows,),) = self.observer.execute("SELECT count(*) FROM token_profile").fetchall()
         return Hour(
             parts=self.traffic.parts,
             births=self.births,
-            wal_bytes=self._position() - before,
+            wal_bytes=position - before,
             birth_bytes=self.birth_bytes,
             flush_bytes=self.flush_bytes,
             profile_rows=rows,

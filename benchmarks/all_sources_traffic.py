@@ -19,7 +19,7 @@ from attrs import define, evolve, field, frozen
 from commands.storm.trace import HOUR_SECONDS, Population, moment
 from domain.lifecycle import CURVE_SOL_AT_COMPLETION, CURVE_TOKENS_AT_BIRTH
 from domain.token import Status, Token
-from domain.values import WRAPPED_SOL, Mint, Sol, Value
+from domain.values import WRAPPED_SOL, Mint, Sol, UnixSeconds, Value
 
 INTERVAL_SECONDS = 300
 CREATES_AN_HOUR = 1700
@@ -28,6 +28,7 @@ MARKET_TOKENS, SCORED_TOKENS, HOLDER_TOKENS, WATCHED_TOKENS = 500, 500, 100, 25
 STREAMED_TOKENS = 1000  # the newest, whose trades a paid PumpPortal key streamed
 MEDIAN_LIFE_SECONDS, LIFE_SIGMA = 240.0, 2.0
 GRADUATING_SHARE = 0.02
+GRADUATES = round(CREATES_AN_HOUR * GRADUATING_SHARE * 72)  # that are on the feed
 DESCRIBED_SHARE = 0.95  # of births whose metadata can be had
 FIRST_STREAM_IS_POOR = 1 / 3  # a PumpPortal frame comes first, and richer ones after its commit
 SENTENCE = (
@@ -68,6 +69,20 @@ class Traffic:
 
     def __attrs_post_init__(self) -> None:
         self.active = list(Population(self.seed, ACTIVE_TOKENS, youngest_seconds=2 * 3600.0))
+
+    def graduates(self) -> list[Token]:
+        """What left its curve within the last three days, with what is told of a migration."""
+        before = Population(self.seed + 1, GRADUATES, youngest_seconds=2 * 3600.0)
+        return [
+            evolve(
+                token,
+                status=Status.BONDED,
+                pool_type="pumpswap",
+                pool_created_at=UnixSeconds(token.first_seen_at + 200),
+                pool_address=_address(token.mint),
+            )
+            for token in before
+        ]
 
     # Births.
 

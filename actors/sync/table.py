@@ -38,6 +38,8 @@ class TokenTable:
     unflushed: dict[Mint, Observations] = Factory(dict)
     # Of published tokens: groups that were observed since, and had not changed.
     seen_again: dict[Mint, dict[str, tuple[str, UnixSeconds]]] = Factory(dict)
+    # Of published tokens: profile values that neither Postgres nor the buffer has, see profiles.py.
+    shelved: dict[Mint, frozenset[str]] = Factory(dict)
 
     # Taking.
 
@@ -154,6 +156,7 @@ class TokenTable:
             del self.published[mint]
             self.spooled.pop(mint, None)
             self.seen_again.pop(mint, None)
+            self.shelved.pop(mint, None)
         return len(gone)
 
 
