@@ -1,11 +1,12 @@
 """Gateway: what clients see, and what activity hears of them.
 
     TokenPublished (from sync) -> Gateway -> boards -> deltas -> WebSocket clients
+    StatisticsPublished (from trading) ->
     HTTP requests, WebSocket messages -> Gateway -> Presence -> activity, GovernorSet -> sync
 
 What happens after a quiet time is published at once; what follows within one delta interval
 is collected and published together at its end. A (re)started gateway begins with empty boards
-under a new epoch, and asks sync for every token.
+under a new epoch, and asks sync for every token; what it knew of their trading it has kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,16 +23,18 @@ from domain.messages import (
     Presence,
     RosterTold,
     RosterWanted,
+    StatisticsPublished,
     TokenPublished,
 )
 from domain.snapshots import Snapshot, counter, detail, gauge, snapshot_class
-from feed import Operations, Surroundings
+from feed import Library, Operations, Surroundings
 from feed.board import Boards
 from feed.catalogue import Catalogue
 from feed.hub import Hub
 from feed.listening import name_address, open_listeners
 from feed.routes import Routes
 from feed.server import Server
+from feed.statistics import StatisticsMemory
 from supervision import Inbox, Outbox
 from supervision.environment import Environment
 
@@ -52,11 +55,12 @@ class GatewayOutboxes:
 
 @frozen(kw_only=True)
 class GatewayPlan:
-    """The settings that the gateway goes by."""
+    """The settings that the gateway goes by, and what it reads beside its catalogue."""
 
     gateway: GatewaySettings
     tracking: TrackingSettings
     hot_score: HotScoreSettings
+    library: Library = field(factory=Library)
 
 
 @snapshot_class
@@ -74,12 +78,14 @@ class GatewaySnapshot(Snapshot):
     clients_conflated: int = counter("Snapshots sent to clients too slow for every delta.")
     frames_refused: int = counter("Frames of clients that were not understood.")
     pruned: int = counter("Tokens that left the catalogue because their time was over.")
+    statistics_waiting: int = gauge("Mints whose trading is known, and who are not tracked yet.")
+    statistics_dropped: int = counter("Statistics of mints that were never tracked.")
 
 
 def _new_boards(gateway: "Gateway") -> Boards:
     settings = gateway.plan.gateway
     return Boards(
-        catalogue=Catalogue(gateway.plan.tracking.tokens),
+        catalogue=Catalogue(gateway.plan.tracking.tokens, gateway.statistics),
         board_tokens=settings.board_tokens,
         history_limit=settings.delta_history,
         epoch=f"{gateway.environment.random.getrandbits(64):016x}",
@@ -97,7 +103,8 @@ def _new_server(gateway: "Gateway") -> Server:
     health = gateway.operations.health
     hub = Hub(settings, boards, surroundings.announce, health, gateway.environment.random)
     half_life_seconds = gateway.plan.hot_score.half_life_seconds
-    routes = Routes(settings, boards, gateway.operations, surroundings, half_life_seconds)
+    library = gateway.plan.library
+    routes = Routes(settings, boards, gateway.operations, surroundings, library, half_life_seconds)
     return Server(settings, routes, hub, surroundings)
 
 
@@ -113,6 +120,7 @@ class Gateway:
     plan: GatewayPlan
     operations: Operations
     environment: Environment
+    statistics: StatisticsMemory  # outlives this actor
     boards: Boards = field(init=False, default=Factory(_new_boards, takes_self=True))
     server: Server = field(init=False, default=Factory(_new_server, takes_self=True))
     addresses: list[str] = field(init=False, factory=list)  # while listening
@@ -164,6 +172,8 @@ class Gateway:
             clients_conflated=hub.broadcast.conflated,
             frames_refused=hub.broadcast.refused,
             pruned=self.pruned,
+            statistics_waiting=self.statistics.count_waiting(),
+            statistics_dropped=self.statistics.dropped,
         )
 
     async def listen_patiently(self) -> list[trio.SocketListener]:
@@ -205,6 +215,8 @@ class Gateway:
             match message:
                 case TokenPublished(token=token):
                     self.boards.catalogue.put_token(token)
+                case StatisticsPublished(mint=mint, statistics=statistics):
+                    self.boards.catalogue.put_statistics(mint, statistics)
                 case CensusWanted():
                     self.census_wanted = True
                 case RosterTold():

@@ -32,6 +32,7 @@ class Gravity(IntEnum):
     FAILURE = 0  # the service would not work, or would lose data
     ADVICE = 1  # it works, and costs more than it must
     FINE = 2
+    OFF = 3  # an upstream that nobody is to ask
 
 
 @frozen(kw_only=True)

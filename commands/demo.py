@@ -21,31 +21,22 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
+from commands.demo_settings import HOST, JUPITER_KEY, settings_of_demo
 from commands.embedded import EmbeddedPostgres, EmbeddedRedis, RunDirectory, free_port
 from commands.market.clock import MarketClock, TimeLapse
 from commands.market.model import Market
-from commands.market.server import PUMPPORTAL_PATH, MarketServer
+from commands.market.server import MarketServer, ServerSettings
 from commands.screen import Screen
 from commands.service_process import ServiceProcess
 from domain.errors import BadConfiguration, ExitingError
 from domain.values import UnixSeconds
 
-HOST = "127.0.0.1"
 USUAL_PORT = 8080
 POLL_SECONDS = 0.2
 
-# Twelve minutes of the market in as many seconds: long enough for the first graduations.
-LAPSE = TimeLapse(market_seconds=720.0, real_seconds=12.0)
-
-# Shorter than in production, so that a visitor sees every job at work.
-PACE = {
-    "TOKEN_DISCOVERY__MARKET_DATA__INTERVAL_SECONDS": "5",
-    "TOKEN_DISCOVERY__MARKET_DATA__REQUESTS_PER_MINUTE": "280",
-    "TOKEN_DISCOVERY__HOT_SCORE__INTERVAL_SECONDS": "3",
-    "TOKEN_DISCOVERY__HOLDER_COUNT__INTERVAL_SECONDS": "10",
-    "TOKEN_DISCOVERY__ACTIVITY__WATCHERS_INTERVAL_SECONDS": "5",
-    "TOKEN_DISCOVERY__SYNC__INTERVAL_SECONDS": "12",
-}
+# Twelve minutes of the market in half a minute: long enough for the first graduations, and slow
+# enough for a service that hears every trade from three streams.
+LAPSE = TimeLapse(market_seconds=720.0, real_seconds=30.0)
 
 
 @frozen(kw_only=True)
@@ -57,6 +48,7 @@ class DemoOptions:
     keep: Path | None
     seed: int
     duration_seconds: float | None  # None: until a signal
+    trouble_seconds: float | None  # between two upstreams' troubles, on average; None: none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=7, help="of the market; default 7")
     duration = "end by itself so long after it is ready; default: run until Ctrl-C"
     parser.add_argument("--duration", type=_positive, metavar="SECONDS", help=duration)
+    trouble = "let a stream break off or fall silent, or a provider refuse, so often on average"
+    parser.add_argument("--trouble", type=_positive, metavar="SECONDS", help=trouble)
 
 
 def _positive(text: str) -> float:
@@ -99,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         keep=arguments.keep,
         seed=arguments.seed,
         duration_seconds=arguments.duration,
+        trouble_seconds=arguments.trouble,
     )
     try:
         trio.run(demo, options)
@@ -141,7 +136,8 @@ async def _run(options: DemoOptions, screen: Screen) -> None:
     port = _page_port(options.port, screen)
     with _directory(options.keep) as directory:
         async with _servers(directory, screen) as (postgres, redis), _market(options) as market:
-            settings = _settings(postgres.url, redis.url, market.port, port, directory)
+            stores = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
+            settings = stores | settings_of_demo(market, directory, port)
             service = ServiceProcess(directory, port, settings)
             try:
                 await _present(service, market, options, screen)
@@ -183,10 +179,11 @@ async def _drain(service: ServiceProcess, screen: Screen) -> None:
 
 def _status(market: MarketServer, seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
-    counts = market.counts()
+    counts, trouble = market.counts(), market.troubles.describe()
     return (
         f"  {minutes:02d}:{rest:02d}  market: {counts['tokens']:,} coins, "
-        f"{counts['graduated']:,} graduated, {market.frames_sent:,} frames sent"
+        f"{counts['graduated']:,} graduated, {market.audience.frames_sent:,} frames sent"
+        f"{trouble and f'; in trouble: {trouble}'}"
     )
 
 
@@ -250,7 +247,10 @@ async def _servers(
 @asynccontextmanager
 async def _market(options: DemoOptions) -> AsyncIterator[MarketServer]:
     clock = MarketClock(wall_clock=_now, speed=options.speed, lapse=LAPSE)
-    server = MarketServer(market=Market(options.seed), clock=clock)
+    settings = ServerSettings(
+        jupiter_keys=frozenset({JUPITER_KEY}), trouble_seconds=options.trouble_seconds
+    )
+    server = MarketServer(market=Market(options.seed), clock=clock, settings=settings)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)
         yield server
@@ -259,25 +259,3 @@ async def _market(options: DemoOptions) -> AsyncIterator[MarketServer]:
 
 def _now() -> UnixSeconds:
     return UnixSeconds(time.time())
-
-
-def _settings(
-    postgres_url: str, redis_url: str, market_port: int, port: int, directory: Path
-) -> dict[str, str]:
-    """The service's settings, as environment variables; its dumps go where everything goes."""
-    market = f"{HOST}:{market_port}"
-    return PACE | {
-        "DATABASE_URL": postgres_url,
-        "REDIS_URL": redis_url,
-        "TOKEN_DISCOVERY__INGEST__URL": f"ws://{market}{PUMPPORTAL_PATH}",
-        "TOKEN_DISCOVERY__INGEST__API_KEY": "demo",
-        "TOKEN_DISCOVERY__INGEST__POOLS_URL": f"ws://{market}/",
-        "TOKEN_DISCOVERY__INGEST__POOLS_RPC_URL": f"http://{market}/",
-        "TOKEN_DISCOVERY__MARKET_DATA__URL": f"http://{market}",
-        "TOKEN_DISCOVERY__JUPITER__URL": f"http://{market}",
-        "TOKEN_DISCOVERY__INGEST__PUMPAPI_URL": "",
-        "TOKEN_DISCOVERY__METADATA__ENABLED": "false",
-        "TOKEN_DISCOVERY__GATEWAY__HOST": HOST,
-        "TOKEN_DISCOVERY__GATEWAY__PORT": str(port),
-        "TOKEN_DISCOVERY__LOGGING__DUMP_DIRECTORY": str(directory),
-    }

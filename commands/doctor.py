@@ -1,7 +1,8 @@
-"""Check the settings and both servers; say what to change in their configuration, and why.
+"""Check the settings and both servers, and ask every upstream once; say what to change, and why.
 
-Writes nothing. Exit code 0 when the service can run, 69 when a server cannot be reached, 78 when
-the settings or a server's configuration must be mended first.
+Writes nothing. An upstream that is away is told of, and is no failure. Exit code 0 when the
+service can run, 69 when a server cannot be reached, 78 when the settings or a server's
+configuration must be mended first.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import trio
 
 from buffer.redis import facts as redis_facts
 from commands.advice import Finding, Gravity, on_postgres, on_redis
+from commands.upstreams import ask_upstreams
 from config.redaction import find_secrets, redact_text, register_secrets
 from config.settings import Settings, load_settings
 from domain.errors import (
@@ -24,7 +26,12 @@ from domain.errors import (
 from store.postgres import facts as postgres_facts
 from supervision.offload import offload_to_threads
 
-MARKS = {Gravity.FAILURE: "FAIL", Gravity.ADVICE: "todo", Gravity.FINE: "ok"}
+MARKS = {
+    Gravity.FAILURE: "FAIL",
+    Gravity.ADVICE: "todo",
+    Gravity.FINE: "ok",
+    Gravity.OFF: "off",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _examine(settings: Settings) -> tuple[list[Finding], list[str]]:
-    """Findings on the servers that answer, and what the others' trouble is."""
+    """Findings on the servers and upstreams that answer, and what the other servers' trouble is."""
     findings: list[Finding] = []
     unreached: list[str] = []
     offload = offload_to_threads(threads=2)
@@ -60,4 +67,4 @@ async def _examine(settings: Settings) -> tuple[list[Finding], list[str]]:
         findings += on_redis(facts)
     except BufferUnavailable as error:
         unreached.append(f"Redis: {error}")
-    return findings, unreached
+    return findings + await ask_upstreams(settings), unreached

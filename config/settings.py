@@ -23,6 +23,8 @@ from config.redis_url import parse_redis_url
 from config.web_address import VISIBLE, WEB_SCHEMES, require_web_address, show_web_address
 from domain.errors import SettingsInvalid
 
+NO_HOLDER_RPC = 'provider "rpc" needs an address here, or in ingest.chain_rpc_url'
+
 
 def without_credentials(url: str) -> str:
     """The address fit for a log: without user, password and query; a provider's without path."""
@@ -158,6 +160,9 @@ class HolderCountSettings:
 @frozen(kw_only=True)
 class SolPriceSettings:
     url: str = _web_address("https", "http")
+    pyth_url: str = _web_address("https", "http")
+    pyth_api_key: str = _secret()
+    coingecko_url: str = _web_address("https", "http")
     interval_seconds: float = _seconds()
     timeout_seconds: float = _seconds()
 
@@ -293,6 +298,16 @@ class Settings:
     shutdown: ShutdownSettings
     logging: LoggingSettings
 
+    @property
+    def holder_rpc_url(self) -> str:
+        """Where holders are counted over JSON-RPC; empty: nowhere."""
+        ingest = self.ingest
+        return (
+            self.holder_count.url
+            or ingest.chain_rpc_url
+            or ingest.chain_url.replace("ws", "http", 1)
+        )
+
 
 def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
     """The settings of all layers; `SettingsInvalid` lists every problem there is."""
@@ -312,7 +327,11 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
     ]
     if problems:
         raise SettingsInvalid(sorted(problems))
-    return Settings(**sections)
+    settings = Settings(**sections)
+    if settings.holder_count.provider == "rpc" and not settings.holder_rpc_url:
+        _, where = raw["holder_count", "provider"]
+        raise SettingsInvalid([f"holder_count.url: {NO_HOLDER_RPC} ({where})"])
+    return settings
 
 
 def load_gateway_settings(file: Path | None, environment: Mapping[str, str]) -> GatewaySettings:

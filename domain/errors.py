@@ -65,6 +65,14 @@ class RateLimited(SourceInTrouble):
         super().__init__(message, reason="rate_limited")
 
 
+class SourceClosed(SourceUnavailable):
+    """An upstream turns this kind of request away, and will until somebody changes something."""
+
+    def __init__(self, message: str | None = None, *, status: int) -> None:
+        self.status = status  # of HTTP: 401, 403, 404 or 410
+        super().__init__(message, reason=f"http_{status}")
+
+
 class SourceRefused(SourceUnavailable):
     """An upstream is well, but will not do what was asked."""
 

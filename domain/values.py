@@ -43,6 +43,8 @@ def parse_address(text: object) -> Mint:
         size = len(base58.b58decode(text))
     except ValueError as error:
         raise MintRefused(text, reason="not_base58") from error
+    if not text.isalnum():  # the library passes over white space at the end
+        raise MintRefused(text, reason="not_base58")
     if size != 32:
         raise MintRefused(text, reason="not_32_bytes")
     return Mint(text)

@@ -2,9 +2,11 @@
 
     TokenPublished -> catalogue -> boards -> deltas -> sessions -> clients
                           └──────> query  -> routes -> HTTP
+    the tape of trades, the cache of images -> shelves ┘
 
 `catalogue`, `ranking`, `board`, `query`, `wire`, `commands` and `frames` are pure; `outgoing`,
 `http`, `session`, `hub` and `server` talk to sockets. `actors.gateway` puts them together.
+`history` and `images` are the ports of what is kept elsewhere.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,6 +16,8 @@ from attrs import frozen
 
 from domain.messages import GovernorSet, Presence
 from domain.values import UnixSeconds
+from feed.history import TradeHistory
+from feed.images import ImageShelf
 
 Clock = Callable[[], UnixSeconds]
 Announce = Callable[[Presence], object]  # tells the activity actor, and never waits
@@ -59,6 +63,14 @@ class Operations:
     checkpoints: Callable[[], object]
     governor: Callable[[], object]
     metrics: Callable[[], bytes]  # Prometheus' text format
+
+
+@frozen(kw_only=True)
+class Library:
+    """What is read for a request from outside the catalogue; None: that is not served."""
+
+    history: TradeHistory | None = None
+    images: ImageShelf | None = None
 
 
 @frozen(kw_only=True)

@@ -12,6 +12,8 @@ sort what they hold, equal values by `mint` ascending, null last.
 
 A change is a mint with the fields that differ, a whole item where the token is new to the board,
 or `{"mint", "removed": true}`. To fold, merge each change into the item of its mint and sort.
+A token whose values were only told again, by the same sources, is not published for that: its
+new times go with its next change.
 
 Rounds are numbered through all boards, so that one cursor (epoch, offset) serves them all
 and the HTTP feed; the offsets that a board's deltas have grow, and not by one. Each board keeps
@@ -30,7 +32,7 @@ from domain.token import Status, Token
 from domain.values import Mint
 from feed.catalogue import Catalogue
 from feed.ranking import Ranking
-from feed.wire import ItemCache, encode_json, find_changes
+from feed.wire import ItemCache, encode_json, find_changes, tell_of_times_alone
 
 BOARD_NAMES = ("new", "graduating", "bonded", "hot")
 SMALL_RESUME_BYTES = 16 * 1024  # deltas up to this size are sent whatever the snapshot's size
@@ -84,21 +86,35 @@ class Board:
     size: int
     history: History
     published: dict[Mint, Token] = field(init=False, factory=dict)  # in order
+    # Tokens that differ from the published ones in times alone: compared once.
+    _held_back: dict[Mint, Token] = field(init=False, factory=dict)
 
     def publish_changes(self, tokens: Mapping[Mint, Token], items: ItemCache) -> list[bytes]:
         """Take the ranking's first tokens as published; the changes, at most two for each place."""
-        before = self.published
+        before, held_back = self.published, self._held_back
         self.published = {mint: tokens[mint] for mint in self.ranking.top_mints(self.size)}
+        self._held_back = {}
         gone = [mint for mint in before if mint not in self.published]
         changes = [encode_json({"mint": mint, "removed": True}) for mint in gone]
         for mint, token in self.published.items():
-            if mint not in before:
+            shown = before.get(mint)
+            if shown is None:
                 changes.append(items.get_json(token))
-            elif before[mint] is not token:
-                changed = find_changes(items.get_item(before[mint]), items.get_item(token))
-                if changed:
+            elif token is held_back.get(mint):
+                self._hold_back(token, shown)
+            elif token is not shown:
+                item = items.get_item(shown)
+                changed = find_changes(item, items.get_item(token))
+                if tell_of_times_alone(changed, item):
+                    self._hold_back(token, shown)
+                elif changed:
                     changes.append(encode_json({"mint": mint, **changed}))
         return changes
+
+    def _hold_back(self, token: Token, shown: Token) -> None:
+        """Leave `shown` as published, so that snapshots are what clients have folded."""
+        self.published[token.mint] = shown
+        self._held_back[token.mint] = token
 
 
 @define(eq=False, kw_only=True)

@@ -2,26 +2,25 @@
 
     query string --parse_query--> FeedQuery --find_matches--> tokens of one shelf, in order
 
-Unknown parameters are ignored, because existing clients send extras (cache busters); a known one
-with a bad value is refused. A filter on a value that is not known leaves the token out.
+A filter on a value that is not known leaves the token out.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import isfinite
-from typing import TypeVar
-from urllib.parse import parse_qsl
+from operator import attrgetter
 
 from attrs import field, frozen
 
-from domain.errors import QueryRefused
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds
 from feed.catalogue import SORT_RULES, Catalogue
+from feed.parameters import parse_limit, read_parameter, read_parameters
 from feed.ranking import Rank
 from feed.search_text import to_search_text
+from feed.statistics import shown_volume_24h
 
 Test = Callable[[Token], bool]
-Parsed = TypeVar("Parsed")
 
 LISTS: Mapping[str, Status] = {
     "bonded": Status.BONDED,
@@ -30,7 +29,6 @@ LISTS: Mapping[str, Status] = {
 }
 LARGEST_LIMIT = 100
 LONGEST_SEARCH = 100  # characters
-MOST_PARAMETERS = 100
 EXAMINED_AT_ONCE = 250  # tokens between two pauses: about a millisecond
 
 NUMBER_FIELDS = {  # parameter suffix -> field of Token
@@ -39,6 +37,8 @@ NUMBER_FIELDS = {  # parameter suffix -> field of Token
     "MarketCap": "market_cap_usd",
     "BondingProgress": "bonding_curve_progress",
 }
+# Fields that are not shown as the token has them.
+SHOWN_NUMBERS: Mapping[str, Callable[[Token], float | None]] = {"volume_24h": shown_volume_24h}
 LINK_FIELDS = {
     "requireTwitter": "twitter",
     "requireTelegram": "telegram",
@@ -78,22 +78,20 @@ class FeedQuery:
 
 def parse_query(text: str) -> FeedQuery:
     """Parse a URL's query string; `QueryRefused` says what is wrong with it."""
-    given = _read_parameters(text)
-    search = _read_parameter(given, "searchQuery", _parse_search, "")
+    given = read_parameters(text, KNOWN_PARAMETERS)
+    search = read_parameter(given, "searchQuery", _parse_search, "")
     age = _read_bounds(given, "Age")
     numbers = {name: _read_bounds(given, suffix) for suffix, name in NUMBER_FIELDS.items()}
     return FeedQuery(
-        sort_by=_read_parameter(given, "sortBy", _parse_sort_order, "hot"),
-        limit=_read_parameter(given, "limit", _parse_limit, 50),
+        sort_by=read_parameter(given, "sortBy", _parse_sort_order, "hot"),
+        limit=read_parameter(given, "limit", partial(parse_limit, most=LARGEST_LIMIT), 50),
         search=to_search_text(search),
         search_mint=search,
-        only_watched=_read_parameter(given, "onlyWatched", _parse_truth, False),
+        only_watched=read_parameter(given, "onlyWatched", _parse_truth, False),
         age_minutes=age,
         numbers={name: bounds for name, bounds in numbers.items() if bounds is not None},
         links=tuple(
-            f
-            for name, f in LINK_FIELDS.items()
-            if _read_parameter(given, name, _parse_truth, False)
+            f for name, f in LINK_FIELDS.items() if read_parameter(given, name, _parse_truth, False)
         ),
     )
 
@@ -144,7 +142,8 @@ def _make_tests(query: FeedQuery, now: UnixSeconds, search_texts: Mapping[Mint, 
 
 
 def _make_number_test(name: str, bounds: Bounds) -> Test:
-    return lambda token: bounds.contains(getattr(token, name))
+    value_of = SHOWN_NUMBERS.get(name) or attrgetter(name)
+    return lambda token: bounds.contains(value_of(token))
 
 
 def _make_search_test(query: FeedQuery, search_texts: Mapping[Mint, str]) -> Test:
@@ -152,36 +151,9 @@ def _make_search_test(query: FeedQuery, search_texts: Mapping[Mint, str]) -> Tes
     return lambda token: wanted in search_texts[token.mint] or token.mint.startswith(mint_prefix)
 
 
-def _read_parameters(text: str) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS, errors="strict"
-        )
-    except ValueError as error:  # too many, or not UTF-8
-        raise QueryRefused(text, reason="this query string cannot be read") from error
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name in given and name in KNOWN_PARAMETERS:
-            raise QueryRefused(name, reason=f"{name} is given twice")
-        given[name] = value
-    return given
-
-
-def _read_parameter(
-    given: Mapping[str, str], name: str, parse: Callable[[str], Parsed], default: Parsed
-) -> Parsed:
-    value = given.get(name, "").strip()
-    if not value:
-        return default
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise QueryRefused(value, reason=f"{name} must be {error}") from error
-
-
 def _read_bounds(given: Mapping[str, str], suffix: str) -> Bounds | None:
-    least = _read_parameter(given, f"min{suffix}", _parse_number, None)
-    most = _read_parameter(given, f"max{suffix}", _parse_number, None)
+    least = read_parameter(given, f"min{suffix}", _parse_number, None)
+    most = read_parameter(given, f"max{suffix}", _parse_number, None)
     return None if least is None and most is None else Bounds(least=least, most=most)
 
 
@@ -193,12 +165,6 @@ def _parse_number(value: str) -> float | None:
     if not isfinite(number):
         raise ValueError("a finite number")
     return number
-
-
-def _parse_limit(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= LARGEST_LIMIT):
-        raise ValueError(f"a whole number from 1 to {LARGEST_LIMIT}")
-    return int(value)
 
 
 def _parse_truth(value: str) -> bool:

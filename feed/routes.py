@@ -3,32 +3,32 @@
     HttpRequest -> Routes.answer -> HttpResponse
 
 GET and HEAD, and POST for what operators may change (feed/control.py); OPTIONS tells which. Answers
-of the API are never cached; pages are revalidated by ETag.
+of the API are never cached; pages are revalidated by ETag. What is asked for by mint is answered
+in feed/token_routes.py.
 """
 
 import gzip
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 import trio
 from attrs import asdict, define, evolve, field
 
 from config.settings import GatewaySettings
-from domain.errors import MintRefused, QueryRefused, RequestRefused
+from domain.errors import QueryRefused, RequestRefused
 from domain.messages import FeedRequested
 from domain.token import Status
-from domain.values import parse_address
-from feed import Operations, Surroundings
+from feed import Library, Operations, Surroundings
 from feed.board import Boards
+from feed.conditional import require_match, was_seen
 from feed.control import parse_governor_set, require_operator
-from feed.fields import GZIP, choose_encoding, matches_strongly, matches_weakly
+from feed.fields import GZIP, choose_encoding
 from feed.health import NOT_READY, report_health
 from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_response
 from feed.pages import Page, load_pages
 from feed.query import LISTS, FeedQuery, find_matches, parse_query
 from feed.targets import ASTERISK
-
-Route = Callable[[HttpRequest], Awaitable[HttpResponse]]
+from feed.token_routes import Route, TokenRoutes
 
 QUERIES_AT_ONCE = 4  # a query may look at every token; more of them wait
 QUERIES_WAITING = 64  # more are refused
@@ -56,15 +56,19 @@ class Routes:
     boards: Boards
     operations: Operations
     surroundings: Surroundings
+    library: Library
     half_life_seconds: float  # of hot scores
     _pages: Mapping[str, Page] = field(init=False)
     _exact: Mapping[str, Route] = field(init=False)
+    _tokens: TokenRoutes = field(init=False)
     _querying: trio.CapacityLimiter = field(
         init=False, factory=lambda: trio.CapacityLimiter(QUERIES_AT_ONCE)
     )
 
     def __attrs_post_init__(self) -> None:
         self._pages = load_pages(self.half_life_seconds)
+        announce = self.surroundings.announce
+        self._tokens = TokenRoutes(self.settings, self.boards, self.library, announce)
         self._exact = {
             "/api/warp-pipes/feed": self._get_feed,
             "/api/ops/actors": self._route_to(self.operations.actors),
@@ -101,8 +105,8 @@ class Routes:
             return self._exact[path]
         if path in self._pages:
             return self._get_page
-        if path.startswith("/api/tokens/"):
-            return self._get_token
+        if (route := self._tokens.find_route(path)) is not None:
+            return route
         raise RequestRefused(404, "not_found", "there is nothing at this path")
 
     # The feed.
@@ -136,16 +140,6 @@ class Routes:
             else:
                 found.append(self.boards.items.get_json(token))
         return b",".join(found)
-
-    async def _get_token(self, request: HttpRequest) -> HttpResponse:
-        try:
-            mint = parse_address(request.path.removeprefix("/api/tokens/"))
-        except MintRefused as refusal:
-            raise RequestRefused(400, "bad_mint", "a mint is base58 of 32 bytes") from refusal
-        token = self.boards.catalogue.tokens.get(mint)
-        if token is None:
-            raise RequestRefused(404, "unknown_mint", "no token of this mint is tracked")
-        return HttpResponse(body=self.boards.items.get_json(token))
 
     async def _refuse_without_upgrade(self, request: HttpRequest) -> HttpResponse:
         raise RequestRefused(400, "websocket_expected", "this path speaks WebSocket, version 13")
@@ -193,9 +187,8 @@ class Routes:
             ("Cache-Control", "no-cache"),
             ("Vary", "Accept-Encoding"),
         )
-        if not matches_strongly(request.headers.get("if-match", "*"), page.tags[encoding]):
-            raise RequestRefused(412, "precondition_failed", "this page has another ETag now")
-        if matches_weakly(request.headers.get("if-none-match", ""), page.tags[encoding]):
+        require_match(request, page.tags[encoding])
+        if was_seen(request, page.tags[encoding]):
             return HttpResponse(status=304, headers=headers)
         if encoding == GZIP:
             headers += (("Content-Encoding", GZIP),)
@@ -227,7 +220,7 @@ def common_headers(response: HttpResponse) -> Headers:
 async def _compress_response(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """The response in a content coding that the client takes."""
     if response.has_header("ETag"):
-        return response  # a page: negotiated already
+        return response  # a page, negotiated already, or a picture, which would gain nothing
     is_large = len(response.body) >= COMPRESS_FROM_BYTES
     if _negotiated_encoding(request, is_large=is_large) == GZIP:
         # In a thread: a third of a megabyte takes some milliseconds.

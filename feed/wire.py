@@ -3,26 +3,40 @@
 Keys come from the metadata of `domain.token`. An unknown value is null, a zero is a zero, a time
 is ISO 8601 in UTC with milliseconds, as Prisma writes it. Two keys describe the status: `status`
 ("NEW", ... or "DEAD" for a silent token) and `state`, the same in lower case.
+
+Its trading follows (feed/statistics.py), then `provenance`: where each class of fields came from
+last, and when. `{"market": {"source": "chain", "at": "2026-..."}, ..., "windows": {"5m": ...}}`
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 
 import orjson
 from attrs import Factory, define
 
 from domain.lifecycle import shown_status
-from domain.token import FIELDS, Status, Token
+from domain.token import FIELDS, Group, Status, Token
 from domain.values import Mint, UnixSeconds
+from feed.statistics import NO_STATISTICS, render_counted_day, render_statistics
 
 Item = dict[str, object]
+Origin = dict[str, str | None]  # {"source", "at"}
 
 _SHOWN = [(rule.name, rule.wire) for rule in FIELDS.values() if rule.wire is not None]
 _KEYS = [wire for _, wire in _SHOWN]
 _TIMES = [(rule.name, rule.wire) for rule in FIELDS.values() if rule.wire and rule.is_time]
 _values_of = attrgetter(*(name for name, _ in _SHOWN))
+
+# The classes of fields whose origin is shown, each with a way to read all of its values.
+_ORIGINS = [
+    (group.value, attrgetter(*(n for n, rule in FIELDS.items() if rule.group is group)))
+    for group in (Group.LIFECYCLE, Group.MARKET, Group.HOLDERS, Group.PROFILE)
+]
+LIVE_KEYS = frozenset({*NO_STATISTICS, "provenance"})  # of what is in no store
+STORED = "stored"  # the source of values that came back from Postgres, which keeps no sources
 
 AFTER_LAST_TIME = 253_402_300_800  # the year 10000, which ISO 8601 cannot write
 
@@ -34,13 +48,20 @@ def to_milliseconds(at: UnixSeconds | None) -> int | None:
     return min(round(at * 1000), AFTER_LAST_TIME * 1000 - 1)
 
 
+@lru_cache(maxsize=16_384)  # some 2 MB; most times of an item are those it had before its change
 def to_iso_time(at: UnixSeconds | None) -> str | None:
     """`2026-07-30T12:00:00.250Z`; None where the time is unknown or cannot be written."""
     whole = to_milliseconds(at)
     if whole is None:
         return None
-    seconds, rest = divmod(whole, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    minute, rest = divmod(whole, 60_000)
+    seconds, milliseconds = divmod(rest, 1000)
+    return f"{_write_minute(minute)}{seconds:02d}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4096)  # most times shown are of the last two days' minutes
+def _write_minute(minute: int) -> str:
+    return f"{datetime.fromtimestamp(minute * 60, UTC):%Y-%m-%dT%H:%M:}"
 
 
 def make_item(token: Token) -> Item:
@@ -53,12 +74,58 @@ def make_item(token: Token) -> Item:
     item["state"] = status.lower()
     before = token.previous_status
     item["previousState"] = None if before is None else Status(before).name.lower()
+    statistics = token.statistics
+    if statistics is not None:
+        item.update(render_counted_day(statistics))
+    item.update(render_statistics(statistics))
+    item["provenance"] = _render_provenance(token)
     return item
+
+
+def _render_provenance(token: Token) -> dict[str, object]:
+    shown: dict[str, object] = {}
+    provenance = token.provenance
+    for name, values_of in _ORIGINS:
+        origin = provenance.get(name)
+        if origin is not None:
+            shown[name] = {"source": origin[0], "at": to_iso_time(origin[1])}
+        elif _has_values(values_of(token)):
+            shown[name] = {
+                "source": STORED,
+                "at": to_iso_time(token.last_updated_at or token.first_seen_at),
+            }
+    statistics = token.statistics
+    if statistics is not None and statistics.sources:
+        at = to_iso_time(statistics.observed_at)
+        shown["windows"] = {
+            window: {"source": source, "at": at} for window, source in statistics.sources.items()
+        }
+    return shown
+
+
+def _has_values(values: object) -> bool:
+    if isinstance(values, tuple):
+        return values.count(None) < len(values)
+    return values is not None
 
 
 def find_changes(before: Item, after: Item) -> Item:
     """The keys of `after` whose values differ from `before`."""
     return {key: value for key, value in after.items() if before[key] != value}
+
+
+def tell_of_times_alone(changes: Item, before: Item) -> bool:
+    """True when nothing has changed but when the values were last told, by the same sources."""
+    if changes.keys() != {"provenance"}:
+        return False
+    return _list_sources(changes["provenance"]) == _list_sources(before["provenance"])
+
+
+def _list_sources(provenance: object) -> object:
+    """The provenance without its times."""
+    if not isinstance(provenance, dict):
+        return provenance
+    return {name: _list_sources(part) for name, part in provenance.items() if name != "at"}
 
 
 def encode_json(value: Mapping[str, object]) -> bytes:

@@ -14,7 +14,9 @@ from attrs import field, frozen
 
 from domain.messages import SourceEvent
 from domain.snapshots import Snapshot, snapshot_class
+from domain.trading import WindowStatistics
 from domain.values import Mint, UnixSeconds, Usd, Value
+from sources.refusals import LastingRefusal
 
 
 class EventOutbox(Protocol):
@@ -78,6 +80,7 @@ class MarketQuote:
     values: Mapping[str, Value]  # keys are names in `token.UPDATE_FIELDS`; absent: not known
     traded_lately: bool  # at least one trade in the last five minutes
     sol_usd: Usd | None = None  # SOL's price, where the pair implies one
+    windows: Mapping[str, WindowStatistics] = field(factory=dict)  # by `trading.WINDOW_SECONDS`
 
 
 @frozen(kw_only=True)
@@ -85,8 +88,11 @@ class HolderStats:
     """How many own a token, and whatever else the provider says in the same answer."""
 
     mint: Mint
-    holder_count: int
-    more: Mapping[str, Value] = field(factory=dict)  # e.g. unique_traders_24h
+    holder_count: int | None = None  # None: the provider does not say
+    more: Mapping[str, Value] = field(factory=dict)  # e.g. organic_score
+    # What others know better: told only where the token has no value yet, or ours.
+    fillers: Mapping[str, Value] = field(factory=dict)  # e.g. price_usd
+    windows: Mapping[str, WindowStatistics] = field(factory=dict)  # by `trading.WINDOW_SECONDS`
 
 
 class Provider(Protocol):
@@ -99,6 +105,7 @@ class Provider(Protocol):
     name: str  # what people call it
     mints_per_request: int
     unusable: Counter[str]  # parts of its answers that could not be used, by reason
+    refusal: LastingRefusal
 
 
 class QuoteProvider(Provider, Protocol):
@@ -119,6 +126,7 @@ class SolPriceProvider(Protocol):
     """SOL in US dollars."""
 
     name: str
+    refusal: LastingRefusal
 
     async def fetch_sol_usd(self) -> Usd:
         """One request; `SourceUnavailable` if it fails."""
@@ -126,7 +134,8 @@ class SolPriceProvider(Protocol):
 
 @frozen(kw_only=True)
 class MarketProviders:
-    """Whom market data asks; either may be absent: switched off by an empty address."""
+    """Whom market data asks; each may be absent: switched off by an empty address."""
 
     quotes: QuoteProvider | None = None
     sol_price: SolPriceProvider | None = None
+    sol_price_fallbacks: Sequence[SolPriceProvider] = ()  # in order, where no pair implies it

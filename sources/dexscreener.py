@@ -16,6 +16,7 @@ from itertools import groupby
 from attrs import define, field, frozen
 
 from domain.errors import SourceUnavailable
+from domain.trading import WINDOW_SECONDS, WindowStatistics
 from domain.values import QUOTE_MINTS, WRAPPED_SOL, Mint, Usd, Value
 from sources import MarketQuote
 from sources.fields import (
@@ -30,11 +31,19 @@ from sources.fields import (
     read_sol,
 )
 from sources.http import JsonHttp
+from sources.refusals import LastingRefusal
 from sources.venues import CURVE_VENUES, GRADUATED_VENUES, UNKNOWN, name_venue
 
 MINTS_PER_REQUEST = 30  # the provider silently drops what is beyond
 
+# Its names of the windows.
+WINDOW_NAMES = {name: name[-1] + name[:-1] for name in WINDOW_SECONDS}  # 5m: m5, 24h: h24
+
 Fields = Mapping[str, object]
+
+
+def _new_refusal() -> LastingRefusal:
+    return LastingRefusal(url_setting="market_data.url")
 
 
 @define(kw_only=True)
@@ -43,6 +52,7 @@ class DexScreener:
 
     url: str  # base address
     http: JsonHttp
+    refusal: LastingRefusal = field(factory=_new_refusal)
     name: str = field(default="dexscreener", init=False)
     mints_per_request: int = field(default=MINTS_PER_REQUEST, init=False)
     unusable: Counter[str] = field(factory=Counter, init=False)  # pairs, by reason
@@ -129,7 +139,26 @@ def _make_quote(pair: Pair) -> MarketQuote:
         values={name: value for name, value in values.items() if value is not None},
         traded_lately=bool(read_count(latest.get("buys")) or read_count(latest.get("sells"))),
         sol_usd=sol_usd,
+        windows=_read_windows(pair.raw),
     )
+
+
+def _read_windows(raw: Fields) -> dict[str, WindowStatistics]:
+    """The windows of which anything is told; how many traded, and SOL, the provider never says."""
+    trades, volumes = read_object(raw.get("txns")), read_object(raw.get("volume"))
+    changes = read_object(raw.get("priceChange"))
+    windows: dict[str, WindowStatistics] = {}
+    for name, theirs in WINDOW_NAMES.items():
+        counts, volume = read_object(trades.get(theirs)), read_number(volumes.get(theirs))
+        window = WindowStatistics(
+            volume_usd=None if volume is None else Usd(volume),
+            buys=read_count(counts.get("buys")),
+            sells=read_count(counts.get("sells")),
+            price_change=read_signed_number(changes.get(theirs)),
+        )
+        if window != WindowStatistics():
+            windows[name] = window
+    return windows
 
 
 def _read_sol_usd(pair: Pair) -> Usd | None:

@@ -1,6 +1,6 @@
 """How many own a token: from Jupiter, a hundred tokens a request, or counted over JSON-RPC.
 
-    JupiterHolders: GET {base}/tokens/v2/search?query={mints} -> HolderStats a token
+    JupiterHolders: GET {base}/tokens/v2/search?query={mints} -> jupiter_tokens -> HolderStats
     RpcHolders: getProgramAccounts over both token programs -> distinct owners with an amount
 
 Pump coins of today live under Token-2022, whose accounts are longer than the 165 bytes of the
@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field
 
 from domain.errors import SourceUnavailable
-from domain.values import Mint, Value
+from domain.values import Mint
 from sources import HolderStats
-from sources.fields import read_array, read_count, read_object, read_signed_number
+from sources.fields import read_array, read_object
 from sources.http import JsonHttp
+from sources.jupiter_tokens import parse_tokens
+from sources.refusals import LastingRefusal
 from sources.rpc import JsonRpc
 
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105
@@ -29,6 +31,14 @@ OWNER_OFFSET, OWNER_BYTES, AMOUNT_BYTES = 32, 32, 8
 SLICE_BYTES = OWNER_BYTES + AMOUNT_BYTES
 
 
+def _new_jupiter_refusal() -> LastingRefusal:
+    return LastingRefusal(url_setting="jupiter.url", key_setting="jupiter.api_key")
+
+
+def _new_rpc_refusal() -> LastingRefusal:
+    return LastingRefusal(url_setting="holder_count.url")
+
+
 @define(kw_only=True)
 class JupiterHolders:
     """The `HolderProvider` of Jupiter's tokens API, version 2."""
@@ -36,48 +46,17 @@ class JupiterHolders:
     url: str  # base address
     http: JsonHttp
     name: str = field(default="jupiter", init=False)
+    refusal: LastingRefusal = field(factory=_new_jupiter_refusal)
     mints_per_request: int = field(default=100, init=False)  # the provider drops the 101st
-    unusable: Counter[str] = field(factory=Counter, init=False)  # entries, by reason
+    unusable: Counter[str] = field(factory=Counter, init=False)  # entries and fields, by reason
 
     async def fetch_holders(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
         if not mints:
             return {}
         url = f"{self.url.rstrip('/')}/tokens/v2/search?query={','.join(mints)}"
-        found, refused = parse_jupiter(await self.http.get(url), mints)
+        found, refused = parse_tokens(await self.http.get(url), mints)
         self.unusable.update(refused)
         return found
-
-
-def parse_jupiter(
-    body: object, mints: Sequence[Mint]
-) -> tuple[dict[Mint, HolderStats], Counter[str]]:
-    """Stats of each token asked for that has a holder count, and the entries refused, by reason.
-
-    A bad entry costs only itself.
-    """
-    if not isinstance(body, list):
-        raise SourceUnavailable(f"Jupiter: not a list of tokens: {str(body)[:200]}")
-    asked = frozenset(mints)
-    found: dict[Mint, HolderStats] = {}
-    refused: Counter[str] = Counter()
-    for entry in map(read_object, body):
-        mint, holders = entry.get("id"), read_count(entry.get("holderCount"))
-        if not isinstance(mint, str) or mint not in asked:
-            refused["other_mint"] += 1
-        elif holders is None:
-            refused["no_holder_count"] += 1
-        else:
-            more = _read_more(read_object(entry.get("stats24h")))
-            found[Mint(mint)] = HolderStats(mint=Mint(mint), holder_count=holders, more=more)
-    return found, refused
-
-
-def _read_more(day: Mapping[str, object]) -> dict[str, Value]:
-    values = {
-        "unique_traders_24h": read_count(day.get("numTraders")),
-        "volume_change_24h": read_signed_number(day.get("volumeChange")),
-    }
-    return {name: value for name, value in values.items() if value is not None}
 
 
 @define(kw_only=True)
@@ -85,6 +64,7 @@ class RpcHolders:
     """The `HolderProvider` of any Solana RPC server that offers getProgramAccounts."""
 
     rpc: JsonRpc
+    refusal: LastingRefusal = field(factory=_new_rpc_refusal)
     name: str = field(default="rpc", init=False)
     mints_per_request: int = field(default=1, init=False)
     unusable: Counter[str] = field(factory=Counter, init=False)  # none: it fails whole requests

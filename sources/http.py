@@ -2,28 +2,30 @@
 
     adapter -> JsonHttp.get / .post -> decoded JSON
                                     -> SourceInTrouble: no connection, HTTP 429 (RateLimited)
+                                    -> SourceClosed: HTTP 401, 403, 404, 410
                                     -> SourceUnavailable: this request failed, another may not
 
 An error body that comes with HTTP 200 is decoded like any other answer; the adapter of the
 provider recognises it.
 """
 
-from math import inf
+from collections.abc import Mapping
 
 import httpx
 import trio
 from attrs import define, field
 
-from domain.errors import RateLimited, SourceInTrouble, SourceUnavailable
+from domain.errors import RateLimited, SourceClosed, SourceInTrouble, SourceUnavailable
 from sources.fields import decode_json, read_label
+from sources.rates import Lane, RateLimiter, read_pause_seconds
 
 LARGEST_BODY_BYTES = 16 * 2**20
 LONGEST_EXCERPT = 200
-# The longest pause that a Retry-After header can cause: a wrong one must not stop the requests
-# for years. An upstream that needs a longer pause answers the next request with 429 again.
-LONGEST_PAUSE_SECONDS = 300.0
 CONNECTIONS = 8
 CONNECT_SHARE = 0.5  # of a request's time, for its connection: after that, nobody is there
+
+# What no repetition of the same request changes: a key is wanted or refused, or the route is gone.
+STATUSES_FOR_GOOD = frozenset({401, 403, 404, 410})
 
 NOT_CONNECTED = (
     httpx.ConnectError,  # refused, no such host, no trusted certificate
@@ -43,32 +45,14 @@ def new_http_client() -> httpx.AsyncClient:
 
 
 @define(kw_only=True)
-class RateLimiter:
-    """Lets one call through every 60 / `per_minute` seconds."""
-
-    per_minute: float
-    next_turn_at: float = field(default=-inf, init=False)  # trio time
-
-    async def wait_turn(self) -> None:
-        """Wait for this call's turn; calls are served in the order in which they came."""
-        turn_at = max(trio.current_time(), self.next_turn_at)
-        self.next_turn_at = turn_at + 60 / self.per_minute
-        await trio.sleep_until(turn_at)
-
-    def pause_requests(self, seconds: float) -> None:
-        """Let nothing through for `seconds`, at most `LONGEST_PAUSE_SECONDS`."""
-        ends_at = trio.current_time() + min(seconds, LONGEST_PAUSE_SECONDS)
-        self.next_turn_at = max(self.next_turn_at, ends_at)
-
-
-@define(kw_only=True)
 class JsonHttp:
     """GET and POST of JSON, at the rate of one upstream."""
 
     client: httpx.AsyncClient
     timeout_seconds: float  # for the whole request; waiting for the rate is not counted
-    limiter: RateLimiter
+    limiter: RateLimiter | Lane
     largest_body_bytes: int = LARGEST_BODY_BYTES
+    headers: Mapping[str, str] = field(factory=dict, repr=False)  # of every request; keys, too
 
     async def get(self, url: str) -> object:
         """The JSON that stands at `url`."""
@@ -105,7 +89,9 @@ class JsonHttp:
         body = bytearray()
         timeout = httpx.Timeout(None, connect=self.timeout_seconds * CONNECT_SHARE)
         with trio.CancelScope() as reading:
-            async with self.client.stream(method, url, json=payload, timeout=timeout) as response:
+            async with self.client.stream(
+                method, url, json=payload, headers=self.headers, timeout=timeout
+            ) as response:
                 async for chunk in response.aiter_bytes():
                     if len(body) + len(chunk) > self.largest_body_bytes:
                         reading.cancel()  # ends the next read, and the connection with it
@@ -117,23 +103,18 @@ class JsonHttp:
         return response, bytes(body)
 
     def _check_status(self, url: str, response: httpx.Response, body: bytes) -> None:
+        status = response.status_code
         if response.is_success:
+            self.limiter.note_success()
             return
-        message = f"{_read_host(url)}: HTTP {response.status_code}: {_make_excerpt(body)}"
-        if response.status_code != httpx.codes.TOO_MANY_REQUESTS:
-            raise SourceUnavailable(message, reason=f"http_{response.status_code}")
-        seconds = _retry_after_seconds(response)
-        if seconds is not None:
-            self.limiter.pause_requests(seconds)
+        message = f"{_read_host(url)}: HTTP {status}: {_make_excerpt(body)}"
+        if status in STATUSES_FOR_GOOD:
+            raise SourceClosed(message, status=status)
+        if status != httpx.codes.TOO_MANY_REQUESTS:
+            raise SourceUnavailable(message, reason=f"http_{status}")
+        seconds = read_pause_seconds(response.headers)
+        self.limiter.pause_requests(seconds)
         raise RateLimited(message, retry_after_seconds=seconds)
-
-
-def _retry_after_seconds(response: httpx.Response) -> float | None:
-    """The header's seconds, within the bound; its other form, a date, is read as none."""
-    text = response.headers.get("retry-after", "").strip()
-    if not (text.isascii() and text.isdigit()):
-        return None
-    return min(float(text), LONGEST_PAUSE_SECONDS)  # float takes any number of digits
 
 
 def _read_host(url: str) -> str:

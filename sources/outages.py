@@ -8,7 +8,9 @@ outage's length. What comes in between, a retry for instance, is a debug line he
 
 from attrs import define, field
 
+from domain.errors import SourceClosed
 from sources import SourceEnvironment
+from sources.refusals import LastingRefusal
 
 
 @define(kw_only=True)
@@ -26,8 +28,22 @@ class SourceOutage:
         self.environment.log.debug("source away", source=self.source, problem=problem)
         self.environment.readiness.report_outage(self.source, self.reporter, problem)
 
+    def note_refusal(self, problem: str, *, is_news: bool) -> None:
+        """The source will not serve until somebody changes something; told once."""
+        if is_news and self.is_away:  # else readiness tells of it
+            self.environment.log.warning(
+                "source refuses for good", source=self.source, problem=problem
+            )
+        self.note_problem(problem)
+
     def note_success(self) -> None:
         """The source serves; where that was known, this costs nothing."""
         if self.is_away is not False:
             self.is_away = False
             self.environment.readiness.report_outage(self.source, self.reporter, None)
+
+
+def tell_refusal(refusal: LastingRefusal, error: SourceClosed, outage: SourceOutage) -> None:
+    """A provider has refused for good, perhaps again: keep it, and tell people once."""
+    is_news = refusal.reason is None
+    outage.note_refusal(refusal.note_refusal(error), is_news=is_news)

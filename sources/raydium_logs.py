@@ -10,7 +10,6 @@ user-made pools (coin = token, pc = WSOL) and pump.fun's graduations (coin = WSO
 account 4 is the pool, 8 the coin's mint, 9 the pc's mint, 17 the wallet that opens the pool.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 import base58
@@ -19,6 +18,7 @@ from domain.errors import FrameRefused, MintRefused
 from domain.messages import PoolCreated
 from domain.values import QUOTE_MINTS, Mint, UnixSeconds, parse_mint
 from sources.fields import read_address, read_array, read_count, read_number, read_object
+from sources.program_logs import walk_lines
 from sources.venues import RAYDIUM
 
 RAYDIUM_AMM_V4 = "675kPX9MHTjS2zt1qfr1NYHuzeLXfQM9H24wFSUt1Mp8"
@@ -26,11 +26,6 @@ PUMPFUN_MIGRATION_ACCOUNT = "39azUYFWPz3VHgKCf3VChUwbpURdCHRxjWVowf5jUJjg"
 MARKER = "Program log: initialize2: InitializeInstruction2 {"
 INITIALIZE2_TAG = 1
 POOL_ACCOUNT, COIN_MINT_ACCOUNT, PC_MINT_ACCOUNT, WALLET_ACCOUNT = 4, 8, 9, 17
-
-# Base58 only: "Program log: invoke [1]" is a line that a program wrote, not an invocation.
-PROGRAM = r"Program ([1-9A-HJ-NP-Za-km-z]{32,44})"
-INVOKED = re.compile(PROGRAM + r" invoke \[(\d{1,2})\]")
-RETURNED = re.compile(PROGRAM + r" (?:success|failed: .*)", re.DOTALL)
 
 
 def opens_pool(logs: object, err: object) -> bool:
@@ -40,18 +35,9 @@ def opens_pool(logs: object, err: object) -> bool:
     """
     if err is not None:
         return False
-    stack: list[str] = []
-    for line in read_array(logs):
-        if not isinstance(line, str):
-            continue
-        if line.startswith(MARKER) and stack and stack[-1] == RAYDIUM_AMM_V4:
-            return True
-        if invoked := INVOKED.fullmatch(line):
-            depth = int(invoked[2])
-            stack = [*stack[: max(depth - 1, 0)], invoked[1]]
-        elif stack and RETURNED.fullmatch(line):
-            stack.pop()
-    return False
+    return any(
+        program == RAYDIUM_AMM_V4 and line.startswith(MARKER) for program, line in walk_lines(logs)
+    )
 
 
 def parse_pools(transaction: object, signature: str, seen_at: UnixSeconds) -> list[PoolCreated]:

@@ -14,6 +14,11 @@ from domain.messages import SourceEvent
 from domain.snapshots import counter, gauge, snapshot_class
 from domain.values import Mint, Usd
 from sources import EventOutbox, HolderStats, MarketQuote, StreamSnapshot
+from sources.refusals import LastingRefusal
+
+
+def _new_refusal() -> LastingRefusal:
+    return LastingRefusal(url_setting="scripted.url", key_setting="scripted.api_key")
 
 
 @frozen(kw_only=True)
@@ -84,6 +89,7 @@ class ScriptedQuotes:
     name: str = "scripted-quotes"
     mints_per_request: int = 30
     unusable: Counter[str] = field(factory=Counter, init=False)
+    refusal: LastingRefusal = field(factory=_new_refusal)
 
     async def fetch_quotes(self, mints: Sequence[Mint]) -> Mapping[Mint, MarketQuote]:
         await self.script.play_call(mints)
@@ -99,6 +105,7 @@ class ScriptedHolders:
     name: str = "scripted-holders"
     mints_per_request: int = 100
     unusable: Counter[str] = field(factory=Counter, init=False)
+    refusal: LastingRefusal = field(factory=_new_refusal)
 
     async def fetch_holders(self, mints: Sequence[Mint]) -> Mapping[Mint, HolderStats]:
         await self.script.play_call(mints)
@@ -112,6 +119,7 @@ class ScriptedSolPrice:
     price: Usd
     script: CallScript = field(factory=CallScript)
     name: str = "scripted-sol-price"
+    refusal: LastingRefusal = field(factory=_new_refusal)
 
     async def fetch_sol_usd(self) -> Usd:
         await self.script.play_call()

@@ -17,25 +17,34 @@ from domain.errors import SourceUnavailable
 from domain.values import WRAPPED_SOL, Usd
 from sources.fields import read_array, read_decimal, read_number, read_object, read_signed_number
 from sources.http import JsonHttp
+from sources.refusals import LastingRefusal
 
-JUPITER_PATH = f"/price/v3?ids={WRAPPED_SOL}"
 PYTH_SOL_USD = "ef0d8b6fda2ceba41da15d4095d1da392a0d2f8ed0c6c7bc0f4cfac8c280b56d"
+JUPITER_PATH = f"/price/v3?ids={WRAPPED_SOL}"
+PYTH_PATH = f"/v2/updates/price/latest?ids[]={PYTH_SOL_USD}&parsed=true"
+COINGECKO_PATH = "/api/v3/simple/price?ids=solana&vs_currencies=usd"
 GREATEST_PRICE = 1e6  # beyond it something else was priced
 GREATEST_EXPONENT = 30
+
+
+def _new_refusal() -> LastingRefusal:
+    return LastingRefusal(url_setting="sol_price.url")
 
 
 @define(kw_only=True)
 class JupiterSolPrice:
     """The `SolPriceProvider` of Jupiter, or of what a full address points to."""
 
-    url: str  # Jupiter's base address; an address with a path or query is asked as it stands
+    url: str  # a base address; an address with a path or query is asked as it stands
     http: JsonHttp
-    name: str = field(default="sol-price", init=False)
+    name: str = "sol-price"
+    path: str = JUPITER_PATH  # of the price, under a base address
+    refusal: LastingRefusal = field(factory=_new_refusal)
 
     async def fetch_sol_usd(self) -> Usd:
         address = urlsplit(self.url)
         is_base = address.path in {"", "/"} and not address.query
-        url = self.url.rstrip("/") + JUPITER_PATH if is_base else self.url
+        url = self.url.rstrip("/") + self.path if is_base else self.url
         return parse_sol_usd(await self.http.get(url))
 
 

@@ -1,6 +1,7 @@
 """The child specs, in flow order, and what each actor is given.
 
-    streams -> ingest -> market-data, hot-score, holder-count, activity -> sync -> gateway
+    streams -> ingest -> trading -> market-data, hot-score, holder-count, activity -> sync
+        -> gateway
 
 Among the children only ingest and sync are given a store.
 """
@@ -25,8 +26,12 @@ from actors.sync.backlog import WAITING_GROUPS
 from actors.sync.governor import Governor
 from actors.sync.life import SyncStores
 from actors.sync.memory import SyncMemory
+from actors.trading.actor import Trading, TradingInboxes, TradingOutboxes, TradingPlan
+from actors.trading.coverage import StreamCoverage
+from actors.trading.memory import TradingMemory
 from config.settings import Settings
 from feed import Operations
+from feed.statistics import StatisticsMemory
 from store.checkpoints import CheckpointWatch
 from supervision import Actor
 from supervision.children import ChildSpec
@@ -34,7 +39,7 @@ from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from wiring.doors import Doors, Stream
 from wiring.jobs import JOBS, JobWiring
-from wiring.mailboxes import Mailboxes
+from wiring.mailboxes import TRADING, Mailboxes
 
 
 @define
@@ -71,12 +76,26 @@ class Composition:
                 for name, stream in self.doors.streams.items()
             ),
             self._make_spec("ingest", self._build_ingest, boxes.events, memory=self.ingest_memory),
+            self._make_spec(
+                TRADING,
+                self._build_trading,
+                boxes.trades,
+                boxes.windows,
+                boxes.publications[TRADING],
+                boxes.control[TRADING],
+                memory=TradingMemory(limit=self.settings.tracking.tokens),
+            ),
             *(self._make_job_spec(name, job) for name, job in JOBS.items()),
             self._make_spec(
                 "activity", self._build_activity, boxes.presences, memory=ActivityMemory()
             ),
             self._make_spec("sync", self._build_sync, boxes.updates, memory=self.sync_memory),
-            self._make_spec("gateway", partial(self._build_gateway, operations), boxes.gateway),
+            self._make_spec(
+                "gateway",
+                partial(self._build_gateway, operations),
+                boxes.gateway,
+                memory=StatisticsMemory(self.settings.tracking.tokens),
+            ),
         ]
 
     def _make_spec(
@@ -94,7 +113,7 @@ class Composition:
 
     def _make_job_spec(self, name: str, job: JobWiring) -> ChildSpec:
         boxes = self.mailboxes
-        trades = (boxes.trades,) if job.hears_trades else ()
+        trades = (boxes.weighed,) if job.hears_trades else ()
         return self._make_spec(
             name,
             partial(self._build_job, name, job),
@@ -129,6 +148,27 @@ class Composition:
             environment=environment,
         )
 
+    def _build_trading(self, environment: Environment, memory: TradingMemory) -> Trading:
+        boxes = self.mailboxes
+        return Trading(
+            inboxes=TradingInboxes(
+                trades=boxes.trades,
+                windows=boxes.windows,
+                publications=boxes.publications[TRADING],
+                control=boxes.control[TRADING],
+            ),
+            outboxes=TradingOutboxes(
+                sync=boxes.updates,
+                statistics=(boxes.gateway, boxes.publications["market-data"]),
+                weighed=boxes.weighed,
+            ),
+            tape=self.doors.tape,
+            coverage=StreamCoverage(self.doors.trade_reaches),
+            memory=memory,
+            plan=TradingPlan(trading=self.settings.trading, market_data=self.settings.market_data),
+            environment=environment,
+        )
+
     # Those that do not.
 
     def _build_job(
@@ -146,7 +186,7 @@ class Composition:
             mail=mail,
             outboxes=JobOutboxes(sol_prices=boxes.events, windows=boxes.windows),
             memory=memory,
-            trades=boxes.trades,
+            trades=boxes.weighed,
             settings=self.settings,
             environment=environment,
         )
@@ -167,7 +207,7 @@ class Composition:
         )
 
     def _build_gateway(
-        self, operations: Operations, environment: Environment, _memory: None
+        self, operations: Operations, environment: Environment, memory: StatisticsMemory
     ) -> Gateway:
         boxes = self.mailboxes
         return Gateway(
@@ -176,9 +216,11 @@ class Composition:
                 gateway=self.settings.gateway,
                 tracking=self.settings.tracking,
                 hot_score=self.settings.hot_score,
+                library=self.doors.library,
             ),
             operations=operations,
             environment=environment,
+            statistics=memory,
             outboxes=GatewayOutboxes(
                 roster=boxes.updates, presences=boxes.presences, governor=boxes.updates
             ),

@@ -10,23 +10,30 @@ from typing import Any, Literal
 import httpx
 from attrs import define, field, frozen
 
+from actors.trading.coverage import StreamReach
 from buffer import UpdateBuffer
 from buffer.redis import RedisBuffer
+from buffer.redis.tape import RedisTape
+from buffer.tape import TapeBounds, TradeTape
 from config.settings import (
     IngestSettings,
     Settings,
 )
 from domain.messages import SourceEvent
 from domain.values import Mint
+from feed import Library
 from sources import EventStream
 from sources.line import LineSettings
-from sources.providers import new_json_http
+from sources.providers import Upstreams, new_json_http
+from sources.pump_chain.stream import NAME as CHAIN
+from sources.pump_chain.stream import PumpChain, PumpChainMemory
 from sources.pumpportal import NAME as PUMPPORTAL
 from sources.pumpportal import PumpPortal, PumpPortalMemory
 from sources.rpc import JsonRpc
 from sources.solana_pubsub import NAME as SOLANA_POOLS
 from sources.solana_pubsub import SolanaPools, SolanaPoolsMemory
 from sources.trade_subscriptions import TradeSubscriptions
+from sources.venues import LAUNCHLAB, PUMPFUN, PUMPSWAP
 from store import TokenStore
 from store.ledger import Ledger
 from store.postgres import PostgresStore
@@ -36,6 +43,7 @@ from supervision.offload import offload_to_threads
 from wiring.jobs import JOBS
 
 THREADS_A_DOOR = 4
+PUMPAPI = "pumpapi"
 POOL_REQUESTS_PER_MINUTE = 600.0
 
 
@@ -55,13 +63,23 @@ class Doors:
     sync_store: TokenStore
     ingest_buffer: UpdateBuffer
     sync_buffer: UpdateBuffer
+    tape: TradeTape
     streams: Mapping[str, Stream]  # by child's name
+    # Which tokens' trades each stream brings, by the stream's name.
+    trade_reaches: Mapping[str, StreamReach] = field(factory=dict)
     follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None  # of older tokens
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
+    library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
 
     async def close(self) -> None:
         """Disconnect from both stores."""
-        for door in (self.ingest_store, self.sync_store, self.ingest_buffer, self.sync_buffer):
+        for door in (
+            self.ingest_store,
+            self.sync_store,
+            self.ingest_buffer,
+            self.sync_buffer,
+            self.tape,
+        ):
             await door.close()
 
 
@@ -74,22 +92,38 @@ class RealDoors:
     client: httpx.AsyncClient
     ledger: Ledger
     pumpportal: PumpPortalMemory = field(init=False)
+    chain: PumpChainMemory = field(init=False, factory=PumpChainMemory)
+    chain_rpc: JsonRpc = field(init=False)  # one for all that ask it: they share its rate
 
     @pumpportal.default
     def _new_pumpportal_memory(self) -> PumpPortalMemory:
         limit = self.settings.ingest.trade_subscriptions
         return PumpPortalMemory(subscriptions=TradeSubscriptions(limit=limit))
 
+    @chain_rpc.default
+    def _new_chain_rpc(self) -> JsonRpc:
+        ingest = self.settings.ingest
+        http = new_json_http(
+            self.client, ingest.pools_timeout_seconds, ingest.chain_requests_per_minute
+        )
+        url = ingest.chain_rpc_url or ingest.chain_url.replace("ws", "http", 1)
+        return JsonRpc(url=url, http=http)
+
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
+        tape = self._new_tape()
+        upstreams = Upstreams(self.settings, self.client)
         return Doors(
             ingest_store=self._new_store("ingest"),
             sync_store=self._new_store("sync"),
             ingest_buffer=self._new_buffer(),
             sync_buffer=self._new_buffer(),
+            tape=tape,
+            library=Library(history=tape),
+            trade_reaches=self._list_reaches(),
             streams=self._list_streams(self.settings.ingest, events),
             follow_trades=self.pumpportal.subscriptions.follow_older,
-            providers={name: job.connect(self.settings, self.client) for name, job in JOBS.items()},
+            providers={name: job.connect(upstreams) for name, job in JOBS.items()},
         )
 
     # The stores.
@@ -107,6 +141,25 @@ class RealDoors:
             self.environment.clock,
         )
 
+    def _new_tape(self) -> RedisTape:
+        redis, trading = self.settings.redis, self.settings.trading
+        return RedisTape(
+            url=redis.url,
+            timeout_seconds=redis.timeout_seconds,
+            offload=offload_to_threads(THREADS_A_DOOR),
+            bounds=TapeBounds(trades=trading.trades, candle_days=trading.candle_days),
+        )
+
+    def _list_reaches(self) -> dict[str, StreamReach]:
+        """PumpPortal's trades are those of the tokens that are subscribed to."""
+        return {
+            CHAIN: StreamReach(venues=frozenset({PUMPFUN, PUMPSWAP, LAUNCHLAB})),
+            PUMPAPI: StreamReach(),
+            PUMPPORTAL: StreamReach(
+                follows=lambda mint: mint in self.pumpportal.subscriptions.wanted
+            ),
+        }
+
     # The world.
 
     def _list_streams(
@@ -116,6 +169,9 @@ class RealDoors:
         if settings.url:
             build = partial(self._build_pumpportal, settings, events)
             streams[PUMPPORTAL] = Stream(build=build, memory=self.pumpportal)
+        if settings.chain_url:
+            build_chain = partial(self._build_pump_chain, settings, events)
+            streams[CHAIN] = Stream(build=build_chain, memory=self.chain)
         if settings.pools_url:
             build_pools = partial(self._build_solana_pools, settings, events)
             streams[SOLANA_POOLS] = Stream(build=build_pools, memory=SolanaPoolsMemory())
@@ -129,6 +185,17 @@ class RealDoors:
             settings=_new_line_settings(settings, settings.url),
             api_key=settings.api_key,
             environment=self.environment.for_actor(PUMPPORTAL),
+            memory=memory,
+        )
+
+    def _build_pump_chain(
+        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: PumpChainMemory
+    ) -> PumpChain:
+        return PumpChain(
+            events=events,
+            settings=_new_line_settings(settings, settings.chain_url),
+            rpc=self.chain_rpc,
+            environment=self.environment.for_actor(CHAIN),
             memory=memory,
         )
 

@@ -6,15 +6,18 @@ JOBS -> mailboxes, control mailboxes, publications, providers and child specs, b
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx
 from attrs import frozen
 
 from actors.jobs.holder_count import HolderCountJob
 from actors.jobs.hot_score import HotScoreJob
 from actors.jobs.job import JobContext
 from actors.jobs.market_data import MarketDataJob
-from config.settings import Settings
-from sources.providers import connect_holder_provider, connect_market_providers, connect_nobody
+from sources.providers import (
+    Upstreams,
+    connect_holder_provider,
+    connect_market_providers,
+    connect_nobody,
+)
 from supervision import Actor
 
 
@@ -23,7 +26,7 @@ class JobWiring:
     """How one job is built, and whom it asks."""
 
     build: Callable[[JobContext, Any], Actor]  # with what `connect` gave
-    connect: Callable[[Settings, httpx.AsyncClient], object] = connect_nobody
+    connect: Callable[[Upstreams], object] = connect_nobody
     hears_trades: bool = False  # at most one job: the mailbox of trades has one reader
 
 

@@ -11,21 +11,24 @@ from domain.messages import (
     GatewayMessage,
     IngestMessage,
     Presence,
+    StatisticsPublished,
     SyncMessage,
     SystemActivated,
     SystemIdled,
     TokenPublished,
     TokenUpdated,
     TradeSeen,
+    TradesWeighed,
     WindowsQuoted,
 )
 from supervision.mailbox import Mailbox
 from supervision.policies import BLOCK, DROP_OLDEST, Conflate
 from wiring.jobs import JOBS
 
+TRADING = "trading"
 EVENTS_WAITING = 10_000  # then the streams' sockets wait
 UPDATES_WAITING = 50_000  # on their way to the buffer, one a token and origin
-TRADES_WAITING = 10_000  # then the oldest is dropped: a score may be a little low
+TRADES_WAITING = 50_000  # then the oldest is dropped: windows and scores may be a little low
 PRESENCES_WAITING = 10_000
 QUOTES_WAITING = 10_000  # one a token; then the oldest is dropped: its provider is asked again
 
@@ -37,6 +40,8 @@ def _of_token(message: object) -> object:
             return message.mint, message.origin
         case TokenPublished():
             return message.token.mint
+        case StatisticsPublished():
+            return message.mint, "statistics"
         case SystemActivated() | SystemIdled():
             return "activity"  # the latest counts
         case _:
@@ -55,10 +60,11 @@ class Mailboxes:
     events: Mailbox[IngestMessage] = field(init=False)
     updates: Mailbox[SyncMessage] = field(init=False)
     trades: Mailbox[TradeSeen] = field(init=False)
+    weighed: Mailbox[TradesWeighed] = field(init=False)
     windows: Mailbox[WindowsQuoted] = field(init=False)
     presences: Mailbox[Presence] = field(init=False)
     gateway: Mailbox[GatewayMessage] = field(init=False)
-    publications: Mapping[str, Mailbox[Any]] = field(init=False)  # TokenPublished
+    publications: dict[str, Mailbox[Any]] = field(init=False)  # TokenPublished, by reader
     control: Mapping[str, Mailbox[ActivityChange]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -69,20 +75,24 @@ class Mailboxes:
             capacity=UPDATES_WAITING,
             policy=Conflate(key=_of_token, combine=_conflate_updates),
         )
-        self.trades = Mailbox("hot-score trades", capacity=TRADES_WAITING, policy=DROP_OLDEST)
+        self.trades = Mailbox(TRADING, capacity=TRADES_WAITING, policy=DROP_OLDEST)
+        self.weighed = Mailbox("hot-score trades", capacity=TRADES_WAITING, policy=DROP_OLDEST)
         self.windows = Mailbox(
             "trading windows",
             capacity=QUOTES_WAITING,
             policy=Conflate(key=lambda quoted: quoted.mint, when_full="drop-oldest"),
         )
         self.presences = Mailbox("activity", capacity=PRESENCES_WAITING, policy=DROP_OLDEST)
-        # One place a token and some for commands: never full, so sync never waits for a reader.
-        capacity = self.tokens + 1000
+        # Two places a token, for itself and its statistics, and some for commands: never full,
+        # so neither sync nor trading, which follows no more tokens, waits for a reader.
+        capacity = 2 * self.tokens + 1000
         self.gateway = Mailbox("gateway", capacity=capacity, policy=by_token)
         self.publications = {job: Mailbox(job, capacity=capacity, policy=by_token) for job in JOBS}
+        self.publications[TRADING] = Mailbox("trading tokens", capacity=capacity, policy=by_token)
         latest = Conflate[ActivityChange](key=lambda _: "activity")
         self.control = {
-            actor: Mailbox(f"{actor} control", capacity=1, policy=latest) for actor in JOBS
+            actor: Mailbox(f"{actor} control", capacity=1, policy=latest)
+            for actor in (*JOBS, TRADING)
         }
 
     def count_unsaved(self) -> dict[str, int]:

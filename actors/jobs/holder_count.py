@@ -1,11 +1,14 @@
-"""Holder count: how many own each token that matters now.
+"""Holder count: how many own each token that matters now, and what is told in the same answer.
 
-TokenPublished (from sync) -> HolderCountJob -> TokenUpdated -> sync
+TokenPublished (from sync) -> HolderCountJob -> TokenUpdated -> sync;  WindowsQuoted -> trading
 SystemActivated, SystemIdled (from activity) decide whether it asks the world at all.
+
+Of what others know better (a price, a picture) only what is missing is told, and kept up to date
+as long as nobody else tells it.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import repeat
 
 from attrs import define, field
@@ -13,21 +16,26 @@ from attrs import define, field
 from actors.jobs.inquiry import NOT_ASKING, Inquirer, InquirySnapshot, new_inquirer
 from actors.jobs.job import JobContext
 from actors.jobs.roster import Roster
+from domain.messages import WindowsQuoted
+from domain.precision import round_value
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from domain.token import Token
+from domain.values import Mint, Value
 from sources import HolderProvider, HolderStats
+
+REVOCABLE = frozenset({"mint_renounced", "freeze_revoked"})  # once revoked, for ever
 
 
 @snapshot_class
 class HolderCountSnapshot(InquirySnapshot):
     tracked: int = gauge("Tokens that it may ask about.")
-    updated: int = counter("Counts sent to sync.")
-    unchanged: int = counter("Counts not sent, because sync has them.")
+    updated: int = counter("Tokens of which news were sent to sync.")
+    unchanged: int = counter("Tokens of which nothing was sent, because sync has it.")
 
 
 @define(kw_only=True)
 class HolderCountJob:
-    """Counts owners of the most interesting tokens; sends only counts that changed."""
+    """Counts owners of the most interesting tokens; sends only what changed."""
 
     # Messages in and out.
     context: JobContext
@@ -35,6 +43,7 @@ class HolderCountJob:
     roster: Roster
     provider: HolderProvider | None  # None: switched off
     inquirer: Inquirer | None = field(init=False)
+    filled: dict[Mint, dict[str, Value]] = field(factory=dict, init=False)  # as told last
     counts: Counter[str] = field(factory=Counter, init=False)
 
     @inquirer.default
@@ -74,6 +83,8 @@ class HolderCountJob:
             return
         now = self.context.environment.clock()
         self.roster.forget_unretained(now)
+        for mint in self.filled.keys() - self.roster.entries.keys():
+            del self.filled[mint]
         picked = self.roster.pick_tokens(self.context.settings.holder_count.tokens, now)
         updated_before = self.counts["updated"]
         await self.inquirer.ask_about(
@@ -90,10 +101,51 @@ class HolderCountJob:
 
     async def _send_changed(self, answers: Sequence[HolderStats]) -> None:
         for stats in answers:
+            self._tell_windows(stats)
             entry = self.roster.entries.get(stats.mint)
-            values = {"holder_count": stats.holder_count, **stats.more}
-            if entry and all(getattr(entry.token, name) == value for name, value in values.items()):
+            values = self._choose_values(stats, entry.token if entry else None)
+            if not values:
                 self.counts["unchanged"] += 1
                 continue
-            await self.context.mail.send_update(stats.mint, values)
+            await self.context.mail.send_update(stats.mint, values, source=self._provider_name)
             self.counts["updated"] += 1
+
+    def _tell_windows(self, stats: HolderStats) -> None:
+        if stats.windows:
+            self.context.outboxes.windows.send_nowait(
+                WindowsQuoted(
+                    mint=stats.mint,
+                    observed_at=self.context.environment.clock(),
+                    source=self._provider_name,
+                    windows=stats.windows,
+                )
+            )
+
+    @property
+    def _provider_name(self) -> str:
+        return "" if self.provider is None else self.provider.name
+
+    def _choose_values(self, stats: HolderStats, known: Token | None) -> dict[str, Value]:
+        """What of an answer is news, rounded as sync keeps it."""
+        said = dict(stats.more)
+        if stats.holder_count is not None:
+            said["holder_count"] = stats.holder_count
+        if known is None:
+            return said
+        values = _find_changes(said, known)
+        ours = self.filled.setdefault(stats.mint, {})
+        for name, value in _find_changes(stats.fillers, known).items():
+            before = getattr(known, name)
+            if before is None or before == ours.get(name):
+                values[name] = ours[name] = value
+        return values
+
+
+def _find_changes(said: Mapping[str, Value], known: Token) -> dict[str, Value]:
+    changes: dict[str, Value] = {}
+    for name, value in said.items():
+        before, now = getattr(known, name), round_value(name, value)
+        is_back = name in REVOCABLE and before is True  # the provider has not seen it yet
+        if before != now and not is_back:
+            changes[name] = now
+    return changes

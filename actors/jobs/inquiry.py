@@ -6,23 +6,25 @@
 A request that fails is asked again in halves, after all others, until the tokens that make it
 fail stand alone. Those are skipped, and asked less and less often (roster.py). A run ends early
 only when the provider itself is in trouble: it says so (no connection, HTTP 429), or too many
-requests for different tokens have failed in a row.
+requests for different tokens have failed in a row. One that refuses for good (a key is wanted, the
+route is gone) is not asked again within the hour.
 """
 
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from attrs import Factory, define, field, frozen
 
 from actors.jobs.job import JobContext
 from actors.jobs.roster import Roster
 from domain.chunks import chunks
-from domain.errors import SourceInTrouble, SourceRefused, SourceUnavailable
-from domain.snapshots import Snapshot, counter, snapshot_class
+from domain.errors import SourceClosed, SourceInTrouble, SourceRefused, SourceUnavailable
+from domain.snapshots import Snapshot, counter, detail, snapshot_class
 from domain.values import Mint, UnixSeconds
 from sources import Provider
-from sources.outages import SourceOutage
+from sources.outages import SourceOutage, tell_refusal
+from sources.refusals import LastingRefusal
 from supervision.environment import Environment
 
 Answer = TypeVar("Answer")
@@ -32,6 +34,9 @@ Fetch = Callable[[Sequence[Mint]], Awaitable[Mapping[Mint, Answer]]]
 # answers "no" in the words of its protocol works, so it takes more of those.
 MOST_FAILURES = 8
 MOST_REFUSALS = 24
+# In a row, HTTP 401, 403, 404 or 410 from a provider that has answered before: a firewall may
+# dislike one address. From one that has never answered, the first says it all.
+MOST_CLOSURES = 3
 # Requests a run that may be cut in two. One refused mint among 100 takes 7 cuts; what is not
 # found within them is found in the next run, which does not ask for those found in this one.
 MOST_CUTS = 32
@@ -51,9 +56,11 @@ class Inquiry(Generic[Answer]):
 
     fetch: Fetch[Answer]
     requests: deque[list[Mint]]
+    has_served: bool = False  # in an earlier run
     has_answered: bool = field(default=False, init=False)
     failed: list[frozenset[Mint]] = field(factory=list, init=False)  # since the last answer
     spoiled: set[Mint] = field(factory=set, init=False)  # of all requests that have failed
+    closures: int = field(default=0, init=False)  # in a row
     cuts: int = field(default=0, init=False)
     refused: list[Mint] = field(factory=list, init=False)  # each failed alone
     failures: Counter[str] = field(factory=Counter, init=False)  # requests, by reason
@@ -70,6 +77,7 @@ class Inquiry(Generic[Answer]):
                 self._note_failure(mints, error)
             else:
                 self.has_answered = True
+                self.closures = 0
                 self.failed.clear()
                 return Answers(mints=mints, known=known)
         if not self.has_answered and len(self.failed) > 1:
@@ -94,8 +102,10 @@ class Inquiry(Generic[Answer]):
             self.cuts += 1
             middle = len(mints) // 2
             self.requests += [mints[:middle], mints[middle:]]
+        self.closures = self.closures + 1 if isinstance(error, SourceClosed) else 0
+        most_closures = MOST_CLOSURES if self.has_served or self.has_answered else 1
         most = MOST_REFUSALS if isinstance(error, SourceRefused) else MOST_FAILURES
-        if len(self.failed) >= most:
+        if len(self.failed) >= most or self.closures >= most_closures:
             self.trouble = error
 
 
@@ -106,9 +116,10 @@ class InquirySnapshot(Snapshot):
     refused: int = counter("Tokens skipped because the provider refuses them.")
     failures: Mapping[str, int] = counter("Requests that failed.", by="reason")
     unusable: Mapping[str, int] = counter("Parts of answers that could not be used.", by="reason")
+    closed: Mapping[str, str] = detail("Providers that refuse for good, why, and what to do.")
 
 
-NOT_ASKING = InquirySnapshot(refused=0, failures={}, unusable={})
+NOT_ASKING = InquirySnapshot(refused=0, failures={}, unusable={}, closed={})
 
 
 @define(kw_only=True)
@@ -120,6 +131,7 @@ class Inquirer:
     interval_seconds: float  # of the job
     outage: SourceOutage
     environment: Environment
+    has_served: bool = False  # since its last refusal for good
     refused: int = 0  # tokens, again each time they are
     failures: Counter[str] = Factory(Counter)  # requests, by reason
 
@@ -128,6 +140,7 @@ class Inquirer:
             refused=self.refused,
             failures=dict(self.failures),
             unusable=dict(self.provider.unusable),
+            closed=list_refusals(self.provider),
         )
 
     async def ask_about(
@@ -138,11 +151,18 @@ class Inquirer:
         take_answers: Callable[[Sequence[Answer]], Awaitable[None]],
         is_wanted: Callable[[], bool],
     ) -> None:
-        """One run: ask for `mints` while that is wanted, and hand over each request's answers."""
+        """One run: ask for `mints` while that is wanted, and hand over each request's answers.
+
+        It asks nothing within an hour after the provider has refused for good.
+        """
+        if not self.provider.refusal.may_ask():
+            return
         now = self.environment.clock()
         requests = deque(chunks(mints, self.provider.mints_per_request))
-        inquiry = Inquiry(fetch=fetch, requests=requests)
+        inquiry = Inquiry(fetch=fetch, requests=requests, has_served=self.has_served)
         while is_wanted() and (answers := await inquiry.receive_answers()) is not None:
+            self.has_served = True
+            self.provider.refusal.note_answer()
             self.outage.note_success()
             self.roster.note_answers(answers.mints, answers.known, now, self.interval_seconds)
             await take_answers(list(answers.known.values()))
@@ -150,7 +170,11 @@ class Inquirer:
 
     def _note_failures(self, inquiry: Inquiry[Answer], now: UnixSeconds) -> None:
         self.failures += inquiry.failures
-        if inquiry.trouble is not None:
+        if isinstance(inquiry.trouble, SourceClosed):
+            self.has_served = False  # the first request of the hourly try decides
+            tell_refusal(self.provider.refusal, inquiry.trouble, self.outage)
+        elif inquiry.trouble is not None:
+            self.provider.refusal.note_failure()
             self.outage.note_problem(str(inquiry.trouble))
         if inquiry.refused and inquiry.has_answered:
             self.refused += len(inquiry.refused)
@@ -164,6 +188,20 @@ class Inquirer:
             )
         elif inquiry.refused:  # it answered nothing at all: they may not be to blame
             self.roster.note_failures(inquiry.refused)
+
+
+class _Refusing(Protocol):
+    name: str
+    refusal: LastingRefusal
+
+
+def list_refusals(*providers: _Refusing | None) -> dict[str, str]:
+    """Of these providers, those that refuse for good: name -> why, and what to do."""
+    return {
+        each.name: each.refusal.reason
+        for each in providers
+        if each is not None and each.refusal.reason is not None
+    }
 
 
 def new_inquirer(

@@ -15,7 +15,7 @@ from actors.jobs.mail import JobMail
 from actors.jobs.schedule import run_at_intervals
 from actors.jobs.switch import ActivitySwitch, JobMemory
 from config.settings import Settings
-from domain.messages import SolPriceTold, TradeSeen, WindowsQuoted
+from domain.messages import SolPriceTold, StatisticsPublished, TradesWeighed, WindowsQuoted
 from domain.token import Token
 from supervision import Inbox, Outbox
 from supervision.environment import Environment
@@ -38,7 +38,7 @@ class JobContext:
     mail: JobMail
     outboxes: JobOutboxes
     memory: JobMemory
-    trades: Inbox[TradeSeen]  # read by hot-score alone
+    trades: Inbox[TradesWeighed]  # read by hot-score alone
     settings: Settings
     environment: Environment
     activity: ActivitySwitch = field(init=False)
@@ -52,10 +52,13 @@ class JobContext:
         job: Callable[[], Awaitable[None]],
         *,
         learn_token: Callable[[Token], Awaitable[None]],
+        learn_statistics: Callable[[StatisticsPublished], None] | None = None,
         intervals_seconds: Iterable[float],
         wait_for_first_run: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Learn of every token, and run `job` at intervals, until sync closes the publications.
+
+        `learn_statistics` is told how tokens are traded, if the job is sent that at all.
 
         The first run is when `wait_for_first_run` returns; without one, when there are tokens: a
         run before them would ask for nothing, and the next is a whole interval away.
@@ -81,7 +84,11 @@ class JobContext:
             nursery.start_soon(self.activity.obey_control, self.mail.control)
             nursery.start_soon(keep_schedule)
             async for published in self.mail.receive_publications():
-                has_heard.set()
                 for message in published:
-                    await learn_token(message.token)
+                    if isinstance(message, StatisticsPublished):
+                        if learn_statistics is not None:
+                            learn_statistics(message)
+                    else:
+                        has_heard.set()
+                        await learn_token(message.token)
             nursery.cancel_scope.cancel()

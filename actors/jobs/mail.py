@@ -7,7 +7,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from attrs import frozen
 
-from domain.messages import ActivityChange, RosterWanted, TokenPublished, TokenUpdated
+from domain.messages import (
+    ActivityChange,
+    RosterWanted,
+    StatisticsPublished,
+    TokenPublished,
+    TokenUpdated,
+)
 from domain.values import Mint, Value
 from supervision import Inbox, Outbox, WallClock
 from supervision.batches import receive_batches
@@ -20,7 +26,7 @@ class JobMail:
     """The mailboxes of one job; they outlive its restarts."""
 
     name: str  # origin of its updates, subscriber of its publications
-    publications: Inbox[TokenPublished]
+    publications: Inbox[TokenPublished | StatisticsPublished]
     control: Inbox[ActivityChange]
     updates: Outbox[TokenUpdated | RosterWanted]
     clock: WallClock
@@ -29,12 +35,20 @@ class JobMail:
         """Ask sync to tell of every tracked token."""
         await self.updates.send(RosterWanted(subscriber=self.name))
 
-    def receive_publications(self) -> AsyncIterator[Sequence[TokenPublished]]:
-        """Batches of tokens as they now are, until sync closes the mailbox."""
+    def receive_publications(
+        self,
+    ) -> AsyncIterator[Sequence[TokenPublished | StatisticsPublished]]:
+        """Batches of tokens, and of their trading, as they now are, until the mailbox closes."""
         return receive_batches(self.publications, PUBLICATIONS_AT_ONCE)
 
-    async def send_update(self, mint: Mint, values: Mapping[str, Value]) -> None:
-        """Tell sync what is seen of a token now; waits while sync's mailbox is full."""
+    async def send_update(
+        self, mint: Mint, values: Mapping[str, Value], *, source: str | None = None
+    ) -> None:
+        """Tell sync what is seen of a token now, and by which provider (None: by the job itself).
+
+        Waits while sync's mailbox is full.
+        """
+        origin = self.name if source is None else f"{self.name} {source}"
         await self.updates.send(
-            TokenUpdated(mint=mint, observed_at=self.clock(), origin=self.name, values=values)
+            TokenUpdated(mint=mint, observed_at=self.clock(), origin=origin, values=values)
         )

@@ -1,39 +1,70 @@
 """Market data: prices, caps and volumes of the tokens that matter now.
 
-    TokenPublished (from sync) -> MarketDataJob -> TokenUpdated -> sync
+    TokenPublished (from sync), StatisticsPublished (from trading) -> MarketDataJob
+        -> TokenUpdated -> sync;  WindowsQuoted -> trading;  SolPriceTold -> ingest
     SystemActivated, SystemIdled (from activity) decide whether it asks the world at all.
 
 Two observers of a price: the provider's quote, once a run; and the bonding curve itself, whose
-market cap in SOL is worth US dollars as soon as SOL's price is known.
+market cap in its own quote, SOL or dollars, is worth the other as soon as SOL's price is known.
+What the trade stream counts of a token's last day is not taken from the provider.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import repeat
-from math import inf
 from statistics import median
 
 import trio
 from attrs import define, field
 
-from actors.jobs.inquiry import NOT_ASKING, Inquirer, InquirySnapshot, new_inquirer
-from actors.jobs.job import JobContext
+from actors.jobs.inquiry import (
+    NOT_ASKING,
+    Inquirer,
+    InquirySnapshot,
+    list_refusals,
+    new_inquirer,
+)
+from actors.jobs.job import ROSTER_SECONDS, JobContext
 from actors.jobs.roster import Roster
-from domain.errors import SourceUnavailable
-from domain.snapshots import counter, gauge, read_fields, snapshot_class
+from actors.jobs.schedule import run_at_intervals
+from actors.jobs.sol_price import SolPriceWatch
+from domain.messages import StatisticsPublished, WindowsQuoted
+from domain.snapshots import counter, detail, gauge, read_fields, snapshot_class
 from domain.token import Token
-from domain.values import Mint, Usd, Value
+from domain.values import DOLLAR_MINTS, Mint, UnixSeconds, Usd, Value
 from sources import MarketProviders, MarketQuote
-from sources.outages import SourceOutage
+
+# What trading tells of a token's last day, where it has counted every trade of it.
+FIGURES_OF_TRADES = frozenset(
+    {
+        "volume_24h",
+        "volume_24h_sol",
+        "price_change_24h",
+        "buys_24h",
+        "sells_24h",
+        "tx_count_24h",
+        "unique_traders_24h",
+    }
+)
+DAY, TRADES = "24h", "trades"  # the window, and the source that trading names for it
+# A stream that has told nothing of a token for so long may have ended: the provider counts again.
+COVERED_SECONDS = 3600.0
+VALUED = "sol-price"  # the source of what follows from a cap and the price of SOL
 
 
 @snapshot_class
 class MarketDataSnapshot(InquirySnapshot):
     tracked: int = gauge("Tokens that it may ask about.")
     sol_usd: Usd | None = gauge("Price of SOL in US dollars, once it is known.")
+    sol_price_source: str | None = detail("Who has told the price of SOL.")
+    sol_price_age_seconds: float | None = gauge("Seconds since the price of SOL was told.")
     updates: int = counter("Updates sent to sync.")
     quotes: int = counter("Tokens of which the provider told its quote.")
-    sol_price_failures: int = counter("Requests for SOL's price that failed.")
+    covered: int = gauge("Tokens whose last day the trade stream counts.")
+    sol_price_failures: Mapping[str, int] = counter(
+        "Requests for SOL's price that failed.", by="source"
+    )
+    sol_prices_untold: int = counter("Prices of SOL for which ingest had no room.")
 
 
 @define(kw_only=True)
@@ -46,9 +77,9 @@ class MarketDataJob:
     roster: Roster
     providers: MarketProviders
     inquirer: Inquirer | None = field(init=False)
-    sol_price_outage: SourceOutage = field(init=False)
-    sol_usd: Usd | None = field(default=None, init=False)
-    sol_usd_at: float = field(default=-inf, init=False)  # trio time
+    sol: SolPriceWatch = field(init=False)
+    covered_at: dict[Mint, UnixSeconds] = field(factory=dict, init=False)  # by the trade stream
+    has_tokens: trio.Event = field(factory=trio.Event, init=False)
     counts: Counter[str] = field(factory=Counter, init=False)
 
     @inquirer.default
@@ -56,13 +87,12 @@ class MarketDataJob:
         interval_seconds = self.context.settings.market_data.interval_seconds
         return new_inquirer(self.providers.quotes, self.context, self.roster, interval_seconds)
 
-    @sol_price_outage.default
-    def _new_sol_price_outage(self) -> SourceOutage:
-        provider, context = self.providers.sol_price, self.context
-        return SourceOutage(
-            source=provider.name if provider else "",
-            reporter=context.mail.name,
-            environment=context.environment,
+    @sol.default
+    def _new_sol_price_watch(self) -> SolPriceWatch:
+        return SolPriceWatch(
+            context=self.context,
+            providers=self.providers,
+            learn_first_price=self._value_unvalued,
         )
 
     @classmethod
@@ -73,46 +103,96 @@ class MarketDataJob:
 
     async def run(self) -> None:
         """Serve until the publications are closed."""
-        await self.context.serve(
-            self.refresh_market,
-            learn_token=self.learn_token,
-            intervals_seconds=repeat(self.context.settings.market_data.interval_seconds),
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_sol_price)
+            await self.context.serve(
+                self.refresh_market,
+                learn_token=self.learn_token,
+                learn_statistics=self.learn_statistics,
+                intervals_seconds=repeat(self.context.settings.market_data.interval_seconds),
+            )
+            nursery.cancel_scope.cancel()
+
+    async def _keep_sol_price(self) -> None:
+        """Ask for SOL's price at its own interval, from the first tokens on."""
+        await self.has_tokens.wait()
+        await trio.sleep(ROSTER_SECONDS)
+        await run_at_intervals(
+            self.sol.refresh,
+            repeat(self.context.settings.sol_price.interval_seconds),
+            activity=self.context.activity,
+            log=None,  # the run of the job itself says that it is skipped
+            name=self.context.mail.name,
         )
 
     def snapshot(self) -> MarketDataSnapshot:
         asked = NOT_ASKING if self.inquirer is None else self.inquirer.snapshot()
+        fields = read_fields(asked)
+        fields["closed"] = list_refusals(self.providers.quotes, *self.sol.list_providers())
         return MarketDataSnapshot(
-            **read_fields(asked),
+            **fields,
             tracked=len(self.roster.entries),
-            sol_usd=self.sol_usd,
+            sol_usd=self.sol.price,
+            sol_price_source=self.sol.source,
+            sol_price_age_seconds=self.sol.age_seconds,
             quotes=self.counts["quotes"],
             updates=self.counts["updates"],
-            sol_price_failures=self.counts["sol_price_failures"],
+            covered=len(self.covered_at),
+            sol_price_failures=dict(self.sol.failures),
+            sol_prices_untold=self.sol.untold,
         )
 
-    # What sync tells.
+    # What sync and trading tell.
 
     async def learn_token(self, token: Token) -> None:
+        self.has_tokens.set()
         before = self.roster.learn_token(token)
-        if token.market_cap_sol != (before.market_cap_sol if before else None):
-            await self._value_in_dollars(token)
+        name = _cap_of_quote(token)
+        if getattr(token, name) != (getattr(before, name) if before else None):
+            await self._value_cap(token)
 
-    async def _value_in_dollars(self, token: Token) -> None:
-        if self.sol_usd is None or token.market_cap_sol is None:
+    def learn_statistics(self, published: StatisticsPublished) -> None:
+        """Note whether the trade stream counts all of a token's last day."""
+        self.covered_at.pop(published.mint, None)
+        is_covered = published.statistics.sources.get(DAY) == TRADES
+        if is_covered and published.mint in self.roster.entries:  # which bounds them
+            self.covered_at[published.mint] = published.statistics.observed_at
+
+    def _is_covered(self, mint: Mint, now: UnixSeconds) -> bool:
+        covered_at = self.covered_at.get(mint)
+        return covered_at is not None and now - covered_at < COVERED_SECONDS
+
+    async def _value_cap(self, token: Token) -> None:
+        """Tell a curve's cap in the other unit, and what one token is worth."""
+        price, cap = self.sol.price, getattr(token, _cap_of_quote(token))
+        if price is None or cap is None:
             return
-        cap = Usd(token.market_cap_sol * self.sol_usd)
-        values: dict[str, Value] = {"market_cap_usd": round(cap, 2)}
+        values: dict[str, Value] = {}
+        if token.quote_mint in DOLLAR_MINTS:
+            dollars = Usd(cap)
+            values["market_cap_sol"] = dollars / price
+        else:
+            dollars = Usd(cap * price)
+            values["market_cap_usd"] = round(dollars, 2)
         if (supply := float(token.total_supply or 0)) > 0:
-            values["price_usd"] = cap / supply
-        await self._send_update(token.mint, values)
+            values["price_usd"] = dollars / supply
+        await self._send_update(token.mint, values, source=VALUED)
+
+    async def _value_unvalued(self) -> None:
+        """SOL's price is known at last: value the tokens that came before it."""
+        for entry in list(self.roster.entries.values()):
+            token = entry.token
+            if token.market_cap_usd is None or token.market_cap_sol is None:
+                await self._value_cap(token)
 
     # What the world tells.
 
     async def refresh_market(self) -> None:
-        """One run: the most interesting tokens that are due, and SOL's price where it is old."""
+        """One run: the most interesting tokens that are due."""
         now = self.context.environment.clock()
         self.roster.forget_unretained(now)
-        await self._refresh_sol_price()
+        for mint in self.covered_at.keys() - self.roster.entries.keys():
+            del self.covered_at[mint]
         if self.providers.quotes is None or self.inquirer is None:
             return
         picked = self.roster.pick_tokens(self.context.settings.market_data.tokens, now)
@@ -133,36 +213,32 @@ class MarketDataJob:
         self.counts["quotes"] += len(quotes)
         prices = [quote.sol_usd for quote in quotes if quote.sol_usd is not None]
         if prices:
-            await self._learn_sol_price(Usd(median(prices)))
+            await self.sol.take_pairs(Usd(median(prices)))
         for quote in quotes:
-            values = dict(quote.values)
-            if quote.traded_lately:
-                values |= {"last_trade_at": self.context.environment.clock(), "silent": False}
-            await self._send_update(quote.mint, values)
+            await self._take_quote(quote)
 
-    async def _refresh_sol_price(self) -> None:
-        """Ask for SOL's price where no pair has told it within its interval."""
-        age_seconds = trio.current_time() - self.sol_usd_at
-        provider, settings = self.providers.sol_price, self.context.settings.sol_price
-        if provider is None or age_seconds < settings.interval_seconds:
-            return
-        try:
-            price = await provider.fetch_sol_usd()
-        except SourceUnavailable as error:
-            self.counts["sol_price_failures"] += 1
-            self.sol_price_outage.note_problem(str(error))
-            return
-        self.sol_price_outage.note_success()
-        await self._learn_sol_price(price)
+    async def _take_quote(self, quote: MarketQuote) -> None:
+        now, name = self.context.environment.clock(), self._provider_name
+        values = dict(quote.values)
+        if self._is_covered(quote.mint, now):
+            values = {key: value for key, value in values.items() if key not in FIGURES_OF_TRADES}
+        if quote.traded_lately:
+            values |= {"last_trade_at": now, "silent": False}
+        if quote.windows:
+            self.context.outboxes.windows.send_nowait(
+                WindowsQuoted(mint=quote.mint, observed_at=now, source=name, windows=quote.windows)
+            )
+        await self._send_update(quote.mint, values, source=name)
 
-    async def _learn_sol_price(self, price: Usd) -> None:
-        is_first = self.sol_usd is None
-        self.sol_usd, self.sol_usd_at = price, trio.current_time()
-        if is_first:  # what came before it could not be valued
-            for entry in list(self.roster.entries.values()):
-                if entry.token.market_cap_usd is None:
-                    await self._value_in_dollars(entry.token)
+    @property
+    def _provider_name(self) -> str:
+        return "" if self.providers.quotes is None else self.providers.quotes.name
 
-    async def _send_update(self, mint: Mint, values: Mapping[str, Value]) -> None:
+    async def _send_update(self, mint: Mint, values: Mapping[str, Value], *, source: str) -> None:
         self.counts["updates"] += 1
-        await self.context.mail.send_update(mint, values)
+        await self.context.mail.send_update(mint, values, source=source)
+
+
+def _cap_of_quote(token: Token) -> str:
+    """The cap that a stream observes of a token, in what the token is paired with."""
+    return "market_cap_usd" if token.quote_mint in DOLLAR_MINTS else "market_cap_sol"

@@ -16,14 +16,14 @@ async def run_at_intervals(
     intervals_seconds: Iterable[float],
     *,
     activity: ActivitySwitch,
-    log: Any,
+    log: Any | None,
     name: str,
 ) -> None:
     """Run `job` now, then an interval after its last start, and at once upon an activation.
 
-    While idle the job is skipped, and each tick says so. A job that takes longer than its
-    interval runs again as soon as it has finished. It ends with the intervals, or by an error of
-    the job.
+    While idle the job is skipped, and each tick says so (without a `log`, silently). A job that
+    takes longer than its interval runs again as soon as it has finished. It ends with the
+    intervals, or by an error of the job.
     """
     last_run_at = -inf
     for interval_seconds in intervals_seconds:
@@ -32,7 +32,7 @@ async def run_at_intervals(
         if activity.active:
             last_run_at = tick_at
             await job()
-        else:
+        elif log is not None:
             log.info("skipping job: system idle", job=name)
         await _wait_for_next_run(tick_at + interval_seconds, activity, activations, last_run_at)
 

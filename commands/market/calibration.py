@@ -37,6 +37,13 @@ INSTANT_SHARE = 0.04  # of graduations: the creator buys the whole curve
 INSTANT_SECONDS = 0.08
 STALLING_SHARE = 0.02  # comes close to the end of the curve, and no further
 LEAST_TRADES_TO_GRADUATE = 150
+WASHED_TRADES = 400
+WASHED_SECONDS = 3600.0
+CIRCLE_WALLETS = 3
+CIRCLE_SHARE = 0.9  # of a washed coin's trades that its circle makes
+CIRCLE_SOL = (0.8, 3.0)  # size of its buys
+ROUND_TRIP_SHARE = 0.1  # of them that are sold again in the same transaction
+BUNDLED_SHARE = 0.01  # of buys that share their transaction with another wallet's
 FIRST_DAY_SHARE = 0.69  # of coins that see their last trade on their first day
 
 
@@ -52,6 +59,10 @@ class Calibration:
     copied_name_share: float = 0.29  # gives 54 % that share their name within nine minutes
     bonk_share: float = 0.04
     mayhem_share: float = 0.03
+    dollar_share: float = 0.10  # of pump.fun coins, paired with USDC
+    dollar_bonk_share: float = 0.30  # of LaunchLab coins, paired with USD1
+    washed_share: float = 0.015  # traded in circles by a few wallets
+    swap_pools_per_minute: float = 0.3  # opened by users on PumpSwap
     plain_mint_share: float = 0.10  # without the launch pad's suffix; recorded: 6-18 %
     tokens_kept: int = 20_000  # the oldest are forgotten beyond
 
@@ -156,6 +167,18 @@ def _stalling(trades: int, dev_buy_sol: float, random: Random) -> Fate:
         lifetime_seconds=rise * random.uniform(4.0, 12.0),
         trades=trades,
         shape=1.5,
+    )
+
+
+def washed_fate(calibration: Calibration, random: Random) -> Fate:
+    """Many trades in a small range, for about an hour."""
+    return Fate(
+        dev_buy_sol=quantile_draw(DEV_BUY_SOL, random),
+        peak_sol=random.uniform(3.0, 12.0),
+        peak_after_seconds=60.0,
+        lifetime_seconds=WASHED_SECONDS * random.uniform(0.5, 1.5),
+        trades=max(12, round(WASHED_TRADES * calibration.trade_share)),
+        shape=1.2,
     )
 
 

@@ -9,6 +9,14 @@ from attrs import define, field, frozen
 from domain.values import UnixSeconds
 from supervision import WallClock
 
+SLOTS_PER_SECOND = 2.5
+SLOT_AT_START = 451_430_452
+
+
+def slot(market_seconds: float) -> int:
+    """The chain's slot at a moment of the market's life."""
+    return SLOT_AT_START + int(market_seconds * SLOTS_PER_SECOND)
+
 
 @frozen(kw_only=True)
 class TimeLapse:

@@ -11,15 +11,21 @@ from typing import Any
 from commands.market.clock import MarketClock
 from commands.market.keys import address
 from commands.market.model import Market
-from commands.market.quotes import WINDOWS_MINUTES, cap_usd, sol_usd, window
+from commands.market.names import handle_of
+from commands.market.quotes import WINDOWS_MINUTES, cap_usd, dollars, price_usd, window
 from commands.market.token import MarketToken
-from domain.values import WRAPPED_SOL, Mint
+from domain.values import Mint
 
 MINTS_PER_REQUEST = 30
 INDEXING_SECONDS = 5.0  # a token is unknown for so long after its birth
 ABSENT_SHARE = 0.02  # of answers, for each field that may be absent
 PROFILE_SHARE = 0.3  # of tokens whose people have filled in a profile
-DEX_IDS = {"pump": ("pumpfun", "pumpswap"), "bonk": ("launchlab", "raydium")}
+DEX_IDS = {
+    "pump": ("pumpfun", "pumpswap"),
+    "bonk": ("launchlab", "raydium"),
+    "pump-amm": ("pumpfun", "pumpswap"),
+}
+QUOTE_NAMES = {"SOL": "Wrapped SOL", "USDC": "USD Coin", "USD1": "World Liberty Financial USD"}
 
 
 def tokens(market: Market, clock: MarketClock, mints: str, random: Random) -> list[dict[str, Any]]:
@@ -45,8 +51,12 @@ def pair(token: MarketToken, clock: MarketClock, random: Random) -> dict[str, An
         "url": f"https://dexscreener.com/solana/{pool.lower()}",
         "pairAddress": pool,
         "baseToken": {"address": token.mint, "name": token.name, "symbol": token.symbol},
-        "quoteToken": {"address": WRAPPED_SOL, "name": "Wrapped SOL", "symbol": "SOL"},
-        "priceNative": _plain(token.reserves.price_sol),
+        "quoteToken": {
+            "address": token.pair.mint,
+            "name": QUOTE_NAMES[token.pair.symbol],
+            "symbol": token.pair.symbol,
+        },
+        "priceNative": _plain(token.pair.amount(token.reserves.price_sol)),
     }
     answer |= _windows(token, now)
     answer |= _optional(token, now, random)
@@ -64,10 +74,11 @@ def _dex_id(token: MarketToken) -> str:
 
 def _windows(token: MarketToken, now: float) -> dict[str, Any]:
     windows = {name: window(token, minutes, now) for name, minutes in WINDOWS_MINUTES.items()}
-    rate = sol_usd(now)
     return {
         "txns": {name: {"buys": w.buys, "sells": w.sells} for name, w in windows.items()},
-        "volume": {name: round(w.volume_sol * rate, 2) for name, w in windows.items()},
+        "volume": {
+            name: round(dollars(token, w.volume_sol, now), 2) for name, w in windows.items()
+        },
         "priceChange": {
             name: w.price_change for name, w in windows.items() if w.price_change or name == "h24"
         },
@@ -78,15 +89,15 @@ def _optional(token: MarketToken, now: float, random: Random) -> dict[str, Any]:
     """Fields that are absent at times; a curve never has liquidity."""
     cap = cap_usd(token, now)
     fields: dict[str, Any] = {
-        "priceUsd": _plain(token.reserves.price_sol * sol_usd(now)),
+        "priceUsd": _plain(price_usd(token, now)),
         "fdv": round(cap, 2) if cap < 10_000 else round(cap),
         "marketCap": round(cap, 2) if cap < 10_000 else round(cap),
     }
     if token.in_pool:
         fields["liquidity"] = {
-            "usd": round(2 * token.reserves.sol * sol_usd(now), 2),
+            "usd": round(2 * dollars(token, token.reserves.sol, now), 2),
             "base": round(token.reserves.tokens),
-            "quote": round(token.reserves.sol, 4),
+            "quote": round(token.pair.amount(token.reserves.sol), 4),
         }
     return {
         name: value
@@ -99,8 +110,7 @@ def _profile(token: MarketToken) -> dict[str, Any] | None:
     key = address("profile", token.mint)
     if sum(key.encode()) % 100 >= PROFILE_SHARE * 100:
         return None
-    handle = "".join(character for character in token.name.lower() if character.isascii())
-    handle = "".join(filter(str.isalnum, handle)) or "coin"
+    handle = handle_of(token.name)
     image = f"https://cdn.dexscreener.com/cms/images/{key[:16]}?width=800&height=800&quality=95"
     return {
         "imageUrl": image,

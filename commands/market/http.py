@@ -2,13 +2,13 @@
 or hands the connection, with the bytes already read, to trio-websocket.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import h11
 import orjson
 import trio
-from attrs import define, frozen
+from attrs import Factory, define, evolve, frozen
 from trio_websocket import WebSocketRequest, wrap_server_stream
 
 REQUEST_SECONDS = 15.0  # for one request to be complete; also how long a connection may idle
@@ -22,18 +22,27 @@ class MarketRequest:
 
     method: str
     target: str
-    body: bytes
+    headers: Mapping[str, str] = Factory(dict)  # names in lower case
+    body: bytes = b""
 
 
 @frozen(kw_only=True)
 class Answer:
-    """One HTTP answer with a JSON body."""
+    """One HTTP answer: `body` as JSON, or `content` as it is."""
 
-    body: Any
+    body: Any = None
     status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    content: bytes | None = None
+    content_type: str = "application/json"
+    is_endless: bool = False  # sends `content` again and again, until the client leaves
+
+    def payload(self) -> bytes:
+        return orjson.dumps(self.body) if self.content is None else self.content
 
 
 HttpHandler = Callable[[MarketRequest], Answer]
+UpgradeHandler = Callable[[MarketRequest], Answer | None]  # None: the upgrade is welcome
 SocketHandler = Callable[[WebSocketRequest], Awaitable[None]]
 
 
@@ -68,6 +77,7 @@ class MarketConnection:
 
     stream: trio.abc.Stream
     on_request: HttpHandler
+    on_upgrade: UpgradeHandler
     on_socket: SocketHandler
 
     async def serve(self) -> None:
@@ -79,12 +89,17 @@ class MarketConnection:
                 head = await self._next(http, read)
                 if not isinstance(head, h11.Request):
                     return
+                request = _request_of(head)
                 if _wants_socket(head):
-                    break
-                body = await self._body(http)
-                if body is None:
-                    return
-                await self._answer(http, head, body)
+                    answer = self.on_upgrade(request)
+                    if answer is None:
+                        break
+                else:
+                    body = await self._body(http)
+                    if body is None:
+                        return
+                    answer = self.on_request(evolve(request, body=body))
+                await self._answer(http, answer)
                 if http.our_state is not h11.DONE:
                     return
                 http.start_next_cycle()
@@ -113,13 +128,16 @@ class MarketConnection:
                 return None
             body += event.data
 
-    async def _answer(self, http: h11.Connection, head: h11.Request, body: bytes) -> None:
-        request = MarketRequest(method=head.method.decode(), target=head.target.decode(), body=body)
-        answer = self.on_request(request)
-        payload = orjson.dumps(answer.body)
-        headers = [("content-type", "application/json"), ("content-length", str(len(payload)))]
+    async def _answer(self, http: h11.Connection, answer: Answer) -> None:
+        payload = answer.payload()
+        headers = [("content-type", answer.content_type), *answer.headers]
+        if not answer.is_endless:
+            headers.append(("content-length", str(len(payload))))
         sent = http.send(h11.Response(status_code=answer.status, headers=headers)) or b""
         sent += http.send(h11.Data(data=payload)) or b""
+        while answer.is_endless:
+            await self.stream.send_all(sent)
+            sent = http.send(h11.Data(data=payload)) or b""
         sent += http.send(h11.EndOfMessage()) or b""
         await self.stream.send_all(sent)
 
@@ -132,3 +150,10 @@ class MarketConnection:
 
 def _wants_socket(head: h11.Request) -> bool:
     return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in head.headers)
+
+
+def _request_of(head: h11.Request) -> MarketRequest:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+    return MarketRequest(
+        method=head.method.decode(), target=head.target.decode("latin-1"), headers=headers
+    )

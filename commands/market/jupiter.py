@@ -1,57 +1,58 @@
-"""Jupiter's tokens v2 search and price v3, in the shapes recorded in 2026.
+"""Jupiter's tokens v2 search and price v3, in the shapes recorded in September 2026.
 
 `GET /tokens/v2/search?query=` up to 100 mints, the 101st is dropped; fields that are not known
-are left out. `GET /price/v3?ids=` is keyed at top level and leaves unknown mints out.
+are left out. `GET /price/v3?ids=` is keyed at top level and leaves unknown mints out. Both share
+one bucket (`limits`): 30 requests a minute without a key, 60 with a free one.
 """
 
 from datetime import UTC, datetime
+from heapq import nlargest
 from typing import Any
 
-from commands.market.clock import MarketClock
+from commands.market.accounts import token_program
+from commands.market.clock import MarketClock, slot
 from commands.market.keys import address
 from commands.market.model import Market
-from commands.market.quotes import WINDOWS_MINUTES, Window, cap_usd, sol_usd, window
+from commands.market.quotes import (
+    WINDOWS_MINUTES,
+    Window,
+    cap_usd,
+    dollars,
+    price_usd,
+    sol_usd,
+    window,
+)
 from commands.market.token import MarketToken
 from domain.values import WRAPPED_SOL, Mint
 
 MINTS_PER_REQUEST = 100
 INDEXING_SECONDS = 5.0
-SLOTS_PER_SECOND = 2.5
-SLOT_AT_START = 451_430_452
-TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105  a public address
-TOKEN_2022_PROGRAM = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"  # noqa: S105
+TOP_HOLDERS = 10
+ORGANIC_TRADERS = 500  # with so many traders the organic score is full
 LAUNCHPADS = {"pump": "pump.fun", "bonk": "letsbonk.fun"}
 STATS = {"stats5m": "m5", "stats1h": "h1", "stats6h": "h6", "stats24h": "h24"}
-
-
-def slot(now: float) -> int:
-    return SLOT_AT_START + int(now * SLOTS_PER_SECOND)
-
-
-def token_program(token: MarketToken) -> str:
-    """Newer pump coins are Token-2022 mints; whoever asks the old program alone sees none."""
-    return TOKEN_2022_PROGRAM if token.venue == "pump" else TOKEN_PROGRAM
 
 
 def search(market: Market, clock: MarketClock, query: str) -> list[dict[str, Any]]:
     """The answer to a search for comma-separated mints."""
     wanted = [market.tokens.get(Mint(mint)) for mint in query.split(",")[:MINTS_PER_REQUEST]]
     return [
-        _item(token, clock)
+        _item(token, market, clock)
         for token in wanted
         if token is not None and clock.now() - token.born_at >= INDEXING_SECONDS
     ]
 
 
-def _item(token: MarketToken, clock: MarketClock) -> dict[str, Any]:
+def _item(token: MarketToken, market: Market, clock: MarketClock) -> dict[str, Any]:
     now = clock.now()
     cap = cap_usd(token, now)
     born = _iso(clock.wall_time(token.born_at))
+    place = address("pool" if token.in_pool else "curve", token.mint)
     item: dict[str, Any] = {
         "id": token.mint,
         "name": token.name,
         "symbol": token.symbol,
-        "icon": f"https://gateway.pinata.cloud/ipfs/{address('image', token.mint)}",
+        "icon": token.image_url,
         "decimals": 6,
         "dev": address("wallet", token.creator),
         "circSupply": int(token.supply),
@@ -62,36 +63,63 @@ def _item(token: MarketToken, clock: MarketClock) -> dict[str, Any]:
         item["launchpad"] = LAUNCHPADS[token.venue]
     if token.owners:  # what is not known yet is left out
         item["holderCount"] = len(token.owners)
-    item |= {"fdv": cap, "mcap": cap, "usdPrice": token.reserves.price_sol * sol_usd(now)}
-    item |= {"priceBlockId": slot(now), "liquidity": 2 * token.reserves.sol * sol_usd(now)}
+    item |= {"fdv": cap, "mcap": cap, "usdPrice": price_usd(token, now), "priceBlockId": slot(now)}
+    item["liquidity"] = 2 * dollars(token, token.reserves.sol, now)
     for name, window_name in STATS.items():
         stats = _stats(window(token, WINDOWS_MINUTES[window_name], now), token, now)
         if stats:
             item[name] = stats
-    item |= {
-        "audit": {"mintAuthorityDisabled": True, "freezeAuthorityDisabled": True},
-        "organicScore": 0,
-        "organicScoreLabel": "low",
-        "tags": ["unknown"] + ["token-2022"] * (token.venue == "pump"),
+    organic = _organic_score(token)
+    return item | {
+        "firstPool": {"id": place, "createdAt": born},
+        "audit": _audit(token, market),
+        "organicScore": organic,
+        "organicScoreLabel": "low" if organic < 30 else "medium" if organic < 70 else "high",
+        "tags": ["unknown"] + ["token-2022"] * token.is_token_2022,
         "createdAt": born,
         "updatedAt": _iso(clock.wall_time(now)),
     }
-    return item
+
+
+def _audit(token: MarketToken, market: Market) -> dict[str, Any]:
+    disabled = not token.has_free_authorities
+    audit: dict[str, Any] = {
+        "mintAuthorityDisabled": disabled,
+        "freezeAuthorityDisabled": disabled,
+        "devMints": market.launched[token.creator],
+        "devMigrations": market.graduated[token.creator],
+    }
+    if token.balances:
+        top = sum(nlargest(TOP_HOLDERS, token.balances.values()))
+        owned = token.balances.get(token.creator, 0.0)
+        audit["topHoldersPercentage"] = 100 * top / token.supply
+        audit["devBalancePercentage"] = 100 * owned / token.supply
+    return audit
+
+
+def _organic_score(token: MarketToken) -> float:
+    """0 to 100, by how many people ever traded it; circles are not organic."""
+    return 0.0 if token.circle else min(100.0, 100 * len(token.traders) / ORGANIC_TRADERS)
 
 
 def _stats(traded: Window, token: MarketToken, now: float) -> dict[str, Any]:
-    rate = sol_usd(now)
     trades = traded.buys + traded.sells
     if trades == 0:
         return {}
-    return {
+    volume = dollars(token, traded.volume_sol, now)
+    stats: dict[str, Any] = {
         "priceChange": traded.price_change,
-        "buyVolume": traded.volume_sol * rate * traded.buys / trades,
-        "sellVolume": traded.volume_sol * rate * traded.sells / trades,
+        "buyVolume": volume * traded.buys / trades,
+        "sellVolume": volume * traded.sells / trades,
         "numBuys": traded.buys,
         "numSells": traded.sells,
         "numTraders": min(len(token.traders), trades),
+        "numNetBuyers": max(traded.buys - traded.sells, 0),
     }
+    if traded.opening_holders:
+        change = len(token.owners) / traded.opening_holders - 1
+        stats["holderChange"] = 100 * change
+    return stats
 
 
 def prices(market: Market, clock: MarketClock, ids: str) -> dict[str, Any]:
@@ -103,7 +131,12 @@ def prices(market: Market, clock: MarketClock, ids: str) -> dict[str, Any]:
         if mint == WRAPPED_SOL:
             answer[mint] = _price(sol_usd(now), 9, now) | {"priceChange24h": 1.9}
         elif token is not None:
-            answer[mint] = _price(token.reserves.price_sol * sol_usd(now), 6, now)
+            traded = window(token, WINDOWS_MINUTES["h24"], now)
+            answer[mint] = _price(price_usd(token, now), 6, now) | {
+                "createdAt": _iso(clock.wall_time(token.born_at)),
+                "liquidity": 2 * dollars(token, token.reserves.sol, now),
+                "priceChange24h": traded.price_change,
+            }
     return answer
 
 

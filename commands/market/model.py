@@ -9,14 +9,14 @@ so that graduations come out as calibrated while every frame adds up.
 
 import heapq
 from bisect import bisect
-from collections import deque
+from collections import Counter
 from itertools import accumulate, count
 from random import Random
-from typing import Literal
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, field
 
 from commands.market import calibration as draws
+from commands.market.births import Births
 from commands.market.calibration import Calibration
 from commands.market.curve import (
     POOL_SOL_AT_MIGRATION,
@@ -24,58 +24,14 @@ from commands.market.curve import (
     Reserves,
     sol_to_completion,
 )
-from commands.market.keys import mint_ending_in
-from commands.market.names import coin_name, symbol_of
+from commands.market.events import Created, Event, Migrated, PoolOpened, Side, Traded
 from commands.market.token import MarketToken, Venue
 from domain.values import Mint
 
-Side = Literal["buy", "sell"]
-NAME_MEMORY_SECONDS = 300.0
-CREATORS = 5_000
+TRANSACTIONS_A_SEED = 2**40  # so that no two markets share a signature
 POOLS_TRADED = 500  # the newest; older ones rest
 MIGRATION_SECONDS = 0.08  # from the complete curve to the pool
 CLOSED_SHARE = 0.6  # of sales: everything the owner has
-
-
-@frozen(kw_only=True)
-class Created:
-    token: MarketToken
-    at: float
-    buy_sol: float
-    buy_tokens: float
-    tokens: float  # reserves after the creator's own buy
-    sol: float
-
-
-@frozen(kw_only=True)
-class Traded:
-    token: MarketToken
-    at: float
-    side: Side
-    trader: int
-    trade_sol: float
-    trade_tokens: float
-    balance: float  # the trader's tokens afterwards
-    tokens: float  # reserves afterwards
-    sol: float
-    in_pool: bool
-
-
-@frozen(kw_only=True)
-class Migrated:
-    token: MarketToken
-    at: float
-
-
-@frozen(kw_only=True)
-class PoolOpened:
-    """A user opened a pool on Raydium for a token that no launch pad announced."""
-
-    token: MarketToken
-    at: float
-
-
-Event = Created | Traded | Migrated | PoolOpened
 
 
 @define
@@ -90,28 +46,36 @@ class Market:
     # What happens next: (time, sequence number, token or None for what is the market's own).
     agenda: list[tuple[float, int, str, MarketToken | None]] = field(factory=list, repr=False)
     sequence: "count[int]" = field(factory=count, repr=False)
-    recent_names: deque[tuple[float, str, str]] = field(factory=deque, repr=False)
+    transaction: int = 0
+    launched: Counter[int] = field(factory=Counter, repr=False)  # tokens by creator
+    graduated: Counter[int] = field(factory=Counter, repr=False)
+    births: Births = field(init=False, repr=False)
     pools: list[MarketToken] = field(factory=list, repr=False)
     pool_weights: list[float] = field(factory=list, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.random = Random(self.seed)
+        self.births = Births(self.calibration, self.random)
+        self.transaction = self.seed * TRANSACTIONS_A_SEED
         self._plan(0.5, "create", None)
         self._plan(1.0, "pool_trade", None)
-        if self.calibration.raydium_pools_per_minute > 0:
-            self._plan(self._raydium_gap(), "raydium", None)
+        self._plan_pool("raydium", self.calibration.raydium_pools_per_minute)
+        self._plan_pool("pump-amm", self.calibration.swap_pools_per_minute)
 
     def advance(self, until: float) -> list[Event]:
         """Everything that happens up to then, in order."""
         events: list[Event] = []
         while self.agenda and self.agenda[0][0] <= until:
             self.now, _, kind, token = heapq.heappop(self.agenda)
+            self.transaction += 1
             if kind == "create":
                 self._create(events)
             elif kind == "pool_trade":
                 self._pool_trade(events)
             elif kind == "raydium":
-                self._open_raydium_pool(events)
+                self._open_pool("raydium", self.calibration.raydium_pools_per_minute, events)
+            elif kind == "pump-amm":
+                self._open_pool("pump-amm", self.calibration.swap_pools_per_minute, events)
             elif token is not None and kind == "trade":
                 self._curve_trade(token, events)
             elif token is not None and kind == "migrate":
@@ -124,7 +88,7 @@ class Market:
     def _create(self, events: list[Event]) -> None:
         gap = draws.create_gap_seconds(self.calibration.creates_per_minute, self.random)
         self._plan(gap, "create", None)
-        token = self._new_token(self._launch_pad())
+        token = self._new_token(self.births.launch_pad())
         curve = token.reserves
         sol = min(token.fate.dev_buy_sol, sol_to_completion(curve))
         bought = curve.buy(sol)
@@ -134,6 +98,7 @@ class Market:
         created = Created(
             token=token,
             at=self.now,
+            transaction=self.transaction,
             buy_sol=sol,
             buy_tokens=bought,
             tokens=curve.tokens,
@@ -142,44 +107,28 @@ class Market:
         events.append(created)
         self._after_curve_trade(token)
 
-    def _launch_pad(self) -> Venue:
-        return "bonk" if self.random.random() < self.calibration.bonk_share else "pump"
-
     def _new_token(self, venue: Venue) -> MarketToken:
-        random = self.random
-        name, symbol = self._name()
-        plain = random.random() < self.calibration.plain_mint_share or venue == "raydium"
-        token = MarketToken(
-            mint=mint_ending_in("" if plain else venue, random),
-            number=next(self.sequence),
-            name=name,
-            symbol=symbol,
-            venue=venue,
-            mayhem=venue == "pump" and random.random() < self.calibration.mayhem_share,
-            born_at=self.now,
-            creator=int(CREATORS * random.random() ** 2),  # some create far more than others
-            fate=draws.fate(sol_to_completion(Reserves()), self.calibration, random),
-        )
+        token = self.births.new_token(venue, next(self.sequence), self.now)
         self.tokens[token.mint] = token
+        self.launched[token.creator] += 1
         if len(self.tokens) > self.calibration.tokens_kept:
             self.tokens.pop(next(iter(self.tokens))).forget_trades()
         return token
 
-    def _name(self) -> tuple[str, str]:
-        while self.recent_names and self.recent_names[0][0] < self.now - NAME_MEMORY_SECONDS:
-            self.recent_names.popleft()
-        if self.recent_names and self.random.random() < self.calibration.copied_name_share:
-            _, name, symbol = self.random.choice(self.recent_names)
-        else:
-            name = coin_name(self.random)
-            symbol = symbol_of(name, self.random)
-        self.recent_names.append((self.now, name, symbol))
-        return name, symbol
+    def move_metadata(self, url: str) -> None:
+        """From now on coins have their metadata there: at this, the mint and .json."""
+        self.births.metadata_url = url
+        for token in self.tokens.values():
+            token.uri = f"{url}{token.mint}.json"
 
     # Trades on the curve.
 
     def _curve_trade(self, token: MarketToken, events: list[Event]) -> None:
         if token.completed_at is not None or token.mint not in self.tokens:
+            return
+        if token.circle and self.random.random() < draws.CIRCLE_SHARE:
+            self._circle_trade(token, events)
+            self._after_curve_trade(token)
             return
         gap = token.fate.target_sol(self.now - token.born_at) - (token.reserves.sol - 30.0)
         size = draws.quantile_draw(draws.TRADE_SOL, self.random)
@@ -196,7 +145,19 @@ class Market:
             self._sell(token, size, events)
         else:
             self._buy(token, size, events)
+            if self.random.random() < draws.BUNDLED_SHARE:
+                self._buy(token, size, events)
         self._after_curve_trade(token)
+
+    def _circle_trade(self, token: MarketToken, events: list[Event]) -> None:
+        """One of a few wallets buys, or sells all it has: much volume, and nothing comes of it."""
+        wallet = self.random.choice(token.circle)
+        if wallet in token.balances:
+            self._sell_all(token, wallet, events)
+            return
+        self._buy(token, self.random.uniform(*draws.CIRCLE_SOL), events, wallet)
+        if self.random.random() < draws.ROUND_TRIP_SHARE:
+            self._sell_all(token, wallet, events)
 
     def _after_curve_trade(self, token: MarketToken) -> None:
         """Plan what comes next: the migration, another trade, or nothing."""
@@ -211,21 +172,30 @@ class Market:
     def _migrate(self, token: MarketToken, events: list[Event]) -> None:
         token.reserves = Reserves(POOL_TOKENS_AT_MIGRATION, POOL_SOL_AT_MIGRATION)
         self._list_pool(token)
-        events.append(Migrated(token=token, at=self.now))
+        self.graduated[token.creator] += 1
+        events.append(Migrated(token=token, at=self.now, transaction=self.transaction))
 
     # Pools.
 
-    def _open_raydium_pool(self, events: list[Event]) -> None:
-        self._plan(self._raydium_gap(), "raydium", None)
-        token = self._new_token("raydium")
+    def _open_pool(self, venue: Venue, per_minute: float, events: list[Event]) -> None:
+        self._plan_pool(venue, per_minute)
+        token = self._new_token(venue)
         token.reserves = Reserves(
             self.random.uniform(0.5, 1.0) * 1e9, self.random.uniform(5.0, 120.0)
         )
         self._list_pool(token)
-        events.append(PoolOpened(token=token, at=self.now))
+        opened = PoolOpened(
+            token=token,
+            at=self.now,
+            transaction=self.transaction,
+            tokens=token.reserves.tokens,
+            sol=token.reserves.sol,
+        )
+        events.append(opened)
 
-    def _raydium_gap(self) -> float:
-        return self.random.expovariate(self.calibration.raydium_pools_per_minute / 60.0)
+    def _plan_pool(self, venue: Venue, per_minute: float) -> None:
+        if per_minute > 0:
+            self._plan(self.random.expovariate(per_minute / 60.0), venue, None)
 
     def _list_pool(self, token: MarketToken) -> None:
         token.pool_opened_at = self.now
@@ -252,23 +222,34 @@ class Market:
 
     # What any trade does.
 
-    def _buy(self, token: MarketToken, sol: float, events: list[Event]) -> None:
+    def _buy(
+        self, token: MarketToken, sol: float, events: list[Event], wallet: int | None = None
+    ) -> None:
         if not token.in_pool:
             whole = sol_to_completion(token.reserves)
             # Only a graduating token may complete its curve.
             sol = min(sol, whole if token.fate.graduates else whole * 0.5)
-        wallet = token.buyer(self.random)
+        if wallet is None:
+            wallet = token.buyer(self.random)
         tokens = token.reserves.buy(sol)
         balance = token.credit(wallet, tokens)
         self._traded(token, "buy", (wallet, sol, tokens, balance), events)
 
     def _sell(self, token: MarketToken, sol: float, events: list[Event]) -> None:
         position = self.random.randrange(len(token.owners))
-        wallet = token.owners[position]
         wanted = token.reserves.tokens_for(sol)
-        owned = token.balances[wallet]
+        owned = token.balances[token.owners[position]]
         closes = self.random.random() < CLOSED_SHARE and owned < wanted * 3
-        tokens = owned if closes else min(owned, wanted)
+        self._sell_tokens(token, position, owned if closes else min(owned, wanted), events)
+
+    def _sell_all(self, token: MarketToken, wallet: int, events: list[Event]) -> None:
+        position = token.owners.index(wallet)
+        self._sell_tokens(token, position, token.balances[wallet], events)
+
+    def _sell_tokens(
+        self, token: MarketToken, position: int, tokens: float, events: list[Event]
+    ) -> None:
+        wallet = token.owners[position]
         got = token.reserves.sell(tokens)
         balance = token.debit(position, tokens)
         self._traded(token, "sell", (wallet, got, tokens, balance), events)
@@ -285,6 +266,7 @@ class Market:
         event = Traded(
             token=token,
             at=self.now,
+            transaction=self.transaction,
             side=side,
             trader=wallet,
             trade_sol=sol,

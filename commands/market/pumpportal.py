@@ -3,17 +3,18 @@
     Created, Traded, Migrated -> frame -> every client that has subscribed to it
 
 Numbers that happen to be whole arrive as integers; bonk frames name the pool's own reserves
-instead of the curve's virtual ones; a migration carries four fields and no pool address.
+instead of the curve's virtual ones; a migration carries four fields and no pool address. Coins
+that are paired with a dollar token come misread: their create names the quote's mint (recorded),
+and their trades do not come.
 """
 
-from random import Random
 from typing import Any
 
 import orjson
 from attrs import define, field
 
-from commands.market.keys import address, signature
-from commands.market.model import Created, Event, Migrated, Traded
+from commands.market.events import Created, Event, Migrated, Traded
+from commands.market.keys import address, transaction_signature
 from commands.market.token import MarketToken
 from domain.values import Mint
 
@@ -29,22 +30,18 @@ KEY_WANTED = (
 MOST_KEYS = 100_000  # of one client; more are refused
 MIGRATION_VENUES = {"pump": "pump-amm", "bonk": "raydium-cpmm"}
 BONK_SUPPLY = 1e9
-METADATA_HOSTS = (
-    "https://ipfs.io/ipfs/bafkrei",
-    "https://metadata.j7tracker.io/metadata/",
-    "https://pump.mypinata.cloud/ipfs/bafkrei",
-)
 
 
-def frame_of(event: Event, random: Random) -> dict[str, Any] | None:
+def frame_of(event: Event) -> dict[str, Any] | None:
     """The frame that PumpPortal sends of an event; None of what it does not know."""
     if isinstance(event, Created):
-        return _create(event, random)
+        frame = _create(event)
+        return frame | {"mint": event.token.pair.mint} if event.token.pair.is_dollar else frame
     if isinstance(event, Traded):
-        return _trade(event, random)
+        return None if event.token.pair.is_dollar else _trade(event)
     if isinstance(event, Migrated):
         return {
-            "signature": signature(random),
+            "signature": transaction_signature(event.transaction),
             "mint": event.token.mint,
             "txType": "migrate",
             "pool": MIGRATION_VENUES[event.token.venue],
@@ -52,10 +49,10 @@ def frame_of(event: Event, random: Random) -> dict[str, Any] | None:
     return None
 
 
-def _create(event: Created, random: Random) -> dict[str, Any]:
+def _create(event: Created) -> dict[str, Any]:
     token = event.token
     frame: dict[str, Any] = {
-        "signature": signature(random),
+        "signature": transaction_signature(event.transaction),
         "mint": token.mint,
         "traderPublicKey": address("wallet", token.creator),
         "txType": "create",
@@ -63,17 +60,17 @@ def _create(event: Created, random: Random) -> dict[str, Any]:
         "solAmount": number(event.buy_sol, 9),
     }
     frame |= _reserves(token, event.tokens, event.sol, in_pool=token.venue == "bonk")
-    frame |= {"name": token.name, "symbol": token.symbol, "uri": _uri(token)}
+    frame |= {"name": token.name, "symbol": token.symbol, "uri": token.uri}
     if token.venue == "pump":
         frame["is_mayhem_mode"] = token.mayhem
     frame["pool"] = token.venue
     return frame
 
 
-def _trade(event: Traded, random: Random) -> dict[str, Any] | None:
+def _trade(event: Traded) -> dict[str, Any]:
     token = event.token
     frame: dict[str, Any] = {
-        "signature": signature(random),
+        "signature": transaction_signature(event.transaction),
         "mint": token.mint,
         "traderPublicKey": address("wallet", event.trader),
         "txType": event.side,
@@ -112,12 +109,6 @@ def number(value: float, digits: int) -> int | float:
     """Whole numbers are written without a point, as JavaScript does."""
     rounded = round(value, digits)
     return int(rounded) if rounded == int(rounded) else rounded
-
-
-def _uri(token: MarketToken) -> str:
-    key = address("metadata", token.mint)
-    host = METADATA_HOSTS[token.number % len(METADATA_HOSTS)]
-    return host + key.lower() if host.endswith("bafkrei") else f"{host}{key[:10]}.json"
 
 
 @define(kw_only=True)

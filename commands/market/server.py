@@ -2,14 +2,17 @@
 
     GET  /tokens/v1/solana/{mints}                  DexScreener
     GET  /tokens/v2/search, /price/v3               Jupiter
+    GET  /metadata/{mint}.json, /images/{mint}      where the coins' own `uri` leads
     POST /  and  WebSocket /                        Solana JSON-RPC and its logsSubscribe
     WebSocket /api/data                             PumpPortal
+    WebSocket /pumpapi                              PumpAPI
 
-A loop advances the model by the clock and sends every event's frame to whoever subscribed.
+A loop advances the model by the clock and tells every event to whoever listens (`audience`).
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
+from math import ceil
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,24 +20,31 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 import trio
 from attrs import Factory, define, field, frozen
-from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest
+from trio_websocket import ConnectionClosed, WebSocketRequest
 
 from commands.market import dexscreener, jupiter
+from commands.market.audience import Audience, Client
+from commands.market.chain_history import ChainHistory, LogTraps
 from commands.market.clock import MarketClock
+from commands.market.events import group_by_transaction
 from commands.market.http import Answer, MarketConnection, MarketRequest
-from commands.market.model import Event, Market, PoolOpened, Traded
-from commands.market.pumpportal import Subscriptions, frame_of
+from commands.market.limits import SlidingWindow
+from commands.market.metadata import IMAGES_PATH, METADATA_PATH, MOVED, answer_metadata
+from commands.market.model import Market
+from commands.market.pumpportal import Subscriptions
 from commands.market.solana import SolanaNode
 from commands.market.traps import Traps, TrapShares
-from domain.values import Mint
+from commands.market.troubles import StreamName, Trouble, Troubles, Upstream, next_trouble
 
 HOST = "127.0.0.1"
 TICK_SECONDS = 0.02
 PUMPPORTAL_PATH = "/api/data"
-WINDOW_SECONDS = 60.0
+PUMPAPI_PATH = "/pumpapi"
 LONGEST_STEP_SECONDS = 30.0  # of the market's time at once, so that a time-lapse stays smooth
 NOT_FOUND = Answer(status=404, body={"error": "Not found"})
-TOO_MANY = Answer(status=429, body={"code": 429, "message": "Too many requests"})
+UNAUTHORIZED = Answer(status=401, body={"code": 401, "message": "Unauthorized"})
+TOO_MANY = {"code": 429, "message": "Too many requests"}
+JUPITER_TOO_MANY = {"code": 429, "message": "[API Gateway] Too many requests"}  # recorded
 
 
 @frozen(kw_only=True)
@@ -42,27 +52,13 @@ class ServerSettings:
     """How the server behaves; rates are those of the real providers."""
 
     requests_per_minute: int = 300  # to DexScreener; more get 429
+    jupiter_keyless_per_minute: int = 30  # all endpoints together
+    jupiter_keyed_per_minute: int = 60  # with a free key
+    jupiter_keys: frozenset[str] = frozenset({"demo"})  # any other one gets 401
     client_frames: int = 20_000  # unsent frames a client may have before it is dropped
     traps: TrapShares = Factory(TrapShares)
-
-
-@define(eq=False)
-class Client:
-    """One WebSocket; `queue` decouples a slow reader from the market."""
-
-    socket: WebSocketConnection
-    queue: "trio.MemorySendChannel[bytes]"
-    closed: bool = False
-
-    def send(self, payload: bytes) -> None:
-        """Queue a frame. A client that leaves too many unread is dropped, as in the real world."""
-        if self.closed:
-            return
-        try:
-            self.queue.send_nowait(payload)
-        except trio.WouldBlock:
-            self.closed = True
-            self.queue.close()
+    log_traps: LogTraps = Factory(LogTraps)
+    trouble_seconds: float | None = None  # mean time from one trouble to the next; None: none
 
 
 @define(kw_only=True, eq=False)
@@ -74,28 +70,45 @@ class MarketServer:
     settings: ServerSettings = Factory(ServerSettings)
     port: int = 0
     node: SolanaNode = field(init=False)
-    traps: Traps = field(init=False)
-    frames_sent: int = 0
+    audience: Audience = field(init=False)
+    troubles: Troubles = field(factory=Troubles)
     failures: Counter[str] = field(factory=Counter)  # connections that ended badly, by error
-    portal_clients: dict[Client, Subscriptions] = field(factory=dict)
-    log_clients: dict[Client, set[int]] = field(factory=dict)
-    request_times: deque[float] = field(factory=deque)
+    answered: Counter[tuple[str, int]] = field(factory=Counter)  # by upstream and HTTP status
+    dexscreener_limit: SlidingWindow = field(init=False)
+    jupiter_limits: dict[bool, SlidingWindow] = field(init=False)  # by whether there is a key
     random: Random = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         # Apart from the model's own: what clients ask must not change what happens.
         self.random = Random(self.market.seed + 1)
-        self.traps = Traps(self.settings.traps, self.random)
-        self.node = SolanaNode(market=self.market, clock=self.clock, random=self.random)
+        settings = self.settings
+        history = ChainHistory(traps=settings.log_traps)
+        self.node = SolanaNode(
+            market=self.market, clock=self.clock, random=self.random, history=history
+        )
+        traps = Traps(settings.traps, self.random)
+        self.audience = Audience(node=self.node, traps=traps, troubles=self.troubles)
+        self.dexscreener_limit = SlidingWindow(settings.requests_per_minute)
+        self.jupiter_limits = {
+            False: SlidingWindow(settings.jupiter_keyless_per_minute),
+            True: SlidingWindow(settings.jupiter_keyed_per_minute),
+        }
 
     async def serve(self, task_status: "trio.TaskStatus[int]" = trio.TASK_STATUS_IGNORED) -> None:
         """Serve on any free port until cancelled."""
         listeners = await trio.open_tcp_listeners(0, host=HOST)
         self.port = listeners[0].socket.getsockname()[1]
+        self.market.move_metadata(f"{self.origin}{METADATA_PATH}")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._drive)
+            if self.settings.trouble_seconds is not None:
+                nursery.start_soon(self._make_trouble, self.settings.trouble_seconds)
             nursery.start_soon(trio.serve_listeners, self._connection, listeners)
             task_status.started(self.port)
+
+    @property
+    def origin(self) -> str:
+        return f"http://{HOST}:{self.port}"
 
     def counts(self) -> dict[str, int]:
         """How far the market has come, for a status line."""
@@ -105,63 +118,77 @@ class MarketServer:
     async def _connection(self, stream: trio.SocketStream) -> None:
         """One bad or vanished client is no reason to end the market for the others."""
         try:
-            await MarketConnection(stream, self._request, self._socket).serve()
+            await MarketConnection(stream, self._request, self._upgrade, self._socket).serve()
         except* Exception as errors:
             for error in errors.exceptions:
                 self.failures[type(error).__name__] += 1
 
-    # What happens in the market goes out to its subscribers.
-
     async def _drive(self) -> None:
         while True:
             await trio.sleep(TICK_SECONDS)
-            until = self.clock.now()
-            for event in self.market.advance(min(until, self.market.now + LONGEST_STEP_SECONDS)):
-                self._publish(event)
+            until = min(self.clock.now(), self.market.now + LONGEST_STEP_SECONDS)
+            for events in group_by_transaction(self.market.advance(until)):
+                self.audience.publish(events)
 
-    def _publish(self, event: Event) -> None:
-        if isinstance(event, PoolOpened):
-            self._publish_pool(event)
-            return
-        if isinstance(event, Traded) and not self._is_followed(event.token.mint):
-            return  # most trades: nobody would read the frame
-        frame = frame_of(event, self.random)
-        for spoilt in self.traps.spoil(frame) if frame else ():
-            self._broadcast(spoilt)
+    # What goes wrong.
 
-    def _is_followed(self, mint: Mint) -> bool:
-        return any(mint in subscriptions.keys for subscriptions in self.portal_clients.values())
+    async def _make_trouble(self, mean_seconds: float) -> None:
+        random = Random(self.market.seed + 2)
+        while True:
+            wait, trouble = next_trouble(mean_seconds, random)
+            await trio.sleep(wait)
+            self.begin(trouble)
+            await trio.sleep(trouble.seconds)
+            self.troubles.end(trouble.upstream)
 
-    def _broadcast(self, frame: dict[str, Any]) -> None:
-        payload = orjson.dumps(frame)
-        for client, subscriptions in list(self.portal_clients.items()):
-            if subscriptions.wants(frame["txType"], frame["mint"]):
-                client.send(payload)
-                self.frames_sent += 1
-
-    def _publish_pool(self, event: PoolOpened) -> None:
-        for value in self.node.notifications(event):
-            for client, subscriptions in list(self.log_clients.items()):
-                for subscription in subscriptions:
-                    client.send(orjson.dumps(self.node.notification(subscription, value)))
+    def begin(self, trouble: Trouble) -> None:
+        """Let an upstream fall silent or refuse; a stream that refuses breaks off first."""
+        self.troubles.begin(trouble)
+        if trouble.status is not None and trouble.upstream in ("pumpportal", "pumpapi", "chain"):
+            self.audience.cut(trouble.upstream)
 
     # What clients ask over HTTP.
 
     def _request(self, request: MarketRequest) -> Answer:
-        address = urlsplit(request.target)
-        query = {name: values[0] for name, values in parse_qs(address.query).items()}
-        if request.method == "POST":
+        url = urlsplit(request.target)
+        upstream = _provider(request.method, url.path)
+        if upstream is None:
+            return NOT_FOUND
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        answer = self._refusal(upstream) or self._answer(upstream, request, url.path, query)
+        self.answered[upstream, answer.status] += 1
+        return answer
+
+    def _answer(
+        self, upstream: Upstream, request: MarketRequest, path: str, query: dict[str, str]
+    ) -> Answer:
+        if upstream == "rpc":
             return self._rpc(request.body)
-        if address.path.startswith("/tokens/v1/solana/"):
-            if self._limited():
-                return TOO_MANY
-            mints = address.path.rpartition("/")[2]
-            return Answer(body=dexscreener.tokens(self.market, self.clock, mints, self.random))
-        if address.path == "/tokens/v2/search":
-            return Answer(body=jupiter.search(self.market, self.clock, query.get("query", "")))
-        if address.path == "/price/v3":
+        if upstream == "jupiter":
+            return self._jupiter(request, path, query)
+        if upstream == "metadata":
+            return answer_metadata(self.market, path)
+        if self.dexscreener_limit.wait_seconds(self.clock.wall_clock()) > 0:
+            return Answer(status=429, body=TOO_MANY)
+        mints = path.rpartition("/")[2]
+        return Answer(body=dexscreener.tokens(self.market, self.clock, mints, self.random))
+
+    def _jupiter(self, request: MarketRequest, path: str, query: dict[str, str]) -> Answer:
+        key = request.headers.get("x-api-key")
+        if key is not None and key not in self.settings.jupiter_keys:
+            return UNAUTHORIZED
+        limit = self.jupiter_limits[key is not None]
+        wait = limit.wait_seconds(self.clock.wall_clock())
+        if wait > 0:
+            headers = (
+                ("retry-after", str(ceil(wait))),
+                ("x-ratelimit-limit", str(limit.per_minute)),
+                ("x-ratelimit-remaining", "0"),
+            )
+            return Answer(status=429, body=JUPITER_TOO_MANY, headers=headers)
+        if path == "/price/v3":
             return Answer(body=jupiter.prices(self.market, self.clock, query.get("ids", "")))
-        return NOT_FOUND
+        return Answer(body=jupiter.search(self.market, self.clock, query.get("query", "")))
 
     def _rpc(self, body: bytes) -> Answer:
         try:
@@ -171,37 +198,50 @@ class MarketServer:
             return Answer(body={"jsonrpc": "2.0", "error": error, "id": None})
         return Answer(body=self.node.answer(request))
 
-    def _limited(self) -> bool:
-        now = self.clock.wall_clock()
-        while self.request_times and self.request_times[0] <= now - WINDOW_SECONDS:
-            self.request_times.popleft()
-        if len(self.request_times) >= self.settings.requests_per_minute:
-            return True
-        self.request_times.append(now)
-        return False
+    def _refusal(self, upstream: Upstream) -> Answer | None:
+        status = self.troubles.refusing.get(upstream)
+        return None if status is None else Answer(status=status, body={"error": "Unavailable"})
 
     # What clients ask over WebSocket.
 
+    def _upgrade(self, request: MarketRequest) -> Answer | None:
+        return self._refusal(_stream(urlsplit(request.target).path))
+
     async def _socket(self, request: WebSocketRequest) -> None:
-        address = urlsplit(request.path)
+        url = urlsplit(request.path)
         socket = await request.accept()
         sender, receiver = trio.open_memory_channel[bytes](self.settings.client_frames)
-        client = Client(socket, sender)
-        on_text = self._log_text
-        if address.path == PUMPPORTAL_PATH:
-            has_api_key = bool(parse_qs(address.query).get("api-key"))
-            self.portal_clients[client] = Subscriptions(has_api_key=has_api_key)
-            on_text = self._portal_text
-        else:
-            self.log_clients[client] = set()
+        client = Client(socket, sender, trio.CancelScope())
+        on_text = self._welcome(client, _stream(url.path), url.query)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, client, receiver)
-                await self._read(client, on_text)
-                nursery.cancel_scope.cancel()
+            with client.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, client, receiver)
+                    await self._read(client, on_text)
+                    nursery.cancel_scope.cancel()
         finally:
-            self.portal_clients.pop(client, None)
-            self.log_clients.pop(client, None)
+            self.audience.leave(client)
+
+    def _welcome(
+        self, client: Client, stream: StreamName, query: str
+    ) -> "Callable[[Client, str | bytes], dict[str, Any] | None]":
+        """Take the client up; what answers its messages."""
+        if stream == "pumpportal":
+            has_api_key = bool(parse_qs(query).get("api-key"))
+            self.audience.portal_clients[client] = Subscriptions(has_api_key=has_api_key)
+            return self._answer_portal
+        if stream == "pumpapi":
+            self.audience.api_clients[client] = None
+            self.clock.start()
+            return lambda *_: None  # nothing is subscribed to
+        self.audience.log_clients[client] = {}
+        return self.audience.answer_chain
+
+    def _answer_portal(self, client: Client, text: str | bytes) -> dict[str, Any]:
+        answer = self.audience.answer_portal(client, text)
+        if self.audience.portal_clients[client].creates:
+            self.clock.start()  # the market begins when somebody listens
+        return answer
 
     async def _write(self, client: Client, frames: "trio.MemoryReceiveChannel[bytes]") -> None:
         """Send what is queued; a queue that was closed over the client's head ends the socket."""
@@ -212,34 +252,32 @@ class MarketServer:
             return  # the reading side notices too, and ends the session
         await client.socket.aclose(1008, "too slow")
 
-    async def _read(self, client: Client, on_text: Callable[[Client, str | bytes], Any]) -> None:
+    async def _read(
+        self, client: Client, on_text: "Callable[[Client, str | bytes], dict[str, Any] | None]"
+    ) -> None:
         try:
             while True:
                 answer = on_text(client, await client.socket.get_message())
-                client.send(orjson.dumps(answer))
+                if answer is not None:
+                    client.send(orjson.dumps(answer))
         except ConnectionClosed:
             return
 
-    def _portal_text(self, client: Client, text: str | bytes) -> dict[str, Any]:
-        subscriptions = self.portal_clients[client]
-        answer = subscriptions.answer(text)
-        if subscriptions.creates:
-            self.clock.start()  # the market begins when somebody listens
-        return dict(answer)
 
-    def _log_text(self, client: Client, text: str | bytes) -> dict[str, Any]:
-        """Only the subscription to Raydium's program has anything to deliver here."""
-        try:
-            request = orjson.loads(text)
-            method, identity = request["method"], request.get("id")
-            params = request.get("params") or []
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-            return self.node.answer(None)
-        if method == "logsSubscribe":
-            subscription = self.random.randrange(1, 2**53)
-            self.log_clients[client].add(subscription)
-            return {"jsonrpc": "2.0", "result": subscription, "id": identity}
-        if method == "logsUnsubscribe":
-            self.log_clients[client].difference_update(params)
-            return {"jsonrpc": "2.0", "result": True, "id": identity}
-        return self.node.answer(request)
+def _provider(method: str, path: str) -> Upstream | None:
+    """Whose endpoint it is."""
+    if method == "POST":
+        return "rpc"
+    if path in ("/tokens/v2/search", "/price/v3"):
+        return "jupiter"
+    if path.startswith("/tokens/v1/solana/"):
+        return "dexscreener"
+    if path.removeprefix(MOVED).startswith((METADATA_PATH, IMAGES_PATH)):
+        return "metadata"
+    return None
+
+
+def _stream(path: str) -> StreamName:
+    if path == PUMPPORTAL_PATH:
+        return "pumpportal"
+    return "pumpapi" if path == PUMPAPI_PATH else "chain"

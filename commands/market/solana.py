@@ -1,51 +1,61 @@
 """A Solana node, as far as token discovery asks it: JSON-RPC over HTTP, and logsSubscribe.
 
-Logs of a new Raydium pool are those of a recorded transaction (July 2024), and so are the ways
-in which they mislead: a failed transaction prints the marker too, another program may print the
-same words, and exact duplicates are delivered. getTransaction does not know a new transaction
-for some seconds.
+    events -> SolanaNode.notifications -> what each subscription gets (`mentions`: one address)
+
+Methods over HTTP: getTransaction, getSignaturesForAddress, getMultipleAccounts, getAccountInfo,
+getProgramAccounts (holders of a mint), getSlot, getHealth. getTransaction does not know a new
+transaction for some seconds.
 """
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence, Set
 from random import Random
 from typing import Any
 
 import base58
+import orjson
 from attrs import define, field, frozen
 
-from commands.market.clock import MarketClock
-from commands.market.jupiter import TOKEN_PROGRAM, slot, token_program
-from commands.market.keys import address, signature
-from commands.market.model import Market, PoolOpened
-from commands.market.token import MarketToken
-from domain.values import WRAPPED_SOL, Mint, UnixSeconds
+from commands.market.accounts import Accounts, account_json, token_program
+from commands.market.chain_history import ChainHistory
+from commands.market.clock import MarketClock, slot
+from commands.market.events import Event, PoolOpened, Traded
+from commands.market.keys import address, transaction_signature
+from commands.market.model import Market
+from commands.market.programs import RAYDIUM_AMM_V4, TOKEN_PROGRAM
+from commands.market.raydium import (
+    PoolTransaction,
+    pool_notifications,
+    pool_transaction,
+    swap_logs,
+    transaction_json,
+)
+from commands.market.transactions import chain_transaction_json
+from domain.values import Mint, UnixSeconds
 
-RAYDIUM_AMM_V4 = "675kPX9MHTjS2zt1qfr1NYHuzeLXfQM9H24wFSUt1Mp8"
-RAYDIUM_AUTHORITY = "5Q544fKrFoe6tsEbD7S8EmxGTJYAKtTVhAW5Q5pge4j1"
-SYSTEM_PROGRAM = "11111111111111111111111111111111"
-ACCOUNT_PROGRAM = "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL"
-BUDGET_PROGRAM = "ComputeBudget111111111111111111111111111111"
-RENT_SYSVAR = "SysvarRent111111111111111111111111111111111"
-OPENBOOK_PROGRAM = "srmqPvymJeFKQ4zGQed1GFppgkRHL9kaELCbyksJtPX"
-TRANSACTIONS_KEPT = 1_000
+POOL_TRANSACTIONS_KEPT = 1_000
 CLASSIC_ACCOUNT_BYTES = 165
 EXTENDED_ACCOUNT_BYTES = 170  # a Token-2022 account has extensions: dataSize 165 misses it
-FAILED_SHARE = 0.1
-FOREIGN_SHARE = 0.1  # another program that prints the same words
-DUPLICATE_SHARE = 0.05
+ACCOUNTS_A_CALL = 100
+SIGNATURES_A_CALL = 1_000
 
 
 @frozen(kw_only=True)
-class PoolTransaction:
-    """The opening of a pool, as getTransaction tells it later."""
+class LogNotice:
+    """One notification for every subscription to one of its addresses."""
 
-    signature: str
-    token: MarketToken
-    known_from: UnixSeconds
-    block_time: UnixSeconds
-    coin_is_sol: bool  # so with pump graduations; user pools have the token as coin
-    amounts: tuple[int, int]  # raw, of coin and pc; may exceed 2^53
+    mentions: tuple[str, ...]
+    slot: int
+    value: dict[str, Any]
+
+    def result(self) -> bytes:
+        return orjson.dumps({"context": {"slot": self.slot}, "value": self.value})
+
+
+def notification(subscription: int, result: bytes) -> bytes:
+    """The frame of one subscription; the result is the same bytes for all of them."""
+    head = b'{"jsonrpc":"2.0","method":"logsNotification","params":{"subscription":%d,"result":'
+    return head % subscription + result + b"}}"
 
 
 @define(kw_only=True)
@@ -55,70 +65,107 @@ class SolanaNode:
     market: Market
     clock: MarketClock
     random: Random
+    history: ChainHistory
     indexing_seconds: float = 3.0  # until getTransaction knows a transaction; recorded: about 7
     transactions: dict[str, PoolTransaction] = field(factory=dict)
+    accounts: Accounts = field(init=False)
 
-    def notifications(self, event: PoolOpened) -> list[dict[str, Any]]:
-        """The values that logsSubscribe delivers of one new pool, with what misleads."""
-        transaction = self._remember(event)
-        good: dict[str, Any] = {
-            "signature": transaction.signature,
-            "err": None,
-            "logs": pool_logs(transaction),
-        }
-        values = [good]
-        if self.random.random() < FAILED_SHARE:
-            failed = {"InstructionError": [4, {"Custom": 1}]}
-            values.insert(0, good | {"signature": signature(self.random), "err": failed})
-        if self.random.random() < FOREIGN_SHARE:
-            logs = foreign_logs(transaction)
-            values.append({"signature": signature(self.random), "err": None, "logs": logs})
-        if self.random.random() < DUPLICATE_SHARE:
-            values.append(good)
-        return values
+    def __attrs_post_init__(self) -> None:
+        self.accounts = Accounts(market=self.market)
 
-    def _remember(self, event: PoolOpened) -> PoolTransaction:
-        wall = self.clock.wall_time(event.at)
-        coin_is_sol = self.random.random() < 0.4
-        tokens, sol = event.token.reserves.tokens, event.token.reserves.sol
-        raw_tokens, raw_sol = round(tokens * 1e6), round(sol * 1e9)
-        transaction = PoolTransaction(
-            signature=signature(self.random),
-            token=event.token,
-            known_from=UnixSeconds(self.clock.wall_clock() + self.indexing_seconds),
-            block_time=wall,
-            coin_is_sol=coin_is_sol,
-            amounts=(raw_sol, raw_tokens) if coin_is_sol else (raw_tokens, raw_sol),
-        )
+    def notices(self, events: Sequence[Event], wanted: Set[str]) -> Iterator[LogNotice]:
+        """Remember a transaction; what to tell subscribers to the `wanted` addresses of it."""
+        first = events[0]
+        for event in events:
+            self.accounts.note(event)
+        if isinstance(first, PoolOpened) and first.token.venue == "raydium":
+            yield from self._pool_notices(first)
+            return
+        if isinstance(first, Traded) and first.token.venue == "raydium":
+            if RAYDIUM_AMM_V4 in wanted:
+                yield _swap_notice(first)
+            return
+        wall = self.clock.wall_time(first.at)
+        for transaction in self.history.note(events, slot(first.at), wall):
+            if wanted.isdisjoint(transaction.mentions):
+                continue
+            value = {
+                "signature": transaction.signature,
+                "err": transaction.err,
+                "logs": self.history.logs_of(transaction),
+            }
+            notice = LogNotice(mentions=transaction.mentions, slot=transaction.slot, value=value)
+            yield notice
+            if self.history.comes_twice(transaction):
+                yield notice
+
+    def _pool_notices(self, event: PoolOpened) -> Iterator[LogNotice]:
+        transaction = pool_transaction(event, self.clock, self.indexing_seconds, self.random)
         self.transactions[transaction.signature] = transaction
-        if len(self.transactions) > TRANSACTIONS_KEPT:
+        if len(self.transactions) > POOL_TRANSACTIONS_KEPT:
             del self.transactions[next(iter(self.transactions))]
-        return transaction
-
-    def notification(self, subscription: int, value: dict[str, Any]) -> dict[str, Any]:
-        context = {"slot": slot(self.clock.now())}
-        result = {"context": context, "value": value}
-        params = {"subscription": subscription, "result": result}
-        return {"jsonrpc": "2.0", "method": "logsNotification", "params": params}
+        for value in pool_notifications(transaction, self.random):
+            yield LogNotice(mentions=(RAYDIUM_AMM_V4,), slot=slot(event.at), value=value)
 
     def answer(self, request: object) -> dict[str, Any]:
         """The answer to one JSON-RPC request, errors included; HTTP says 200 to all of them."""
         if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-            return _error(None, -32600, "Invalid request")
+            return rpc_error(None, -32600, "Invalid request")
         identity, params = request.get("id"), request.get("params") or []
         methods: dict[str, Callable[..., object]] = {
+            "getAccountInfo": self._account,
+            "getMultipleAccounts": self._accounts,
             "getProgramAccounts": self._program_accounts,
+            "getSignaturesForAddress": self._signatures,
             "getTransaction": self._transaction,
             "getSlot": lambda *_: slot(self.clock.now()),
             "getHealth": lambda *_: "ok",
         }
         if request["method"] not in methods:
-            return _error(identity, -32601, "Method not found")
+            return rpc_error(identity, -32601, "Method not found")
         try:
             result = methods[request["method"]](*params)
-        except (LookupError, TypeError, AttributeError, StopIteration):
-            return _error(identity, -32602, "Invalid params")
+        except (LookupError, TypeError, AttributeError, StopIteration, ValueError):
+            return rpc_error(identity, -32602, "Invalid params")
         return {"jsonrpc": "2.0", "result": result, "id": identity}
+
+    def _account(self, wanted: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self._in_context(self._account_value(wanted, (options or {}).get("encoding")))
+
+    def _accounts(self, wanted: list[str], options: dict[str, Any] | None = None) -> dict[str, Any]:
+        if len(wanted) > ACCOUNTS_A_CALL:
+            raise ValueError(f"Too many inputs provided; max {ACCOUNTS_A_CALL}")
+        encoding = (options or {}).get("encoding")
+        return self._in_context([self._account_value(each, encoding) for each in wanted])
+
+    def _account_value(self, wanted: str, encoding: object) -> dict[str, Any] | None:
+        account = self.accounts.find(wanted)
+        return None if account is None else account_json(account, encoding)
+
+    def _in_context(self, value: object) -> dict[str, Any]:
+        context = {"slot": slot(self.clock.now()), "apiVersion": "3.1.9"}
+        return {"context": context, "value": value}
+
+    def _signatures(
+        self, wanted: str, options: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        asked = options or {}
+        limit = asked.get("limit", SIGNATURES_A_CALL)
+        if not 1 <= limit <= SIGNATURES_A_CALL:
+            raise ValueError("Invalid limit")
+        listed = self.history.signatures(wanted, limit, asked.get("before"), asked.get("until"))
+        found = [each for each in listed if not self._is_too_new(each.block_time)]
+        return [
+            {
+                "signature": transaction.signature,
+                "slot": transaction.slot,
+                "err": transaction.err,
+                "memo": None,
+                "blockTime": transaction.block_time,
+                "confirmationStatus": "confirmed",
+            }
+            for transaction in found
+        ]
 
     def _program_accounts(self, program: str, options: dict[str, Any]) -> list[dict[str, Any]]:
         filters = options["filters"]
@@ -136,22 +183,38 @@ class SolanaNode:
         # Emptied accounts stay open: they are listed, and do not count.
         owners |= {address("emptied", f"{mint}{index}"): 0.0 for index in range(3)}
         return [
-            _account(token.mint, owner, balance, (start, end), program)
+            _holding(token.mint, owner, balance, (start, end), program)
             for owner, balance in owners.items()
         ]
 
     def _transaction(self, identity: str, *_: object) -> dict[str, Any] | None:
-        transaction = self.transactions.get(identity)
-        if transaction is None or self.clock.wall_clock() < transaction.known_from:
+        pool = self.transactions.get(identity)
+        if pool is not None:
+            known = self.clock.wall_clock() >= pool.known_from
+            return transaction_json(pool, slot(self.clock.now())) if known else None
+        transaction = self.history.noted.get(identity)
+        if transaction is None or self._is_too_new(transaction.block_time):
             return None
-        return transaction_json(transaction, slot(self.clock.now()))
+        return chain_transaction_json(transaction, self.history.logs_of(transaction))
+
+    def _is_too_new(self, block_time: float) -> bool:
+        return UnixSeconds(block_time) + self.indexing_seconds > self.clock.wall_clock()
 
 
-def _error(identity: object, code: int, message: str) -> dict[str, Any]:
+def _swap_notice(event: Traded) -> LogNotice:
+    value = {
+        "signature": transaction_signature(event.transaction),
+        "err": None,
+        "logs": swap_logs(event.transaction),
+    }
+    return LogNotice(mentions=(RAYDIUM_AMM_V4,), slot=slot(event.at), value=value)
+
+
+def rpc_error(identity: object, code: int, message: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "error": {"code": code, "message": message}, "id": identity}
 
 
-def _account(
+def _holding(
     mint: Mint, owner: str, balance: float, piece: tuple[int, int], program: str
 ) -> dict[str, Any]:
     raw = base58.b58decode(mint) + base58.b58decode(owner)
@@ -167,106 +230,3 @@ def _account(
         "space": size,
     }
     return {"pubkey": address("account", mint + owner), "account": account}
-
-
-def _invoked(program: str, depth: int, *lines: str) -> list[str]:
-    return [f"Program {program} invoke [{depth}]", *lines, f"Program {program} success"]
-
-
-def marker(transaction: PoolTransaction) -> str:
-    coin, pc = transaction.amounts
-    opened = int(transaction.block_time)
-    return (
-        f"Program log: initialize2: InitializeInstruction2 {{ nonce: 254, open_time: {opened}, "
-        f"init_pc_amount: {pc}, init_coin_amount: {coin} }}"
-    )
-
-
-def pool_logs(transaction: PoolTransaction) -> list[str]:
-    """The log of a transaction that opens a pool."""
-    inner = [marker(transaction)]
-    for _ in range(6):
-        inner += _invoked(SYSTEM_PROGRAM, 2)
-    minted = f"Program {TOKEN_PROGRAM} consumed 4492 of 147632 compute units"
-    for instruction in ("InitializeMint", "InitializeAccount", "Transfer", "Transfer", "MintTo"):
-        inner += _invoked(TOKEN_PROGRAM, 2, f"Program log: Instruction: {instruction}", minted)
-    inner.append(f"Program {RAYDIUM_AMM_V4} consumed 154961 of 296107 compute units")
-    account = _invoked(TOKEN_PROGRAM, 1, "Program log: Instruction: InitializeAccount")
-    return [*_invoked(BUDGET_PROGRAM, 1), *account, *_invoked(RAYDIUM_AMM_V4, 1, *inner)]
-
-
-def foreign_logs(transaction: PoolTransaction) -> list[str]:
-    """A swap on Raydium, inside a program of somebody who prints the pool marker himself."""
-    foreign = address("program", "look-alike")
-    swap = _invoked(RAYDIUM_AMM_V4, 2, "Program log: ray_log: A0BCDwAAAAAAAQAAAAAAAAAC")
-    return _invoked(foreign, 1, marker(transaction), *swap)
-
-
-def _instruction_data(transaction: PoolTransaction) -> bytes:
-    """Initialize2: tag 1, nonce, opening time, amounts of pc and coin."""
-    coin, pc = transaction.amounts
-    numbers = (int(transaction.block_time), pc, coin)
-    return bytes([1, 254]) + b"".join(number.to_bytes(8, "little") for number in numbers)
-
-
-def transaction_json(transaction: PoolTransaction, slot_number: int) -> dict[str, Any]:
-    """getTransaction with encoding jsonParsed, cut down to what a pool's opening needs."""
-    mint = transaction.token.mint
-    coin, pc = (WRAPPED_SOL, mint) if transaction.coin_is_sol else (mint, WRAPPED_SOL)
-    pool = address("pool", mint)
-    vaults = [address("coin-vault", mint), address("pc-vault", mint)]
-    payer = address("wallet", transaction.token.creator)
-    accounts = [
-        TOKEN_PROGRAM, ACCOUNT_PROGRAM, SYSTEM_PROGRAM, RENT_SYSVAR, pool, RAYDIUM_AUTHORITY,
-        address("orders", mint), address("lp-mint", mint), coin, pc, *vaults,
-        address("target-orders", mint), address("amm-config", "1"), address("fees", "1"),
-        OPENBOOK_PROGRAM, address("market", mint), payer,
-        *(address(f"payer-{kind}", mint) for kind in ("coin", "pc", "lp")),
-    ]  # fmt: skip
-    keys = [payer, *(key for key in accounts if key != payer), RAYDIUM_AMM_V4]
-    data = base58.b58encode(_instruction_data(transaction)).decode()
-    instruction = {"programId": RAYDIUM_AMM_V4, "accounts": accounts, "data": data}
-    message = {
-        "accountKeys": [
-            {"pubkey": key, "writable": False, "signer": key == payer, "source": "transaction"}
-            for key in keys
-        ],
-        "recentBlockhash": address("block", slot_number),
-        "instructions": [instruction | {"stackHeight": None}],
-        "addressTableLookups": [],
-    }
-    return {
-        "slot": slot_number,
-        "blockTime": int(transaction.block_time),
-        "transaction": {"signatures": [transaction.signature], "message": message},
-        "meta": {
-            "err": None,
-            "status": {"Ok": None},
-            "fee": 5000,
-            "innerInstructions": [],
-            "logMessages": pool_logs(transaction),
-            "preTokenBalances": [],
-            "postTokenBalances": [
-                _balance(keys.index(vaults[0]), coin, transaction.amounts[0]),
-                _balance(keys.index(vaults[1]), pc, transaction.amounts[1]),
-            ],
-        },
-        "version": 0,
-    }
-
-
-def _balance(index: int, mint: str, amount: int) -> dict[str, Any]:
-    decimals = 9 if mint == WRAPPED_SOL else 6
-    shown = amount / 10**decimals
-    return {
-        "accountIndex": index,
-        "mint": mint,
-        "owner": RAYDIUM_AUTHORITY,
-        "programId": TOKEN_PROGRAM,
-        "uiTokenAmount": {
-            "uiAmount": shown,
-            "decimals": decimals,
-            "amount": str(amount),
-            "uiAmountString": str(shown),
-        },
-    }

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from commands.market.keys import mint_ending_in, signature
+from domain.values import QUOTE_MINTS
 
 USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
 # A tokenised share that comes as a launch-pad coin; its 8 decimals and small supply show nowhere.
@@ -35,6 +36,7 @@ class TrapShares:
     """How often each kind occurs, as a share of creates (of all frames for duplicates)."""
 
     duplicate: float = 0.005
+    misread_quote: float = 1.0  # of coins paired with a dollar token; their creates name its mint
     quote_mint: float = 0.01  # USDC announced as a new coin; once 5 %
     stock: float = 0.002
     blank_symbol: float = 0.01
@@ -56,6 +58,8 @@ class Traps:
         """The frames to send in place of a good one."""
         frames = [frame]
         if frame["txType"] == "create":
+            if frame["mint"] in QUOTE_MINTS:
+                return [frame] if self._happens("misread_quote", self.shares.misread_quote) else []
             frames = [*self._extra(frame), self._damaged(frame)]
         if self._happens("duplicate", self.shares.duplicate):
             frames.append(frames[-1])

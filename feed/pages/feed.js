@@ -68,7 +68,7 @@ class BoardView {
     const wanted = new Set(shown.map((item) => item.mint));
     for (const [mint, card] of this.cards) {
       if (!wanted.has(mint)) {
-        card.element.remove();
+        card.leave();
         this.cards.delete(mint);
       }
     }

@@ -2,6 +2,7 @@
 
 import { bars, element, meter } from "./charts.js";
 import { badgeOf } from "./health.js";
+import { listFacts, listProviders, listStreams } from "./sources.js";
 
 const PAGES = ["health", "actors", "writes", "checkpoints"];
 const EVERY = 2000; // milliseconds
@@ -191,6 +192,35 @@ function showWrites(writes) {
   );
 }
 
+function showSources({ actors }, { degraded }) {
+  const streams = listStreams(actors);
+  const amount = (key) => (row) => known(row[key]);
+  const words = (fact) => fact.replaceAll("_seconds", ", s").replaceAll("_", " ");
+  $("streams").replaceChildren(streams.length ? table([
+    ["stream", (row) => row.name],
+    ["connected", (row) => (row.connected === undefined ? null : tag("span", { className: row.connected ? "well" : "down", text: row.connected ? "yes" : "no" }))],
+    ["connections", amount("connections"), "number"],
+    ["last message", (row) => (isFinite(row.silent ?? NaN) ? `${duration(row.silent)} ago` : null), "number"],
+    ["messages", amount("received"), "number"],
+    ["refused", amount("refused"), "number"],
+    ...listFacts(streams).map((fact) => [words(fact), (row) => factText(row.facts[fact]), "number"]),
+    ["last problem", (row) => row.problem, "long"],
+  ], streams) : tag("p", { className: "nothing", text: "No stream is configured." }));
+  const providers = listProviders(actors, degraded, Date.now());
+  const time = (key) => (row) => known(row[key] ?? null, (moment) => clock(moment / 1000));
+  $("providers").replaceChildren(providers.length ? table([
+    ["asked by", (row) => row.name],
+    ["answers", amount("answers"), "number"],
+    ["failed requests", amount("failures"), "number"],
+    ["unusable parts", amount("unusable"), "number"],
+    ["refuses since", time("since")],
+    ["asked again about", time("again")],
+    ["why", (row) => row.reason, "long"],
+  ], providers) : tag("p", { className: "nothing", text: "No provider is configured." }));
+}
+
+const factText = (value) => (typeof value === "number" ? exact.format(value) : value ?? null);
+
 function showActors({ actors, mailboxes, process }) {
   $("process").textContent = `up ${duration(process.uptime_seconds)} · ${bytes(process.peak_memory_bytes)} at most · ${exact.format(process.cpu_seconds)} s CPU`
     + (process.is_draining ? " · draining" : "");
@@ -250,6 +280,7 @@ async function refresh() {
     showGovernor(writes.governor);
     showCheckpoints(checkpoints);
     showWrites(writes);
+    showSources(actors, health);
     showActors(actors);
     document.body.classList.remove("stale");
   } catch (error) {

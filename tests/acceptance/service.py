@@ -95,6 +95,8 @@ def settings(postgres_url: str, redis_url: str, **more: str) -> dict[str, str]:
         "HOLDER_COUNT__PROVIDER": "off",
         "INGEST__PUMPAPI_URL": "",
         "JUPITER__URL": "",
+        "SOL_PRICE__PYTH_URL": "",
+        "SOL_PRICE__COINGECKO_URL": "",
         "METADATA__ENABLED": "false",
         "SYNC__INTERVAL_SECONDS": "1",
     }

@@ -324,9 +324,29 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 def test_doctor_finds_both_servers_fit(postgres_url: str, redis_url: str) -> None:
-    process = ended({"DATABASE_URL": postgres_url, "REDIS_URL": redis_url}, "doctor")
+    process = ended(settings(postgres_url, redis_url), "doctor")
     assert 0 == process.returncode
     assert "appendonly" in process.stdout
+
+
+def test_doctor_tells_of_upstreams_that_are_away_and_off_and_is_content(
+    postgres_url: str, redis_url: str
+) -> None:
+    away = {
+        "JUPITER__URL": "http://127.0.0.1:1",
+        "JUPITER__API_KEY": "hush5hush",
+        "INGEST__CHAIN_URL": "ws://127.0.0.1:1/?api-key=hush5hush",
+        "SOL_PRICE__URL": "http://127.0.0.1:1/price?api-key=hush5hush",
+    }
+    process = ended(settings(postgres_url, redis_url, **away), "doctor")
+    assert 0 == process.returncode
+    lines = process.stdout.splitlines()
+    marks = {line[6:26].strip(): line[:4].strip() for line in lines}
+    asked = dict.fromkeys(("chain", "chain rpc", "jupiter tokens", "sol-price"), "todo")
+    off = dict.fromkeys(("pumpportal", "pumpapi", "solana-pools", "dexscreener"), "off")
+    assert (asked | off).items() <= marks.items()
+    assert "without it: holders, safety" in process.stdout
+    assert "hush" not in process.stdout + process.stderr
 
 
 @pytest.mark.parametrize("command", ["run", "doctor"])
@@ -363,9 +383,7 @@ def test_an_address_of_redis_that_cannot_be_is_one_line_and_78(url: str, command
 
 
 def test_doctor_says_which_server_is_out_of_reach(redis_url: str) -> None:
-    process = ended(
-        {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "REDIS_URL": redis_url}, "doctor"
-    )
+    process = ended(settings("postgresql://127.0.0.1:1/x", redis_url), "doctor")
     assert 69 == process.returncode
     assert process.stderr.startswith("token-discovery: Postgres: ")
 

@@ -9,7 +9,8 @@ import orjson
 import trio
 from attrs import define, field
 
-from sources.http import JsonHttp, RateLimiter, new_http_client
+from sources.http import JsonHttp, new_http_client
+from sources.rates import RateLimiter
 from tests.patience import PATIENCE_SECONDS
 
 Answer = Callable[[trio.SocketStream], Awaitable[None]]
@@ -22,6 +23,7 @@ class AnsweringServer:
     answers: list[Answer]
     bodies: list[bytes] = field(factory=list, init=False)  # what was POSTed
     targets: list[bytes] = field(factory=list, init=False)
+    headers: list[dict[bytes, bytes]] = field(factory=list, init=False)  # by name in lower case
     connections: int = field(default=0, init=False)
     clients_gone: int = field(default=0, init=False)
     port: int = field(default=0, init=False)
@@ -50,17 +52,22 @@ class AnsweringServer:
             await trio.aclose_forcefully(stream)
 
     async def _read_request(self, stream: trio.SocketStream) -> bool:
-        """Read one request whole; False once the client has closed."""
-        reader, body = h11.Connection(h11.SERVER), b""
+        """Read one request whole, then note it: the last noted is the one that is answered now.
+
+        False once the client has closed.
+        """
+        reader, request, body = h11.Connection(h11.SERVER), None, b""
         while True:
             event = reader.next_event()
             if event is h11.NEED_DATA:
                 reader.receive_data(await stream.receive_some())
             elif isinstance(event, h11.Request):
-                self.targets.append(event.target)
+                request = event
             elif isinstance(event, h11.Data):
                 body += event.data
-            elif isinstance(event, h11.EndOfMessage):
+            elif isinstance(event, h11.EndOfMessage) and request is not None:
+                self.targets.append(request.target)
+                self.headers.append(dict(request.headers))
                 self.bodies.append(body)
                 return True
             else:

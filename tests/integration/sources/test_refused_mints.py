@@ -19,8 +19,9 @@ from config.settings import Settings
 from domain.token import Token
 from domain.values import Mint
 from sources.holders import RpcHolders
-from sources.http import JsonHttp, RateLimiter, new_http_client
-from sources.providers import connect_holder_provider, connect_market_providers
+from sources.http import JsonHttp, new_http_client
+from sources.providers import Upstreams, connect_holder_provider, connect_market_providers
+from sources.rates import RateLimiter
 from sources.rpc import JsonRpc
 from tests.integration.sources.http_server import Answer, AnsweringServer, answers, sends
 from tests.patience import PATIENCE_SECONDS
@@ -158,7 +159,8 @@ def settings_for(server: AnsweringServer) -> Settings:
         SETTINGS,
         market_data=attrs.evolve(SETTINGS.market_data, **many),  # type: ignore[arg-type]
         holder_count=attrs.evolve(SETTINGS.holder_count, **many),  # type: ignore[arg-type]
-        sol_price=attrs.evolve(SETTINGS.sol_price, url=""),
+        jupiter=attrs.evolve(SETTINGS.jupiter, **many),  # type: ignore[arg-type]
+        sol_price=attrs.evolve(SETTINGS.sol_price, url="", pyth_url="", coingecko_url=""),
     )
 
 
@@ -201,11 +203,11 @@ async def test_a_mint_that_spoils_a_batch_costs_only_itself(job_name: str, reaso
         JobWorld.name = job_name
         job: Any
         if job_name == "market-data":
-            providers = connect_market_providers(world.settings, client)
+            providers = connect_market_providers(Upstreams(world.settings, client))
             job = MarketDataJob.build(world.context(), providers)
             refresh = job.refresh_market
         else:
-            provider = connect_holder_provider(world.settings, client)
+            provider = connect_holder_provider(Upstreams(world.settings, client))
             job = HolderCountJob.build(world.context(), provider)
             refresh = job.refresh_counts
         for number in range(1, 71):

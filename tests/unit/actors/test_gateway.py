@@ -13,10 +13,17 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.gateway import PRUNED_AT_ONCE, GatewaySnapshot
 from domain.errors import AddressUnavailable
-from domain.messages import CensusTaken, CensusWanted, RosterTold, RosterWanted, TokenPublished
+from domain.messages import (
+    CensusTaken,
+    CensusWanted,
+    RosterTold,
+    RosterWanted,
+    StatisticsPublished,
+    TokenPublished,
+)
 from domain.values import Mint, UnixSeconds
 from tests.unit.actors.world import SETTINGS, Sent, environment
-from tests.unit.feed.tokens import NOW, make_token
+from tests.unit.feed.tokens import NOW, make_statistics, make_token, mint_of
 from tests.unit.feed.worlds import make_world, running
 
 
@@ -51,6 +58,8 @@ async def test_snapshot_tells_what_is_shown_to_whom(autojump_clock: MockClock) -
         server = world.gateway.server
         server.connections, server.refused, server.failed = 4, 5, 6
         server.hub.served = 7
+        world.gateway.statistics.dropped = 10
+        world.gateway.boards.catalogue.put_statistics(mint_of(3), make_statistics())
         server.hub.broadcast.conflated, server.hub.broadcast.refused = 8, 9
         assert world.gateway.snapshot() == GatewaySnapshot(
             addresses=tuple(world.gateway.addresses),
@@ -66,6 +75,8 @@ async def test_snapshot_tells_what_is_shown_to_whom(autojump_clock: MockClock) -
             clients_conflated=8,
             frames_refused=9,
             pruned=0,
+            statistics_waiting=1,
+            statistics_dropped=10,
         )
         assert 1 == len(world.gateway.addresses)
 
@@ -83,6 +94,38 @@ async def test_what_follows_within_an_interval_becomes_one_delta(
         assert (world.gateway.boards.offset, world.gateway.boards.count_tokens()["new"]) == (1, 1)
         await trio.sleep(0.02)
         assert (world.gateway.boards.offset, world.gateway.boards.count_tokens()["new"]) == (2, 3)
+
+
+async def test_statistics_make_a_delta_and_stay_with_the_token(
+    autojump_clock: MockClock,
+) -> None:
+    async with running() as world:
+        early, late = make_statistics(buys=1), make_statistics(buys=2)
+        tokens = world.gateway.boards.catalogue.tokens
+        await world.inbox.send(StatisticsPublished(mint=mint_of(1), statistics=early))
+        await world.publish(make_token(1))
+        await trio.sleep(1)
+        assert (world.gateway.boards.offset, tokens[mint_of(1)].statistics) == (1, early)
+        await world.inbox.send(StatisticsPublished(mint=mint_of(1), statistics=late))
+        await trio.sleep(1)
+        await world.publish(make_token(1, holder_count=5))
+        await trio.sleep(1)
+        token = tokens[mint_of(1)]
+        assert (world.gateway.boards.offset, token.statistics, token.holder_count) == (3, late, 5)
+
+
+async def test_a_restarted_gateway_remembers_the_statistics(autojump_clock: MockClock) -> None:
+    async with running() as world:
+        await world.publish(make_token(1))
+        message = StatisticsPublished(mint=mint_of(1), statistics=make_statistics())
+        await world.inbox.send(message)
+        await trio.sleep(1)
+        memory = world.gateway.statistics
+    async with running(statistics=memory) as world:
+        await world.publish(make_token(1))
+        await trio.sleep(1)
+        token = world.gateway.boards.catalogue.tokens[mint_of(1)]
+        assert message.statistics == token.statistics
 
 
 async def test_under_load_deltas_follow_one_another_at_the_interval(

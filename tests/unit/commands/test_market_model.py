@@ -12,8 +12,9 @@ import pytest
 
 from commands.market import calibration as draws
 from commands.market.calibration import DAY_SECONDS, Calibration
+from commands.market.events import Created, Event, Migrated, Traded
 from commands.market.keys import mint_ending_in, signature
-from commands.market.model import Created, Event, Market, Migrated, Traded
+from commands.market.model import Market
 from domain.lifecycle import CURVE_PRODUCT, CURVE_TOKENS_AT_COMPLETION
 from domain.values import parse_mint
 
@@ -163,3 +164,45 @@ def test_mints_are_32_bytes(suffix: str) -> None:
 def test_signatures_are_64_bytes() -> None:
     random = Random(1)
     assert {64} == {len(base58.b58decode(signature(random))) for _ in range(500)}
+
+
+def test_some_coins_are_traded_in_circles() -> None:
+    washed = Market(seed=6, calibration=Calibration(washed_share=1.0))
+    events = washed.advance(900.0)
+    for token in list(washed.tokens.values())[:20]:
+        if token.circle:
+            trades = [e for e in events if isinstance(e, Traded) and e.token is token]
+            inside = [e for e in trades if e.trader in token.circle]
+            assert len(inside) > 0.8 * len(trades)
+            assert len(token.owners) < 0.2 * len(trades) + 4
+
+
+def test_a_tenth_of_the_coins_is_paired_with_dollars() -> None:
+    pairs = Counter(event.token.pair.symbol for event in creates(day()))
+    assert 0.1 == pytest.approx(pairs["USDC"] / len(creates(day())), abs=0.02)
+    assert pairs["USD1"] > 0
+    assert pairs["SOL"] > 0.8 * len(creates(day()))
+
+
+def test_some_transactions_hold_several_trades() -> None:
+    trades = Counter(e.transaction for e in half_hour() if isinstance(e, Traded))
+    assert {1, 2} == set(trades.values())
+    assert 0.002 < sum(count == 2 for count in trades.values()) / len(trades) < 0.03
+
+
+def test_wallets_are_persons_who_come_back() -> None:
+    trades = Counter(e.trader for e in half_hour() if isinstance(e, Traded))
+    busiest = sum(count for _, count in trades.most_common(len(trades) // 100))
+    assert busiest > 0.08 * trades.total()
+    tokens = defaultdict(set)
+    for event in half_hour():
+        if isinstance(event, Traded):
+            tokens[event.trader].add(event.token.mint)
+    assert sum(len(own) > 1 for own in tokens.values()) > 0.15 * len(tokens)
+
+
+def test_developers_are_counted() -> None:
+    market = Market(seed=5)
+    market.advance(1800.0)
+    assert market.launched.total() == len(market.tokens)
+    assert market.graduated.total() > 3

@@ -94,6 +94,8 @@ def test_secrets_of_the_settings_are_what_their_repr_leaves_out() -> None:
         TOKEN_DISCOVERY__INGEST__POOLS_URL="wss://host/v2/alchemy-key-0007",
         TOKEN_DISCOVERY__INGEST__POOLS_RPC_URL="https://host/path/to?api-key=key-8",
         TOKEN_DISCOVERY__MARKET_DATA__URL="https://me:pass-word-9@host/latest/dex/tokens",
+        TOKEN_DISCOVERY__JUPITER__API_KEY="key-10",
+        TOKEN_DISCOVERY__SOL_PRICE__PYTH_API_KEY="key-11",
     )
     assert {
         "pass-word-1",
@@ -104,6 +106,8 @@ def test_secrets_of_the_settings_are_what_their_repr_leaves_out() -> None:
         "alchemy-key-0007",
         "key-8",
         "pass-word-9",
+        "key-10",
+        "key-11",
     } == find_secrets(chosen)
 
 

@@ -74,6 +74,24 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert 8 == settings.shutdown.deadline_seconds
 
 
+def test_holders_over_rpc_need_an_address() -> None:
+    assert [
+        'holder_count.url: provider "rpc" needs an address here, or in ingest.chain_rpc_url '
+        "(TOKEN_DISCOVERY__HOLDER_COUNT__PROVIDER)"
+    ] == problems(TOKEN_DISCOVERY__HOLDER_COUNT__PROVIDER="rpc")
+    for variable, scheme in (
+        ("TOKEN_DISCOVERY__HOLDER_COUNT__URL", "https"),
+        ("SOLANA_RPC_URL", "https"),
+        ("SOLANA_WS_URL", "wss"),
+    ):
+        chosen = {
+            "TOKEN_DISCOVERY__HOLDER_COUNT__PROVIDER": "rpc",
+            variable: f"{scheme}://rpc.test",
+        }
+        settings = load_settings(None, REQUIRED | chosen)
+        assert "https://rpc.test" == settings.holder_rpc_url
+
+
 # Layers.
 
 

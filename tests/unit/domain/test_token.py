@@ -14,7 +14,7 @@ from domain.token import (
     with_birth_source,
     with_values,
 )
-from domain.values import QUOTE_MINTS, UnixSeconds, parse_mint
+from domain.values import QUOTE_MINTS, WRAPPED_SOL, UnixSeconds, parse_mint
 from tests.unit.domain.tokens import BIRTH, mint, token
 
 
@@ -76,6 +76,8 @@ def test_every_32_bytes_are_a_mint(number: int) -> None:
         ("pump", "not_a_mint"),
         ("O" * 40, "not_base58"),
         ("z" * 44, "not_32_bytes"),
+        ("1" * 32 + " ", "not_base58"),
+        (f"{WRAPPED_SOL}\n", "not_base58"),
         *((quote, "quote_mint") for quote in sorted(QUOTE_MINTS)),
     ],
 )

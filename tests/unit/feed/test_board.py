@@ -4,13 +4,18 @@ from typing import Any
 
 import attrs
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.messages import StatisticsPublished
 from domain.token import Status, Token
+from domain.values import UnixSeconds
+from feed import wire
 from feed.board import BOARD_NAMES, Boards, Cursor
 from feed.catalogue import Catalogue
-from tests.unit.feed.tokens import make_token, mint_of, tokens
+from feed.wire import make_item
+from tests.unit.feed.tokens import NOW, make_statistics, make_token, mint_of, statistics, tokens
 
 Item = dict[str, Any]
 
@@ -31,9 +36,12 @@ def make_boards(board_tokens: int = 3, history_limit: int = 4, limit: int = 100)
     )
 
 
-def put(boards: Boards, *tokens: Token) -> None:
-    for token in tokens:
-        boards.catalogue.put_token(token)
+def put(boards: Boards, *news: "News") -> None:
+    for each in news:
+        if isinstance(each, Token):
+            boards.catalogue.put_token(each)
+        else:
+            boards.catalogue.put_statistics(each.mint, each.statistics)
 
 
 def changes_of(boards: Boards, name: str) -> list[Item]:
@@ -86,9 +94,17 @@ class Client:
         return sorted(known, key=lambda item: item[key], reverse=True) + unknown
 
 
-# A step is tokens to put, then for each of four clients whether it is there for the next delta.
+News = Token | StatisticsPublished
+
+# A step is news to put, then for each of four clients whether it is there for the next delta.
+MESSAGES = st.builds(
+    StatisticsPublished, mint=st.integers(0, 7).map(mint_of), statistics=statistics()
+)
 STEPS = st.lists(
-    st.tuples(st.lists(tokens(st.integers(0, 7)), max_size=6), st.tuples(*[st.booleans()] * 4)),
+    st.tuples(
+        st.lists(tokens(st.integers(0, 7)) | MESSAGES, max_size=6),
+        st.tuples(*[st.booleans()] * 4),
+    ),
     max_size=20,
 )
 
@@ -96,16 +112,16 @@ STEPS = st.lists(
 @settings(max_examples=150)
 @given(STEPS)
 def test_folded_deltas_equal_the_snapshot_across_disconnects(
-    steps: list[tuple[list[Token], tuple[bool, ...]]],
+    steps: list[tuple[list[News], tuple[bool, ...]]],
 ) -> None:
     boards = make_boards(limit=6)
     clients = [Client(name) for name in BOARD_NAMES]
     were_there = [False] * len(clients)
-    for new_tokens, are_there in steps:
+    for news, are_there in steps:
         for client, was, stays in zip(clients, were_there, are_there, strict=True):
             if stays and not was:
                 client.connect(boards)
-        put(boards, *new_tokens)
+        put(boards, *news)
         delta_round = boards.publish_changes()
         for client, is_there in zip(clients, are_there, strict=True):
             if is_there and delta_round is not None and client.name in delta_round.deltas:
@@ -119,11 +135,11 @@ def test_folded_deltas_equal_the_snapshot_across_disconnects(
 
 @given(STEPS)
 def test_a_delta_has_a_change_and_at_most_two_a_place(
-    steps: list[tuple[list[Token], tuple[bool, ...]]],
+    steps: list[tuple[list[News], tuple[bool, ...]]],
 ) -> None:
     boards = make_boards()
-    for new_tokens, _ in steps:
-        put(boards, *new_tokens)
+    for news, _ in steps:
+        put(boards, *news)
         delta_round = boards.publish_changes()
         for delta in delta_round.deltas.values() if delta_round else ():
             assert 1 <= len(changes_in(delta)) <= 2 * boards.board_tokens
@@ -137,6 +153,65 @@ def test_a_new_token_comes_whole_and_then_only_what_changed() -> None:
     assert whole["status"] == "NEW"
     put(boards, attrs.evolve(token, holder_count=2))
     assert [{"mint": token.mint, "holderCount": 2}] == changes_of(boards, "new")
+
+
+def test_values_told_again_are_no_change_and_go_with_the_next_one() -> None:
+    boards = make_boards()
+    token = make_token(holder_count=1, provenance={"market": ("chain", NOW)})
+    put(boards, token)
+    boards.publish_changes()
+    published = boards.snapshot_message("new")
+    later = UnixSeconds(NOW + 5)
+    again = attrs.evolve(token, provenance={"market": ("chain", later)})
+    for newer in (again, attrs.evolve(again)):
+        put(boards, newer)
+        assert (None, published) == (boards.publish_changes(), boards.snapshot_message("new"))
+    put(boards, attrs.evolve(again, holder_count=2))
+    (change,) = changes_of(boards, "new")
+    assert {"mint", "holderCount", "provenance"} == change.keys()
+    assert "2026-07-25T17:20:05.000Z" == change["provenance"]["market"]["at"]
+
+
+def test_values_told_again_cost_one_comparison_however_many_rounds_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    boards = make_boards()
+    tokens = [make_token(n, provenance={"market": ("chain", NOW)}) for n in (1, 2)]
+    put(boards, *tokens)
+    boards.publish_changes()
+    put(boards, attrs.evolve(tokens[0], provenance={"market": ("chain", UnixSeconds(NOW + 5))}))
+    boards.publish_changes()
+    made: list[str] = []
+
+    def make_noted_item(token: Token) -> dict[str, object]:
+        made.append(token.mint)
+        return make_item(token)
+
+    monkeypatch.setattr(wire, "make_item", make_noted_item)
+    put(boards, attrs.evolve(tokens[1], holder_count=3))
+    assert boards.publish_changes() is not None
+    assert [mint_of(2)] == made
+
+
+def test_another_source_is_a_change() -> None:
+    boards = make_boards()
+    token = make_token(provenance={"market": ("chain", NOW)})
+    put(boards, token)
+    boards.publish_changes()
+    put(boards, attrs.evolve(token, provenance={"market": ("dexscreener", NOW)}))
+    (change,) = changes_of(boards, "new")
+    assert "dexscreener" == change["provenance"]["market"]["source"]
+
+
+def test_statistics_of_the_same_figures_are_no_change() -> None:
+    boards = make_boards()
+    put(boards, make_token())
+    news = [(1.0, NOW), (1.0, NOW + 2), (1.5, NOW + 4)]
+    for volume, at in news:
+        figures = make_statistics(observed_at=at, volume_usd=volume)
+        put(boards, StatisticsPublished(mint=mint_of(1), statistics=figures))
+        boards.publish_changes()
+    assert 2 == boards.offset
 
 
 def test_a_graduating_token_moves_from_one_board_to_the_other() -> None:

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.lifecycle import is_retained
+from domain.messages import StatisticsPublished
 from domain.token import Status, Token
-from domain.values import UnixSeconds
+from domain.trading import TokenStatistics
+from domain.values import Mint, UnixSeconds
 from feed.catalogue import SORT_RULES, Catalogue, retained_until
 from feed.ranking import Rank, Ranking
-from tests.unit.feed.tokens import NOW, make_token, mint_of, tokens
+from tests.unit.feed.tokens import NOW, make_token, mint_of, statistics, tokens
 
 HOUR = 3600
 
@@ -23,16 +25,33 @@ def ranks_by_page(ranking: Ranking, page_size: int) -> Iterator[Rank]:
         rank = page[-1]
 
 
-@given(st.lists(tokens(st.integers(0, 9)), max_size=40), st.integers(1, 5))
+MESSAGES = st.builds(
+    StatisticsPublished, mint=st.integers(0, 9).map(mint_of), statistics=statistics()
+)
+
+
+@given(
+    st.lists(tokens(st.integers(0, 9)) | MESSAGES, max_size=40),
+    st.integers(1, 5),
+)
 def test_every_order_is_that_of_sorting_the_live_tokens(
-    history: list[Token], page_size: int
+    history: list[Token | StatisticsPublished], page_size: int
 ) -> None:
     catalogue = Catalogue(limit=100)
-    for token in history:
-        catalogue.put_token(token)
-    latest = {token.mint: token for token in history}.values()
+    latest: dict[Mint, Token] = {}
+    told: dict[Mint, TokenStatistics] = {}
+    for news in history:
+        if isinstance(news, Token):
+            catalogue.put_token(news)
+            latest[news.mint] = news
+        else:
+            catalogue.put_statistics(news.mint, news.statistics)
+            told[news.mint] = news.statistics
+    shown = [attrs.evolve(t, statistics=told.get(mint)) for mint, t in latest.items()]
+    held = catalogue.tokens.values()
+    assert {t.mint: t.statistics for t in shown} == {t.mint: t.statistics for t in held}
     for status, shelf in catalogue.shelves.items():
-        live = [t for t in latest if t.status is status and (t.status == 2 or not t.silent)]
+        live = [t for t in shown if t.status is status and (t.status == 2 or not t.silent)]
         for name, ranking in shelf.items():
             rule = SORT_RULES[name]
             expected = sorted((rule(token), token.mint) for token in live)

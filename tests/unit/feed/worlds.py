@@ -16,7 +16,8 @@ from config.settings import GatewaySettings, HotScoreSettings, TrackingSettings
 from domain.messages import GatewayMessage, GovernorSet, RosterWanted, TokenPublished
 from domain.token import Token
 from domain.values import UnixSeconds
-from feed import Operations
+from feed import Library, Operations
+from feed.statistics import StatisticsMemory
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from supervision.policies import DROP_OLDEST
@@ -62,6 +63,9 @@ class Conditions:
     def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
         """The gateway calls no store."""
 
+    def list_away(self) -> frozenset[str]:
+        return frozenset()
+
     def reasons(self) -> list[str]:
         return [] if self.is_ready else ["not just now"]
 
@@ -101,7 +105,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await trio.sleep(0.002)
 
 
-def make_world(*, tokens: int = 1000, **changes: Any) -> World:
+def make_world(
+    *,
+    tokens: int = 1000,
+    library: Library | None = None,
+    statistics: StatisticsMemory | None = None,
+    **changes: Any,
+) -> World:
     inbox = Mailbox[GatewayMessage]("gateway", capacity=100)
     roster = Mailbox[RosterWanted]("sync", capacity=100)
     presences = Mailbox[Any]("activity", capacity=1000, policy=DROP_OLDEST)
@@ -129,9 +139,11 @@ def make_world(*, tokens: int = 1000, **changes: Any) -> World:
             gateway=attrs.evolve(SETTINGS, **changes),
             tracking=TrackingSettings(tokens=tokens),
             hot_score=HOT_SCORE,
+            library=library or Library(),
         ),
         operations=operations,
         environment=environment,
+        statistics=statistics or StatisticsMemory(tokens),
         outboxes=GatewayOutboxes(roster=roster, presences=presences, governor=governor),
     )
     return World(

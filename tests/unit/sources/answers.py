@@ -9,7 +9,8 @@ import httpx
 import orjson
 from attrs import define, field
 
-from sources.http import JsonHttp, RateLimiter
+from sources.http import JsonHttp
+from sources.rates import RateLimiter
 
 Answer = httpx.Response | Exception
 

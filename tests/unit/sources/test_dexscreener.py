@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from domain.errors import RateLimited, SourceUnavailable
 from domain.token import UPDATE_FIELDS
-from domain.values import Mint
+from domain.trading import WindowStatistics
+from domain.values import Mint, Usd
 from sources import MarketQuote
 from sources.dexscreener import DexScreener, parse_pairs
 from tests.unit.sources.answers import Upstream, ok
@@ -34,6 +35,19 @@ def curve_pair(**changes: object) -> dict[str, Any]:
 def quote(*pairs: object) -> MarketQuote:
     quotes, _ = parse_pairs(list(pairs), [KOLPACKS])
     return quotes[KOLPACKS]
+
+
+def window(volume: float, buys: int, sells: int, change: float) -> WindowStatistics:
+    return WindowStatistics(volume_usd=Usd(volume), buys=buys, sells=sells, price_change=change)
+
+
+def test_windows_of_which_nothing_is_told_are_absent_and_zeros_are_told() -> None:
+    pair = curve_pair(
+        volume={"m5": 0, "h1": None, "h6": "7", "h24": -1},
+        txns={"m5": {"buys": 0}, "h1": [], "h6": None},
+        priceChange=...,
+    )
+    assert {"5m": WindowStatistics(volume_usd=Usd(0.0), buys=0)} == quote(pair).windows
 
 
 def test_the_recorded_mix_of_venues_is_read_in_full() -> None:
@@ -61,6 +75,12 @@ def test_the_recorded_mix_of_venues_is_read_in_full() -> None:
         },
         traded_lately=True,
         sol_usd=0.00004282 / 0.0000003605,  # type: ignore[arg-type]
+        windows={
+            "5m": window(12083.14, 120, 54, 98.24),
+            "1h": window(196206.6, 2026, 1535, -12.98),
+            "6h": window(321032.34, 3352, 2534, -12.2),
+            "24h": window(321032.34, 3352, 2534, -12.2),
+        },
     )
 
 

@@ -13,7 +13,6 @@ from sources.holders import (
     TOKEN_PROGRAM,
     JupiterHolders,
     RpcHolders,
-    parse_jupiter,
     parse_owners,
 )
 from sources.rpc import JsonRpc
@@ -22,7 +21,6 @@ from tests.unit.sources.recordings import load
 
 CORGI = Mint("7ehsmTN3JRgZ54A4T6WN2PSKgM2FhxJ4bbgGV8Y1pump")
 OTHER = Mint("97QUsKyZ1tDbBkWzowCixaZHPfMHz3ME8LQzwa9Upump")
-SOL = Mint("So11111111111111111111111111111111111111112")
 
 
 def token_account(owner: int, amount: int) -> dict[str, object]:
@@ -36,43 +34,6 @@ def over(upstream: Upstream) -> RpcHolders:
 
 
 # Jupiter.
-
-
-def test_the_recorded_search_gives_holders_and_traders() -> None:
-    body = load("jupiter/tokens_v2_search_bonding_curve_pumpfun_token.json")
-    stats = HolderStats(mint=CORGI, holder_count=14, more={"unique_traders_24h": 17})
-    assert parse_jupiter(body, [CORGI]) == ({CORGI: stats}, {})
-
-
-def test_the_recorded_older_token_has_a_change_of_volume_too() -> None:
-    body = [load("jupiter/tokens_v2_sol_object_2025-10-19.json")]
-    more = {"unique_traders_24h": 727073, "volume_change_24h": -11.19989925191919}
-    stats = HolderStats(mint=SOL, holder_count=3820662, more=more)
-    assert parse_jupiter(body, [SOL]) == ({SOL: stats}, {})
-
-
-def test_tokens_not_asked_for_or_without_a_count_are_left_out() -> None:
-    body = [
-        {"id": OTHER, "holderCount": 3},
-        {"id": CORGI},
-        {"id": CORGI, "holderCount": None},
-        {"id": 5, "holderCount": 3},
-        None,
-        "x",
-    ]
-    assert parse_jupiter(body, [CORGI]) == ({}, {"other_mint": 4, "no_holder_count": 2})
-
-
-def test_a_token_nobody_holds_has_zero_holders_defect_5() -> None:
-    stats = HolderStats(mint=CORGI, holder_count=0, more={"unique_traders_24h": 0})
-    body = [{"id": CORGI, "holderCount": 0, "stats24h": {"numTraders": 0}}]
-    assert parse_jupiter(body, [CORGI]) == ({CORGI: stats}, {})
-
-
-@pytest.mark.parametrize("body", [{"code": 429}, "<html>", None, {"data": []}])
-def test_an_answer_that_is_no_list_is_unavailable(body: object) -> None:
-    with pytest.raises(SourceUnavailable):
-        parse_jupiter(body, [CORGI])
 
 
 async def test_one_request_asks_for_a_hundred() -> None:

@@ -5,8 +5,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from domain.errors import RateLimited, SourceInTrouble, SourceUnavailable
-from sources.http import LONGEST_PAUSE_SECONDS, RateLimiter
+from domain.errors import RateLimited, SourceClosed, SourceInTrouble, SourceUnavailable
+from sources.rates import LONGEST_PAUSE_SECONDS, RateLimiter
 from tests.unit.sources.answers import Upstream, http_over, ok
 
 URL = "https://api.example.org/x?api-key=secret"
@@ -49,7 +49,7 @@ async def test_429_is_rate_limited_and_says_for_how_long(
     assert error.value.retry_after_seconds == seconds
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 410, 500, 502, 503, 504])
 async def test_every_other_status_is_unavailable(status: int) -> None:
     upstream = Upstream([httpx.Response(status, content=b"<html>\x00oops</html>")])
     with pytest.raises(SourceUnavailable) as error:
@@ -57,6 +57,16 @@ async def test_every_other_status_is_unavailable(status: int) -> None:
     assert str(error.value) == f"api.example.org: HTTP {status}: <html>oops</html>"
     assert error.value.reason == f"http_{status}"
     assert not isinstance(error.value, SourceInTrouble)
+    assert (status in {401, 403, 404, 410}) == isinstance(error.value, SourceClosed)
+
+
+async def test_headers_of_an_upstream_go_with_every_request_and_into_no_repr() -> None:
+    upstream = Upstream([ok(1)])
+    http = upstream.json_http(headers={"x-api-key": "s3cret"})
+    await http.get(URL)
+    await http.post(URL, {})
+    assert ["s3cret", "s3cret"] == [each.headers["x-api-key"] for each in upstream.requests]
+    assert "s3cret" not in repr(http)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from domain.errors import SourceUnavailable
 from domain.values import WRAPPED_SOL
-from sources.sol_price import PYTH_SOL_USD, JupiterSolPrice, parse_sol_usd
+from sources.sol_price import (
+    COINGECKO_PATH,
+    PYTH_PATH,
+    PYTH_SOL_USD,
+    JupiterSolPrice,
+    parse_sol_usd,
+)
 from tests.unit.sources.answers import Upstream, ok
 from tests.unit.sources.recordings import load
 
@@ -114,3 +120,14 @@ async def test_a_base_address_means_jupiter_a_full_one_is_asked_as_it_stands(
     upstream = Upstream([ok({"solana": {"usd": 127.05}})])
     assert await JupiterSolPrice(url=url, http=upstream.json_http()).fetch_sol_usd() == 127.05
     assert [str(request.url) for request in upstream.requests] == [asked]
+
+
+async def test_pyth_and_coingecko_are_asked_at_their_own_paths() -> None:
+    upstream = Upstream([ok(pyth("8160000000", -8)), ok({"solana": {"usd": 127}})])
+    http = upstream.json_http()
+    for path in (PYTH_PATH, COINGECKO_PATH):
+        await JupiterSolPrice(url="https://x.test", http=http, path=path).fetch_sol_usd()
+    assert [
+        f"https://x.test/v2/updates/price/latest?ids[]={PYTH_SOL_USD}&parsed=true",
+        "https://x.test/api/v3/simple/price?ids=solana&vs_currencies=usd",
+    ] == [str(request.url).replace("%5B%5D", "[]") for request in upstream.requests]

@@ -97,6 +97,49 @@ def test_look_up_without_an_address_is_switched_off() -> None:
     built = doors(Upstream(), market_data__url="", jupiter__url="", holder_count__provider="off")
     market = built.providers["market-data"]
     assert (None, None, None) == (market.quotes, market.sol_price, built.providers["holder-count"])
+    assert [] == market.sol_price_fallbacks
+
+
+def test_holders_of_a_jupiter_that_is_switched_off_are_asked_of_nobody() -> None:
+    assert doors(Upstream(), jupiter__url="").providers["holder-count"] is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "asked"),
+    [
+        ({}, ["api.jup.ag", "hermes.pyth.network", "api.coingecko.com"]),
+        ({"sol_price__pyth_url": ""}, ["api.jup.ag", "api.coingecko.com"]),
+        ({"sol_price__url": "https://one.test/sol"}, ["one.test"]),
+        ({"jupiter__url": ""}, []),
+    ],
+)
+async def test_price_of_sol_is_asked_for_in_order_or_of_the_one_that_is_named(
+    autojump_clock: MockClock, chosen: dict[str, object], asked: list[str]
+) -> None:
+    upstream = Upstream()
+    market = doors(upstream, **chosen).providers["market-data"]
+    for provider in [market.sol_price, *market.sol_price_fallbacks]:
+        if provider is not None:
+            with pytest.raises(SourceUnavailable):  # an empty object is no price
+                await provider.fetch_sol_usd()
+    assert asked == [host for _, host in upstream.asked]
+
+
+async def test_holders_over_rpc_are_asked_of_the_first_address_that_is_given(
+    autojump_clock: MockClock,
+) -> None:
+    chosen = {
+        "holder_count__provider": "rpc",
+        "ingest__chain_url": "wss://third.test/?api-key=k",
+        "ingest__chain_rpc_url": "https://second.test",
+        "holder_count__url": "https://first.test",
+    }
+    for host in ("first.test", "second.test", "third.test"):
+        upstream = Upstream()
+        with pytest.raises(SourceUnavailable):
+            await ask_holders(doors(upstream, **chosen))
+        assert {host} == {each for _, each in upstream.asked}
+        chosen.popitem()
 
 
 def test_streams_keep_to_the_settings_of_ingest() -> None:

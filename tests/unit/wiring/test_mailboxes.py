@@ -1,9 +1,15 @@
-"""Which messages of the service would be lost with the process."""
+"""What the mailboxes keep, conflate and would lose with the process."""
 
-from domain.messages import RosterWanted, SystemIdled, WindowsQuoted
-from domain.trading import WindowStatistics
+from domain.messages import (
+    RosterWanted,
+    StatisticsPublished,
+    SystemIdled,
+    TokenPublished,
+    WindowsQuoted,
+)
+from domain.trading import TokenStatistics, WindowStatistics
 from tests.unit.actors.ingest.events import created
-from tests.unit.actors.world import at, mint
+from tests.unit.actors.world import at, mint, token
 from wiring.mailboxes import Mailboxes
 
 
@@ -42,3 +48,29 @@ async def test_quoted_windows_never_make_a_provider_wait_and_the_newest_of_a_tok
         box.send_nowait(quoted(number, buys=3))
     assert (box.capacity, 5) == (box.statistics().depth, box.statistics().dropped)
     assert mint(5) == (await box.receive()).mint
+
+
+def weighed(number: int, buys: int) -> StatisticsPublished:
+    statistics = TokenStatistics(
+        observed_at=at(buys), windows={"5m": WindowStatistics(buys=buys)}, sources={"5m": "trades"}
+    )
+    return StatisticsPublished(mint=mint(number), statistics=statistics)
+
+
+async def test_of_a_token_the_gateway_is_owed_its_newest_state_and_its_newest_statistics() -> None:
+    box = Mailboxes(1000).gateway
+    for buys in (1, 2):
+        box.send_nowait(weighed(1, buys))
+        box.send_nowait(TokenPublished(token=token(1, holder_count=buys)))
+    expected = [weighed(1, 2), TokenPublished(token=token(1, holder_count=2))]
+    assert expected == await box.receive_batch(10)
+    box.mark_handled()
+
+
+async def test_the_gateway_has_room_for_every_token_with_its_statistics() -> None:
+    tokens = 50
+    box = Mailboxes(tokens).gateway
+    for number in range(tokens):
+        box.send_nowait(weighed(number, 1))
+        box.send_nowait(TokenPublished(token=token(number)))
+    assert (2 * tokens, 0) == (box.statistics().depth, box.statistics().dropped)

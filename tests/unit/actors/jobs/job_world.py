@@ -13,11 +13,12 @@ from domain.messages import (
     ActivityChange,
     RosterWanted,
     SolPriceTold,
+    StatisticsPublished,
     SystemActivated,
     SystemIdled,
     TokenPublished,
     TokenUpdated,
-    TradeSeen,
+    TradesWeighed,
     WindowsQuoted,
 )
 from domain.token import Token
@@ -33,8 +34,10 @@ class JobWorld:
 
     name: ClassVar[str]  # of the job
 
-    publications: Mailbox[TokenPublished] = Factory(lambda: Mailbox("tokens", capacity=10_000))
-    trades: Mailbox[TradeSeen] = Factory(lambda: Mailbox("trades", capacity=10_000))
+    publications: Mailbox[TokenPublished | StatisticsPublished] = Factory(
+        lambda: Mailbox("tokens", capacity=10_000)
+    )
+    trades: Mailbox[TradesWeighed] = Factory(lambda: Mailbox("trades", capacity=10_000))
     control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
     sent: Sent[TokenUpdated | RosterWanted] = Factory(Sent)
     sol_prices: Mailbox[SolPriceTold] = Factory(lambda: Mailbox("prices", capacity=100))

@@ -12,9 +12,16 @@ from trio.testing import MockClock
 from actors.jobs.holder_count import HolderCountJob, HolderCountSnapshot
 from actors.jobs.inquiry import MOST_FAILURES
 from config.settings import Settings
-from domain.errors import RateLimited, SourceInTrouble, SourceRefused, SourceUnavailable
-from domain.messages import RosterWanted
+from domain.errors import (
+    RateLimited,
+    SourceClosed,
+    SourceInTrouble,
+    SourceRefused,
+    SourceUnavailable,
+)
+from domain.messages import RosterWanted, WindowsQuoted
 from domain.token import Status, Token
+from domain.trading import WindowStatistics
 from domain.values import Mint
 from sources import HolderStats
 from sources.scripted import ScriptedHolders
@@ -81,7 +88,11 @@ async def test_counts_become_updates_and_zero_is_a_count(autojump_clock: MockClo
         await until(11.0)
     assert [{"holder_count": 0, "unique_traders_24h": 0}] == world.values()
     [(second, update)] = world.updates
-    assert (10.0, at(10.0), "holder-count") == (second, update.observed_at, update.origin)
+    assert (10.0, at(10.0), "holder-count scripted-holders") == (
+        second,
+        update.observed_at,
+        update.origin,
+    )
 
 
 async def test_unchanged_counts_are_not_sent(autojump_clock: MockClock) -> None:
@@ -97,7 +108,7 @@ async def test_unchanged_counts_are_not_sent(autojump_clock: MockClock) -> None:
     said = world.log.entries("holder counts updated")
     assert [(1, 0), (1, 0), (1, 1)] == [(each["asked"], each["updated"]) for each in said]
     assert job.snapshot() == HolderCountSnapshot(
-        refused=0, failures={}, unusable={}, tracked=1, updated=1, unchanged=2
+        refused=0, failures={}, unusable={}, closed={}, tracked=1, updated=1, unchanged=2
     )
 
 
@@ -114,6 +125,163 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
     assert [(10.0, [mint(1)]), (610.0, [mint(1)]), (610.0, [mint(2)])] == world.calls
     name = "scripted-holders"
     assert [(10.0, name, True), (610.0, name, False)] == world.outages
+
+
+async def test_only_what_is_news_is_sent_and_rounding_is_no_news(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    world.know(stats(1, 7, volume_change_24h=-11.1991899, organic_score=3.25, dev_mints=4))
+    async with running(world.job()):
+        await world.start_with(
+            token(1, holder_count=7, volume_change_24h=-11.1992, organic_score=3.2, dev_mints=4)
+        )
+        await until(11.0)
+    assert [{"organic_score": 3.25}] == world.values()
+
+
+async def test_what_nobody_else_tells_is_filled_in_and_kept_up_to_date(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    told = HolderStats(mint=mint(1), fillers={"price_usd": 1.0000004, "logo_uri": "https://j/1"})
+    world.know(told)
+    known = {"logo_uri": "https://own/1"}
+    async with running(world.job()):
+        await world.start_with(token(1, **known))
+        await until(20.0)
+        assert [{"price_usd": 1.0}] == world.values()
+        await world.publish(token(1, price_usd=1.0, **known))
+        world.know(attrs.evolve(told, fillers={"price_usd": 2.0}))
+        await until(620.0)
+        assert [{"price_usd": 2.0}] == world.values()[1:]
+        await world.publish(token(1, price_usd=2.5, **known))  # somebody else knows it better
+        world.know(attrs.evolve(told, fillers={"price_usd": 3.0}))
+        await until(1900.0)
+    assert 2 == len(world.values())
+
+
+async def test_an_authority_that_is_revoked_never_comes_back(autojump_clock: MockClock) -> None:
+    world = World()
+    said = {"mint_renounced": False, "freeze_revoked": True}
+    world.know(HolderStats(mint=mint(1), more=said), HolderStats(mint=mint(2), more=said))
+    async with running(world.job()):
+        await world.start_with(token(1, mint_renounced=True, freeze_revoked=False), token(2))
+        await until(11.0)
+    assert [{"freeze_revoked": True}] == world.values(1)
+    assert [said] == world.values(2)
+
+
+async def test_windows_go_to_trading_though_nothing_else_is_news(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    windows = {"1h": WindowStatistics(buys=2, unique_traders=1)}
+    world.know(HolderStats(mint=mint(1), holder_count=7, windows=windows))
+    async with running(world.job()):
+        await world.start_with(token(1, holder_count=7))
+        await until(11.0)
+    assert [] == world.values()
+    quoted = WindowsQuoted(
+        mint=mint(1), observed_at=at(10.0), source="scripted-holders", windows=windows
+    )
+    assert [(10.0, quoted)] == world.windows.entries
+
+
+# A provider that refuses for good.
+
+
+CLOSED = SourceClosed("api.jup.ag: HTTP 401: Unauthorized", status=401)
+
+
+async def test_a_provider_that_refuses_for_good_is_told_once_and_asked_hourly(
+    autojump_clock: MockClock,
+) -> None:
+    provider = ScriptedHolders(mints_per_request=4)
+    provider.script.failures = dict.fromkeys(range(1, 4), CLOSED)
+    world = World(provider=provider)
+    world.know(*(stats(number, number) for number in range(1, 14)))
+    job = world.job()
+    async with running(job):
+        await world.start_with(*thirteen())
+        await until(2 * HOUR)
+        assert [10.0, 3610.0] == world.call_times
+        why = (
+            "api.jup.ag: HTTP 401: Unauthorized; "
+            "it needs a key: set scripted.api_key; asked again each hour"
+        )
+        assert {"scripted-holders": why} == job.snapshot().closed
+        assert why == world.conditions.outages[0][3]
+        assert {"http_401": 2} == job.snapshot().failures
+        assert 0 == job.snapshot().refused  # no token is to blame
+        assert [] == world.log.entries("source refuses for good")  # readiness has told it
+        await until(4 * HOUR + 11)
+        assert {} == job.snapshot().closed
+    assert [10.0, 3610.0, 7210.0, *[10810.0] * 4, *[11410.0] * 4] == world.call_times[:11]
+    assert 13 == len({update.mint for _, update in world.updates})
+    assert [(10.0, True), (3610.0, True), (7210.0, True), (10810.0, False)] == [
+        (second, is_away) for second, _, is_away in world.outages
+    ]
+
+
+async def test_its_refusal_outlives_a_restart_of_the_job(autojump_clock: MockClock) -> None:
+    provider = ScriptedHolders()
+    provider.script.failures = {1: CLOSED}
+    world = World(provider=provider)
+    async with running(world.job()):
+        await world.start_with(token(1))
+        await until(11.0)
+    async with running(world.job()):
+        await world.publish(token(1))
+        await until(HOUR)
+        assert [10.0] == world.call_times
+    assert "scripted-holders" in world.job().snapshot().closed
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_provider_that_serves_others_is_not_closed_by_one_address(
+    autojump_clock: MockClock, status: int
+) -> None:
+    """A firewall that dislikes one address refuses only that."""
+    provider = ScriptedHolders(mints_per_request=5)
+    provider.script.refused = {mint(7): SourceClosed("no", status=status)}
+    world = World(provider=provider)
+    world.know(*(stats(number, number) for number in range(1, 14)))
+    job = world.job()
+    async with running(job):
+        await world.start_with(*thirteen())
+        await until(11.0)
+    assert {mint(n) for n in range(1, 14)} - {mint(7)} == {u.mint for _, u in world.updates}
+    assert {} == job.snapshot().closed
+    assert 1 == job.snapshot().refused
+
+
+async def test_a_provider_that_has_served_and_now_refuses_everything_is_closed(
+    autojump_clock: MockClock,
+) -> None:
+    provider = ScriptedHolders()
+    world = World(provider=provider)
+    world.know(*(stats(number, number) for number in range(1, 14)))
+    job = world.job()
+    async with running(job):
+        await world.start_with(*thirteen())
+        await until(100.0)
+        provider.script.refused = {mint(n): CLOSED for n in range(1, 14)}
+        await until(4300.0)
+    assert [10.0, 610.0, 610.0, 610.0, 4210.0] == world.call_times
+    assert {"scripted-holders"} == job.snapshot().closed.keys()
+
+
+async def test_an_outage_that_becomes_a_refusal_is_told_anew(autojump_clock: MockClock) -> None:
+    provider = ScriptedHolders()
+    provider.script.failures = {1: SourceInTrouble(), 2: CLOSED, 3: CLOSED}
+    world = World(provider=provider)
+    async with running(world.job()):
+        await world.start_with(token(1))
+        await until(2 * HOUR)
+    assert [10.0, 610.0, 4210.0] == world.call_times
+    [told] = world.log.entries("source refuses for good")
+    assert "it needs a key: set scripted.api_key" in told["problem"]
 
 
 # Tokens that the provider refuses.

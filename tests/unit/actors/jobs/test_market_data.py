@@ -10,14 +10,18 @@ from trio.testing import MockClock
 from actors.jobs.market_data import MarketDataJob, MarketDataSnapshot
 from config.settings import Settings
 from domain.errors import RateLimited, SourceInTrouble, SourceUnavailable
-from domain.messages import RosterWanted
+from domain.messages import RosterWanted, StatisticsPublished, WindowsQuoted
 from domain.scoring import add_trade
 from domain.token import Status, Token
-from domain.values import Sol, Usd, Value
+from domain.trading import TokenStatistics, WindowStatistics
+from domain.values import WRAPPED_SOL, Mint, Sol, Usd, Value
 from sources import MarketProviders, MarketQuote
 from sources.scripted import ScriptedQuotes, ScriptedSolPrice
 from tests.unit.actors.jobs.job_world import AskingWorld
 from tests.unit.actors.world import HOUR, SETTINGS, at, mint, running, token, until
+
+USDC = Mint("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")
+OTHER_QUOTE = Mint("DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263")
 
 
 def quote(number: int, **more: Any) -> MarketQuote:
@@ -39,9 +43,12 @@ class World(AskingWorld):
     name = "market-data"
     provider: ScriptedQuotes | None = Factory(ScriptedQuotes)
     sol_price: ScriptedSolPrice | None = None
+    fallbacks: tuple[ScriptedSolPrice, ...] = ()
 
     def job(self) -> MarketDataJob:
-        providers = MarketProviders(quotes=self.provider, sol_price=self.sol_price)
+        providers = MarketProviders(
+            quotes=self.provider, sol_price=self.sol_price, sol_price_fallbacks=self.fallbacks
+        )
         return MarketDataJob.build(self.context(), providers)
 
     def know(self, *quotes: MarketQuote) -> None:
@@ -111,7 +118,11 @@ async def test_quotes_become_updates(autojump_clock: MockClock) -> None:
         await until(11.0)
     assert world.values() == [values]
     [(second, update)] = world.updates
-    assert (10.0, at(10.0), "market-data") == (second, update.observed_at, update.origin)
+    assert (10.0, at(10.0), "market-data scripted-quotes") == (
+        second,
+        update.observed_at,
+        update.origin,
+    )
 
 
 async def test_trade_of_late_wakes_a_silent_token(autojump_clock: MockClock) -> None:
@@ -157,11 +168,16 @@ async def test_trouble_leaves_the_rest_of_the_run_to_the_next(
         refused=0,
         failures={error.reason: 1},
         unusable={},
+        closed={},
         tracked=3,
         sol_usd=None,
+        sol_price_source=None,
+        sol_price_age_seconds=None,
         quotes=4,
         updates=4,
-        sol_price_failures=0,
+        covered=0,
+        sol_price_failures={},
+        sol_prices_untold=0,
     )
     name = "scripted-quotes"
     assert [(10.0, name, False), (10.0, name, True), (310.0, name, False)] == world.outages
@@ -254,7 +270,9 @@ async def test_curve_cap_is_valued_as_soon_as_the_price_of_sol_is_known(
         await world.start_with(token(1, market_cap_sol=30.0, total_supply="1000000000"))
         await until(309.0)
         assert [] == world.updates
-        assert (None, 1) == (job.snapshot().sol_usd, job.snapshot().sol_price_failures)
+        snapshot = job.snapshot()
+        assert snapshot.sol_usd is None
+        assert {"scripted-sol-price": 5} == snapshot.sol_price_failures
         world.sol_price.script.is_down = False
         await until(310.0)
         assert [{"market_cap_usd": 4500.0, "price_usd": 4.5e-06}] == world.values()
@@ -274,25 +292,10 @@ async def test_price_of_sol_follows_the_pairs(autojump_clock: MockClock) -> None
     async with running(job):
         await world.start_with(token(1), token(2), token(3))
         await until(11.0)
-        assert 100.0 == job.sol_usd  # the median: one odd pair decides nothing
+        assert 100.0 == job.sol.price  # the median: one odd pair decides nothing
         world.know(*(quote(number, sol_usd=Usd(120.0)) for number in (1, 2, 3)))
         await until(311.0)
-    assert 120.0 == job.sol_usd
-
-
-async def test_price_of_sol_is_asked_for_only_where_no_pair_tells_it(
-    autojump_clock: MockClock,
-) -> None:
-    world = World(
-        sol_price=ScriptedSolPrice(price=Usd(150.0)),
-        settings=market_settings(interval_seconds=50.0),
-    )
-    world.know(quote(1, sol_usd=Usd(100.0)))
-    assert world.sol_price is not None
-    async with running(world.job()):
-        await world.start_with(token(1))
-        await until(301.0)
-    assert [10.0] == [call.at_seconds for call in world.sol_price.script.calls]
+    assert 120.0 == job.sol.price
 
 
 async def test_supply_of_nothing_makes_no_price(autojump_clock: MockClock) -> None:
@@ -301,6 +304,95 @@ async def test_supply_of_nothing_makes_no_price(autojump_clock: MockClock) -> No
         await world.start_with(token(1, market_cap_sol=30.0, total_supply="0"))
         await until(11.0)
     assert [{"market_cap_usd": 4500.0}] == world.values()
+
+
+async def test_a_cap_in_dollars_is_worth_sol_as_soon_as_the_price_of_sol_is_known(
+    autojump_clock: MockClock,
+) -> None:
+    """The mirror image, for coins that are paired with a dollar token; and no echo of either."""
+    usdc = {"quote_mint": USDC, "total_supply": "1000000000"}
+    world = World(provider=None, sol_price=ScriptedSolPrice(price=Usd(150.0)))
+    async with running(world.job()):
+        await world.start_with(
+            token(1, market_cap_usd=4500.0, **usdc),
+            token(2, market_cap_usd=0.0, **usdc),
+            token(3, market_cap_usd=900.0, quote_mint=OTHER_QUOTE),
+            token(4, market_cap_sol=30.0, quote_mint=WRAPPED_SOL),
+        )
+        await until(11.0)
+        assert [{"market_cap_sol": 30.0, "price_usd": 4.5e-06}] == world.values(1)
+        await world.publish(token(1, market_cap_usd=4500.0, market_cap_sol=30.0, **usdc))
+        await world.publish(token(1, market_cap_usd=6000.0, market_cap_sol=30.0, **usdc))
+        await until(12.0)
+    assert [{"market_cap_sol": 40.0, "price_usd": 6e-06}] == world.values(1)[1:]
+    assert [{"market_cap_sol": 0.0, "price_usd": 0.0}] == world.values(2)
+    assert [] == world.values(3)
+    assert [{"market_cap_usd": 4500.0}] == world.values(4)
+    assert {"market-data sol-price"} == {update.origin for _, update in world.updates}
+
+
+# What the trade stream counts.
+
+
+DAY: dict[str, Value] = {
+    "volume_24h": 5.0,
+    "volume_24h_sol": 0.1,
+    "price_change_24h": 1.0,
+    "buys_24h": 3,
+    "sells_24h": 4,
+    "tx_count_24h": 7,
+}
+
+
+def traded_day(number: int, at_second: float, source: str = "trades") -> StatisticsPublished:
+    statistics = TokenStatistics(observed_at=at(at_second), sources={"24h": source})
+    return StatisticsPublished(mint=mint(number), statistics=statistics)
+
+
+async def test_figures_of_the_day_are_left_to_the_stream_that_counts_them(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    world.know(*(quote(number, values=DAY | {"price_usd": 2.0}) for number in (1, 2, 3)))
+    job = world.job()
+    async with running(job):
+        await world.start_with(token(1), token(2), token(3))
+        await world.publications.send(traded_day(1, 9.0))
+        await world.publications.send(traded_day(2, 9.0))
+        await world.publications.send(traded_day(2, 9.5, source="dexscreener"))
+        await world.publications.send(traded_day(99, 9.0))  # of a token that is not tracked
+        await until(11.0)
+        assert 1 == job.snapshot().covered
+    assert [{"price_usd": 2.0}] == world.values(1)
+    assert [DAY | {"price_usd": 2.0}] == world.values(2) == world.values(3)
+
+
+async def test_a_stream_that_tells_nothing_for_an_hour_covers_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    world.know(quote(1, values=DAY))
+    async with running(world.job()):
+        await world.start_with(token(1))
+        await world.publications.send(traded_day(1, 9.0))
+        await until(3601.0)
+        assert {} == world.values(1)[-1]
+        await until(3911.0)
+    assert DAY == world.values(1)[-1]
+
+
+async def test_windows_of_quotes_go_to_trading(autojump_clock: MockClock) -> None:
+    world = World()
+    windows = {"5m": WindowStatistics(buys=2)}
+    world.know(quote(1, windows=windows), quote(2))
+    async with running(world.job()):
+        await world.start_with(token(1), token(2))
+        await until(11.0)
+    [(second, told)] = world.windows.entries
+    quoted = WindowsQuoted(
+        mint=mint(1), observed_at=at(10.0), source="scripted-quotes", windows=windows
+    )
+    assert (10.0, quoted) == (second, told)
 
 
 async def test_it_returns_when_sync_has_closed_the_mailbox(autojump_clock: MockClock) -> None:

@@ -1,0 +1,190 @@
+"""What is answered about tokens by mint: items, candles, trades and pictures.
+
+    GET /api/tokens?mints=, /api/tokens/{mint}, .../candles, .../trades, /img/{mint}
+
+Candles, trades and pictures are read from where they are kept, beside the loop: a few at a time,
+some waiting, more refused. Nothing here ever asks an upstream.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import trio
+from attrs import define, field
+
+from config.settings import GatewaySettings
+from domain.errors import BufferUnavailable, MintRefused, QueryRefused, RequestRefused
+from domain.messages import FeedRequested
+from domain.trading import CANDLE_SECONDS
+from domain.values import Mint, parse_address
+from feed import Announce, Library
+from feed.board import Boards
+from feed.conditional import require_match, was_seen
+from feed.history import encode_candles, encode_trades
+from feed.http import HttpRequest, HttpResponse, add_headers, error_response
+from feed.images import StoredImage
+from feed.parameters import parse_limit, read_parameter, read_parameters
+
+Read = TypeVar("Read")
+Route = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+TOKENS_PATH, IMAGES_PATH = "/api/tokens", "/img/"
+MOST_MINTS = 100  # a request
+MOST_CANDLES, CANDLES = 1000, 500
+MOST_TRADES, TRADES = 200, 100
+READS_AT_ONCE = 8  # of what is kept elsewhere; more of them wait
+READS_WAITING = 256  # a page asks for a hundred pictures at once; more are refused
+
+# A picture's address does not change with the picture: it is fresh for a day, and shown for a week
+# while the next one is asked for by its ETag. `immutable` would keep a changed one away for ever.
+IMAGE_CACHING = "public, max-age=86400, stale-while-revalidate=604800"
+NO_IMAGE_CACHING = "public, max-age=30"  # most come within a minute
+
+
+@define(eq=False)
+class TokenRoutes:
+    """Answers by mint."""
+
+    settings: GatewaySettings
+    boards: Boards
+    library: Library
+    announce: Announce
+    _reading: trio.CapacityLimiter = field(
+        init=False, factory=lambda: trio.CapacityLimiter(READS_AT_ONCE)
+    )
+
+    def find_route(self, path: str) -> Route | None:
+        """The route of a path; None for one that is not answered here."""
+        if path == TOKENS_PATH:
+            return self._get_tokens
+        if path.startswith(IMAGES_PATH):
+            return partial(self._get_image, path.removeprefix(IMAGES_PATH))
+        if not path.startswith(f"{TOKENS_PATH}/"):
+            return None
+        mint, slash, view = path.removeprefix(f"{TOKENS_PATH}/").partition("/")
+        if not slash:
+            return partial(self._get_token, mint)
+        if view == "candles":
+            return partial(self._get_candles, mint)
+        return partial(self._get_trades, mint) if view == "trades" else None
+
+    # From memory.
+
+    async def _get_token(self, text: str, request: HttpRequest) -> HttpResponse:
+        token = self.boards.catalogue.tokens[self._require_known(text)]
+        return HttpResponse(body=self.boards.items.get_json(token))
+
+    async def _get_tokens(self, request: HttpRequest) -> HttpResponse:
+        given = _read_query(request, ("mints",))
+        mints = [_parse_mint(text) for text in _split_mints(given.get("mints", ""))]
+        self.announce(FeedRequested())
+        tokens = self.boards.catalogue.tokens
+        known = [tokens[mint] for mint in dict.fromkeys(mints) if mint in tokens]
+        items = b",".join(self.boards.items.get_json(token) for token in known)
+        return HttpResponse(body=b'{"tokens":[%b]}' % items)
+
+    # From elsewhere.
+
+    async def _get_candles(self, text: str, request: HttpRequest) -> HttpResponse:
+        mint = self._require_known(text)
+        given = _read_query(request, ("interval", "limit"))
+        interval = _read_value(given, "interval", _parse_interval, "1m")
+        limit = _read_value(given, "limit", partial(parse_limit, most=MOST_CANDLES), CANDLES)
+        self.announce(FeedRequested())
+        history = self.library.history
+        if history is None:
+            raise _history_away("candles are not kept by this service")
+        candles = await self._read(partial(history.read_candles, mint, interval, limit))
+        return HttpResponse(body=encode_candles(mint, interval, candles))
+
+    async def _get_trades(self, text: str, request: HttpRequest) -> HttpResponse:
+        mint = self._require_known(text)
+        given = _read_query(request, ("limit",))
+        limit = _read_value(given, "limit", partial(parse_limit, most=MOST_TRADES), TRADES)
+        self.announce(FeedRequested())
+        history = self.library.history
+        if history is None:
+            raise _history_away("trades are not kept by this service")
+        trades = await self._read(partial(history.read_trades, mint, limit))
+        return HttpResponse(body=encode_trades(mint, trades))
+
+    async def _get_image(self, text: str, request: HttpRequest) -> HttpResponse:
+        mint = _parse_mint(text)
+        images = self.library.images
+        image: StoredImage | None = None
+        if mint in self.boards.catalogue.tokens:
+            self.announce(FeedRequested())
+            if images is not None:
+                image = await self._read(partial(images.read_image, mint))
+        if image is None:
+            refusal = RequestRefused(404, "no_image", "there is no picture of this coin yet")
+            return add_headers(error_response(refusal), (("Cache-Control", NO_IMAGE_CACHING),))
+        tag = f'"{image.etag}"'
+        headers = (("ETag", tag), ("Cache-Control", IMAGE_CACHING))
+        require_match(request, tag)
+        if was_seen(request, tag):
+            return HttpResponse(status=304, headers=headers)
+        return HttpResponse(content_type="image/webp", body=image.body, headers=headers)
+
+    async def _read(self, read: Callable[[], Awaitable[Read]]) -> Read:
+        """What `read` gives, in its turn; `RequestRefused` where that cannot be had now."""
+        if self._reading.statistics().tasks_waiting >= READS_WAITING:
+            raise RequestRefused(429, "too_many_requests", "too many requests at once; try again")
+        with trio.move_on_after(self.settings.request_timeout_seconds):
+            async with self._reading:
+                try:
+                    return await read()
+                except BufferUnavailable as error:
+                    raise _history_away("the store of trades is away; try again") from error
+        raise RequestRefused(503, "busy", "this could not be read in time; try again")
+
+    def _require_known(self, text: str) -> Mint:
+        mint = _parse_mint(text)
+        if mint not in self.boards.catalogue.tokens:
+            raise RequestRefused(404, "unknown_mint", "no token of this mint is tracked")
+        return mint
+
+
+def _read_query(request: HttpRequest, known: tuple[str, ...]) -> dict[str, str]:
+    try:
+        return read_parameters(request.query, known)
+    except QueryRefused as refusal:
+        raise _bad_query(refusal.reason) from refusal
+
+
+def _read_value(
+    given: dict[str, str], name: str, parse: Callable[[str], Read], default: Read
+) -> Read:
+    try:
+        return read_parameter(given, name, parse, default)
+    except QueryRefused as refusal:
+        raise _bad_query(refusal.reason) from refusal
+
+
+def _split_mints(text: str) -> list[str]:
+    texts = text.split(",") if text else []
+    if not 1 <= len(texts) <= MOST_MINTS:
+        raise _bad_query(f"mints must be 1 to {MOST_MINTS} mints with commas between them")
+    return texts
+
+
+def _parse_interval(value: str) -> str:
+    if value not in CANDLE_SECONDS:
+        raise ValueError(f"one of {', '.join(CANDLE_SECONDS)}")
+    return value
+
+
+def _parse_mint(text: str) -> Mint:
+    try:
+        return parse_address(text)
+    except MintRefused as refusal:
+        raise RequestRefused(400, "bad_mint", "a mint is base58 of 32 bytes") from refusal
+
+
+def _bad_query(reason: str) -> RequestRefused:
+    return RequestRefused(400, "bad_query", reason)
+
+
+def _history_away(message: str) -> RequestRefused:
+    return RequestRefused(503, "history_away", message)

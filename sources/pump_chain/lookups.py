@@ -1,0 +1,162 @@
+"""What logs do not tell of a pool: its token, asked of an RPC server beside the stream.
+
+    unknown pool + the transactions that wait for it -> getMultipleAccounts -> PoolTable
+                                                     -> the transactions, to be read again
+
+A transaction with an event of an unknown pool waits, whole, until its pools are known or refused:
+so nothing of it is told twice. Beyond the bounds a transaction is read at once, without what is not
+known; that is counted. Accounts are asked for a hundred a call, in the order in which they came.
+
+Layouts (after 8 bytes of discriminator): PumpSwap's Pool has bump u8, index u16, creator, base
+mint, quote mint (its published IDL). LaunchLab's PoolState has epoch u64, bump u8, status u8, base
+decimals u8, quote decimals u8, migrate type u8, ten u64, five u64 of vesting, two configurations,
+base mint, quote mint (Raydium's SDK, `LaunchpadPool`). A mint account's decimals stand at byte 44
+(SPL Token, `Mint`).
+"""
+
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+
+import trio
+from attrs import define, field
+
+from domain.chunks import chunks
+from domain.errors import SourceUnavailable
+from domain.values import Mint
+from sources.fields import read_array, read_object
+from sources.pump_chain.events import PUBKEY_BYTES, encode_key
+from sources.pump_chain.pools import PoolFacts, PoolTable, choose_sides
+from sources.pump_chain.programs import LAUNCHLAB, PUMPSWAP
+from sources.pump_chain.reading import Transaction
+from sources.rpc import JsonRpc
+
+ACCOUNTS_PER_CALL = 100  # what getMultipleAccounts takes
+WAITING_TRANSACTIONS = 5_000
+TRIES_OF_A_POOL = 3  # an account may not be there yet when the log has come
+PUMPSWAP_MINTS_AT = 8 + 1 + 2 + PUBKEY_BYTES
+LAUNCHLAB_DECIMALS_AT = 8 + 8 + 1 + 1
+LAUNCHLAB_MINTS_AT = 8 + 8 + 5 + 10 * 8 + 5 * 8 + 2 * PUBKEY_BYTES
+MINT_DECIMALS_AT = 44
+
+
+@define(kw_only=True)
+class PoolLookups:
+    """The pools to be asked for, and the transactions that wait for each."""
+
+    waiting: dict[str, list[Transaction]] = field(factory=dict, init=False)  # by pool, oldest first
+    tries: dict[str, int] = field(factory=dict, init=False)
+    transactions: int = field(default=0, init=False)
+    added: trio.Event = field(factory=trio.Event, init=False)
+
+    def hold_transaction(self, transaction: Transaction, pool: str) -> bool:
+        """Let a transaction wait for a pool; False where as many wait as may."""
+        if self.transactions >= WAITING_TRANSACTIONS:
+            return False
+        self.waiting.setdefault(pool, []).append(transaction)
+        self.transactions += 1
+        self.added.set()
+        self.added = trio.Event()
+        return True
+
+    async def wait_for_pools(self) -> list[str]:
+        """The pools of the next call, once there are any."""
+        while not self.waiting:
+            await self.added.wait()
+        return list(self.waiting)[:ACCOUNTS_PER_CALL]
+
+    def release(self, pool: str) -> list[Transaction]:
+        """The transactions that waited for a pool, which wait no longer."""
+        self.tries.pop(pool, None)
+        released = self.waiting.pop(pool, [])
+        self.transactions -= len(released)
+        return released
+
+    def note_absent(self, pool: str) -> bool:
+        """The server does not know the pool; True when it has been asked often enough."""
+        self.tries[pool] = self.tries.get(pool, 0) + 1
+        return self.tries[pool] >= TRIES_OF_A_POOL
+
+
+async def fetch_pools(rpc: JsonRpc, addresses: Sequence[str]) -> Mapping[str, PoolFacts | None]:
+    """What each pool trades; None: nothing of ours. One that is not there is left out."""
+    accounts = await _fetch_accounts(rpc, addresses)
+    sides = {
+        address: _read_pool(read_object(account).get("owner"), data)
+        for address, (account, data) in accounts.items()
+    }
+    wanted = {s[0] for s in sides.values() if s is not None and s[3] is None}
+    decimals = await _fetch_decimals(rpc, sorted(wanted))
+    found: dict[str, PoolFacts | None] = {}
+    for address, side in sides.items():
+        if side is None:
+            found[address] = None
+            continue
+        mint, quote, is_base_quote, told = side
+        known = decimals.get(mint) if told is None else told
+        if known is not None:
+            found[address] = PoolFacts(
+                mint=mint, quote_mint=quote, decimals=known, is_base_quote=is_base_quote
+            )
+    return found
+
+
+async def _fetch_decimals(rpc: JsonRpc, mints: Sequence[str]) -> dict[str, int]:
+    accounts = await _fetch_accounts(rpc, mints) if mints else {}
+    return {
+        mint: data[MINT_DECIMALS_AT]
+        for mint, (_, data) in accounts.items()
+        if len(data) > MINT_DECIMALS_AT
+    }
+
+
+async def _fetch_accounts(
+    rpc: JsonRpc, addresses: Sequence[str]
+) -> dict[str, tuple[object, bytes]]:
+    """Each account that is there, with its data."""
+    found: dict[str, tuple[object, bytes]] = {}
+    for part in chunks(addresses, ACCOUNTS_PER_CALL):
+        options = {"encoding": "base64", "commitment": "confirmed"}
+        result = await rpc.call_method("getMultipleAccounts", [list(part), options])
+        accounts = read_array(read_object(result).get("value"))
+        if len(accounts) != len(part):
+            raise SourceUnavailable(
+                f"getMultipleAccounts: {len(accounts)} accounts for {len(part)} addresses"
+            )
+        for address, account in zip(part, accounts, strict=True):
+            data = _read_data(account)
+            if data is not None:
+                found[address] = account, data
+    return found
+
+
+def _read_data(account: object) -> bytes | None:
+    encoded = read_array(read_object(account).get("data"))[:1]
+    try:
+        return b64decode(str(encoded[0]), validate=True) if encoded else None
+    except ValueError:
+        return None
+
+
+def _read_pool(owner: object, data: bytes) -> tuple[Mint, Mint, bool, int | None] | None:
+    """(token, quote, whether the base is the quote, the token's decimals if told) of a pool."""
+    offset = {PUMPSWAP: PUMPSWAP_MINTS_AT, LAUNCHLAB: LAUNCHLAB_MINTS_AT}.get(str(owner))
+    if offset is None or len(data) < offset + 2 * PUBKEY_BYTES:
+        return None
+    base = encode_key(data[offset : offset + PUBKEY_BYTES])
+    quote = encode_key(data[offset + PUBKEY_BYTES : offset + 2 * PUBKEY_BYTES])
+    sides = choose_sides(base, quote)
+    if sides is None:
+        return None
+    told = None
+    if owner == LAUNCHLAB:
+        told = data[LAUNCHLAB_DECIMALS_AT + (1 if sides[2] else 0)]
+    return (*sides, told)
+
+
+def note_pools(table: PoolTable, found: Mapping[str, PoolFacts | None]) -> None:
+    """Put what was found into the table."""
+    for address, facts in found.items():
+        if facts is None:
+            table.note_stranger(address)
+        else:
+            table.put_pool(address, facts)
