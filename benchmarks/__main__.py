@@ -19,6 +19,7 @@ BENCHMARKS = {
     "flush_cost": "a flush of 100 to 100,000 dirty tokens: time, client CPU, event loop",
     "total_tokens": "the same flush over ever more tokens that did not change",
     "whole_path": "updates a second from the mailbox to Postgres",
+    "all_sources": "WAL of an hour with the sources of before, and with all of them",
     "mailbox_hop": "a mailbox beside trio's own channel",
     "ingest_latency": "from a create frame to its commit, at 50 creates a second",
 }

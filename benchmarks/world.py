@@ -117,9 +117,9 @@ class SyncWorld:
     """The real sync on real servers, with its mailboxes."""
 
     settings: Settings
+    clock: Callable[[], UnixSeconds] = field(factory=trace_clock)
     store_offload: MeasuringOffload = field(factory=MeasuringOffload, init=False)
     buffer_offload: MeasuringOffload = field(factory=MeasuringOffload, init=False)
-    clock: Callable[[], UnixSeconds] = field(factory=trace_clock, init=False)
     conditions: OneCondition = field(factory=OneCondition, init=False)
     ledger: Ledger = field(init=False)
     mailboxes: Mailboxes = field(init=False)

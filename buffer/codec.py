@@ -49,7 +49,7 @@ def encode_observations(observed: Observations) -> tuple[list[str], list[UnixSec
     texts = encode_values(observed.values)
     times = [observed.observed_at] * len(texts)
     is_timed = _is_time(observed.observed_at)
-    if observed.times:
+    if observed.sightings:
         times = [observed.time_of(name) for name in observed.values]
         is_timed = all(map(_is_time, times))
     if not is_timed:

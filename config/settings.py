@@ -218,6 +218,7 @@ class SyncSettings:
     rows_budget_per_hour: float = field(
         validator=[ge(1), le(10**12)], metadata={"reloadable": True}
     )
+    profile_rows_per_hour: float = field(validator=[ge(1), le(10**12)])
 
 
 @frozen(kw_only=True)

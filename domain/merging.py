@@ -5,6 +5,7 @@ on the server, and the contract suite holds the two together), sync folds with i
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from attrs import Factory, define
@@ -14,32 +15,55 @@ from domain.token import GREATEST_WINS
 from domain.values import NO_VERSION, UnixSeconds, Value, Version
 
 NO_TIME = UnixSeconds(0.0)
-NO_TIMES: Mapping[str, UnixSeconds] = MappingProxyType({})
+NO_ORIGIN = ""  # of values that an earlier life of the process has left in the buffer
+Sighting = tuple[UnixSeconds, str]  # when, and who: see `TokenUpdated.origin`
+NO_SIGHTINGS: Mapping[str, Sighting] = MappingProxyType({})
 
 
 @define
 class Observations:
-    """Values of some fields of one token, and when each was observed: usually all at once."""
+    """Values of some fields of one token; when each was observed and by whom: usually all at once.
+
+    Only what is mixed takes a sighting for each field.
+    """
 
     values: dict[str, Value] = Factory(dict)
-    observed_at: UnixSeconds = NO_TIME  # what `times` does not name
-    times: Mapping[str, UnixSeconds] = NO_TIMES
+    observed_at: UnixSeconds = NO_TIME  # what `sightings` does not name; so is `origin`
+    origin: str = NO_ORIGIN
+    sightings: Mapping[str, Sighting] = NO_SIGHTINGS
     newest: Version = NO_VERSION  # once they are in the buffer: none of theirs is higher
 
     def time_of(self, name: str) -> UnixSeconds:
-        return self.times.get(name, self.observed_at)
+        return self.sighting_of(name)[0]
+
+    def sighting_of(self, name: str) -> Sighting:
+        return self.sightings.get(name) or (self.observed_at, self.origin)
 
     def reduced_to(self, names: Iterable[str]) -> "Observations":
         values = {name: self.values[name] for name in names}
-        return Observations(values, self.observed_at, self.times, self.newest)
+        return Observations(values, self.observed_at, self.origin, self.sightings, self.newest)
 
     def take_newer(self, newer: "Observations") -> None:
         """Let another's fields take the place of ours."""
-        if self.times or newer.times or self.observed_at != newer.observed_at:
-            times = {name: self.time_of(name) for name in self.values}
-            self.times = times | {name: newer.time_of(name) for name in newer.values}
+        if self._is_mixed_with(newer):
+            ours = {name: self.sighting_of(name) for name in self.values}
+            self.sightings = ours | {name: newer.sighting_of(name) for name in newer.values}
         self.values.update(newer.values)
         self.newest = max(self.newest, newer.newest)
+
+    def _is_mixed_with(self, newer: "Observations") -> bool:
+        return (
+            bool(self.sightings or newer.sightings)
+            or self.observed_at != newer.observed_at
+            or self.origin != newer.origin
+        )
+
+
+@lru_cache(maxsize=64)
+def find_source(origin: str) -> str:
+    """The source of an update's origin: the second word, or else the actor itself."""
+    actor, _, source = origin.partition(" ")
+    return source or actor
 
 
 def supersedes(name: str, new: Value, new_at: float, old: Value, old_at: float) -> bool:
@@ -53,16 +77,17 @@ def fold_update(into: Observations, update: TokenUpdated) -> None:
     """Merge an update that arrived later; each field keeps the time of its own observation."""
     if _replaces_all(into, update):
         into.values.update(update.values)
-        into.observed_at = update.observed_at
+        into.observed_at, into.origin = update.observed_at, update.origin
     else:
-        fold_observations(into, Observations(dict(update.values), update.observed_at))
+        newer = Observations(dict(update.values), update.observed_at, update.origin)
+        fold_observations(into, newer)
 
 
 def _replaces_all(older: Observations, update: TokenUpdated) -> bool:
     """True for the usual update, which observes anew all that was observed before, at one time."""
     new = update.values
     return (
-        not older.times
+        not older.sightings
         and older.observed_at <= update.observed_at
         and older.values.keys() <= new.keys()
         and GREATEST_WINS.isdisjoint(new)
@@ -73,7 +98,7 @@ def fold_observations(into: Observations, newer: Observations) -> None:
     """Merge observations that arrived later, field by field; `newest` becomes the greater one."""
     if not into.values:
         into.values, into.observed_at = dict(newer.values), newer.observed_at
-        into.times = newer.times
+        into.origin, into.sightings = newer.origin, newer.sightings
         into.newest = max(into.newest, newer.newest)
         return
     taken = [

@@ -7,6 +7,7 @@ those of the Prisma model TokenDiscovery, which existing readers know.
 
 from collections.abc import Mapping
 from enum import Enum, IntEnum
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from attrs import field, frozen
 from domain.trading import TokenStatistics
 from domain.values import Mint, Sol, UnixSeconds, Usd, Value
 
+Provenance = Mapping[str, tuple[str, UnixSeconds]]
 LIVE: Mapping[str, object] = {"live": True}
 
 
@@ -151,8 +153,10 @@ class Token:
 
     # Live: shown while it is known, never part of an update, and in no store.
     statistics: TokenStatistics | None = field(default=None, metadata=LIVE)
-    # Where the values of each group came from last, and when: group's name -> (source, time).
-    provenance: Mapping[str, tuple[str, UnixSeconds]] = field(factory=dict, metadata=LIVE)
+    # Where the values of each group came from last, and when: group's name -> (source, time). Of
+    # a group that no source of this life of the process has told of, there is nothing. Two tokens
+    # with the same values are equal, whoever told them.
+    provenance: Provenance = field(factory=dict, eq=False, metadata=LIVE)
 
 
 @frozen
@@ -187,15 +191,23 @@ UPDATE_FIELDS = tuple(
     r.name for r in FIELDS.values() if r.group is not Group.IDENTITY and not r.is_derived
 )
 GREATEST_WINS = frozenset(r.name for r in FIELDS.values() if r.greatest_wins)
+_ATTRIBUTES = tuple(attribute.name for attribute in attrs.fields(Token))
+_list_attributes = attrgetter(*_ATTRIBUTES)
 # What tells of a change of status, and says nothing without one.
 STATUS_FIELDS = ("status", "previous_status", "status_changed_at")
 FIELDS_OF_TYPE_STATUS = ("status", "previous_status")
 
 
-def with_values(token: Token, values: Mapping[str, Value], observed_at: UnixSeconds) -> Token:
+def with_values(
+    token: Token,
+    values: Mapping[str, Value],
+    observed_at: UnixSeconds,
+    provenance: Provenance | None = None,
+) -> Token:
     """`token` with the fields of `values` set, and `last_updated_at` moved forward.
 
-    A field of which the greatest value wins never goes back.
+    A field of which the greatest value wins never goes back. Without a `provenance` the token
+    keeps its own.
     """
     known: dict[str, Any] = dict(values)
     for name in GREATEST_WINS & known.keys():
@@ -203,5 +215,19 @@ def with_values(token: Token, values: Mapping[str, Value], observed_at: UnixSeco
     for name in FIELDS_OF_TYPE_STATUS:
         if name in known:
             known[name] = Status(int(known[name]))
+    if provenance is not None:
+        known["provenance"] = provenance
     newest = max(observed_at, token.last_updated_at or observed_at)
-    return attrs.evolve(token, **known, last_updated_at=newest)
+    known["last_updated_at"] = newest
+    # As `attrs.evolve` does, a little quicker: this is done for every update that is news.
+    return Token(**dict(zip(_ATTRIBUTES, _list_attributes(token), strict=True)) | known)
+
+
+def with_birth_source(token: Token, source: str, at: UnixSeconds) -> Token:
+    """A new token, all that is known of which `source` has told."""
+    told = {
+        FIELDS[attribute.name].group.value
+        for attribute in attrs.fields(Token)
+        if attribute.name in FIELDS and getattr(token, attribute.name) != attribute.default
+    }
+    return attrs.evolve(token, provenance=dict.fromkeys(sorted(told), (source, at)))

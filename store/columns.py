@@ -64,11 +64,16 @@ BIRTH_FIELDS = (
     "launchpad",
     "initial_buy_sol",
 )
-# The quotes that nearly every token has, as its first row keeps them: a mint takes 44 bytes. The
-# view token_now has the way back; a text this short is no mint.
+# What nearly every token has, as its first row keeps it: a mint takes 44 bytes, the row 300. The
+# view token_now has the way back. No text is ambiguous: a mint is longer than these, and a supply
+# has only digits.
 SHORT_QUOTES: Mapping[str, str] = MappingProxyType(
     {WRAPPED_SOL: "SOL", USDC: "USDC", USDT: "USDT", USD1: "USD1"}
 )
+SHORT_SUPPLIES: Mapping[str, str] = MappingProxyType(
+    {"1000000000": "1e9", "2000000000": "2e9", "1000000000000000": "1e15"}
+)
+USUAL_URI_PREFIX = "https://ipfs.io/ipfs/"  # two of three; kept as E'\x01'
 # Text, and what changes about once in a token's life, would only fatten the hot rows.
 RARELY_CHANGED = frozenset({"pool_address", "pool_type", "pool_created_at"})
 
@@ -286,10 +291,7 @@ def render_list(names: Iterable[str], of: str | None = None) -> str:
 
 def render_birth(names: Iterable[str]) -> str:
     """Sent values, each as its column of table `token` keeps it."""
-    return ", ".join(
-        _render_short_quote(name) if name == "quote_mint" else _render_encoding(name, name)
-        for name in names
-    )
+    return ", ".join(_render_birth_value(name) for name in names)
 
 
 def render_difference(name: str, new: str, old: str, dead_band: float) -> str:
@@ -325,9 +327,28 @@ def _render_encoding(name: str, value: str) -> str:
     return render_seconds_since_epoch(value) if KINDS[name] is Kind.TIME else value
 
 
-def _render_short_quote(value: str) -> str:
-    cases = " ".join(f"WHEN '{mint}' THEN '{short}'" for mint, short in SHORT_QUOTES.items())
-    return f"CASE {value} {cases} ELSE {value} END"
+def _render_birth_value(name: str) -> str:
+    match name:
+        case "quote_mint":
+            return _render_short_text(name, SHORT_QUOTES)
+        case "total_supply":
+            return _render_short_text(name, SHORT_SUPPLIES)
+        case "launchpad":  # nearly always where the token trades at its birth
+            return "CASE WHEN launchpad = pool_type THEN '' ELSE launchpad END"
+        case "metadata_uri":  # one that begins as a short one does, or as this escape, is escaped
+            length = len(USUAL_URI_PREFIX)
+            return (
+                f"CASE WHEN left(metadata_uri, {length}) = '{USUAL_URI_PREFIX}' "
+                f"THEN E'\\x01' || substr(metadata_uri, {length + 1}) "
+                "WHEN left(metadata_uri, 1) IN (E'\\x01', E'\\x02') "
+                "THEN E'\\x02' || metadata_uri ELSE metadata_uri END"
+            )
+    return _render_encoding(name, name)
+
+
+def _render_short_text(name: str, short: Mapping[str, str]) -> str:
+    cases = " ".join(f"WHEN '{usual}' THEN '{kept}'" for usual, kept in short.items())
+    return f"CASE {name} {cases} ELSE {name} END"
 
 
 def render_seconds_since_epoch(moment: str) -> str:

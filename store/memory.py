@@ -116,10 +116,12 @@ class MemoryStore:
             offered = keep_first_of_each(tokens).values()
             for token in offered:
                 _check_insert(token)
-            new = [token for token in map(self._insert_if_new, offered) if token is not None]
+            stored = (self._insert_if_new(token) for token in offered)
+            new = {token.mint: token for token in stored if token is not None}
             if new:
-                self.inserted.append(tuple(new))
-            return [self.database.tokens[token.mint] for token in tokens]
+                self.inserted.append(tuple(new.values()))
+            known = self.database.tokens
+            return [new.get(token.mint) or known[token.mint] for token in tokens]
 
     async def find_tokens(self, mints: Sequence[Mint]) -> Mapping[Mint, Token]:
         if not mints:
@@ -228,7 +230,8 @@ class MemoryStore:
             return None
         token_id = database.last_id = database.last_id + 1
         stored = to_stored_token(attrs.evolve(token, id=token_id))
-        database.tokens[token.mint] = stored
+        # No table has a place for what is live.
+        database.tokens[token.mint] = attrs.evolve(stored, statistics=None, provenance={})
         database.mints[token_id] = token.mint
         for table, fields in CHANGE_TABLES.items():
             if values := _select_values(fields, list_later_values(token)):

@@ -47,6 +47,7 @@ from domain.messages import (
     TokenUpdated,
     TradeSeen,
 )
+from domain.token import with_birth_source
 from domain.values import UnixSeconds, Value
 from sources.venues import CURVE_VENUES
 from supervision import Outbox
@@ -161,6 +162,7 @@ class Intake:
         sol_usd = self.memory.sol_price.read(event.seen_at)
         on_curve = not sight.is_bonded
         token = born_token(event, on_curve=on_curve, sol_usd=sol_usd)
+        token = with_birth_source(token, event.source, event.seen_at)
         values: dict[str, Value] = {}
         if isinstance(event, TokenCreated):
             sight.take_better(birth_profile(event, sol_usd), event.source)

@@ -108,10 +108,7 @@ class Drainer:
     def _values_left(self) -> dict[Mint, Observations]:
         """Unflushed values, and over them those that the buffer never got."""
         memory, table = self.life.memory, self.life.table
-        left = {
-            mint: Observations(dict(seen.values), seen.observed_at, dict(seen.times), seen.newest)
-            for mint, seen in table.unflushed.items()
-        }
+        left = {mint: seen.reduced_to(seen.values) for mint, seen in table.unflushed.items()}
         for waiting in (memory.in_flight, memory.unappended):
             for mint, seen in waiting.items():
                 new = table.select_new(mint, seen)

@@ -20,6 +20,7 @@ from attrs import define, evolve, field, frozen
 
 from actors.sync.allowance import CommitCost, Grant
 from actors.sync.life import SyncLife
+from actors.sync.profiles import ProfileShelf
 from buffer import DirtyPage
 from domain.errors import StoreNeedsRepair
 from domain.lifecycle import is_retained
@@ -113,6 +114,12 @@ class Flusher:
     losses: int = field(default=0, init=False)  # of the buffer's data, since a flush ended well
     is_losing: bool = field(default=False, init=False)  # what was put back was lost once more
     retry: Retry = field(init=False)
+    shelf: ProfileShelf = field(init=False)
+
+    @shelf.default
+    def _new_shelf(self) -> ProfileShelf:
+        rows_per_hour = self.life.settings.profile_rows_per_hour
+        return ProfileShelf(table=self.life.table, rows_per_hour=rows_per_hour)
 
     @retry.default
     def _new_retry(self) -> Retry:
@@ -190,6 +197,7 @@ class Flusher:
         known = self.life.table.with_ids(batch)
         mints = {change.mint for _, change in known}
         unknown = [change for change in batch if change.mint not in mints]
+        known = self.shelf.choose_profiles(known, self.life.environment.clock())
         self.life.store_caller.ask(
             partial(self._write_to_store, known, unknown),
             partial(self._note_written, flush, batch),
@@ -219,6 +227,7 @@ class Flusher:
     def _note_written(
         self, flush: Flush, batch: Sequence[TokenChange], written: WrittenBatch
     ) -> None:
+        self.shelf.note_written()
         self._note_costs(flush, written.receipts)
         self.life.publish(
             [m for m, token in written.found.items() if self.life.table.admit_token(token)]

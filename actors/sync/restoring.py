@@ -144,7 +144,7 @@ class Restorer:
         now = self.life.environment.clock()
         for token in self.life.table.published.values():
             if token.watcher_count:
-                nobody = Observations({"watcher_count": 0}, now)
+                nobody = Observations({"watcher_count": 0}, now, self.life.name)
                 self.life.memory.unappended.setdefault(token.mint, Observations()).take_newer(
                     nobody
                 )

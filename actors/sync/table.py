@@ -10,15 +10,19 @@ is equal.
 """
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from domain.lifecycle import CURVE_FIELDS, is_retained
-from domain.merging import Observations
+from domain.merging import Observations, Sighting, find_source
 from domain.messages import TokenChange
 from domain.precision import round_token, round_value
-from domain.token import STATUS_FIELDS, Status, Token, with_values
+from domain.token import FIELDS, STATUS_FIELDS, Provenance, Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value, Version
+
+GROUP_NAMES = {name: rule.group.value for name, rule in FIELDS.items()}
+NOTHING_AGAIN: Provenance = MappingProxyType({})
 
 
 @define
@@ -32,6 +36,10 @@ class TokenTable:
     published: dict[Mint, Token] = Factory(dict)
     spooled: dict[Mint, Token] = Factory(dict)
     unflushed: dict[Mint, Observations] = Factory(dict)
+    # Of published tokens: groups that were observed since, and had not changed.
+    seen_again: dict[Mint, dict[str, tuple[str, UnixSeconds]]] = Factory(dict)
+    # Of published tokens: profile values that neither Postgres nor the buffer has, see profiles.py.
+    shelved: dict[Mint, frozenset[str]] = Factory(dict)
 
     # Taking.
 
@@ -45,6 +53,8 @@ class TokenTable:
             token = self.spooled[token.mint] = round_token(token)
         else:
             self.spooled.pop(token.mint, None)
+        if known is not None:
+            token = evolve(token, provenance={**known.provenance, **token.provenance})
         self.published[token.mint] = _with_observations(
             token, self.unflushed.get(token.mint, Observations())
         )
@@ -54,14 +64,25 @@ class TokenTable:
         """The observed values as they are kept, without those that the token has already."""
         token = self.published.get(mint)
         values = {name: round_value(name, value) for name, value in observed.values.items()}
-        new = Observations(values, observed.observed_at, observed.times)
+        new = Observations(values, observed.observed_at, observed.origin, observed.sightings)
         if "status" in values:
             self._tell_of_status(mint, token, new)
         if token is None:
             return new
         if token.status is Status.BONDED:  # what is said of its curve now is old news
             values = {name: value for name, value in values.items() if name not in CURVE_FIELDS}
-        return new.reduced_to(n for n, value in values.items() if getattr(token, n) != value)
+        changed = [name for name, value in values.items() if getattr(token, name) != value]
+        if len(changed) < len(values):
+            self._note_seen_again(mint, new, changed)
+        return new.reduced_to(changed)
+
+    def _note_seen_again(self, mint: Mint, seen: Observations, changed: Iterable[str]) -> None:
+        """Keep who saw a group of values as it was: that goes with the token's next change."""
+        groups = {GROUP_NAMES[name] for name in changed}
+        for name in seen.values:
+            if GROUP_NAMES[name] not in groups:
+                again = self.seen_again.setdefault(mint, {})
+                _note_sighting(again, GROUP_NAMES[name], seen.sighting_of(name))
 
     def _tell_of_status(self, mint: Mint, token: Token | None, new: Observations) -> None:
         """A status that grew says when and from what; one that did not is no news.
@@ -74,13 +95,13 @@ class TokenTable:
             for name in STATUS_FIELDS:
                 new.values.pop(name, None)
             return
-        observed_at = new.time_of("status")
+        observed_at, origin = new.sighting_of("status")
         told: dict[str, Value] = {
             "status_changed_at": new.values.get("status_changed_at", observed_at)
         }
         if token is not None:  # else it is not known what came before
             told["previous_status"] = reached
-        new.take_newer(Observations(told, observed_at))
+        new.take_newer(Observations(told, observed_at, origin))
 
     def apply_observations(self, mint: Mint, accepted: Observations) -> Token | None:
         """Note what the buffer accepted; the token as it now is, None while it is unknown."""
@@ -92,7 +113,8 @@ class TokenTable:
         token = self.published.get(mint)
         if token is None:
             return None
-        token = self.published[mint] = _with_observations(token, accepted)
+        again = self.seen_again.pop(mint, NOTHING_AGAIN)
+        token = self.published[mint] = _with_observations(token, accepted, again)
         return token
 
     # Flushing.
@@ -139,14 +161,44 @@ class TokenTable:
         for mint in gone:
             del self.published[mint]
             self.spooled.pop(mint, None)
+            self.seen_again.pop(mint, None)
+            self.shelved.pop(mint, None)
         return len(gone)
 
 
-def _with_observations(token: Token, observed: Observations) -> Token:
+def _with_observations(
+    token: Token, observed: Observations, again: Provenance = NOTHING_AGAIN
+) -> Token:
     values = _without_old_status(token, observed.values)
     if not values:
         return token
-    return with_values(token, values, max(map(observed.time_of, values)))
+    is_mixed = bool(observed.sightings)
+    newest = max(map(observed.time_of, values)) if is_mixed else observed.observed_at
+    return with_values(token, values, newest, _find_provenance(token, observed, values, again))
+
+
+def _find_provenance(
+    token: Token, observed: Observations, names: Iterable[str], again: Provenance
+) -> Provenance:
+    """Of each group the newest sighting; one of which nobody knows the origin tells nothing."""
+    provenance = {**token.provenance, **again}
+    if observed.sightings:
+        for name in names:
+            _note_sighting(provenance, GROUP_NAMES[name], observed.sighting_of(name))
+    else:
+        sighting = observed.observed_at, observed.origin
+        for group in set(map(GROUP_NAMES.__getitem__, names)):
+            _note_sighting(provenance, group, sighting)
+    return provenance
+
+
+def _note_sighting(
+    provenance: dict[str, tuple[str, UnixSeconds]], group: str, sighting: Sighting
+) -> None:
+    seen_at, origin = sighting
+    known = provenance.get(group)
+    if origin and (known is None or known[1] <= seen_at):
+        provenance[group] = find_source(origin), seen_at
 
 
 def _without_old_status(token: Token, values: Mapping[str, Value]) -> Mapping[str, Value]:

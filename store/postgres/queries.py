@@ -138,11 +138,11 @@ def _profile_lists() -> dict[str, str]:
     return {
         "fields": columns.render_list(fields),
         "definitions": columns.render_definitions(fields),
-        "change_fields": columns.render_list(fields, of="change"),
+        "sent_fields": columns.render_list(fields, of="sent"),
         "known_fields": columns.render_list(fields, of="known"),
-        "known_merged": ", ".join(each.format("change", "known") for _, each in merged),
+        "known_merged": ", ".join(each.format("sent", "known") for _, each in merged),
         "assignments": ", ".join(
-            f"{name} = {each.format('excluded', 'stored')}" for name, each in merged
+            f"{name} = {each.format('change', 'stored')}" for name, each in merged
         ),
     }
 

@@ -39,6 +39,16 @@ def insert_tokens(session: Session, tokens: Sequence[Token]) -> tuple[list[Token
 
     Returns all of them as they are stored, in the order given, and what it cost.
     """
+    try:
+        return _insert_missing(session, tokens)
+    except psycopg.errors.ExclusionViolation:
+        # A writer that does not take our lock came between our look-up and our row: it is there
+        # now, and the second look-up finds it.
+        session.connection.rollback()
+        return _insert_missing(session, tokens)
+
+
+def _insert_missing(session: Session, tokens: Sequence[Token]) -> tuple[list[Token], WriteReceipt]:
     offered = keep_first_of_each(tokens)
     rows = {mint: make_token_row(token) for mint, token in offered.items()}
     later = {mint: list_later_values(token) for mint, token in offered.items()}
@@ -53,7 +63,6 @@ def insert_tokens(session: Session, tokens: Sequence[Token]) -> tuple[list[Token
         if any(later_rows.values()):
             transaction.lock_stats()
             _write_rows(transaction, later_rows)
-        # Also what a writer that does not take our lock has inserted since `known` was read.
         before = [mint for mint in rows if mint not in new]
         stored = new | find_tokens(session, before) if before else new
     _remember_partitions(session, periods)

@@ -102,7 +102,7 @@ async def test_the_greatest_status_wins_whatever_its_time(buffer: UpdateBuffer) 
 async def test_each_field_merges_by_its_own_time(buffer: UpdateBuffer) -> None:
     values: dict[str, Value] = {"price_usd": 5.0, "holder_count": 1, "volume_24h": 3.0}
     at, earlier = UnixSeconds(1005), UnixSeconds(1003)
-    batch = {MINT: Observations(values, at, {"volume_24h": earlier})}
+    batch = {MINT: Observations(values, at, "jobs", {"volume_24h": (earlier, "ingest chain")})}
     changed = (await buffer.append_observations(batch)).changed
     assert changed[MINT] is batch[MINT]
     later = {MINT: Observations({"price_usd": 6.0, "volume_24h": 4.0}, UnixSeconds(1004))}
@@ -113,9 +113,13 @@ async def test_each_field_merges_by_its_own_time(buffer: UpdateBuffer) -> None:
 async def test_what_changed_tells_the_time_of_each_field(buffer: UpdateBuffer) -> None:
     await buffer.append_observations(observed({"price_usd": 5.0}))
     values: dict[str, Value] = {"price_usd": 5.0, "holder_count": 1, "volume_24h": 3.0}
-    times = {"holder_count": UnixSeconds(1001), "volume_24h": UnixSeconds(1002)}
-    batch = {MINT: Observations(values, UnixSeconds(1003), times)}
+    sightings = {
+        "holder_count": (UnixSeconds(1001), "holder-count"),
+        "volume_24h": (UnixSeconds(1002), "market-data"),
+    }
+    batch = {MINT: Observations(values, UnixSeconds(1003), "sync", sightings)}
     changed = (await buffer.append_observations(batch)).changed
+    assert ("sync", sightings) == (changed[MINT].origin, changed[MINT].sightings)
     expected = {"holder_count": (1, 1001), "volume_24h": (3.0, 1002)}
     assert {MINT: expected} == fields_of(changed)
 
@@ -220,7 +224,7 @@ async def test_an_observation_at_no_time_is_refused(buffer: UpdateBuffer, moment
     at = UnixSeconds(1000)
     batch = {
         MINT: Observations(values, moment),
-        OTHER_MINT: Observations(values, at, {"price_usd": moment}),
+        OTHER_MINT: Observations(values, at, "sync", {"price_usd": (moment, "sync")}),
         THIRD_MINT: Observations(values, at),
     }
     appended = await buffer.append_observations(batch)

@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from domain.token import FIELDS, UPDATE_FIELDS, Status, Token
+from domain.token import FIELDS, UPDATE_FIELDS, Status, Token, with_birth_source
 from domain.values import QUOTE_MINTS, Mint, Value
 from tests.contract.store_world import (
     NOW,
@@ -62,6 +62,31 @@ async def test_the_quote_of_a_birth_is_kept_exactly(world: StoreWorld, quote: Mi
     assert quote == token.quote_mint == (await found(store, token.mint)).quote_mint
 
 
+SHORTENED: list[dict[str, Any]] = [
+    {"total_supply": "1000000000", "launchpad": "pumpfun", "pool_type": "pumpfun"},
+    {"total_supply": "2000000000", "launchpad": "pumpfun", "pool_type": "pumpswap"},
+    {"total_supply": "1000000000000000", "launchpad": "launchlab", "pool_type": None},
+    {"total_supply": "999999999.5", "launchpad": None, "pool_type": "pumpfun"},
+    {"total_supply": None, "launchpad": None, "pool_type": None},
+    {"metadata_uri": "https://ipfs.io/ipfs/bafkreib3"},
+    {"metadata_uri": "https://ipfs.io/ipfs/"},
+    {"metadata_uri": "https://ipfs.io/ipf"},
+    {"metadata_uri": "\x01bafkreib3"},
+    {"metadata_uri": "\x02https://ipfs.io/ipfs/"},
+    {"metadata_uri": ""},
+    {"metadata_uri": None},
+]
+
+
+@pytest.mark.parametrize("born", SHORTENED)
+async def test_what_a_birth_row_keeps_in_short_is_read_back_as_it_was(
+    world: StoreWorld, born: dict[str, Any]
+) -> None:
+    store, (token,) = await world.stored(a_token(1, **born))
+    read = await found(store, token.mint)
+    assert born == {name: getattr(read, name) for name in born}
+
+
 async def test_a_profile_that_is_completed_hides_what_the_birth_said(world: StoreWorld) -> None:
     """Zero, false and empty text are values here, too."""
     born: dict[str, Value] = {"decimals": 6, "freeze_revoked": True, "initial_buy_sol": 0.3}
@@ -74,6 +99,15 @@ async def test_a_profile_that_is_completed_hides_what_the_birth_said(world: Stor
     expected = attrs.evolve(token, last_updated_at=after(1), **with_statuses(later))
     assert expected == await found(store, token.mint)
     assert ("pumpfun", "Name 1") == (expected.launchpad, expected.name)
+
+
+async def test_where_values_came_from_stands_in_no_table(world: StoreWorld) -> None:
+    born = with_birth_source(a_token(1), "chain", NOW)
+    store, (token,) = await world.stored(born)
+    assert born.provenance == token.provenance  # as it was offered
+    assert {} == (await found(store, token.mint)).provenance
+    (again,) = await insert(store, [born])
+    assert {} == again.provenance
 
 
 async def test_an_older_version_never_replaces_a_newer_one(world: StoreWorld) -> None:

@@ -3,7 +3,9 @@
 -- that no row is rewritten, no view dropped, and what others were granted on a view, or have built
 -- on one, stays.
 
--- As at birth; quote_mint is SOL, USDC, USDT or USD1 for these, else the mint.
+-- As at birth, and in short what nearly every birth has: quote_mint is SOL, USDC, USDT or USD1 for
+-- these, else the mint; launchpad is empty where it is pool_type; total_supply is 1e9, 2e9 or 1e15
+-- for these; metadata_uri has \x01 for https://ipfs.io/ipfs/, and \x02 before what is not meant so.
 ALTER TABLE token
     ADD COLUMN initial_buy_sol real,
     ADD COLUMN quote_mint text,
@@ -122,11 +124,20 @@ SELECT
     token.first_seen_at,
     coalesce(profile.symbol, token.symbol) AS symbol,
     coalesce(profile.name, token.name) AS name,
-    coalesce(profile.metadata_uri, token.metadata_uri) AS metadata_uri,
+    coalesce(profile.metadata_uri, CASE left(token.metadata_uri, 1)
+        WHEN E'\x01' THEN 'https://ipfs.io/ipfs/' || substr(token.metadata_uri, 2)
+        WHEN E'\x02' THEN substr(token.metadata_uri, 2)
+        ELSE token.metadata_uri
+    END) AS metadata_uri,
     coalesce(profile.creator_wallet, token.creator_wallet) AS creator_wallet,
     coalesce(profile.bonding_curve_key, token.bonding_curve_key) AS bonding_curve_key,
     coalesce(profile.decimals, token.decimals) AS decimals,
-    coalesce(profile.total_supply, token.total_supply) AS total_supply,
+    coalesce(profile.total_supply, CASE token.total_supply
+        WHEN '1e9' THEN '1000000000'
+        WHEN '2e9' THEN '2000000000'
+        WHEN '1e15' THEN '1000000000000000'
+        ELSE token.total_supply
+    END) AS total_supply,
     coalesce(profile.freeze_revoked, token.freeze_revoked) AS freeze_revoked,
     coalesce(profile.mint_renounced, token.mint_renounced) AS mint_renounced,
     coalesce(folded.status, stats.status, 0::smallint) AS status,
@@ -174,7 +185,10 @@ SELECT
         WHEN 'USD1' THEN 'USD1ttGY1N17NEEHLmELoaybftRBUSErhqYiQzvEmuB'
         ELSE token.quote_mint
     END) AS quote_mint,
-    coalesce(profile.launchpad, token.launchpad) AS launchpad,
+    coalesce(profile.launchpad, CASE token.launchpad
+        WHEN '' THEN token.pool_type
+        ELSE token.launchpad
+    END) AS launchpad,
     coalesce(profile.initial_buy_sol, token.initial_buy_sol) AS initial_buy_sol,
     coalesce(folded.top_holders_percent, stats.top_holders_percent) AS top_holders_percent,
     coalesce(folded.dev_balance_percent, stats.dev_balance_percent) AS dev_balance_percent,

@@ -1,9 +1,17 @@
 """How updates combine, whatever the order they come in."""
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.merging import Observations, fold_observations, fold_update, merge_updates, supersedes
+from domain.merging import (
+    Observations,
+    find_source,
+    fold_observations,
+    fold_update,
+    merge_updates,
+    supersedes,
+)
 from domain.messages import TokenUpdated
 from domain.values import UnixSeconds, Value, Version
 from tests.unit.domain.tokens import BIRTH, mint, times
@@ -145,5 +153,33 @@ def test_fold_keeps_the_time_of_each_field() -> None:
 def test_folding_updates_equals_folding_observations(several: list[TokenUpdated]) -> None:
     field_by_field = Observations()
     for each in several:
-        fold_observations(field_by_field, Observations(dict(each.values), each.observed_at))
+        fold_observations(
+            field_by_field, Observations(dict(each.values), each.observed_at, each.origin)
+        )
     assert seen(folded(*several)) == seen(field_by_field)
+
+
+# Who has observed it.
+
+
+@given(st.lists(st.tuples(updates(), st.sampled_from(["ingest chain", "jobs"])), max_size=6))
+def test_each_value_keeps_the_origin_of_its_own_observation(
+    several: list[tuple[TokenUpdated, str]],
+) -> None:
+    """Whatever is folded, a time never comes to stand beside another's origin."""
+    told = [evolve(each, origin=origin) for each, origin in several]
+    into = folded(*told)
+    for name, value in into.values.items():
+        who = {(e.observed_at, e.origin) for e in told if e.values.get(name) == value}
+        assert into.sighting_of(name) in who
+
+
+def test_of_two_origins_at_one_time_each_value_has_its_own() -> None:
+    both = folded(update(1, "ingest chain", price_usd=1.0), update(1, "jobs", holder_count=3))
+    assert "ingest chain" == both.sighting_of("price_usd")[1]
+    assert "jobs" == both.sighting_of("holder_count")[1]
+
+
+def test_the_second_word_of_an_origin_is_its_source() -> None:
+    origins = ("ingest chain", "hot-score", "market-data dexscreener")
+    assert ["chain", "hot-score", "dexscreener"] == list(map(find_source, origins))

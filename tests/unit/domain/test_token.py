@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import MintRefused
-from domain.token import FIELDS, IDENTITY_FIELDS, UPDATE_FIELDS, Group, Status, with_values
+from domain.token import (
+    FIELDS,
+    IDENTITY_FIELDS,
+    UPDATE_FIELDS,
+    Group,
+    Status,
+    with_birth_source,
+    with_values,
+)
 from domain.values import QUOTE_MINTS, WRAPPED_SOL, UnixSeconds, parse_mint
 from tests.unit.domain.tokens import BIRTH, mint, token
 
@@ -40,6 +48,11 @@ def test_values_are_set_and_the_time_moves_forward_only() -> None:
         earlier.buys_24h,
         earlier.last_updated_at,
     )
+
+
+def test_a_birth_tells_the_source_of_the_groups_that_it_knows() -> None:
+    born = with_birth_source(token(symbol="S", watcher_count=0), "chain", BIRTH)
+    assert {"identity": ("chain", BIRTH), "profile": ("chain", BIRTH)} == born.provenance
 
 
 def test_status_is_set_as_a_status_and_never_back() -> None:

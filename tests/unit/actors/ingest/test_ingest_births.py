@@ -5,7 +5,7 @@ from trio.testing import MockClock
 from domain.lifecycle import CURVE_TOKENS_AT_COMPLETION
 from domain.token import Status
 from domain.values import Sol
-from tests.unit.actors.ingest.events import created
+from tests.unit.actors.ingest.events import created, traded
 from tests.unit.actors.service_world import ServiceWorld
 from tests.unit.actors.world import SETTINGS, until
 
@@ -48,3 +48,20 @@ async def test_token_that_is_born_nearly_sold_out_takes_one_more_row_for_its_sta
     [written] = world.sync_store.written
     [(_, change)] = written.changes
     assert {"status", "previous_status", "status_changed_at"} == change.values.keys()
+
+
+async def test_token_tells_the_stream_that_brought_it_and_then_who_changed_it(
+    autojump_clock: MockClock,
+) -> None:
+    birth = created(1, 5.0, source="chain", curve_tokens=1_045_465_116.339853)
+    world = ServiceWorld(script=[(5.0, birth), (6.0, traded(1, 6.0))])
+    async with world.serving():
+        await until(5.5)
+        born = dict(world.shown_token(1).provenance)
+        await until(6.5)
+        provenance = world.shown_token(1).provenance
+    assert born == dict.fromkeys(
+        ("identity", "lifecycle", "market", "profile"), ("chain", birth.seen_at)
+    )
+    assert ("ingest", birth.seen_at + 1.0) == provenance["market"]
+    assert born["profile"] == provenance["profile"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.sync.table import TokenTable
 from domain.merging import Observations, fold_update
 from domain.messages import TokenChange, TokenUpdated
-from domain.token import Status, Token
+from domain.token import Status, Token, with_birth_source
 from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
 from tests.unit.domain.tokens import BIRTH, mint, token
 
@@ -32,6 +32,12 @@ def table(*tokens: Token, limit: int = 100) -> TokenTable:
 def update(after: float, number: int = 1, **values: Value) -> TokenUpdated:
     return TokenUpdated(
         mint=mint(number), observed_at=UnixSeconds(BIRTH + after), origin="ingest", values=values
+    )
+
+
+def told_by(origin: str, after: float, **values: Value) -> TokenUpdated:
+    return TokenUpdated(
+        mint=MINT, observed_at=UnixSeconds(BIRTH + after), origin=origin, values=values
     )
 
 
@@ -309,3 +315,84 @@ def test_a_bonded_token_takes_no_news_of_its_curve() -> None:
     known = table(stored_token(status=Status.BONDED, bonding_curve_progress=100.0))
     news = news_of(known, [update(1.0, bonding_curve_progress=20.0, holder_count=7)])
     assert {"holder_count"} == set(news[MINT].values)
+
+
+# Where values came from.
+
+
+def sources(of_table: TokenTable) -> dict[str, tuple[str, float]]:
+    provenance = of_table.published[MINT].provenance
+    return {group: (source, at - BIRTH) for group, (source, at) in provenance.items()}
+
+
+def test_each_group_tells_its_last_source_and_its_time() -> None:
+    known = table(stored_token())
+    take(known, told_by("ingest chain", 1, price_usd=1.0, last_trade_at=BIRTH, silent=True))
+    take(
+        known,
+        told_by("market-data dexscreener", 2, price_usd=2.0),
+        told_by("hot-score", 3, hot_score=1.0),
+    )
+    assert sources(known) == {
+        "market": ("dexscreener", 2),
+        "lifecycle": ("chain", 1),
+        "score": ("hot-score", 3),
+    }
+
+
+def test_the_change_of_a_status_is_of_the_source_of_the_status() -> None:
+    known = table(stored_token())
+    take(
+        known,
+        told_by("hot-score", 1, hot_score=1.0),
+        told_by("ingest chain", 2, status=1),
+    )
+    assert ("chain", 2) == sources(known)["lifecycle"]
+
+
+def test_an_earlier_observation_that_comes_late_is_not_the_last_source() -> None:
+    known = table(stored_token())
+    take(known, told_by("ingest chain", 5, price_usd=1.0))
+    take(known, told_by("market-data dexscreener", 4, liquidity_usd=2.0))
+    assert {"market": ("chain", 5)} == sources(known)
+
+
+def test_what_was_seen_again_unchanged_is_told_with_the_next_change() -> None:
+    known = table(stored_token(holder_count=7))
+    again = told_by("holder-count jupiter", 5, holder_count=7)
+    assert {} == news_of(known, [again])  # which is what makes a publication
+    assert {} == sources(known)
+    take(known, told_by("ingest chain", 6, price_usd=1.0))
+    assert {"holders": ("jupiter", 5), "market": ("chain", 6)} == sources(known)
+    assert {} == known.seen_again
+
+
+def test_what_was_seen_again_is_forgotten_with_its_token() -> None:
+    known = table(stored_token(holder_count=7))
+    news_of(known, [update(5, holder_count=7)])
+    assert known.seen_again.keys() == {MINT}
+    known.forget_flushed(UnixSeconds(BIRTH + 100 * HOUR))
+    assert {} == known.seen_again
+
+
+def test_what_came_before_its_token_tells_its_source_when_that_is_admitted() -> None:
+    early = table()
+    take(early, told_by("ingest chain", 1, status=2))
+    early.admit_token(with_birth_source(stored_token(symbol="S"), "pumpportal", BIRTH))
+    born = ("pumpportal", 0)
+    assert {"identity": born, "profile": born, "lifecycle": ("chain", 1)} == sources(early)
+
+
+def test_a_spooled_token_keeps_its_sources_when_postgres_has_it() -> None:
+    known = table(with_birth_source(token(1, symbol="S"), "pumpapi", BIRTH))
+    take(known, told_by("ingest chain", 1, price_usd=1.0))
+    before = sources(known)
+    known.admit_token(stored_token(symbol="S"))  # as it is read back: no table has its sources
+    assert before == sources(known)
+    assert {"identity", "profile", "market"} == before.keys()
+
+
+def test_values_of_an_earlier_life_have_no_source() -> None:
+    known = table(stored_token())
+    known.apply_observations(MINT, Observations({"price_usd": 1.0}, BIRTH))  # as when restored
+    assert {} == sources(known)
