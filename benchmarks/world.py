@@ -16,7 +16,9 @@ import trio
 from attrs import define, field, frozen
 
 from actors.sync.flusher import FlushOrder
+from buffer.memory_tape import MemoryTape
 from buffer.redis import RedisBuffer
+from buffer.tape import TapeBounds
 from commands.embedded import EmbeddedPostgres, EmbeddedRedis, RunDirectory
 from commands.storm.server import OWN_SETTINGS
 from commands.storm.trace import STARTED_AT
@@ -100,6 +102,9 @@ class OneCondition:
     def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
         """Nobody looks."""
 
+    def list_away(self) -> frozenset[str]:
+        return frozenset()
+
 
 def trace_clock() -> Callable[[], UnixSeconds]:
     """A wall clock that starts when the trace does: its population is on the feed still."""
@@ -133,6 +138,7 @@ class SyncWorld:
             sync_store=self.store,
             ingest_buffer=self.buffer,
             sync_buffer=self.buffer,
+            tape=MemoryTape(TapeBounds(trades=1, candle_days=1)),  # trading does not run
             streams={},
         )
         composition = Composition(self.settings, doors, self._environment(), self.mailboxes)

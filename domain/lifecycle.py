@@ -37,6 +37,16 @@ def sol_to_graduate(curve_sol: Sol) -> Sol:
     return Sol(max(CURVE_SOL_AT_COMPLETION - curve_sol, 0.0))
 
 
+def quote_raised(curve_tokens: float, curve_quote: float) -> float:
+    """As `sol_raised`, of a curve in any quote: tokens times quote stay what they were at birth."""
+    return max(curve_quote * (1 - curve_tokens / CURVE_TOKENS_AT_BIRTH), 0.0)
+
+
+def quote_to_graduate(curve_tokens: float, curve_quote: float) -> float:
+    """As `sol_to_graduate`, of a curve in any quote."""
+    return max(curve_quote * (curve_tokens / CURVE_TOKENS_AT_COMPLETION - 1), 0.0)
+
+
 def status_from_progress(progress: float) -> Status:
     """NEW or GRADUATING. BONDED takes a confirmed migration, never a percentage."""
     return Status.GRADUATING if progress >= GRADUATING_FROM_PERCENT else Status.NEW

@@ -45,9 +45,10 @@ class TokenStatistics:
 
 @frozen(kw_only=True)
 class Candle:
-    """Trading within one interval, at prices in US dollars (or SOL, where none is known)."""
+    """Trading within one interval."""
 
     opened_at: UnixSeconds  # a multiple of the interval
+    currency: Literal["usd", "sol"] = "usd"  # of the prices; SOL where its worth is not known
     open: float
     high: float
     low: float

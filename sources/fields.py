@@ -13,12 +13,13 @@ from math import isfinite
 import base58
 import orjson
 
-from domain.values import Sol
+from domain.values import Sol, Usd
 
 GREATEST_CREDIBLE = 1e30  # anything beyond is noise; Postgres' real ends at 3e38
 SMALLEST_NUMBER = 1e-30  # closer to zero Postgres' real would underflow
 GREATEST_COUNT = 2**31 - 1  # Postgres' integer
 GREATEST_SOL = 6e8  # about all SOL there is
+GREATEST_USD = 1e14  # about all money there is
 GREATEST_TOKENS = 1e15  # no launch-pad mints nearly as many of one coin
 LONGEST_ADDRESS = 512  # characters of a link; a longer one is dropped, half a link is useless
 ADDRESS_BYTES = 32
@@ -82,6 +83,12 @@ def read_sol(value: object) -> Sol | None:
     """As `read_number`, and no more SOL than there is."""
     result = read_number(value)
     return None if result is None or result > GREATEST_SOL else Sol(result)
+
+
+def read_usd(value: object) -> Usd | None:
+    """As `read_number`, and no more dollars than there are."""
+    result = read_number(value)
+    return None if result is None or result > GREATEST_USD else Usd(result)
 
 
 def read_tokens(value: object) -> float | None:

@@ -21,11 +21,12 @@ from domain.messages import SourceEvent, TokenCreated, TradeSeen
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from sources import EventOutbox, SourceEnvironment
 from sources.line import Line, LineSettings, LineSnapshot
+from sources.names import PUMPPORTAL
 from sources.pumpportal_frames import ControlFrame, parse_frame
 from sources.recent import RecentKeys
 from sources.trade_subscriptions import REQUEST_INTERVAL_SECONDS, TradeSubscriptions
 
-NAME = "pumpportal"
+NAME = PUMPPORTAL
 RECENT_EVENTS = 20_000  # some minutes of all trades that a thousand subscriptions bring
 SUBSCRIPTIONS = (
     orjson.dumps({"method": "subscribeNewToken"}),

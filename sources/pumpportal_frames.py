@@ -5,10 +5,6 @@
 Protocol: one JSON object a frame; `txType` names its kind. A control frame has `message` or
 `errors` instead. No frame carries a time, a slot, a sequence number, decimals, an image or a
 pool's address: the time of receipt is the only clock, and `migrate.pool` names a venue.
-
-The curve. pump.fun frames carry virtual reserves. LaunchLab (`bonk`) frames carry the real
-ones; its curve sells the same 793,100,000 of 1,000,000,000 tokens from the same virtual start,
-so 73,000,000 tokens and 30 SOL are added and one progress formula fits both.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,32 +14,38 @@ from typing import Literal
 from attrs import frozen
 
 from domain.errors import FrameRefused
-from domain.lifecycle import CURVE_SOL_AT_BIRTH, CURVE_TOKENS_AT_BIRTH
 from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
-from domain.values import Mint, Sol, UnixSeconds, parse_mint
+from domain.values import WRAPPED_SOL, Mint, UnixSeconds, parse_mint
 from sources.fields import (
-    decode_json,
     read_address,
     read_label,
     read_metadata_link,
     read_sol,
     read_tokens,
+    read_usd,
 )
+from sources.launchpad_frames import (
+    CAP_KEYS,
+    LONGEST_NAME,
+    LONGEST_NOTICE,
+    LONGEST_SYMBOL,
+    MAYHEM_SUPPLY,
+    NO_SUM,
+    PUMPFUN_DECIMALS,
+    SIZE_KEYS,
+    SUPPLY,
+    SUPPLY_TOLERANCE,
+    Frame,
+    QuotedSum,
+    decode_frame,
+    read_curve,
+    read_quote,
+    read_signature,
+    read_sum,
+    read_venue,
+)
+from sources.names import PUMPPORTAL
 from sources.venues import LAUNCHLAB, PUMPFUN, UNKNOWN, name_venue
-
-LONGEST_FRAME = 64 * 2**10  # characters or bytes; real ones have some hundreds
-LONGEST_NAME = 128
-LONGEST_SYMBOL = 64
-LONGEST_SIGNATURE = 128
-LONGEST_NOTICE = 500
-
-SUPPLY = 1_000_000_000
-MAYHEM_SUPPLY = 2_000_000_000
-SUPPLY_TOLERANCE = 1.0  # tokens; the reserves are rounded
-PUMPFUN_DECIMALS = 6
-VIRTUAL_TOKENS_BEYOND_POOL = CURVE_TOKENS_AT_BIRTH - SUPPLY
-
-Frame = Mapping[str, object]
 
 
 @frozen(kw_only=True)
@@ -57,24 +59,18 @@ class ControlFrame:
 
 def parse_frame(text: str | bytes, seen_at: UnixSeconds) -> SourceEvent | ControlFrame:
     """What a frame says; `FrameRefused` or `MintRefused`, with the reason, if it is junk."""
-    if len(text) > LONGEST_FRAME:
-        raise FrameRefused(text[:LONGEST_NOTICE], reason="too_large")
-    try:
-        frame = decode_json(text)
-    except ValueError as error:
-        raise FrameRefused(text, reason="not_json") from error
-    if not isinstance(frame, dict):
-        raise FrameRefused(text, reason="not_an_object")
+    frame = decode_frame(text)
     kind = frame.get("txType")
     if kind is None:
-        return _parse_control(frame)
+        return parse_control(frame)
     parse = PARSERS.get(kind) if isinstance(kind, str) else None
     if parse is None:
         raise FrameRefused(kind, reason="unknown_tx_type")
     return parse(frame, parse_mint(frame.get("mint")), seen_at)
 
 
-def _parse_control(frame: Frame) -> ControlFrame:
+def parse_control(frame: Frame) -> ControlFrame:
+    """What a frame without an event says; `FrameRefused` if that is nothing."""
     is_error = "errors" in frame
     if not is_error and "message" not in frame:
         raise FrameRefused(frame, reason="no_tx_type")
@@ -91,16 +87,20 @@ def _refuses_trades(notice: str) -> bool:
 
 
 def _parse_create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreated:
-    where = _read_venue(frame)
+    where = read_venue(frame)
     total_supply = _infer_supply(frame, where)
     # Another supply than LaunchLab's usual one has another curve.
     has_known_curve = where != LAUNCHLAB or total_supply is not None
-    curve_tokens, curve_sol = _read_curve(frame, where) if has_known_curve else (None, None)
+    quote = read_quote(frame)
+    size, cap = read_sum(frame, SIZE_KEYS, quote), _read_market_cap(frame, quote)
+    curve_tokens, in_curve = read_curve(frame, where, quote) if has_known_curve else (None, NO_SUM)
     return TokenCreated(
         mint=mint,
         seen_at=seen_at,
-        signature=_read_signature(frame),
+        signature=read_signature(frame),
+        source=PUMPPORTAL,
         venue=where,
+        quote_mint=quote or WRAPPED_SOL,
         name=read_label(frame.get("name"), LONGEST_NAME),
         symbol=read_label(frame.get("symbol"), LONGEST_SYMBOL),
         metadata_uri=read_metadata_link(frame.get("uri")),
@@ -108,30 +108,41 @@ def _parse_create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> TokenCreate
         bonding_curve_key=read_address(frame.get("bondingCurveKey")),
         decimals=PUMPFUN_DECIMALS if where == PUMPFUN else None,
         total_supply=total_supply,
-        initial_buy_sol=read_sol(frame.get("solAmount")),
+        initial_buy_sol=size.sol,
+        initial_buy_usd=size.usd,
         curve_tokens=curve_tokens,
-        curve_sol=curve_sol,
-        market_cap_sol=_read_market_cap(frame),
+        curve_sol=in_curve.sol,
+        curve_usd=in_curve.usd,
+        market_cap_sol=cap.sol,
+        market_cap_usd=cap.usd,
     )
 
 
 def _parse_trade(
     frame: Frame, mint: Mint, seen_at: UnixSeconds, side: Literal["buy", "sell"]
 ) -> TradeSeen:
-    where = _read_venue(frame)
-    curve_tokens, curve_sol = _read_curve(frame, where)
+    where, quote = read_venue(frame), read_quote(frame)
+    size, cap = read_sum(frame, SIZE_KEYS, quote), read_sum(frame, CAP_KEYS, quote)
+    curve_tokens, in_curve = read_curve(frame, where, quote)
     return TradeSeen(
         mint=mint,
         seen_at=seen_at,
-        signature=_read_signature(frame),
+        signature=read_signature(frame),
+        source=PUMPPORTAL,
         side=side,
-        sol=read_sol(frame.get("solAmount")),
+        trader=read_address(frame.get("traderPublicKey")),
+        tokens=read_tokens(frame.get("tokenAmount")),
+        sol=size.sol,
+        usd=size.usd,
+        quote_mint=quote,
         venue=None if where == UNKNOWN else where,
         # For the usual supply, of which a LaunchLab trade says nothing: ingest knows the coin's.
         curve_tokens=curve_tokens,
-        curve_sol=curve_sol,
+        curve_sol=in_curve.sol,
+        curve_usd=in_curve.usd,
         # As stated, for the usual supply: a trade does not say that its coin is a mayhem coin.
-        market_cap_sol=read_sol(frame.get("marketCapSol")),
+        market_cap_sol=cap.sol,
+        market_cap_usd=cap.usd,
     )
 
 
@@ -139,7 +150,8 @@ def _parse_migration(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> Migratio
     return MigrationSeen(
         mint=mint,
         seen_at=seen_at,
-        signature=_read_signature(frame),
+        signature=read_signature(frame),
+        source=PUMPPORTAL,
         venue=name_venue(frame.get("pool")),
     )
 
@@ -150,34 +162,6 @@ PARSERS: Mapping[str, Callable[[Frame, Mint, UnixSeconds], SourceEvent]] = {
     "sell": partial(_parse_trade, side="sell"),
     "migrate": _parse_migration,
 }
-
-
-def _read_signature(frame: Frame) -> str:
-    value = frame.get("signature")
-    if not isinstance(value, str) or read_label(value, LONGEST_SIGNATURE) != value:
-        raise FrameRefused(value, reason="no_signature")
-    return value
-
-
-def _read_venue(frame: Frame) -> str:
-    """Frames of 2024 name no pool: pump.fun's curve was the only one."""
-    if frame.get("pool") is None and "vTokensInBondingCurve" in frame:
-        return PUMPFUN
-    return name_venue(frame.get("pool"))
-
-
-def _read_curve(frame: Frame, where: str) -> tuple[float | None, Sol | None]:
-    """Virtual tokens and SOL left in the bonding curve; a graduated pool's reserves are not it."""
-    if where == PUMPFUN:
-        tokens = read_tokens(frame.get("vTokensInBondingCurve"))
-        return tokens, read_sol(frame.get("vSolInBondingCurve"))
-    if where != LAUNCHLAB:
-        return None, None
-    tokens, sol = read_tokens(frame.get("tokensInPool")), read_sol(frame.get("solInPool"))
-    if tokens is None or tokens > SUPPLY + SUPPLY_TOLERANCE:
-        return None, None  # another supply than LaunchLab's usual one: another curve
-    curve_sol = None if sol is None else Sol(sol + CURVE_SOL_AT_BIRTH)
-    return tokens + VIRTUAL_TOKENS_BEYOND_POOL, curve_sol
 
 
 def _infer_supply(frame: Frame, where: str) -> str | None:
@@ -195,12 +179,16 @@ def _infer_supply(frame: Frame, where: str) -> str | None:
     return None
 
 
-def _read_market_cap(frame: Frame) -> Sol | None:
+def _read_market_cap(frame: Frame, quote: Mint | None) -> QuotedSum:
     """PumpPortal multiplies the price by 1e9 tokens; a mayhem coin has twice as many."""
-    cap = read_sol(frame.get("marketCapSol"))
-    if cap is None or not _is_mayhem(frame):
+    cap = read_sum(frame, CAP_KEYS, quote)
+    if not _is_mayhem(frame):
         return cap
-    return read_sol(cap * MAYHEM_SUPPLY / SUPPLY)
+    factor = MAYHEM_SUPPLY / SUPPLY
+    return QuotedSum(
+        sol=None if cap.sol is None else read_sol(cap.sol * factor),
+        usd=None if cap.usd is None else read_usd(cap.usd * factor),
+    )
 
 
 def _is_mayhem(frame: Frame) -> bool:

@@ -18,6 +18,7 @@ from domain.errors import FrameRefused, MintRefused
 from domain.messages import PoolCreated
 from domain.values import QUOTE_MINTS, Mint, UnixSeconds, parse_mint
 from sources.fields import read_address, read_array, read_count, read_number, read_object
+from sources.names import SOLANA_POOLS
 from sources.program_logs import walk_lines
 from sources.venues import RAYDIUM
 
@@ -100,6 +101,7 @@ def _parse_pool(
         mint=mint,
         seen_at=seen_at,
         signature=signature,
+        source=SOLANA_POOLS,
         venue=RAYDIUM,
         pool_address=address,
         created_at=created_at,

@@ -26,11 +26,12 @@ from sources import EventOutbox, SourceEnvironment
 from sources.delayed import DelayedQueue
 from sources.fields import decode_json, read_object
 from sources.line import Line, LineSettings, LineSnapshot
+from sources.names import SOLANA_POOLS
 from sources.raydium_logs import RAYDIUM_AMM_V4, opens_pool, parse_pools
 from sources.recent import RecentKeys
 from sources.rpc import JsonRpc
 
-NAME = "solana-pools"
+NAME = SOLANA_POOLS
 RECENT_SIGNATURES = 10_000
 WAITING_LOOKUPS = 200
 WORKERS = 4  # requests at a time

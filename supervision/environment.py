@@ -1,6 +1,6 @@
 """What every actor is given of the process around it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 from typing import Any, Protocol
 
@@ -18,6 +18,9 @@ class Conditions(Protocol):
 
     def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
         """`reporter` finds store or source `name` away for a `problem`, or answering (None)."""
+
+    def list_away(self) -> Collection[str]:
+        """The names of the stores and sources that somebody finds away now."""
 
 
 @frozen(kw_only=True)

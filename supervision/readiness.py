@@ -110,6 +110,10 @@ class Readiness:
             if each.problems
         ]
 
+    def list_away(self) -> frozenset[str]:
+        """The names of what is away now."""
+        return frozenset(name for name, each in self._dependencies.items() if each.problems)
+
     @property
     def dependencies(self) -> Mapping[str, bool]:
         """Every store and source that anybody has used so far: does it answer?"""

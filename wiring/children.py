@@ -1,6 +1,7 @@
 """The child specs, in flow order, and what each actor is given.
 
-    streams -> ingest -> market-data, hot-score, holder-count, activity -> sync -> gateway
+    streams -> ingest -> trading -> market-data, hot-score, holder-count, activity -> sync
+        -> gateway
 
 Among the children only ingest and sync are given a store.
 """
@@ -13,7 +14,8 @@ from attrs import asdict, define, field
 
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
-from actors.ingest.actor import Ingest, IngestOutboxes
+from actors.ingest.actor import Ingest
+from actors.ingest.intake import IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
 from actors.jobs.job import JobContext, JobOutboxes
@@ -25,6 +27,9 @@ from actors.sync.backlog import WAITING_GROUPS
 from actors.sync.governor import Governor
 from actors.sync.life import SyncStores
 from actors.sync.memory import SyncMemory
+from actors.trading.actor import Trading, TradingInboxes, TradingOutboxes, TradingPlan
+from actors.trading.coverage import StreamCoverage
+from actors.trading.memory import TradingMemory
 from config.settings import Settings
 from feed import Operations
 from feed.statistics import StatisticsMemory
@@ -35,7 +40,7 @@ from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from wiring.doors import Doors, Stream
 from wiring.jobs import JOBS, JobWiring
-from wiring.mailboxes import Mailboxes
+from wiring.mailboxes import TRADING, Mailboxes
 
 
 @define
@@ -72,6 +77,15 @@ class Composition:
                 for name, stream in self.doors.streams.items()
             ),
             self._make_spec("ingest", self._build_ingest, boxes.events, memory=self.ingest_memory),
+            self._make_spec(
+                TRADING,
+                self._build_trading,
+                boxes.trades,
+                boxes.windows,
+                boxes.publications[TRADING],
+                boxes.control[TRADING],
+                memory=TradingMemory(limit=self.settings.tracking.tokens),
+            ),
             *(self._make_job_spec(name, job) for name, job in JOBS.items()),
             self._make_spec(
                 "activity", self._build_activity, boxes.presences, memory=ActivityMemory()
@@ -100,7 +114,7 @@ class Composition:
 
     def _make_job_spec(self, name: str, job: JobWiring) -> ChildSpec:
         boxes = self.mailboxes
-        trades = (boxes.trades,) if job.hears_trades else ()
+        trades = (boxes.weighed,) if job.hears_trades else ()
         return self._make_spec(
             name,
             partial(self._build_job, name, job),
@@ -120,7 +134,7 @@ class Composition:
             memory=memory,
             settings=self.settings.ingest,
             environment=environment,
-            follow_trades=self.doors.follow_trades,
+            follow_tokens=self.doors.follow_tokens,
         )
 
     def _build_sync(self, environment: Environment, memory: SyncMemory) -> Sync:
@@ -132,6 +146,27 @@ class Composition:
             memory=memory,
             tracked_tokens=self.settings.tracking.tokens,
             settings=self.settings.sync,
+            environment=environment,
+        )
+
+    def _build_trading(self, environment: Environment, memory: TradingMemory) -> Trading:
+        boxes = self.mailboxes
+        return Trading(
+            inboxes=TradingInboxes(
+                trades=boxes.trades,
+                windows=boxes.windows,
+                publications=boxes.publications[TRADING],
+                control=boxes.control[TRADING],
+            ),
+            outboxes=TradingOutboxes(
+                sync=boxes.updates,
+                statistics=(boxes.gateway, boxes.publications["market-data"]),
+                weighed=boxes.weighed,
+            ),
+            tape=self.doors.tape,
+            coverage=StreamCoverage(self.doors.trade_reaches),
+            memory=memory,
+            plan=TradingPlan(trading=self.settings.trading, market_data=self.settings.market_data),
             environment=environment,
         )
 
@@ -152,7 +187,7 @@ class Composition:
             mail=mail,
             outboxes=JobOutboxes(sol_prices=boxes.events, windows=boxes.windows),
             memory=memory,
-            trades=boxes.trades,
+            trades=boxes.weighed,
             settings=self.settings,
             environment=environment,
         )

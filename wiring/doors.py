@@ -10,26 +10,29 @@ from typing import Any, Literal
 import httpx
 from attrs import define, field, frozen
 
+from actors.trading.coverage import StreamReach
 from buffer import UpdateBuffer
 from buffer.redis import RedisBuffer
+from buffer.redis.tape import RedisTape
+from buffer.tape import TapeBounds, TradeTape
 from config.settings import (
     IngestSettings,
     Settings,
 )
 from domain.messages import SourceEvent
-from domain.values import Mint
+from domain.token import Token
 from feed import Library
 from sources import EventStream
 from sources.line import LineSettings
+from sources.names import CHAIN, PUMPAPI, PUMPPORTAL, SOLANA_POOLS
 from sources.providers import Upstreams, new_json_http
-from sources.pump_chain.stream import NAME as CHAIN
 from sources.pump_chain.stream import PumpChain, PumpChainMemory
-from sources.pumpportal import NAME as PUMPPORTAL
+from sources.pumpapi import PumpApi, PumpApiMemory
 from sources.pumpportal import PumpPortal, PumpPortalMemory
 from sources.rpc import JsonRpc
-from sources.solana_pubsub import NAME as SOLANA_POOLS
 from sources.solana_pubsub import SolanaPools, SolanaPoolsMemory
 from sources.trade_subscriptions import TradeSubscriptions
+from sources.venues import LAUNCHLAB, PUMPFUN, PUMPSWAP
 from store import TokenStore
 from store.ledger import Ledger
 from store.postgres import PostgresStore
@@ -58,14 +61,23 @@ class Doors:
     sync_store: TokenStore
     ingest_buffer: UpdateBuffer
     sync_buffer: UpdateBuffer
+    tape: TradeTape
     streams: Mapping[str, Stream]  # by child's name
-    follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None  # of older tokens
+    # Which tokens' trades each stream brings, by the stream's name.
+    trade_reaches: Mapping[str, StreamReach] = field(factory=dict)
+    follow_tokens: Callable[[Sequence[Token]], object] = lambda tokens: None  # older ones
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
     library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
 
     async def close(self) -> None:
         """Disconnect from both stores."""
-        for door in (self.ingest_store, self.sync_store, self.ingest_buffer, self.sync_buffer):
+        for door in (
+            self.ingest_store,
+            self.sync_store,
+            self.ingest_buffer,
+            self.sync_buffer,
+            self.tape,
+        ):
             await door.close()
 
 
@@ -97,16 +109,25 @@ class RealDoors:
 
     def build(self, events: Outbox[SourceEvent]) -> Doors:
         """Doors that open lazily: nothing is connected yet."""
+        tape = self._new_tape()
         upstreams = Upstreams(self.settings, self.client)
         return Doors(
             ingest_store=self._new_store("ingest"),
             sync_store=self._new_store("sync"),
             ingest_buffer=self._new_buffer(),
             sync_buffer=self._new_buffer(),
+            tape=tape,
+            library=Library(history=tape),
+            trade_reaches=self._list_reaches(),
             streams=self._list_streams(self.settings.ingest, events),
-            follow_trades=self.pumpportal.subscriptions.follow_older,
+            follow_tokens=self._follow_tokens,
             providers={name: job.connect(upstreams) for name, job in JOBS.items()},
         )
+
+    def _follow_tokens(self, tokens: Sequence[Token]) -> None:
+        """Tell the streams of tokens that an earlier life of the service knew, newest first."""
+        self.pumpportal.subscriptions.follow_older([token.mint for token in tokens])
+        self.chain.follow_pools(tokens)
 
     # The stores.
 
@@ -123,6 +144,25 @@ class RealDoors:
             self.environment.clock,
         )
 
+    def _new_tape(self) -> RedisTape:
+        redis, trading = self.settings.redis, self.settings.trading
+        return RedisTape(
+            url=redis.url,
+            timeout_seconds=redis.timeout_seconds,
+            offload=offload_to_threads(THREADS_A_DOOR),
+            bounds=TapeBounds(trades=trading.trades, candle_days=trading.candle_days),
+        )
+
+    def _list_reaches(self) -> dict[str, StreamReach]:
+        """PumpPortal's trades are those of the tokens that are subscribed to."""
+        return {
+            CHAIN: StreamReach(venues=frozenset({PUMPFUN, PUMPSWAP, LAUNCHLAB})),
+            PUMPAPI: StreamReach(),
+            PUMPPORTAL: StreamReach(
+                follows=lambda mint: mint in self.pumpportal.subscriptions.wanted
+            ),
+        }
+
     # The world.
 
     def _list_streams(
@@ -135,6 +175,9 @@ class RealDoors:
         if settings.chain_url:
             build_chain = partial(self._build_pump_chain, settings, events)
             streams[CHAIN] = Stream(build=build_chain, memory=self.chain)
+        if settings.pumpapi_url:
+            build_pumpapi = partial(self._build_pumpapi, settings, events)
+            streams[PUMPAPI] = Stream(build=build_pumpapi, memory=PumpApiMemory())
         if settings.pools_url:
             build_pools = partial(self._build_solana_pools, settings, events)
             streams[SOLANA_POOLS] = Stream(build=build_pools, memory=SolanaPoolsMemory())
@@ -159,6 +202,16 @@ class RealDoors:
             settings=_new_line_settings(settings, settings.chain_url),
             rpc=self.chain_rpc,
             environment=self.environment.for_actor(CHAIN),
+            memory=memory,
+        )
+
+    def _build_pumpapi(
+        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: PumpApiMemory
+    ) -> PumpApi:
+        return PumpApi(
+            events=events,
+            settings=_new_line_settings(settings, settings.pumpapi_url),
+            environment=self.environment.for_actor(PUMPAPI),
             memory=memory,
         )
 

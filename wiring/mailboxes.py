@@ -18,15 +18,17 @@ from domain.messages import (
     TokenPublished,
     TokenUpdated,
     TradeSeen,
+    TradesWeighed,
     WindowsQuoted,
 )
 from supervision.mailbox import Mailbox
 from supervision.policies import BLOCK, DROP_OLDEST, Conflate
 from wiring.jobs import JOBS
 
+TRADING = "trading"
 EVENTS_WAITING = 10_000  # then the streams' sockets wait
 UPDATES_WAITING = 50_000  # on their way to the buffer, one a token and origin
-TRADES_WAITING = 10_000  # then the oldest is dropped: a score may be a little low
+TRADES_WAITING = 50_000  # then the oldest is dropped: windows and scores may be a little low
 PRESENCES_WAITING = 10_000
 QUOTES_WAITING = 10_000  # one a token; then the oldest is dropped: its provider is asked again
 
@@ -58,10 +60,11 @@ class Mailboxes:
     events: Mailbox[IngestMessage] = field(init=False)
     updates: Mailbox[SyncMessage] = field(init=False)
     trades: Mailbox[TradeSeen] = field(init=False)
+    weighed: Mailbox[TradesWeighed] = field(init=False)
     windows: Mailbox[WindowsQuoted] = field(init=False)
     presences: Mailbox[Presence] = field(init=False)
     gateway: Mailbox[GatewayMessage] = field(init=False)
-    publications: Mapping[str, Mailbox[Any]] = field(init=False)  # TokenPublished
+    publications: dict[str, Mailbox[Any]] = field(init=False)  # TokenPublished, by reader
     control: Mapping[str, Mailbox[ActivityChange]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -72,7 +75,8 @@ class Mailboxes:
             capacity=UPDATES_WAITING,
             policy=Conflate(key=_of_token, combine=_conflate_updates),
         )
-        self.trades = Mailbox("hot-score trades", capacity=TRADES_WAITING, policy=DROP_OLDEST)
+        self.trades = Mailbox(TRADING, capacity=TRADES_WAITING, policy=DROP_OLDEST)
+        self.weighed = Mailbox("hot-score trades", capacity=TRADES_WAITING, policy=DROP_OLDEST)
         self.windows = Mailbox(
             "trading windows",
             capacity=QUOTES_WAITING,
@@ -84,9 +88,11 @@ class Mailboxes:
         capacity = 2 * self.tokens + 1000
         self.gateway = Mailbox("gateway", capacity=capacity, policy=by_token)
         self.publications = {job: Mailbox(job, capacity=capacity, policy=by_token) for job in JOBS}
+        self.publications[TRADING] = Mailbox("trading tokens", capacity=capacity, policy=by_token)
         latest = Conflate[ActivityChange](key=lambda _: "activity")
         self.control = {
-            actor: Mailbox(f"{actor} control", capacity=1, policy=latest) for actor in JOBS
+            actor: Mailbox(f"{actor} control", capacity=1, policy=latest)
+            for actor in (*JOBS, TRADING)
         }
 
     def count_unsaved(self) -> dict[str, int]:

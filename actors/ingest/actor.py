@@ -1,7 +1,9 @@
 """Ingest: what is born goes to Postgres at once, in group commits; the rest goes on as updates.
 
     SourceEvent -> Ingest -> rows in the store (admission.py), TokensAdmitted, TokenUpdated -> sync
-                          -> TradeSeen -> hot-score
+                          -> TradeSeen -> trading
+
+What an event means stands in intake.py.
 
 New tokens are the one write that does not wait for the flush: an update of a token that Postgres
 does not have was the seeds' "Record to update not found". While Postgres is away they wait in
@@ -14,50 +16,26 @@ token is held until sync has the token.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from actors.ingest.admission import Admission, AdmitDue
-from actors.ingest.birth import (
-    birth_values,
-    born_token,
-    migration_values,
-    pool_values,
-    trade_values,
-)
+from actors.ingest.intake import NAME, IngestOutboxes, Intake, name_origin
 from actors.ingest.life import IngestLife, IngestStores
-from actors.ingest.memory import Birth, IngestMemory
+from actors.ingest.memory import IngestMemory
 from actors.ingest.quarantine import Quarantine, QuarantineDue
-from actors.ingest.sights import Sight, Sights
+from actors.ingest.sights import Sights
 from actors.ingest.snapshot import IngestSnapshot
 from actors.ingest.spool import Spool, SpoolDue, TokensTaken
 from config.settings import IngestSettings
-from domain.messages import (
-    IngestMessage,
-    MigrationSeen,
-    PoolCreated,
-    SourceEvent,
-    SyncMessage,
-    TokenCreated,
-    TokensAdmitted,
-    TokenUpdated,
-    TradeSeen,
-)
+from domain.messages import IngestMessage, TokensAdmitted, TokenUpdated
 from domain.token import Token
-from domain.values import Mint, Value
-from supervision import Inbox, Outbox
+from domain.values import Mint
+from supervision import Inbox
 from supervision.desk import CallEnded, Desk, MailEnded, MailTaken, open_desk
 from supervision.environment import Environment
 
-ORIGIN = "ingest"
-POOLS_ORIGIN = "ingest pools"  # their stream looks each one up first, and so runs behind
 SAME_SIGHT_SECONDS = 0.002  # Postgres keeps microseconds, a float a little less
 UNADMITTED_TOKENS = 10_000  # that wait for a store; then no more events are taken
-
-
-@frozen(kw_only=True)
-class IngestOutboxes:
-    sync: Outbox[SyncMessage]
-    trades: Outbox[TradeSeen]
 
 
 @define(kw_only=True)
@@ -73,17 +51,24 @@ class Ingest:
     memory: IngestMemory
     settings: IngestSettings
     environment: Environment
-    follow_trades: Callable[[Sequence[Mint]], object] = lambda mints: None  # of older tokens
+    follow_tokens: Callable[[Sequence[Token]], object] = lambda tokens: None  # older ones
+    counts: Counter[str] = field(factory=Counter, init=False)
     sights: Sights = field(init=False)
+    intake: Intake = field(init=False)
     admission: Admission = field(init=False)
     spool: Spool = field(init=False)
     quarantine: Quarantine = field(init=False)
     is_draining: bool = field(default=False, init=False)
-    counts: Counter[str] = field(factory=Counter, init=False)
 
     @sights.default
     def _no_sights(self) -> Sights:
         return Sights(self.settings.recent_mints)
+
+    @intake.default
+    def _new_intake(self) -> Intake:
+        return Intake(
+            outboxes=self.outboxes, memory=self.memory, sights=self.sights, counts=self.counts
+        )
 
     async def run(self) -> None:
         """Serve until the sources are closed; what is in hand is admitted before the return."""
@@ -96,7 +81,7 @@ class Ingest:
 
     def _begin_life(self, desk: Desk) -> None:
         life = IngestLife(
-            name=ORIGIN,
+            name=NAME,
             desk=desk,
             stores=self.stores,
             memory=self.memory,
@@ -117,18 +102,23 @@ class Ingest:
             admitted=self.counts["admitted"],
             duplicate_creates=self.counts["duplicate_creates"],
             trades=self.counts["trades"],
+            overtaken_trades=self.counts["overtaken_trades"],
             migrations=self.counts["migrations"],
             repeated_migrations=self.counts["repeated_migrations"],
+            completions=self.counts["completions"],
             pools=self.counts["pools"],
+            foreign_pools=self.counts["foreign_pools"],
             spooled=self.counts["spooled"],
             quarantined=self.counts["quarantined"],
+            sol_usd=self.memory.sol_price.read(self.environment.clock()),
+            **self.intake.books.tell(),
         )
 
     async def _handle_note(self, note: object) -> None:
         match note:
             case MailTaken(messages=events):
                 for event in events:
-                    await self._take_event(event)
+                    await self.intake.take_event(event)
             case TokensTaken():
                 await self._announce_tokens(note)
             case CallEnded():
@@ -141,62 +131,6 @@ class Ingest:
                 self.spool.look_into()
             case QuarantineDue():
                 self.quarantine.try_again()
-
-    # Events.
-
-    async def _take_event(self, event: IngestMessage) -> None:
-        if isinstance(event, TokenCreated | PoolCreated):
-            self._take_birth(event)
-        match event:
-            case TradeSeen():
-                await self._take_trade(event)
-            case MigrationSeen():
-                await self._take_migration(event)
-            case PoolCreated():
-                self.sights.remember_mint(event.mint).is_bonded |= event.is_migration
-                await self._send_update(event, pool_values(event))
-                self.counts["pools"] += 1
-
-    def _take_birth(self, event: TokenCreated | PoolCreated) -> None:
-        """A mint that is neither stored nor on its way there is new."""
-        sight = self.sights.find_sight(event.mint)
-        if (sight is not None and sight.is_admitted) or event.mint in self.memory.unadmitted:
-            self.counts["duplicate_creates"] += isinstance(event, TokenCreated)
-            return
-        on_curve = not self.sights.is_bonded(event.mint)
-        token = born_token(event, on_curve=on_curve)
-        values = birth_values(event, on_curve=on_curve) if isinstance(event, TokenCreated) else {}
-        self.memory.unadmitted[event.mint] = Birth(token=token, values=values)
-        self.sights.remember_mint(event.mint).total_supply = token.total_supply
-
-    async def _take_trade(self, event: TradeSeen) -> None:
-        sight = self.sights.find_sight(event.mint) or Sight()
-        values = trade_values(
-            event, on_curve=sight.is_on_curve(event), total_supply=sight.total_supply
-        )
-        await self._send_update(event, values)
-        self.outboxes.trades.send_nowait(event)
-        self.counts["trades"] += 1
-
-    async def _take_migration(self, event: MigrationSeen) -> None:
-        sight = self.sights.remember_mint(event.mint)
-        if sight.is_bonded:  # told again, it would look as if it were later
-            self.counts["repeated_migrations"] += 1
-            return
-        sight.is_bonded = True
-        await self._send_update(event, migration_values(event))
-        self.counts["migrations"] += 1
-
-    async def _send_update(self, event: SourceEvent, values: Mapping[str, Value]) -> None:
-        """Tell sync what an event says; where its token is unadmitted, once it is admitted."""
-        origin = POOLS_ORIGIN if isinstance(event, PoolCreated) else ORIGIN
-        update = TokenUpdated(
-            mint=event.mint, observed_at=event.seen_at, origin=origin, values=values
-        )
-        if event.mint in self.memory.unadmitted:
-            self.memory.hold_update(update)
-        else:
-            await self.outboxes.sync.send(update)
 
     # Births that a store has taken.
 
@@ -225,7 +159,7 @@ class Ingest:
                 TokenUpdated(
                     mint=token.mint,
                     observed_at=birth.token.first_seen_at,
-                    origin=ORIGIN,
+                    origin=name_origin(birth.source),
                     values=birth.values,
                 )
             )
@@ -241,4 +175,4 @@ class Ingest:
         """Take up what an earlier life knew: the newest tokens, and their trades."""
         for token in reversed(newest_first):
             self.sights.remember_token(token)
-        self.follow_trades([token.mint for token in newest_first])
+        self.follow_tokens(newest_first)

@@ -1,9 +1,14 @@
-"""What ingest keeps when it is restarted: births that no store has taken yet, and refused rows."""
+"""What ingest keeps when it is restarted.
+
+Births that no store has taken yet, refused rows, which trades were counted, and SOL's price.
+"""
 
 from collections.abc import Mapping
 
 from attrs import Factory, define, frozen
 
+from actors.ingest.prices import SolPrice
+from actors.ingest.repeats import TradeKeys
 from domain.merging import merge_updates
 from domain.messages import Refused, TokenUpdated
 from domain.token import Token
@@ -20,6 +25,7 @@ class Birth:
 
     token: Token
     values: Mapping[str, Value]  # what its birth says beyond its first row
+    source: str  # the stream that told it first
 
 
 @define(kw_only=True)
@@ -31,6 +37,8 @@ class IngestMemory:
     held: dict[Mint, list[TokenUpdated]] = Factory(dict)
     refusals: list[Refused] = Factory(list)  # on their way to quarantine
     is_spooling: bool = False  # Postgres is away, or has not caught up with the spool
+    trade_keys: TradeKeys = Factory(TradeKeys)  # of the trades that have been counted
+    sol_price: SolPrice = Factory(SolPrice)
 
     def hold_update(self, update: TokenUpdated) -> None:
         """Keep an update until its token is admitted."""

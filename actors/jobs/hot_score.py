@@ -1,6 +1,6 @@
 """Hot score: how much a token is traded right now.
 
-    TradeSeen (from ingest), TokenPublished (from sync) -> HotScoreJob -> TokenUpdated -> sync
+    TradesWeighed (from trading), TokenPublished (from sync) -> HotScoreJob -> TokenUpdated -> sync
 
 A trade adds its size, forward-decayed (domain/scoring.py): a quiet token's score never changes,
 so an idle market is scored for free. Where no trade stream reaches the service, the growth of a
@@ -19,7 +19,7 @@ from attrs import Factory, define, field
 from actors.jobs.job import JobContext
 from domain.lifecycle import SILENT_AFTER_SECONDS, is_retained, is_silent
 from domain.precision import SCORE_DECIMALS
-from domain.scoring import SMALLEST_TRADE_SOL, add_scores, add_trade
+from domain.scoring import add_scores, add_trade
 from domain.snapshots import Snapshot, counter, gauge, snapshot_class
 from domain.token import Token
 from domain.values import Mint, Sol, UnixSeconds
@@ -99,8 +99,8 @@ class HotScoreJob:
     async def follow_trades(self) -> None:
         async for trades in receive_batches(self.context.trades, TRADES_AT_ONCE):
             for trade in trades:
-                self.streamed_at[trade.mint] = trade.seen_at
-                self._add_trade(trade.mint, trade.sol or SMALLEST_TRADE_SOL, trade.seen_at)
+                self.streamed_at[trade.mint] = trade.at
+                self._add_trade(trade.mint, trade.sol, trade.at)
             if len(self.scores) > 2 * self.limit:  # no run does so while idle
                 self._forget_strangers()
 

@@ -15,7 +15,7 @@ from actors.jobs.mail import JobMail
 from actors.jobs.schedule import run_at_intervals
 from actors.jobs.switch import ActivitySwitch, JobMemory
 from config.settings import Settings
-from domain.messages import SolPriceTold, StatisticsPublished, TradeSeen, WindowsQuoted
+from domain.messages import SolPriceTold, StatisticsPublished, TradesWeighed, WindowsQuoted
 from domain.token import Token
 from supervision import Inbox, Outbox
 from supervision.environment import Environment
@@ -38,7 +38,7 @@ class JobContext:
     mail: JobMail
     outboxes: JobOutboxes
     memory: JobMemory
-    trades: Inbox[TradeSeen]  # read by hot-score alone
+    trades: Inbox[TradesWeighed]  # read by hot-score alone
     settings: Settings
     environment: Environment
     activity: ActivitySwitch = field(init=False)

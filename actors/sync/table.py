@@ -64,14 +64,20 @@ class TokenTable:
         return new.reduced_to(n for n, value in values.items() if getattr(token, n) != value)
 
     def _tell_of_status(self, mint: Mint, token: Token | None, new: Observations) -> None:
-        """A status that grew says when and from what; one that did not is no news."""
+        """A status that grew says when and from what; one that did not is no news.
+
+        Who observed it may know when it really changed; else that was when it was observed.
+        """
         early = self.unflushed.get(mint, Observations()).values.get("status", Status.NEW)
         reached = int(early if token is None else token.status)
         if int(new.values["status"]) <= reached:
-            del new.values["status"]
+            for name in STATUS_FIELDS:
+                new.values.pop(name, None)
             return
         observed_at = new.time_of("status")
-        told: dict[str, Value] = {"status_changed_at": observed_at}
+        told: dict[str, Value] = {
+            "status_changed_at": new.values.get("status_changed_at", observed_at)
+        }
         if token is not None:  # else it is not known what came before
             told["previous_status"] = reached
         new.take_newer(Observations(told, observed_at))

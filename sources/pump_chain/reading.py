@@ -8,10 +8,11 @@ from attrs import define, field, frozen
 from domain.messages import SourceEvent
 from domain.values import WRAPPED_SOL, Mint, UnixSeconds, Usd
 from sources.fields import read_sol
+from sources.names import CHAIN
 from sources.pump_chain.events import AnchorEvent
 from sources.pump_chain.pools import PoolTable, find_quote_decimals, is_dollar
 
-SOURCE = "chain"
+SOURCE = CHAIN
 STATED_SUPPLY = 1e9
 GREATEST_USD = 1e12  # of one amount; more is noise
 

@@ -18,7 +18,7 @@ WALL_CLOCKS = {
     "datetime.datetime.today",
     "datetime.datetime.utcnow",
 }
-ACTORS = {"actors.activity", "actors.gateway", "actors.ingest", "actors.jobs", "actors.sync"}
+ACTORS = {f"actors.{name}" for name in ("activity", "gateway", "ingest", "jobs", "sync", "trading")}
 
 
 def within(package: str, names: set[str]) -> set[str]:
@@ -77,8 +77,8 @@ def test_only_ingest_and_sync_know_the_store() -> None:
     assert {"actors.ingest", "actors.sync"} == rooms(importers_of("store"))
 
 
-def test_only_ingest_and_sync_know_the_buffer() -> None:
-    assert {"actors.ingest", "actors.sync"} == rooms(importers_of("buffer"))
+def test_only_ingest_sync_and_trading_know_the_buffer() -> None:
+    assert {"actors.ingest", "actors.sync", "actors.trading"} == rooms(importers_of("buffer"))
 
 
 def test_actors_know_ports_and_no_adapter() -> None:
@@ -89,7 +89,7 @@ def test_actors_know_ports_and_no_adapter() -> None:
 
 
 def test_twins_are_not_part_of_the_running_service() -> None:
-    for twin in ("store.memory", "buffer.memory", "sources.scripted"):
+    for twin in ("store.memory", "buffer.memory", "buffer.memory_tape", "sources.scripted"):
         known_to = importers_of(twin) - within("commands", importers_of(twin))
         assert set() == known_to
 

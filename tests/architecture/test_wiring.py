@@ -32,6 +32,7 @@ STORE_HOLDERS = {"ingest", "sync"}
 IN_FLOW_ORDER = [
     "scripted",
     "ingest",
+    "trading",
     "market-data",
     "hot-score",
     "holder-count",
@@ -116,7 +117,8 @@ def test_each_mailbox_has_one_reader_and_every_mailbox_is_read() -> None:
     composed = composition()
     read = [id(box) for spec in composed.child_specs(operations()) for box in spec.inboxes]
     boxes = composed.mailboxes
-    every = [boxes.events, boxes.updates, boxes.trades, boxes.presences, boxes.gateway]
+    every = [boxes.events, boxes.updates, boxes.trades, boxes.weighed, boxes.windows]
+    every += [boxes.presences, boxes.gateway]
     every += [*boxes.publications.values(), *boxes.control.values()]
     assert sorted(read) == sorted(map(id, every))
 

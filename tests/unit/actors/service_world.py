@@ -8,6 +8,8 @@ import trio
 from attrs import Factory, define, field
 
 from buffer.memory import MemoryBuffer
+from buffer.memory_tape import MemoryTape
+from buffer.tape import TapeBounds
 from config.settings import Settings
 from domain.messages import (
     CensusTaken,
@@ -82,6 +84,7 @@ class ServiceWorld:
     mailboxes: Mailboxes = Factory(lambda: Mailboxes(10_000))
     shown: dict[Mint, tuple[float, Token]] = Factory(dict)
     log: Log = Factory(Log)
+    tape: MemoryTape = Factory(lambda: MemoryTape(TapeBounds(trades=200, candle_days=2)))
 
     @property
     def buffer(self) -> MemoryBuffer:
@@ -95,6 +98,7 @@ class ServiceWorld:
             sync_store=self.sync_store,
             ingest_buffer=self.buffer,
             sync_buffer=self.buffer,
+            tape=self.tape,
             streams={"scripted": stream},
             providers={
                 "market-data": MarketProviders(quotes=self.market_data),

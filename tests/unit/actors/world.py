@@ -85,6 +85,9 @@ class Conditions:
         else:
             self.problems[name, reporter] = problem
 
+    def list_away(self) -> frozenset[str]:
+        return frozenset(name for name, _ in self.problems)
+
 
 class NoJitter(Random):
     """Chance that cuts no wait short, so that a test knows when something is tried again."""

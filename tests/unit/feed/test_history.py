@@ -1,5 +1,7 @@
 """Candles and trades as JSON."""
 
+from typing import Any
+
 import orjson
 
 from domain.trading import Candle, TradeRecord
@@ -9,7 +11,7 @@ from tests.unit.feed.tokens import NOW, mint_of
 
 
 def make_candle(opened_at: float = NOW, **values: float) -> Candle:
-    figures = {"open": 1.0, "high": 3.0, "low": 0.5, "close": 2.0}
+    figures: dict[str, Any] = {"open": 1.0, "high": 3.0, "low": 0.5, "close": 2.0}
     figures |= {"volume_usd": 10.0, "volume_sol": 0.05, **values}
     return Candle(opened_at=UnixSeconds(opened_at), buys=4, sells=1, **figures)
 

@@ -63,6 +63,9 @@ class Conditions:
     def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
         """The gateway calls no store."""
 
+    def list_away(self) -> frozenset[str]:
+        return frozenset()
+
     def reasons(self) -> list[str]:
         return [] if self.is_ready else ["not just now"]
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from domain.errors import FrameRefused, InputRefused, MintRefused
 from domain.lifecycle import bonding_progress
 from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
-from sources.pumpportal_frames import LONGEST_FRAME, ControlFrame, parse_frame
+from sources.launchpad_frames import LONGEST_FRAME
+from sources.pumpportal_frames import ControlFrame, parse_frame
 from tests.unit.sources.doubles import NOW
 from tests.unit.sources.recordings import DATA, frames
 
@@ -134,6 +135,7 @@ def test_a_recorded_create_is_read_in_full() -> None:
         seen_at=NOW,
         signature="4LhzBq8yMuww4fPUuyHccjBUbzVHzS6EqxD3PYELMtbMPGzPsAUXBNbuFWyBmkx97UJT7FcLy6Fb31d"
         "yfARNhgHc",
+        source="pumpportal",
         venue="pumpfun",
         name="Smooth Like Butter",
         symbol="SLB",
@@ -265,6 +267,7 @@ def test_nothing_is_expected_that_no_frame_carries_defect_13() -> None:
         mint=bare.mint,
         seen_at=NOW,
         signature=bare.signature,
+        source="pumpportal",
         venue="pumpfun",
         decimals=6,
         total_supply="1000000000",
@@ -276,6 +279,63 @@ def test_a_trade_in_a_graduated_pool_tells_nothing_of_the_curve() -> None:
     assert event.venue == "pumpswap"
     assert event.curve_tokens is None
     assert event.curve_sol is None
+
+
+def test_a_trade_names_its_trader_and_how_many_tokens_changed_hands() -> None:
+    event = traded(tokenAmount=12.5)
+    assert ("pumpportal", WALLET, 12.5) == (event.source, event.trader, event.tokens)
+    assert event.quote_mint is None  # no recorded frame names the quote
+
+
+def test_a_coin_paired_with_dollars_is_no_junk_and_its_sums_are_dollars() -> None:
+    """Its own mint is right; `mint` = USDC is still refused."""
+    sums = {"quoteAmount": 200.0, "marketCapQuote": 4000.0, "vQuoteInBondingCurve": 4411.5}
+    birth = created(quoteMint=USDC, **sums)
+    assert (USDC, None, 200.0) == (birth.quote_mint, birth.initial_buy_sol, birth.initial_buy_usd)
+    assert (None, 4411.5, None, 4000.0) == (
+        birth.curve_sol,
+        birth.curve_usd,
+        birth.market_cap_sol,
+        birth.market_cap_usd,
+    )
+    trade = traded(quoteMint=USDC, **sums)
+    assert (USDC, None, 200.0, 4411.5, 4000.0) == (
+        trade.quote_mint,
+        trade.sol,
+        trade.usd,
+        trade.curve_usd,
+        trade.market_cap_usd,
+    )
+    assert "quote_mint" == reason(json.dumps(CREATE | {"mint": USDC, "quoteMint": USDC}))
+
+
+@pytest.mark.parametrize("quote", [..., None, "So11111111111111111111111111111111111111112"])
+def test_a_coin_whose_quote_is_not_named_or_is_sol_has_sums_in_sol(quote: object) -> None:
+    event = created(quoteMint=quote)
+    assert ("So11111111111111111111111111111111111111112", 30.0, None) == (
+        event.quote_mint,
+        event.curve_sol,
+        event.curve_usd,
+    )
+
+
+def test_sums_in_another_token_are_neither_sol_nor_dollars() -> None:
+    event = created(quoteMint=WALLET, quoteAmount=7.0)
+    assert WALLET == event.quote_mint
+    assert 4 * (None,) == (
+        event.initial_buy_sol,
+        event.initial_buy_usd,
+        event.curve_sol,
+        event.market_cap_sol,
+    )
+    assert 1_073_000_000 == event.curve_tokens
+
+
+@pytest.mark.parametrize("quote", ["USDC", 7, {}, "", "1" * 50])
+def test_a_quote_that_cannot_be_read_is_refused_since_sums_might_be_in_anything(
+    quote: object,
+) -> None:
+    assert "bad_quote" == reason(json.dumps(CREATE | {"quoteMint": quote}))
 
 
 UNUSABLE: list[object] = [None, True, "5", -1, 1e40, [], {}, float("nan"), float("inf")]

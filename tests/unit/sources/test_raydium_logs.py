@@ -140,6 +140,7 @@ def test_a_recorded_graduation_has_the_token_as_pc_and_is_a_migration() -> None:
             mint="6Ed5YTw9AoUhr5VcsjZdGHqpdruqgCaZcLv7WU6npump",  # type: ignore[arg-type]
             seen_at=NOW,
             signature=signature,
+            source="solana-pools",
             venue="raydium",
             pool_address="6DrWmJAVcCLUTHzgdMoKroZCwdcS8sodLgctiBqvyys6",
             created_at=NOW,

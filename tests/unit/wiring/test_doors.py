@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from domain.errors import SourceUnavailable
 from store.ledger import Ledger
 from supervision.mailbox import Mailbox
-from tests.unit.actors.world import clock, environment, mint
+from tests.unit.actors.world import clock, environment, mint, token
 from tests.unit.wiring.test_children import settings
 from wiring.doors import Doors, RealDoors
 
@@ -146,13 +146,18 @@ def test_streams_keep_to_the_settings_of_ingest() -> None:
     built = doors(
         Upstream(),
         ingest__url="wss://portal.test/api",
+        ingest__pumpapi_url="wss://pumpapi.test/",
         ingest__pools_url="wss://pools.test",
         ingest__silence_seconds=41,
         ingest__reconnect_seconds=2,
         ingest__reconnect_longest_seconds=43,
     )
     streams = {name: build_stream(built, name) for name in built.streams}
-    urls = {"pumpportal": "wss://portal.test/api", "solana-pools": "wss://pools.test"}
+    urls = {
+        "pumpportal": "wss://portal.test/api",
+        "pumpapi": "wss://pumpapi.test/",
+        "solana-pools": "wss://pools.test",
+    }
     assert urls == {name: streams[name].line.settings.url for name in urls}
     for name in urls:
         line = streams[name].line.settings
@@ -163,6 +168,11 @@ def test_streams_keep_to_the_settings_of_ingest() -> None:
         )
 
 
+def test_streams_without_an_address_are_off() -> None:
+    addresses = ("ingest__url", "ingest__pumpapi_url", "ingest__chain_url", "ingest__pools_url")
+    assert {} == doors(Upstream(), **dict.fromkeys(addresses, "")).streams
+
+
 def test_streamed_trades_are_bounded_by_the_settings() -> None:
     built = doors(
         Upstream(),
@@ -170,7 +180,7 @@ def test_streamed_trades_are_bounded_by_the_settings() -> None:
         ingest__url="wss://portal.test",
         ingest__api_key="key",
     )
-    built.follow_trades([mint(1), mint(2), mint(3)])
+    built.follow_tokens([token(number) for number in (1, 2, 3)])
     assert 2 == build_stream(built, "pumpportal").snapshot().trade_subscriptions
 
 

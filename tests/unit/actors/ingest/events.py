@@ -43,6 +43,7 @@ def pool(number: int = 1, second: float = 0.0, **fields: Any) -> PoolCreated:
         "mint": mint(number),
         "seen_at": at(second),
         "signature": f"pool {number}",
+        "source": "solana-pools",
         "venue": "raydium",
         "pool_address": mint(10_000 + number),
         "created_at": at(second),

@@ -5,10 +5,11 @@ from typing import Any
 import attrs
 from attrs import Factory, define, field
 
-from actors.ingest.actor import Ingest, IngestOutboxes
+from actors.ingest.actor import Ingest
+from actors.ingest.intake import IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
-from domain.messages import SourceEvent, TokensAdmitted, TokenUpdated
+from domain.messages import IngestMessage, TokensAdmitted, TokenUpdated
 from domain.values import Mint
 from supervision.mailbox import Mailbox
 from tests.unit.actors.world import (
@@ -33,7 +34,7 @@ class IngestWorld:
     servers: Servers = Factory(Servers)
     settings: Any = SETTINGS.ingest
     store: TimedStore = field(default=Factory(_store, takes_self=True))
-    events: Mailbox[SourceEvent] = Factory(lambda: Mailbox("ingest", capacity=10_000))
+    events: Mailbox[IngestMessage] = Factory(lambda: Mailbox("ingest", capacity=10_000))
     sync: Sent[Any] = Factory(Sent)
     trades: Sent[Any] = Factory(Sent)
     conditions: Conditions = Factory(Conditions)
@@ -49,7 +50,7 @@ class IngestWorld:
             environment=attrs.evolve(environment(), readiness=self.conditions),
         )
 
-    async def send(self, *events: SourceEvent) -> None:
+    async def send(self, *events: IngestMessage) -> None:
         for event in events:
             await self.events.send(event)
 

@@ -147,7 +147,7 @@ async def test_trade_goes_to_sync_and_to_hot_score(autojump_clock: MockClock) ->
         await until(1.0)
     assert world.trades.messages == [trade]
     [update] = world.updates()
-    assert (at(0.5), "ingest") == (update.observed_at, update.origin)
+    assert (at(0.5), "ingest unnamed") == (update.observed_at, update.origin)
     assert {"last_trade_at": at(0.5), "silent": False} == update.values
 
 

@@ -19,7 +19,7 @@ async def test_a_start_follows_the_trades_of_the_newest_tokens_first(
         await until(2.0)
     followed: list[Mint] = []
     later = world.ingest()
-    later.follow_trades = followed.extend
+    later.follow_tokens = lambda tokens: followed.extend(each.mint for each in tokens)
     async with running(later):
         await until(3.0)
     assert [mint(2), mint(1)] == followed

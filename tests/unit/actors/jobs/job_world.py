@@ -18,7 +18,7 @@ from domain.messages import (
     SystemIdled,
     TokenPublished,
     TokenUpdated,
-    TradeSeen,
+    TradesWeighed,
     WindowsQuoted,
 )
 from domain.token import Token
@@ -37,7 +37,7 @@ class JobWorld:
     publications: Mailbox[TokenPublished | StatisticsPublished] = Factory(
         lambda: Mailbox("tokens", capacity=10_000)
     )
-    trades: Mailbox[TradeSeen] = Factory(lambda: Mailbox("trades", capacity=10_000))
+    trades: Mailbox[TradesWeighed] = Factory(lambda: Mailbox("trades", capacity=10_000))
     control: Mailbox[ActivityChange] = Factory(lambda: Mailbox("control", capacity=10))
     sent: Sent[TokenUpdated | RosterWanted] = Factory(Sent)
     sol_prices: Mailbox[SolPriceTold] = Factory(lambda: Mailbox("prices", capacity=100))

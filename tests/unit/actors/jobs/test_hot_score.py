@@ -12,10 +12,9 @@ from actors.jobs.hot_score import (
     HotScoreSnapshot,
 )
 from config.settings import Settings
-from domain.messages import RosterWanted
-from domain.scoring import add_trade
+from domain.messages import RosterWanted, TradesWeighed
+from domain.scoring import SMALLEST_TRADE_SOL, add_trade
 from domain.values import Sol
-from tests.unit.actors.ingest.events import traded
 from tests.unit.actors.jobs.job_world import JobWorld
 from tests.unit.actors.world import HOUR, SETTINGS, at, mint, running, token, until
 from tests.unit.domain.scores import decayed_sol
@@ -37,6 +36,11 @@ def tracking(tokens: int) -> Settings:
     return attrs.evolve(SETTINGS, tracking=attrs.evolve(SETTINGS.tracking, tokens=tokens))
 
 
+def weighed(number: int, second: float, sol: float | None = 1.0) -> TradesWeighed:
+    counted = SMALLEST_TRADE_SOL if sol is None else Sol(sol)
+    return TradesWeighed(mint=mint(number), sol=counted, at=at(second))
+
+
 @define
 class World(JobWorld):
     name = "hot-score"
@@ -46,7 +50,7 @@ class World(JobWorld):
 
     async def trade(self, second: float, number: int = 1, sol: float | None = 1.0) -> None:
         await until(second)
-        await self.trades.send(traded(number, second, sol=None if sol is None else Sol(sol)))
+        await self.trades.send(weighed(number, second, sol))
 
     async def publish_back(self) -> None:
         """As sync does with what it was sent."""
@@ -356,7 +360,7 @@ async def test_idle_publishes_nothing_and_its_end_publishes_at_once(
 async def test_what_changed_is_published_before_the_end(autojump_clock: MockClock) -> None:
     world = World()
     await world.publish(token(1))
-    await world.trades.send(traded(1, 0.0))
+    await world.trades.send(weighed(1, 0.0))
     world.trades.close()
     world.publications.close()
     await world.job().run()

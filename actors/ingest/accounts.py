@@ -1,0 +1,111 @@
+"""Accounts: what several streams say of one token, and whose word counts for each field.
+
+    TokenCreated, MigrationSeen, PoolCreated -> values -> Sight.take_better -> what is news
+
+The first account of a birth makes the token. A later one adds the fields that it lacked, and
+replaces those that a stream of lower rank had told: the chain knows better than PumpAPI, and that
+better than PumpPortal. So the token ends the same in whatever order they come.
+"""
+
+from collections.abc import Mapping
+
+from attrs import define
+
+from domain.messages import TokenCreated
+from domain.token import Token
+from domain.values import Value
+from sources.names import CHAIN, PUMPAPI, PUMPPORTAL
+from sources.venues import CURVE_VENUES, UNKNOWN
+
+RANKS: Mapping[str, int] = {CHAIN: 4, PUMPAPI: 3, PUMPPORTAL: 2}
+LOWEST_RANK = 1  # of any other stream
+STORED_RANK = 4  # of what an earlier life has stored: it may be the chain's word
+NOT_TOLD = 0
+
+PROFILE_FIELDS = (
+    "symbol",
+    "name",
+    "metadata_uri",
+    "creator_wallet",
+    "bonding_curve_key",
+    "decimals",
+    "total_supply",
+    "freeze_revoked",
+    "mint_renounced",
+    "quote_mint",
+    "launchpad",
+    "initial_buy_sol",
+)
+PLACE_FIELDS = ("pool_type", "pool_address")
+RANK_BITS = 3
+RANK_MASK = 0b111
+SHIFTS = {name: RANK_BITS * place for place, name in enumerate((*PROFILE_FIELDS, *PLACE_FIELDS))}
+
+
+def rank_source(source: str) -> int:
+    """How much a stream's word counts."""
+    return RANKS.get(source, LOWEST_RANK)
+
+
+@define
+class FieldRanks:
+    """The rank of whoever told each field of one token, all in one number."""
+
+    ranks: int = 0
+
+    def read_rank(self, name: str) -> int:
+        return self.ranks >> SHIFTS[name] & RANK_MASK
+
+    def take_above(self, values: Mapping[str, Value], rank: int) -> dict[str, Value]:
+        """Those of the values that nobody of this rank or a higher one has told before."""
+        better: dict[str, Value] = {}
+        for name, value in values.items():
+            if rank > self.read_rank(name):
+                self.forget_rank(name)
+                self.ranks |= rank << SHIFTS[name]
+                better[name] = value
+        return better
+
+    def forget_rank(self, name: str) -> None:
+        """The field is anybody's to tell again."""
+        self.ranks &= ~(RANK_MASK << SHIFTS[name])
+
+
+def list_profile(event: TokenCreated, initial_buy_sol: float | None) -> dict[str, Value]:
+    """What a birth says the token is; without what it does not know."""
+    told = {
+        "symbol": event.symbol,
+        "name": event.name,
+        "metadata_uri": event.metadata_uri,
+        "creator_wallet": event.creator_wallet,
+        "bonding_curve_key": event.bonding_curve_key,
+        "decimals": event.decimals,
+        "total_supply": event.total_supply,
+        "freeze_revoked": event.freeze_revoked,
+        "mint_renounced": event.mint_renounced,
+        "quote_mint": event.quote_mint,
+        "launchpad": name_launchpad(event.venue),
+        "initial_buy_sol": initial_buy_sol,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def list_stored(token: Token) -> dict[str, Value]:
+    """What a stored token's accounts have told."""
+    told = {name: getattr(token, name) for name in SHIFTS}
+    if told["pool_type"] == UNKNOWN:
+        del told["pool_type"]
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def list_place(venue: str, pool_address: str | None) -> dict[str, Value]:
+    """Where a token trades, as far as an event knows."""
+    place: dict[str, Value] = {} if venue == UNKNOWN else {"pool_type": venue}
+    if pool_address is not None:
+        place["pool_address"] = pool_address
+    return place
+
+
+def name_launchpad(venue: str) -> str | None:
+    """The venue of a birth, where it is a launch-pad's curve."""
+    return venue if venue in CURVE_VENUES else None

@@ -1,0 +1,280 @@
+"""The intake: what each event of the streams means, and whether it is news.
+
+    SourceEvent, SolPriceTold -> Intake -> births in IngestMemory.unadmitted
+                                        -> TokenUpdated -> sync, TradeSeen -> trading
+
+Any set of streams runs at once, and most of what one tells another has told before. A birth, a
+migration and a pool are known by their mint, a trade by its key (repeats.py). Of what is told
+again only the fields count that were lacking, or known from a lesser source (accounts.py).
+
+Trades and completed curves of mints that are not tracked are dropped here: a firehose tells of
+every mint there is, and held for a birth that never comes they would be parked for nothing. No
+birth misses them. Its own account says how far its curve is, and that a curve is complete is
+remembered. A migration is kept for its token, tracked or not.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from attrs import define, field, frozen
+
+from actors.ingest.accounts import list_place, rank_source
+from actors.ingest.birth import (
+    birth_market,
+    birth_profile,
+    birth_values,
+    born_token,
+    completion_values,
+    migration_values,
+    pool_values,
+    trade_values,
+)
+from actors.ingest.books import Books, StreamBook
+from actors.ingest.memory import Birth, IngestMemory
+from actors.ingest.prices import price_trade
+from actors.ingest.repeats import find_key
+from actors.ingest.sights import FIREHOSES, Sight, Sights
+from actors.ingest.times import find_time
+from domain.messages import (
+    CurveCompleted,
+    IngestMessage,
+    MigrationSeen,
+    PoolCreated,
+    SolPriceTold,
+    SourceEvent,
+    SyncMessage,
+    TokenCreated,
+    TokenUpdated,
+    TradeSeen,
+)
+from domain.values import UnixSeconds, Value
+from sources.venues import CURVE_VENUES
+from supervision import Outbox
+
+NAME = "ingest"
+
+
+@frozen(kw_only=True)
+class IngestOutboxes:
+    sync: Outbox[SyncMessage]
+    trades: Outbox[TradeSeen]
+
+
+@define(kw_only=True)
+class Intake:
+    """Takes one event after the other."""
+
+    outboxes: IngestOutboxes
+    memory: IngestMemory
+    sights: Sights
+    counts: Counter[str]
+    books: Books = field(factory=Books)
+
+    async def take_event(self, event: IngestMessage) -> None:
+        """Do what the event calls for; waits only where sync's mailbox is full."""
+        if isinstance(event, SolPriceTold):
+            self.memory.sol_price.note_price(event)
+            return
+        book = self.books.find_book(event.source)
+        at = book.note_event(event)
+        match event:
+            case TradeSeen():
+                await self._take_trade(event, book, at)
+            case TokenCreated():
+                await self._take_birth(event, book)
+            case CurveCompleted():
+                await self._take_completion(event, book)
+            case MigrationSeen():
+                await self._take_migration(event, book)
+            case PoolCreated():
+                await self._take_pool(event, book)
+
+    # Trades.
+
+    async def _take_trade(self, event: TradeSeen, book: StreamBook, at: UnixSeconds | None) -> None:
+        sight = self.sights.find_sight(event.mint)
+        if event.source in FIREHOSES and not self._is_tracked(event, sight):
+            book.untracked += 1
+            return
+        keys, key = self.memory.trade_keys, find_key(event)
+        if keys.has_key(key):
+            book.repeated += 1
+            return
+        if keys.may_be_forgotten(at):
+            book.too_late += 1
+            return
+        await self._pass_trade(event, sight or Sight(), find_time(event))
+        # Not before it is passed on: after a crash on the way there it is offered again.
+        keys.add_key(key, None if at is None else find_time(event))
+        book.note_first(event)
+        self.counts["trades"] += 1
+
+    async def _pass_trade(self, event: TradeSeen, sight: Sight, happened_at: UnixSeconds) -> None:
+        sol_usd = self.memory.sol_price.read(event.seen_at)
+        trade = price_trade(event, sight.quote_mint, sol_usd)
+        if sight.is_overtaken(trade, happened_at):
+            self.counts["overtaken_trades"] += 1
+        else:
+            values = trade_values(
+                trade,
+                on_curve=sight.is_on_curve(trade),
+                total_supply=sight.total_supply,
+                sol_usd=sol_usd,
+                tells_cap=sight.tells_cap(trade),
+            )
+            if trade.quote_mint not in (None, sight.quote_mint) and trade.venue in CURVE_VENUES:
+                values |= sight.take_better({"quote_mint": trade.quote_mint}, trade.source)
+            sight.has_market = True
+            await self._send_update(trade, values, sight)
+        self.outboxes.trades.send_nowait(trade)
+
+    def _is_tracked(self, event: SourceEvent, sight: Sight | None) -> bool:
+        return (sight is not None and sight.is_admitted) or event.mint in self.memory.unadmitted
+
+    # Births.
+
+    async def _take_birth(self, event: TokenCreated, book: StreamBook) -> None:
+        """A mint that is neither stored nor on its way there is new; else it is told again."""
+        sight = self.sights.remember_mint(event.mint)
+        if not self._is_tracked(event, sight):
+            self._begin_birth(event, sight)
+            book.note_first(event)
+            return
+        self.counts["duplicate_creates"] += 1
+        book.repeated += 1
+        birth = self.memory.unadmitted.get(event.mint)
+        if birth is not None and sight.ranks == 0:  # an earlier life of ingest was told of it
+            sight.note_earlier(birth.token, rank_source(birth.source))
+        sol_usd = self.memory.sol_price.read(event.seen_at)
+        better = sight.take_better(birth_profile(event, sol_usd), event.source)
+        if not sight.has_market:
+            market = birth_market(event, on_curve=not sight.is_bonded, sol_usd=sol_usd)
+            status = birth_values(event, on_curve=not sight.is_bonded)
+            better |= market | status
+            sight.has_market = bool(market)
+        if not sight.is_bonded and sight.pool_address is None:  # it is where it was born
+            better |= sight.take_better(list_place(event.venue, None), event.source)
+        if better:
+            await self._send_update(event, better, sight)
+
+    def _begin_birth(self, event: TokenCreated | PoolCreated, sight: Sight) -> None:
+        sol_usd = self.memory.sol_price.read(event.seen_at)
+        on_curve = not sight.is_bonded
+        token = born_token(event, on_curve=on_curve, sol_usd=sol_usd)
+        values: dict[str, Value] = {}
+        if isinstance(event, TokenCreated):
+            sight.take_better(birth_profile(event, sol_usd), event.source)
+            sight.has_market = event.curve_tokens is not None or token.market_cap_sol is not None
+            values = birth_values(event, on_curve=on_curve)
+            if on_curve:
+                sight.take_better(list_place(event.venue, None), event.source)
+            if on_curve and sight.is_complete:
+                values = self._complete_early(event)
+        elif event.decimals is not None:
+            sight.take_better({"decimals": event.decimals}, event.source)
+        self._stamp_status(event, values, sight)
+        self.memory.unadmitted[event.mint] = Birth(token=token, values=values, source=event.source)
+
+    def _complete_early(self, event: TokenCreated) -> dict[str, Value]:
+        """Its curve was heard to be complete before its birth was."""
+        completion = CurveCompleted(
+            mint=event.mint, seen_at=event.seen_at, signature=event.signature, at=event.at
+        )
+        return completion_values(completion)
+
+    # The end of a curve.
+
+    async def _take_completion(self, event: CurveCompleted, book: StreamBook) -> None:
+        sight = self.sights.remember_mint(event.mint)
+        was_complete, sight.is_complete = sight.is_complete, True
+        if was_complete:
+            book.repeated += 1
+        elif not self._is_tracked(event, sight):
+            book.untracked += 1
+        else:
+            book.note_first(event)
+            self.counts["completions"] += 1
+            await self._send_update(event, completion_values(event), sight)
+
+    async def _take_migration(self, event: MigrationSeen, book: StreamBook) -> None:
+        sight = self.sights.remember_mint(event.mint)
+        place = list_place(event.venue, event.pool_address)
+        if await self._bond(event, sight, place, migration_values(event)):
+            book.note_first(event)
+            self.counts["migrations"] += 1
+        else:
+            book.repeated += 1
+            self.counts["repeated_migrations"] += 1
+
+    async def _take_pool(self, event: PoolCreated, book: StreamBook) -> None:
+        """A pool makes a token of a mint that is new, or tells where a known one trades."""
+        sight = self.sights.remember_mint(event.mint)
+        is_new = not self._is_tracked(event, sight)
+        if is_new:
+            self._begin_birth(event, sight)
+        place, values = list_place(event.venue, event.pool_address), pool_values(event)
+        if event.is_migration:
+            is_news = await self._bond(event, sight, place, values)
+        elif sight.pool_address == event.pool_address:
+            is_news = False
+        elif is_new or sight.takes_pool(event):
+            is_news = True
+            for name in place:
+                sight.forget_rank(name)
+            sight.take_better(place, event.source)
+            await self._send_update(event, values, sight)
+        else:
+            self.counts["foreign_pools"] += 1
+            return
+        if is_news:
+            book.note_first(event)
+            self.counts["pools"] += 1
+        else:
+            book.repeated += 1
+
+    async def _bond(
+        self,
+        event: MigrationSeen | PoolCreated,
+        sight: Sight,
+        place: Mapping[str, Value],
+        values: dict[str, Value],
+    ) -> bool:
+        """Tell of a migration; of one that is known only what was not, and no later time."""
+        if sight.is_bonded:
+            better = sight.take_better(place, event.source)
+            if better:
+                await self._send_update(event, better, sight)
+            return False
+        sight.note_bonded(place, event.source)
+        await self._send_update(event, values, sight)
+        return True
+
+    # Updates.
+
+    async def _send_update(
+        self, event: SourceEvent, values: dict[str, Value], sight: Sight
+    ) -> None:
+        """Tell sync what an event says; where its token is unadmitted, once it is admitted."""
+        self._stamp_status(event, values, sight)
+        update = TokenUpdated(
+            mint=event.mint,
+            observed_at=event.seen_at,
+            origin=name_origin(event.source),
+            values=values,
+        )
+        if event.mint in self.memory.unadmitted:
+            self.memory.hold_update(update)
+        else:
+            await self.outboxes.sync.send(update)
+
+    def _stamp_status(self, event: SourceEvent, values: dict[str, Value], sight: Sight) -> None:
+        """A status that grows says when that happened, which may be long before it was heard."""
+        status = values.get("status")
+        if status is not None and int(status) > sight.status:
+            sight.status = int(status)
+            values["status_changed_at"] = find_time(event)
+
+
+def name_origin(source: str) -> str:
+    """Who observed it: ingest, and the stream. Each stream tells in order."""
+    return f"{NAME} {source}"

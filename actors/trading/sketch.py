@@ -1,0 +1,90 @@
+"""How many distinct traders: exact while they are few, an estimate of bounded size beyond.
+
+Up to `MOST_EXACT` the hashes themselves are kept; beyond, a HyperLogLog of 2^9 registers of a byte,
+whose standard error is 1.04 / sqrt(512) = 4.6 %. Sketches of several intervals merge into that of
+all of them, which counts nobody twice.
+
+Source: Flajolet, Fusy, Gandouet, Meunier: "HyperLogLog: the analysis of a near-optimal cardinality
+estimation algorithm", AofA 2007; below 2.5 registers a value it counts empty registers (linear
+counting), as that paper does.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from math import log
+
+from attrs import define, field
+
+MOST_EXACT = 24
+REGISTER_BITS = 9
+REGISTERS = 1 << REGISTER_BITS
+HASH_BITS = 64
+ALPHA = 0.7213 / (1 + 1.079 / REGISTERS)  # corrects the estimate's bias; ibid., figure 3
+
+
+def hash_trader(wallet: str) -> int:
+    """64 bits that stand for a wallet, the same in every process."""
+    return int.from_bytes(blake2b(wallet.encode(), digest_size=8).digest(), "little")
+
+
+@define
+class DistinctSketch:
+    """A set of hashes of which only the size can be asked."""
+
+    hashes: set[int] | None = field(factory=set)  # None: there are too many
+    registers: bytearray | None = None
+
+    def add_hash(self, value: int) -> None:
+        """Count a hash, if it has not been counted."""
+        if self.hashes is None:
+            self._note_in_register(value)
+            return
+        self.hashes.add(value)
+        if len(self.hashes) > MOST_EXACT:
+            self._become_estimate()
+
+    def merge_sketch(self, other: "DistinctSketch") -> None:
+        """Count all that the other has counted."""
+        if other.hashes is not None:
+            for value in other.hashes:
+                self.add_hash(value)
+            return
+        if self.hashes is not None:
+            self._become_estimate()
+        mine, theirs = self.registers, other.registers
+        if mine is not None and theirs is not None:
+            self.registers = bytearray(map(max, mine, theirs))
+
+    def count_distinct(self) -> int:
+        """The number of distinct hashes; exact up to `MOST_EXACT`."""
+        if self.hashes is not None:
+            return len(self.hashes)
+        registers = self.registers or bytearray(REGISTERS)
+        estimate = ALPHA * REGISTERS**2 / sum(2.0**-rank for rank in registers)
+        empty = registers.count(0)
+        if estimate <= 2.5 * REGISTERS and empty:
+            estimate = REGISTERS * log(REGISTERS / empty)
+        return round(estimate)
+
+    def _become_estimate(self) -> None:
+        known, self.hashes = self.hashes or set(), None
+        self.registers = bytearray(REGISTERS)
+        for value in known:
+            self._note_in_register(value)
+
+    def _note_in_register(self, value: int) -> None:
+        registers = self.registers
+        if registers is None:
+            return
+        rest = value >> REGISTER_BITS
+        rank = HASH_BITS - REGISTER_BITS - rest.bit_length() + 1  # leading zeros, and one
+        place = value & (REGISTERS - 1)
+        registers[place] = max(registers[place], rank)
+
+
+def merge_sketches(sketches: Iterable[DistinctSketch]) -> DistinctSketch:
+    """One that has counted all that any of them has."""
+    merged = DistinctSketch()
+    for sketch in sketches:
+        merged.merge_sketch(sketch)
+    return merged

@@ -1,0 +1,146 @@
+"""Sliding windows: what was traded within the last 5 minutes, hour, 6 hours and day.
+
+A window is `STEPS` buckets of equal length; it slides by one bucket. So it tells of between 14/15
+and all of its length, and a token that rests costs nothing once its last bucket has gone.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from attrs import Factory, define, field, frozen
+
+from actors.trading.sketch import DistinctSketch, merge_sketches
+from domain.trading import WINDOW_SECONDS, WindowStatistics
+from domain.values import Sol, UnixSeconds, Usd
+
+STEPS = 15
+Currency = Literal["usd", "sol"]
+
+
+@frozen
+class Price:
+    """What one token was worth."""
+
+    amount: float
+    currency: Currency
+
+
+@frozen(kw_only=True)
+class CountedTrade:
+    """One trade as the windows and candles take it."""
+
+    at: UnixSeconds
+    is_buy: bool
+    sol: Sol | None
+    usd: Usd | None
+    price: Price | None
+    trader: int | None  # a hash
+
+
+@define
+class WindowBucket:
+    """What was traded within one step of a window."""
+
+    number: int  # steps since 1970
+    volume_sol: float = 0.0
+    volume_usd: float = 0.0
+    buys: int = 0
+    sells: int = 0
+    opened: Price | None = None
+    closed: Price | None = None
+    first_at: float = 0.0
+    last_at: float = 0.0
+    lacks_sol: bool = False  # a trade's size is not known in SOL
+    lacks_usd: bool = False
+    traders: DistinctSketch = Factory(DistinctSketch)
+
+    def add_trade(self, trade: CountedTrade) -> None:
+        """Count a trade; those of one bucket may come in any order."""
+        self.buys += trade.is_buy
+        self.sells += not trade.is_buy
+        self.volume_sol += trade.sol or 0.0
+        self.volume_usd += trade.usd or 0.0
+        self.lacks_sol |= trade.sol is None
+        self.lacks_usd |= trade.usd is None
+        if trade.trader is not None:
+            self.traders.add_hash(trade.trader)
+        if trade.price is not None:
+            if self.opened is None or trade.at < self.first_at:
+                self.opened, self.first_at = trade.price, trade.at
+            if self.closed is None or trade.at >= self.last_at:
+                self.closed, self.last_at = trade.price, trade.at
+
+
+@define
+class TradingWindow:
+    """The buckets of one window that hold a trade, oldest first."""
+
+    seconds: int
+    buckets: list[WindowBucket] = field(factory=list)  # an empty deque takes ten times the memory
+    price_before: Price | None = None  # the last one before the oldest bucket
+
+    @property
+    def step_seconds(self) -> float:
+        return self.seconds / STEPS
+
+    def add_trade(self, trade: CountedTrade, now: float) -> None:
+        """Count a trade; one that is older than the window is none of it."""
+        number, newest = int(trade.at // self.step_seconds), int(now // self.step_seconds)
+        number = min(number, newest)  # a clock ahead of ours
+        if number <= newest - STEPS:
+            return
+        buckets = self.buckets
+        place = len(buckets)
+        while place and buckets[place - 1].number > number:
+            place -= 1
+        if not place or buckets[place - 1].number != number:
+            buckets.insert(place, WindowBucket(number))
+            place += 1
+        buckets[place - 1].add_trade(trade)
+
+    def drop_expired(self, now: float) -> bool:
+        """Forget buckets that the window has left behind; True if there were any."""
+        oldest = int(now // self.step_seconds) - STEPS + 1
+        dropped = False
+        while self.buckets and self.buckets[0].number < oldest:
+            gone = self.buckets.pop(0)
+            self.price_before = gone.closed or self.price_before
+            dropped = True
+        return dropped
+
+    def next_expiry(self) -> float | None:
+        """When the oldest bucket is left behind; None while there is none."""
+        return (self.buckets[0].number + STEPS) * self.step_seconds if self.buckets else None
+
+    def take_statistics(self, last: Price | None) -> WindowStatistics:
+        """What the window tells now; `last` is the token's last price."""
+        buckets = self.buckets
+        is_in_usd = not buckets or not all(bucket.lacks_usd for bucket in buckets)
+        is_in_sol = not buckets or not all(bucket.lacks_sol for bucket in buckets)
+        return WindowStatistics(
+            volume_usd=Usd(_add_up(b.volume_usd for b in buckets)) if is_in_usd else None,
+            volume_sol=Sol(_add_up(b.volume_sol for b in buckets)) if is_in_sol else None,
+            buys=sum(bucket.buys for bucket in buckets),
+            sells=sum(bucket.sells for bucket in buckets),
+            unique_traders=merge_sketches(b.traders for b in buckets).count_distinct(),
+            price_change=self._compare_price(last),
+        )
+
+    def _compare_price(self, last: Price | None) -> float | None:
+        """Per cent from the window's begin to now; 0 where nothing was traded within it."""
+        if not self.buckets:
+            return None if last is None else 0.0
+        first = self.price_before or self.buckets[0].opened
+        if first is None or last is None or first.currency != last.currency or not first.amount:
+            return None
+        return round((last.amount / first.amount - 1) * 100, 2)
+
+
+def _add_up(volumes: Iterable[float]) -> float:
+    """A sum to the six digits that are kept of every number."""
+    return float(f"{sum(volumes):.6g}")
+
+
+def new_windows() -> tuple[TradingWindow, ...]:
+    """One window for each name, in the order of `WINDOW_SECONDS`."""
+    return tuple(TradingWindow(seconds) for seconds in WINDOW_SECONDS.values())
