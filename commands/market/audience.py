@@ -72,6 +72,7 @@ class Audience:
         clients = self.clients(stream)
         for client in clients:
             client.scope.cancel()
+            self.leave(client)
         return len(clients)
 
     def leave(self, client: Client) -> None:

@@ -257,7 +257,10 @@ class MarketServer:
     ) -> None:
         try:
             while True:
-                answer = on_text(client, await client.socket.get_message())
+                text = await client.socket.get_message()
+                if client.scope.cancel_called:
+                    return  # cut while it spoke: nobody knows it any more
+                answer = on_text(client, text)
                 if answer is not None:
                     client.send(orjson.dumps(answer))
         except ConnectionClosed:
