@@ -135,12 +135,12 @@ async def test_job_that_crashes_while_idle_stays_idle(autojump_clock: MockClock)
         for box in world.mailboxes.publications.values():
             await box.send("poison")
         await until(IDLE_AFTER_SECONDS + HOUR)
-        assert 12 == len(world.log.entries("actor failed"))
+        assert 3 * len(world.mailboxes.publications) == len(world.log.entries("actor failed"))
         assert len(world.upstream_calls) == calls
         quarantined = [
             box.statistics().quarantined for box in world.mailboxes.publications.values()
         ]
-        assert [1, 1, 1, 1] == quarantined
+        assert [1] * len(quarantined) == quarantined
 
 
 # What the world really sends.

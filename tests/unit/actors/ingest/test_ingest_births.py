@@ -54,7 +54,7 @@ async def test_token_tells_the_stream_that_brought_it_and_then_who_changed_it(
     autojump_clock: MockClock,
 ) -> None:
     birth = created(1, 5.0, source="chain", curve_tokens=1_045_465_116.339853)
-    world = ServiceWorld(script=[(5.0, birth), (6.0, traded(1, 6.0))])
+    world = ServiceWorld(script=[(5.0, birth), (6.0, traded(1, 6.0, source="pumpapi"))])
     async with world.serving():
         await until(5.5)
         born = dict(world.shown_token(1).provenance)
@@ -63,5 +63,5 @@ async def test_token_tells_the_stream_that_brought_it_and_then_who_changed_it(
     assert born == dict.fromkeys(
         ("identity", "lifecycle", "market", "profile"), ("chain", birth.seen_at)
     )
-    assert ("ingest", birth.seen_at + 1.0) == provenance["market"]
+    assert ("pumpapi", birth.seen_at + 1.0) == provenance["market"]
     assert born["profile"] == provenance["profile"]
