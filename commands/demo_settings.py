@@ -38,6 +38,7 @@ def settings_of_demo(market: MarketServer, directory: Path, port: int) -> dict[s
         "TOKEN_DISCOVERY__SOL_PRICE__PYTH_URL": "",
         "TOKEN_DISCOVERY__SOL_PRICE__COINGECKO_URL": "",
         "TOKEN_DISCOVERY__METADATA__ENABLED": "true",
+        "TOKEN_DISCOVERY__METADATA__TRUSTED_ORIGINS": market.origin,
         "TOKEN_DISCOVERY__IMAGES__DIRECTORY": str(directory / "images"),
         "TOKEN_DISCOVERY__GATEWAY__HOST": HOST,
         "TOKEN_DISCOVERY__GATEWAY__PORT": str(port),

@@ -132,6 +132,8 @@ def read_text(value: object, longest: int) -> str | None:
     if not isinstance(value, str):
         return None
     lines = [read_label(line, longest) or "" for line in value[: 8 * longest].splitlines()]
+    if not lines:
+        return None
     kept = [line for line, after in zip(lines, [*lines[1:], ""], strict=True) if line or after]
     return "\n".join(kept)[:longest].strip() or None
 

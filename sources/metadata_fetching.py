@@ -106,9 +106,19 @@ class Race(Generic[Result]):
             return self.results[0]
         raise next(iter(self.failures.values()))
 
+    def _read_body(self, body: bytes) -> Result:
+        """What is in the body. Whatever a stranger wrote, it must not end the process."""
+        try:
+            return self.parse(body)
+        except FetchRefused:
+            raise
+        except Exception as error:  # a fault of ours, which costs this document alone
+            raise FetchRefused(repr(error), reason="unreadable", is_final=True) from error
+
     async def _try_link(self, link: str, failed: trio.Event, race: trio.CancelScope) -> None:
         try:
-            self.results.append(self.parse(await self.http.fetch_body(link, self.largest_bytes)))
+            body = await self.http.fetch_body(link, self.largest_bytes)
+            self.results.append(self._read_body(body))
         except FetchRefused as error:
             self.failures[link] = error
             failed.set()

@@ -19,6 +19,7 @@ from sources.fields import (
     read_number,
     read_signed_number,
     read_sol,
+    read_text,
     read_tokens,
 )
 
@@ -194,3 +195,23 @@ def test_what_is_no_json_is_a_value_error(text: str | bytes) -> None:
 def test_decoding_raises_nothing_but_value_error(text: str | bytes) -> None:
     with suppress(ValueError):
         decode_json(text)
+
+
+@given(st.text(max_size=60), st.integers(1, 40))
+def test_a_text_of_lines_is_bounded_and_never_blank(text: str, longest: int) -> None:
+    read = read_text(text, longest)
+    assert read is None or (0 < len(read) <= longest and read.strip() == read)
+
+
+@pytest.mark.parametrize(
+    ("given_text", "read"),
+    [
+        ("", None),
+        ("\n \n", None),
+        ("one", "one"),
+        ("one\n\n\n\ntwo \n", "one\n\ntwo"),
+        ("\x00\u202eone\r\ntwo\ttwo", "one\ntwo two"),
+    ],
+)
+def test_a_text_keeps_its_lines(given_text: str, read: str | None) -> None:
+    assert read == read_text(given_text, 100)
