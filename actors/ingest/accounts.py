@@ -90,12 +90,15 @@ def list_profile(event: TokenCreated, initial_buy_sol: float | None) -> dict[str
     return {name: value for name, value in told.items() if value is not None}
 
 
-def list_stored(token: Token) -> dict[str, Value]:
-    """What a stored token's accounts have told."""
-    told = {name: getattr(token, name) for name in SHIFTS}
-    if told["pool_type"] == UNKNOWN:
-        del told["pool_type"]
-    return {name: value for name, value in told.items() if value is not None}
+def rank_stored(token: Token, rank: int) -> int:
+    """The ranks of a token that somebody of this rank has told all of; as `FieldRanks` has them."""
+    ranks = 0
+    for name, shift in SHIFTS.items():
+        if getattr(token, name) is not None:
+            ranks |= rank << shift
+    if token.pool_type == UNKNOWN:
+        ranks &= ~(RANK_MASK << SHIFTS["pool_type"])
+    return ranks
 
 
 def list_place(venue: str, pool_address: str | None) -> dict[str, Value]:

@@ -9,8 +9,8 @@ from actors.ingest.accounts import (
     PLACE_FIELDS,
     STORED_RANK,
     FieldRanks,
-    list_stored,
     rank_source,
+    rank_stored,
 )
 from actors.ingest.times import LATE_SECONDS
 from domain.messages import PoolCreated, TradeSeen
@@ -94,7 +94,10 @@ class Sight(FieldRanks):
 
     def note_earlier(self, token: Token, rank: int) -> None:
         """What the token has was told before this mint was seen, by somebody of that rank."""
-        self._note_told(self.take_above(list_stored(token), rank))
+        self.ranks = rank_stored(token, rank)
+        self.total_supply, self.pool_address = token.total_supply, token.pool_address
+        self.quote_mint = token.quote_mint or WRAPPED_SOL
+        self.has_launchpad = token.launchpad is not None
         self.has_market = True
 
     def note_bonded(self, values: Mapping[str, Value], source: str) -> None:

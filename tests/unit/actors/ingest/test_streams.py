@@ -271,6 +271,40 @@ async def test_an_earlier_lifes_token_takes_only_what_it_lacks(autojump_clock: M
     assert "S" == values["symbol"]
 
 
+async def test_a_start_knows_all_that_is_stored_of_a_token(autojump_clock: MockClock) -> None:
+    world = IngestWorld()
+    bonded = Token(
+        mint=mint(1),
+        first_seen_at=at(-900),
+        launchpad="pumpfun",
+        total_supply="2000000000",
+        quote_mint=USDC,
+        pool_type="unknown",
+        pool_address=mint(77),
+        status=Status.BONDED,
+    )
+    await world.servers.insert(bonded)
+    ingest = world.ingest()
+    async with running(ingest):
+        await until(1.0)
+        sight = ingest.sights.find_sight(mint(1))
+        assert sight is not None
+        assert (True, True, True, "2000000000", USDC, mint(77)) == (
+            sight.is_admitted,
+            sight.is_bonded,
+            sight.has_launchpad,
+            sight.total_supply,
+            sight.quote_mint,
+            sight.pool_address,
+        )
+        told_again = attrs.evolve(migrated(1, 2.0), source="chain", pool_address=mint(66))
+        await world.send(told_again, traded(1, 2.0, source="pumpapi"))
+        await until(3.0)
+    migration, trade = world.updates()
+    assert {"pool_type": "pumpswap"} == migration.values
+    assert at(2.0) == trade.values["last_trade_at"]
+
+
 async def test_the_row_of_a_birth_has_launchpad_quote_and_first_purchase(
     autojump_clock: MockClock,
 ) -> None:
