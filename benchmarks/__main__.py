@@ -20,6 +20,7 @@ BENCHMARKS = {
     "total_tokens": "the same flush over ever more tokens that did not change",
     "whole_path": "updates a second from the mailbox to Postgres",
     "all_sources": "WAL of an hour with the sources of before, and with all of them",
+    "trading_memory": "a day of trades in the trading actor: its memory, Redis' memory, CPU",
     "mailbox_hop": "a mailbox beside trio's own channel",
     "ingest_latency": "from a create frame to its commit, at 50 creates a second",
 }

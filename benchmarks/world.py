@@ -106,6 +106,16 @@ class OneCondition:
         return frozenset()
 
 
+def silent_environment(
+    clock: Callable[[], UnixSeconds], conditions: OneCondition | None = None
+) -> Environment:
+    """What an actor is given, with a log that goes nowhere."""
+    log = structlog.wrap_logger(None, processors=[_discard], wrapper_class=structlog.BoundLogger)
+    return Environment(
+        clock=clock, random=Random(7), log=log, readiness=conditions or OneCondition()
+    )
+
+
 def trace_clock() -> Callable[[], UnixSeconds]:
     """A wall clock that starts when the trace does: its population is on the feed still."""
     started = monotonic()
@@ -141,16 +151,11 @@ class SyncWorld:
             tape=MemoryTape(TapeBounds(trades=1, candle_days=1)),  # trading does not run
             streams={},
         )
-        composition = Composition(self.settings, doors, self._environment(), self.mailboxes)
+        environment = silent_environment(self.clock, self.conditions)
+        composition = Composition(self.settings, doors, environment, self.mailboxes)
         operations: Any = None  # only the gateway is given it, which is not built
         specs = composition.child_specs(operations)
         self.sync = next(spec for spec in specs if spec.name == "sync").build_actor()
-
-    def _environment(self) -> Environment:
-        log = structlog.wrap_logger(
-            None, processors=[_discard], wrapper_class=structlog.BoundLogger
-        )
-        return Environment(clock=self.clock, random=Random(7), log=log, readiness=self.conditions)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:

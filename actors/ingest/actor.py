@@ -111,7 +111,7 @@ class Ingest:
             spooled=self.counts["spooled"],
             quarantined=self.counts["quarantined"],
             sol_usd=self.memory.sol_price.read(self.environment.clock()),
-            **self.intake.books.tell(),
+            **self.intake.tallies.tell(),
         )
 
     async def _handle_note(self, note: object) -> None:

@@ -29,11 +29,11 @@ from actors.ingest.birth import (
     pool_values,
     trade_values,
 )
-from actors.ingest.books import Books, StreamBook
 from actors.ingest.memory import Birth, IngestMemory
 from actors.ingest.prices import price_trade
 from actors.ingest.repeats import find_key
 from actors.ingest.sights import FIREHOSES, Sight, Sights
+from actors.ingest.tallies import StreamTally, Tallies
 from actors.ingest.times import find_time
 from domain.messages import (
     CurveCompleted,
@@ -69,45 +69,47 @@ class Intake:
     memory: IngestMemory
     sights: Sights
     counts: Counter[str]
-    books: Books = field(factory=Books)
+    tallies: Tallies = field(factory=Tallies)
 
     async def take_event(self, event: IngestMessage) -> None:
         """Do what the event calls for; waits only where sync's mailbox is full."""
         if isinstance(event, SolPriceTold):
             self.memory.sol_price.note_price(event)
             return
-        book = self.books.find_book(event.source)
-        at = book.note_event(event)
+        tally = self.tallies.find_tally(event.source)
+        at = tally.note_event(event)
         match event:
             case TradeSeen():
-                await self._take_trade(event, book, at)
+                await self._take_trade(event, tally, at)
             case TokenCreated():
-                await self._take_birth(event, book)
+                await self._take_birth(event, tally)
             case CurveCompleted():
-                await self._take_completion(event, book)
+                await self._take_completion(event, tally)
             case MigrationSeen():
-                await self._take_migration(event, book)
+                await self._take_migration(event, tally)
             case PoolCreated():
-                await self._take_pool(event, book)
+                await self._take_pool(event, tally)
 
     # Trades.
 
-    async def _take_trade(self, event: TradeSeen, book: StreamBook, at: UnixSeconds | None) -> None:
+    async def _take_trade(
+        self, event: TradeSeen, tally: StreamTally, at: UnixSeconds | None
+    ) -> None:
         sight = self.sights.find_sight(event.mint)
         if event.source in FIREHOSES and not self._is_tracked(event, sight):
-            book.untracked += 1
+            tally.untracked += 1
             return
         keys, key = self.memory.trade_keys, find_key(event)
         if keys.has_key(key):
-            book.repeated += 1
+            tally.repeated += 1
             return
         if keys.may_be_forgotten(at):
-            book.too_late += 1
+            tally.too_late += 1
             return
         await self._pass_trade(event, sight or Sight(), find_time(event))
         # Not before it is passed on: after a crash on the way there it is offered again.
         keys.add_key(key, None if at is None else find_time(event))
-        book.note_first(event)
+        tally.note_first(event)
         self.counts["trades"] += 1
 
     async def _pass_trade(self, event: TradeSeen, sight: Sight, happened_at: UnixSeconds) -> None:
@@ -134,15 +136,15 @@ class Intake:
 
     # Births.
 
-    async def _take_birth(self, event: TokenCreated, book: StreamBook) -> None:
+    async def _take_birth(self, event: TokenCreated, tally: StreamTally) -> None:
         """A mint that is neither stored nor on its way there is new; else it is told again."""
         sight = self.sights.remember_mint(event.mint)
         if not self._is_tracked(event, sight):
             self._begin_birth(event, sight)
-            book.note_first(event)
+            tally.note_first(event)
             return
         self.counts["duplicate_creates"] += 1
-        book.repeated += 1
+        tally.repeated += 1
         birth = self.memory.unadmitted.get(event.mint)
         if birth is not None and sight.ranks == 0:  # an earlier life of ingest was told of it
             sight.note_earlier(birth.token, rank_source(birth.source))
@@ -186,29 +188,29 @@ class Intake:
 
     # The end of a curve.
 
-    async def _take_completion(self, event: CurveCompleted, book: StreamBook) -> None:
+    async def _take_completion(self, event: CurveCompleted, tally: StreamTally) -> None:
         sight = self.sights.remember_mint(event.mint)
         was_complete, sight.is_complete = sight.is_complete, True
         if was_complete:
-            book.repeated += 1
+            tally.repeated += 1
         elif not self._is_tracked(event, sight):
-            book.untracked += 1
+            tally.untracked += 1
         else:
-            book.note_first(event)
+            tally.note_first(event)
             self.counts["completions"] += 1
             await self._send_update(event, completion_values(event), sight)
 
-    async def _take_migration(self, event: MigrationSeen, book: StreamBook) -> None:
+    async def _take_migration(self, event: MigrationSeen, tally: StreamTally) -> None:
         sight = self.sights.remember_mint(event.mint)
         place = list_place(event.venue, event.pool_address)
         if await self._bond(event, sight, place, migration_values(event)):
-            book.note_first(event)
+            tally.note_first(event)
             self.counts["migrations"] += 1
         else:
-            book.repeated += 1
+            tally.repeated += 1
             self.counts["repeated_migrations"] += 1
 
-    async def _take_pool(self, event: PoolCreated, book: StreamBook) -> None:
+    async def _take_pool(self, event: PoolCreated, tally: StreamTally) -> None:
         """A pool makes a token of a mint that is new, or tells where a known one trades."""
         sight = self.sights.remember_mint(event.mint)
         is_new = not self._is_tracked(event, sight)
@@ -229,10 +231,10 @@ class Intake:
             self.counts["foreign_pools"] += 1
             return
         if is_news:
-            book.note_first(event)
+            tally.note_first(event)
             self.counts["pools"] += 1
         else:
-            book.repeated += 1
+            tally.repeated += 1
 
     async def _bond(
         self,

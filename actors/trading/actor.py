@@ -70,7 +70,7 @@ class TradingSnapshot(Snapshot):
     books: int = gauge("Tokens that are being traded.")
     unwritten: int = gauge("Tokens with candles or trades that are not on the tape yet.")
     trades: int = counter("Trades counted.")
-    trades_dropped: int = counter("Trades that the tape could not be given in time.")
+    trades_dropped: int = counter("Trades not written: more than the tape keeps came at once.")
     repeated_trades: int = counter("Trades that count nothing for the score: repeated volume.")
     published: int = counter("Statistics published.")
     written: int = counter("Tokens written to the tape.")
@@ -138,6 +138,8 @@ class Trading:
         self.caller = life.new_caller("redis", BufferUnavailable)
         self.retry = life.new_retry(TapeDue())
         self.changed = dict.fromkeys(self.memory.books)
+        for mint, book in self.memory.books.items():
+            self._note_expiry(mint, book)
         desk.nursery.start_soon(self._follow_quotes)
         desk.nursery.start_soon(self._follow_tokens)
         desk.nursery.start_soon(self._follow_activity)
@@ -205,7 +207,7 @@ class Trading:
             self.counts["trades_dropped"] += surplus
         if trade.mint not in self.changed:
             self.changed[trade.mint] = None
-        if book.expires_at <= now:
+        if not book.expires_at:
             self._note_expiry(trade.mint, book)
         return sol
 
@@ -234,18 +236,18 @@ class Trading:
         for _ in range(EXPIRIES_A_SWEEP):
             if not self.expiries or self.expiries[0][0] > now:
                 return
-            _, mint = heappop(self.expiries)
-            if (book := self.memory.books.get(mint)) is not None:
+            expires_at, mint = heappop(self.expiries)
+            book = self.memory.books.get(mint)
+            if book is not None and book.expires_at == expires_at:  # else it was closed meanwhile
                 if book.drop_expired(now):
                     self.changed[mint] = None
                 self._note_expiry(mint, book)
 
     def _note_expiry(self, mint: Mint, book: TradingBook) -> None:
         """Remember when the book changes by itself; a resting one is closed once it is shown."""
-        expires_at = book.next_expiry()
-        if expires_at is not None:
-            book.expires_at = expires_at
-            heappush(self.expiries, (expires_at, mint))
+        book.expires_at = book.next_expiry() or 0.0
+        if book.expires_at:
+            heappush(self.expiries, (book.expires_at, mint))
 
     # Writing, then showing.
 

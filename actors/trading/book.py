@@ -29,7 +29,7 @@ class TradingBook:
     last_price: Price | None = None
     last_at: float = 0.0
     trades_told: int = 0  # since the 24 h figures were last sent
-    expires_at: float = 0.0  # when its windows slide next, as was noted
+    expires_at: float = 0.0  # when its windows slide next, as was noted; 0: they are empty
 
     @property
     def has_unwritten(self) -> bool:

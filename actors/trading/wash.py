@@ -37,6 +37,8 @@ class TraderBook:
     previous: dict[int, Totals] = field(factory=dict)
     trades: int = 0  # of the current generation
     earlier_trades: int = 0
+    volume: float = 0.0  # SOL, of the current generation, also of traders that went
+    earlier_volume: float = 0.0
 
     @property
     def is_empty(self) -> bool:
@@ -48,6 +50,7 @@ class TraderBook:
         totals = self.current.setdefault(trader, [0.0, 0.0])
         totals[0 if is_buy else 1] += sol
         self.trades += 1
+        self.volume += sol
         if len(self.current) > MOST_TRADERS:
             least = min(self.current, key=lambda each: sum(self.current[each]))
             del self.current[least]
@@ -60,15 +63,15 @@ class TraderBook:
         is_recent = age_seconds < 2 * GENERATION_SECONDS
         self.previous = self.current if is_recent else {}
         self.earlier_trades = self.trades if is_recent else 0
-        self.current, self.trades, self.began_at = {}, 0, now
+        self.earlier_volume = self.volume if is_recent else 0.0
+        self.current, self.trades, self.volume, self.began_at = {}, 0, 0.0, now
 
     def is_repeated(self, trader: int, share: float) -> bool:
         """True where a trader's volume so far is more than this share of all of it."""
         if self.trades + self.earlier_trades < FEWEST_TRADES:
             return False
-        totals = self._list_totals()
-        volume = sum(map(sum, totals.values()))
-        return volume > 0 and sum(totals.get(trader, (0.0, 0.0))) > share * volume
+        own = sum(self.current.get(trader, ())) + sum(self.previous.get(trader, ()))
+        return own > share * (self.volume + self.earlier_volume)
 
     def score_wash(self, holders: int | None) -> float:
         """0 (nothing suspicious, or too little to tell) .. 1."""

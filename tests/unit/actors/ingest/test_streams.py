@@ -430,10 +430,10 @@ async def test_a_trade_that_may_have_been_forgotten_is_not_counted(
     assert ({"chain": 1, "unnamed": 0}, 1) == (told.too_late_trades, told.repeated_events["chain"])
 
 
-# Books.
+# Tallies.
 
 
-async def test_each_stream_has_a_book(autojump_clock: MockClock) -> None:
+async def test_each_stream_has_a_tally(autojump_clock: MockClock) -> None:
     world = IngestWorld()
     events: list[SourceEvent] = [created(1, source="pumpportal")]
     for n in range(1, 101):

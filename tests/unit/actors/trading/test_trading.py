@@ -332,3 +332,16 @@ async def test_the_24h_figures_go_to_sync_at_the_interval_and_not_while_idle(
         await world.trade(2 * INTERVAL_SECONDS + 5)
         await until(4 * INTERVAL_SECONDS)
         assert 2 == len(world.sync.messages)
+
+
+async def test_a_book_waits_once_for_its_next_slide_however_often_it_is_traded(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    actor = world.actor()
+    async with running(actor):
+        for step in range(300):
+            await world.trade(1 + step / 2, number=step % 3)
+        assert 3 == len(actor.expiries)
+        await until(90_000)
+        assert 0 == len(actor.expiries)

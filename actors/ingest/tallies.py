@@ -1,6 +1,6 @@
 """What each stream has brought, how much of it first, and how far it is behind the chain.
 
-SourceEvent -> StreamBook -> IngestSnapshot -> metrics, GET /api/ops/actors
+SourceEvent -> StreamTally -> IngestSnapshot -> metrics, GET /api/ops/actors
 """
 
 from collections import Counter, deque
@@ -31,7 +31,7 @@ KINDS: Mapping[type, str] = {
 
 
 @define
-class StreamBook:
+class StreamTally:
     """The account of one stream, since ingest's last start."""
 
     brought: Counter[str] = field(factory=Counter)  # by kind
@@ -67,38 +67,38 @@ class StreamBook:
 
 
 @define
-class Books:
-    """One book for each stream; the streams are few."""
+class Tallies:
+    """One tally for each stream; the streams are few."""
 
-    by_source: dict[str, StreamBook] = field(factory=dict)
+    by_source: dict[str, StreamTally] = field(factory=dict)
 
-    def find_book(self, source: str) -> StreamBook:
-        book = self.by_source.get(source)
-        if book is None:
-            book = self.by_source[source] = StreamBook()
-        return book
+    def find_tally(self, source: str) -> StreamTally:
+        tally = self.by_source.get(source)
+        if tally is None:
+            tally = self.by_source[source] = StreamTally()
+        return tally
 
     def tell(self) -> dict[str, Any]:
         """The fields of IngestSnapshot that have one figure a stream."""
         return {
             **self._tell_kinds(),
-            "repeated_events": self._by_source(lambda book: book.repeated),
-            "untracked_events": self._by_source(lambda book: book.untracked),
-            "too_late_trades": self._by_source(lambda book: book.too_late),
-            "late_events": self._by_source(lambda book: book.late),
-            "newest_lag_seconds": self._by_source(lambda book: book.lag_seconds),
-            "median_lag_seconds": self._by_source(lambda book: book.read_lag_seconds(0.5)),
-            "p95_lag_seconds": self._by_source(lambda book: book.read_lag_seconds(0.95)),
+            "repeated_events": self._by_source(lambda tally: tally.repeated),
+            "untracked_events": self._by_source(lambda tally: tally.untracked),
+            "too_late_trades": self._by_source(lambda tally: tally.too_late),
+            "late_events": self._by_source(lambda tally: tally.late),
+            "newest_lag_seconds": self._by_source(lambda tally: tally.lag_seconds),
+            "median_lag_seconds": self._by_source(lambda tally: tally.read_lag_seconds(0.5)),
+            "p95_lag_seconds": self._by_source(lambda tally: tally.read_lag_seconds(0.95)),
         }
 
     def _tell_kinds(self) -> dict[str, Any]:
         told: dict[str, Any] = {}
         for kind in KINDS.values():
-            told[f"{kind}_brought"] = {s: b.brought[kind] for s, b in self.by_source.items()}
-            told[f"{kind}_first"] = {s: b.first[kind] for s, b in self.by_source.items()}
+            told[f"{kind}_brought"] = {s: t.brought[kind] for s, t in self.by_source.items()}
+            told[f"{kind}_first"] = {s: t.first[kind] for s, t in self.by_source.items()}
         return told
 
-    def _by_source(self, read: Callable[[StreamBook], Any]) -> dict[str, Any]:
+    def _by_source(self, read: Callable[[StreamTally], Any]) -> dict[str, Any]:
         """A figure of each stream that has one."""
-        figures = {source: read(book) for source, book in self.by_source.items()}
+        figures = {source: read(tally) for source, tally in self.by_source.items()}
         return {source: figure for source, figure in figures.items() if figure is not None}
