@@ -6,6 +6,7 @@ from attrs import define, field
 
 from buffer.tape import TapeBounds, TapeEntry
 from buffer.tape_codec import (
+    find_hour,
     fold_candles,
     pack_candle,
     pack_trade,
@@ -23,20 +24,23 @@ class MemoryTape:
 
     bounds: TapeBounds
     is_away: bool = False  # then every call fails
-    candles: dict[Mint, dict[float, bytes]] = field(factory=dict, init=False)  # by minute
+    # By token and hour, then by time.
+    candles: dict[Mint, dict[int, dict[float, bytes]]] = field(factory=dict, init=False)
     trades: dict[Mint, list[bytes]] = field(factory=dict, init=False)
 
     async def append_entries(self, entries: Sequence[TapeEntry]) -> None:
         self._require_presence()
         for entry in entries:
-            minutes = self.candles.setdefault(entry.mint, {})
-            minutes.update({each.opened_at: pack_candle(each) for each in entry.candles})
+            hours = self.candles.setdefault(entry.mint, {})
+            for each in entry.candles:
+                hours.setdefault(find_hour(each), {})[each.opened_at] = pack_candle(each)
             kept = [*self.trades.get(entry.mint, []), *map(pack_trade, entry.trades)]
             self.trades[entry.mint] = kept[-self.bounds.trades :]
 
     async def read_candles(self, mint: Mint, interval: str, limit: int) -> Sequence[Candle]:
         self._require_presence()
-        minutes = unpack_candles(self.candles.get(mint, {}).values())
+        hours = self.candles.get(mint, {}).items()
+        minutes = unpack_candles({hour: b"".join(each.values()) for hour, each in hours})
         return fold_candles(minutes, interval, limit)
 
     async def read_trades(self, mint: Mint, limit: int) -> Sequence[TradeRecord]:

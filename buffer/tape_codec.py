@@ -3,24 +3,27 @@
 Numbers have four bytes: six significant digits, as everywhere. NaN stands for "not known".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan, nan
 from struct import Struct, error
 
 from domain.trading import CANDLE_SECONDS, Candle, TradeRecord
 from domain.values import Sol, UnixSeconds, Usd
 
-CANDLE = Struct("<IB6fII")  # minute, in dollars?, open, high, low, close, volumes, buys, sells
+CANDLE = Struct(
+    "<BB6fHH"
+)  # minute of its hour, in dollars?, open, high, low, close, volumes, trades
 TRADE = Struct("<dB4fBB")  # time, buy?, tokens, sol, usd, price, lengths of signature and trader
 HOUR_MINUTES = 60
+HOUR_SECONDS = HOUR_MINUTES * CANDLE_SECONDS["1m"]
 MINUTE_SECONDS = CANDLE_SECONDS["1m"]
-GREATEST_COUNT = 2**32 - 1
+GREATEST_COUNT = 2**16 - 1  # buys or sells of one minute
 LONGEST_TEXT_BYTES = 255
 
 
 def pack_candle(candle: Candle) -> bytes:
     return CANDLE.pack(
-        int(candle.opened_at) // MINUTE_SECONDS,
+        int(candle.opened_at) // MINUTE_SECONDS % HOUR_MINUTES,
         candle.currency == "usd",
         *map(
             _bound,
@@ -35,19 +38,19 @@ def pack_candle(candle: Candle) -> bytes:
 
 def find_hour(candle: Candle) -> int:
     """The hour since 1970 whose field of the token's hash holds the candle."""
-    return int(candle.opened_at) // (HOUR_MINUTES * MINUTE_SECONDS)
+    return int(candle.opened_at) // HOUR_SECONDS
 
 
-def unpack_candles(records: Iterable[bytes]) -> list[Candle]:
+def unpack_candles(hours: Mapping[int, bytes]) -> list[Candle]:
     """The candles of some hours, oldest first; what is cut off at an hour's end is left out."""
     candles: list[Candle] = []
-    for record in records:
+    for hour, record in hours.items():
         whole = len(record) - len(record) % CANDLE.size
         for minute, is_usd, *numbers, buys, sells in CANDLE.iter_unpack(record[:whole]):
             first, high, low, last, volume_usd, volume_sol = map(_round, numbers)
             candles.append(
                 Candle(
-                    opened_at=UnixSeconds(float(minute * MINUTE_SECONDS)),
+                    opened_at=UnixSeconds(float(hour * HOUR_SECONDS + minute * MINUTE_SECONDS)),
                     currency="usd" if is_usd else "sol",
                     open=first,
                     high=high,

@@ -9,6 +9,7 @@ estimation algorithm", AofA 2007; below 2.5 registers a value it counts empty re
 counting), as that paper does.
 """
 
+from array import array
 from collections.abc import Iterable
 from hashlib import blake2b
 from math import log
@@ -31,7 +32,8 @@ def hash_trader(wallet: str) -> int:
 class DistinctSketch:
     """A set of hashes of which only the size can be asked."""
 
-    hashes: set[int] | None = field(factory=set)  # None: there are too many
+    # A few, in an array: a set takes several times the memory. None: there are too many.
+    hashes: "array[int] | None" = field(factory=lambda: array("Q"))
     registers: bytearray | None = None
 
     def add_hash(self, value: int) -> None:
@@ -39,7 +41,8 @@ class DistinctSketch:
         if self.hashes is None:
             self._note_in_register(value)
             return
-        self.hashes.add(value)
+        if value not in self.hashes:
+            self.hashes.append(value)
         if len(self.hashes) > MOST_EXACT:
             self._become_estimate()
 
@@ -67,7 +70,7 @@ class DistinctSketch:
         return round(estimate)
 
     def _become_estimate(self) -> None:
-        known, self.hashes = self.hashes or set(), None
+        known, self.hashes = self.hashes or (), None
         self.registers = bytearray(REGISTERS)
         for value in known:
             self._note_in_register(value)

@@ -2,7 +2,7 @@
 -- KEYS  a token's hash of candles and its list of trades, one pair a token
 -- ARGV  bytes of a candle, lifetime of candles, most hours of candles, lifetime of trades, most trades;
 --       then for each token: candles, (hour, record)..., trades, record...
--- A record of a candle begins with its minute in four bytes, and takes the place of the one that is
+-- A record of a candle begins with its minute of the hour in one byte, and takes the place of the one that is
 -- there of the same minute; only the newest few of an hour are looked at, for no others change.
 
 local place = 0
@@ -28,10 +28,10 @@ local function put_candle(key, hour, record)
         end
         return
     end
-    local minute = record:sub(1, 4)
+    local minute = record:sub(1, 1)
     for back = 1, LOOKED_AT do
         local start = #kept - back * size + 1
-        if start >= 1 and kept:sub(start, start + 3) == minute then
+        if start >= 1 and kept:sub(start, start) == minute then
             redis.call('HSET', key, hour, kept:sub(1, start - 1) .. record .. kept:sub(start + size))
             return
         end

@@ -3,7 +3,7 @@
     append_entries -> tape.lua;  read_candles -> HGETALL td:candles:<mint>
                                  read_trades -> LRANGE td:trades:<mint>
 
-Values are packed binary (`buffer.tape_codec`): a minute of trading takes 37 bytes, a trade about
+Values are packed binary (`buffer.tape_codec`): a minute of trading takes 30 bytes, a trade about
 160, nearly all of it signature and wallet as text.
 """
 
@@ -96,7 +96,8 @@ class RedisTape:
             return client.hgetall(_candles_key(mint))
 
         hours: dict[bytes, bytes] = self._connections.call(read)
-        return fold_candles(unpack_candles(hours.values()), interval, limit)
+        known = {int(hour): record for hour, record in hours.items() if hour.isdigit()}
+        return fold_candles(unpack_candles(known), interval, limit)
 
     def _read_trades(self, mint: Mint, limit: int) -> list[TradeRecord]:
         def read(client: redis.Redis) -> Any:
