@@ -3,9 +3,11 @@
     unknown pool + the transactions that wait for it -> getMultipleAccounts -> PoolTable
                                                      -> the transactions, to be read again
 
-A transaction with an event of an unknown pool waits, whole, until its pools are known or refused:
-so nothing of it is told twice. Beyond the bounds a transaction is read at once, without what is not
-known; that is counted. Accounts are asked for a hundred a call, in the order in which they came.
+What a transaction says of known pools is told at once; for the rest it waits until its pools are
+known, or turn out to be none of ours, and is read again: what was told is not told twice. While the
+server does not answer, all wait. Beyond the bound a transaction does not wait, and what is not
+known of it is left out; that is counted. Accounts are asked for a hundred a call, in the order in
+which they came.
 
 Layouts (after 8 bytes of discriminator): PumpSwap's Pool has bump u8, index u16, creator, base
 mint, quote mint (its published IDL). LaunchLab's PoolState has epoch u64, bump u8, status u8, base
@@ -18,10 +20,11 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from domain.chunks import chunks
 from domain.errors import SourceUnavailable
+from domain.messages import SourceEvent
 from domain.values import Mint
 from sources.fields import read_array, read_object
 from sources.pump_chain.events import PUBKEY_BYTES, encode_key
@@ -39,20 +42,28 @@ LAUNCHLAB_MINTS_AT = 8 + 8 + 5 + 10 * 8 + 5 * 8 + 2 * PUBKEY_BYTES
 MINT_DECIMALS_AT = 44
 
 
+@frozen
+class HeldTransaction:
+    """A transaction that waits for a pool, and what it has told already."""
+
+    transaction: Transaction
+    told: tuple[SourceEvent, ...]
+
+
 @define(kw_only=True)
 class PoolLookups:
     """The pools to be asked for, and the transactions that wait for each."""
 
-    waiting: dict[str, list[Transaction]] = field(factory=dict, init=False)  # by pool, oldest first
+    waiting: dict[str, list[HeldTransaction]] = field(factory=dict, init=False)  # oldest first
     tries: dict[str, int] = field(factory=dict, init=False)
     transactions: int = field(default=0, init=False)
     added: trio.Event = field(factory=trio.Event, init=False)
 
-    def hold_transaction(self, transaction: Transaction, pool: str) -> bool:
+    def hold_transaction(self, held: HeldTransaction, pool: str) -> bool:
         """Let a transaction wait for a pool; False where as many wait as may."""
         if self.transactions >= WAITING_TRANSACTIONS:
             return False
-        self.waiting.setdefault(pool, []).append(transaction)
+        self.waiting.setdefault(pool, []).append(held)
         self.transactions += 1
         self.added.set()
         self.added = trio.Event()
@@ -64,7 +75,7 @@ class PoolLookups:
             await self.added.wait()
         return list(self.waiting)[:ACCOUNTS_PER_CALL]
 
-    def release(self, pool: str) -> list[Transaction]:
+    def release(self, pool: str) -> list[HeldTransaction]:
         """The transactions that waited for a pool, which wait no longer."""
         self.tries.pop(pool, None)
         released = self.waiting.pop(pool, [])

@@ -24,12 +24,12 @@ from domain.values import WRAPPED_SOL, Mint
 from sources import EventOutbox, SourceEnvironment
 from sources.line import Line, LineSettings, LineSnapshot
 from sources.pump_chain.gaps import Gap, fetch_missed
-from sources.pump_chain.lookups import PoolLookups, fetch_pools, note_pools
+from sources.pump_chain.lookups import HeldTransaction, PoolLookups, fetch_pools, note_pools
 from sources.pump_chain.market import read_transaction
 from sources.pump_chain.notifications import parse_notification, render_subscription
 from sources.pump_chain.pools import PUMP_DECIMALS, PoolFacts, PoolTable
 from sources.pump_chain.programs import LAUNCHLAB, PUMP, PUMPSWAP
-from sources.pump_chain.reading import SOURCE, Reading, Transaction
+from sources.pump_chain.reading import SOURCE, Transaction
 from sources.recent import RecentKeys
 from sources.rpc import JsonRpc
 
@@ -164,19 +164,20 @@ class PumpChain:
 
     # One transaction.
 
-    async def _take_transaction(self, transaction: Transaction) -> None:
-        """Send what it says, or let it wait until the pools that it names are known."""
+    async def _take_transaction(
+        self, transaction: Transaction, told: tuple[SourceEvent, ...] = ()
+    ) -> None:
+        """Send what it says and has not told; for pools that are not known it waits."""
         reading = read_transaction(transaction, self.memory.pools)
+        news = [event for event in reading.events if event not in told]
         if reading.unknown_pools:
-            pool = reading.unknown_pools[0]
-            if self.memory.lookups.hold_transaction(transaction, pool):
-                return
-            self.received["not_waited_for"] += 1
-        await self._send_reading(reading)
-
-    async def _send_reading(self, reading: Reading) -> None:
+            held = HeldTransaction(transaction, (*told, *news))
+            if self.memory.lookups.hold_transaction(held, reading.unknown_pools[0]):
+                reading.refused.clear()  # it is read again
+            else:
+                self.received["not_waited_for"] += 1
         self.refused += reading.refused
-        for event in reading.events:
+        for event in news:
             self._count_event(event)
             await self.events.send(event)
 
@@ -198,7 +199,6 @@ class PumpChain:
             except SourceUnavailable as error:
                 self.received["failed_lookups"] += 1
                 self.environment.log.debug("pools not looked up", error=str(error))
-                await self._give_up_pools(pools)
                 await trio.sleep(backoff.next_wait_seconds())
                 continue
             backoff.reset()
@@ -212,17 +212,10 @@ class PumpChain:
             if len(settled) < len(pools):
                 await trio.sleep(INDEX_SECONDS)
 
-    async def _give_up_pools(self, pools: Sequence[str]) -> None:
-        """A server that does not answer holds nothing back for ever."""
-        given_up = [pool for pool in pools if self.memory.lookups.note_absent(pool)]
-        for pool in given_up:
-            for transaction in self.memory.lookups.release(pool):
-                await self._send_reading(read_transaction(transaction, self.memory.pools))
-
     async def _read_again(self, pools: Sequence[str]) -> None:
         for pool in pools:
-            for transaction in self.memory.lookups.release(pool):
-                await self._take_transaction(transaction)
+            for held in self.memory.lookups.release(pool):
+                await self._take_transaction(held.transaction, held.told)
 
     async def _fill_gaps(self) -> None:
         while True:

@@ -229,3 +229,28 @@ async def test_a_launchlab_birth_is_sent_once_its_mint_is_known() -> None:
         assert isinstance(created, TokenCreated)
         assert (document["mint"], "Black Cat") == (created.mint, created.name)
         assert traded.mint == document["mint"]
+
+
+async def test_what_is_known_of_a_transaction_is_told_at_once_and_the_rest_once_the_server_answers() -> (
+    None
+):
+    account = pool_account(PUMPSWAP, OTHER_MINT, str(WRAPPED_SOL))
+    accounts = {POOL: account, OTHER_MINT: mint_account(6)}
+    calls: list[int] = []
+
+    def get_accounts(parameters: list[Any]) -> object:
+        calls.append(1)
+        if len(calls) < 3:
+            return {"value": []}  # no answer that makes sense: asked again
+        return {"value": [accounts.get(address) for address in parameters[0]]}
+
+    talk = says(notification("both", [*birth(), *pool_trade()]), notification("next", birth()))
+    async with streaming(talk, getMultipleAccounts=get_accounts) as (stream, outbox, _, _):
+        born = await outbox.until(2)
+        assert ["both", "next"] == [each.signature for each in born]
+        assert 1 == stream.snapshot().waiting
+        events = await outbox.until(3)
+        assert (OTHER_MINT, "both") == (events[2].mint, events[2].signature)
+        assert [TokenCreated, TokenCreated, TradeSeen] == [type(each) for each in events]
+        assert {} == dict(stream.refused)
+        assert 0 == stream.snapshot().waiting
