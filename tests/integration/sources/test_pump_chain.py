@@ -231,9 +231,7 @@ async def test_a_launchlab_birth_is_sent_once_its_mint_is_known() -> None:
         assert traded.mint == document["mint"]
 
 
-async def test_what_is_known_of_a_transaction_is_told_at_once_and_the_rest_once_the_server_answers() -> (
-    None
-):
+async def test_what_is_known_is_told_at_once_and_the_rest_when_the_server_answers() -> None:
     account = pool_account(PUMPSWAP, OTHER_MINT, str(WRAPPED_SOL))
     accounts = {POOL: account, OTHER_MINT: mint_account(6)}
     calls: list[int] = []
