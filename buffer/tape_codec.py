@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isnan, nan
 from struct import Struct, error
 
+from attrs import evolve
+
 from domain.trading import CANDLE_SECONDS, Candle, TradeRecord
 from domain.values import Sol, UnixSeconds, Usd
 
@@ -25,10 +27,7 @@ def pack_candle(candle: Candle) -> bytes:
     return CANDLE.pack(
         int(candle.opened_at) // MINUTE_SECONDS % HOUR_MINUTES,
         candle.currency == "usd",
-        *map(
-            _bound,
-            (candle.open, candle.high, candle.low, candle.close),
-        ),
+        *map(_bound, (candle.open, candle.high, candle.low, candle.close)),
         _bound(candle.volume_usd),
         _bound(candle.volume_sol),
         min(candle.buys, GREATEST_COUNT),
@@ -79,30 +78,13 @@ def fold_candles(minutes: Sequence[Candle], interval: str, limit: int) -> list[C
         if folded and folded[-1].opened_at == opened_at:
             folded[-1] = _join_candles(folded[-1], candle)
         else:
-            folded.append(_open_at(candle, opened_at))
+            folded.append(evolve(candle, opened_at=opened_at))
     return folded[-limit:]
 
 
-def _open_at(candle: Candle, opened_at: UnixSeconds) -> Candle:
-    return Candle(
-        opened_at=opened_at,
-        currency=candle.currency,
-        open=candle.open,
-        high=candle.high,
-        low=candle.low,
-        close=candle.close,
-        volume_usd=candle.volume_usd,
-        volume_sol=candle.volume_sol,
-        buys=candle.buys,
-        sells=candle.sells,
-    )
-
-
 def _join_candles(earlier: Candle, later: Candle) -> Candle:
-    return Candle(
-        opened_at=earlier.opened_at,
-        currency=earlier.currency,
-        open=earlier.open,
+    return evolve(
+        earlier,
         high=max(earlier.high, later.high),
         low=min(earlier.low, later.low),
         close=later.close,

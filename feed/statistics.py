@@ -12,11 +12,9 @@ from operator import attrgetter
 from attrs import define, field
 
 from domain.token import Token
-from domain.trading import WINDOW_SECONDS, TokenStatistics, WindowStatistics
+from domain.trading import WHOLE_DAY, WINDOW_SECONDS, TokenStatistics, WindowStatistics
 from domain.values import Mint, Usd
 
-COUNTED = "trades"  # the source of a window of which every trade was counted
-WHOLE_DAY = "24h"
 SHORT_WINDOWS = tuple(name for name in WINDOW_SECONDS if name != WHOLE_DAY)
 WAITING_STATISTICS = 1000  # of mints that are not known yet; the oldest go first
 
@@ -71,7 +69,7 @@ def render_counted_day(statistics: TokenStatistics) -> dict[str, object]:
 
 def find_counted_day(statistics: TokenStatistics | None) -> WindowStatistics | None:
     """The last 24 hours, if every trade of them was counted."""
-    if statistics is None or statistics.sources.get(WHOLE_DAY) != COUNTED:
+    if statistics is None or not statistics.is_day_counted:
         return None
     return statistics.windows.get(WHOLE_DAY)
 

@@ -16,7 +16,6 @@ from attrs import define, field
 from actors.jobs.inquiry import NOT_ASKING, Inquirer, InquirySnapshot, new_inquirer
 from actors.jobs.job import JobContext
 from actors.jobs.roster import Roster
-from domain.messages import WindowsQuoted
 from domain.precision import round_value
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from domain.token import Token
@@ -101,7 +100,7 @@ class HolderCountJob:
 
     async def _send_changed(self, answers: Sequence[HolderStats]) -> None:
         for stats in answers:
-            self._tell_windows(stats)
+            self.context.quote_windows(stats.mint, stats.windows, source=self._provider_name)
             entry = self.roster.entries.get(stats.mint)
             values = self._choose_values(stats, entry.token if entry else None)
             if not values:
@@ -109,17 +108,6 @@ class HolderCountJob:
                 continue
             await self.context.mail.send_update(stats.mint, values, source=self._provider_name)
             self.counts["updated"] += 1
-
-    def _tell_windows(self, stats: HolderStats) -> None:
-        if stats.windows:
-            self.context.outboxes.windows.send_nowait(
-                WindowsQuoted(
-                    mint=stats.mint,
-                    observed_at=self.context.environment.clock(),
-                    source=self._provider_name,
-                    windows=stats.windows,
-                )
-            )
 
     @property
     def _provider_name(self) -> str:

@@ -6,7 +6,7 @@ A new job is a module beside this one, whose class has `build`, `run` and `snaps
 in wiring/jobs.py.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import trio
 from attrs import field, frozen
@@ -17,6 +17,8 @@ from actors.jobs.switch import ActivitySwitch, JobMemory
 from config.settings import Settings
 from domain.messages import SolPriceTold, StatisticsPublished, TradesWeighed, WindowsQuoted
 from domain.token import Token
+from domain.trading import WindowStatistics
+from domain.values import Mint
 from supervision import Inbox, Outbox
 from supervision.environment import Environment
 
@@ -46,6 +48,16 @@ class JobContext:
     @activity.default
     def _new_activity(self) -> ActivitySwitch:
         return ActivitySwitch(self.memory)
+
+    def quote_windows(
+        self, mint: Mint, windows: Mapping[str, WindowStatistics], *, source: str
+    ) -> None:
+        """Tell trading what a provider says of a token's windows, if it says anything."""
+        if windows:
+            now = self.environment.clock()
+            self.outboxes.windows.send_nowait(
+                WindowsQuoted(mint=mint, observed_at=now, source=source, windows=windows)
+            )
 
     async def serve(
         self,

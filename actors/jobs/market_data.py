@@ -28,25 +28,15 @@ from actors.jobs.job import ROSTER_SECONDS, JobContext
 from actors.jobs.roster import Roster
 from actors.jobs.schedule import run_at_intervals
 from actors.jobs.sol_price import SolPriceWatch
-from domain.messages import StatisticsPublished, WindowsQuoted
+from domain.messages import StatisticsPublished
 from domain.snapshots import counter, detail, gauge, read_fields, snapshot_class
 from domain.token import Token
+from domain.trading import FIELDS_OF_DAY, TRADES_OF_DAY
 from domain.values import DOLLAR_MINTS, Mint, UnixSeconds, Usd, Value
 from sources import MarketProviders, MarketQuote
 
 # What trading tells of a token's last day, where it has counted every trade of it.
-FIGURES_OF_TRADES = frozenset(
-    {
-        "volume_24h",
-        "volume_24h_sol",
-        "price_change_24h",
-        "buys_24h",
-        "sells_24h",
-        "tx_count_24h",
-        "unique_traders_24h",
-    }
-)
-DAY, TRADES = "24h", "trades"  # the window, and the source that trading names for it
+FIGURES_OF_TRADES = frozenset({*FIELDS_OF_DAY, TRADES_OF_DAY})
 # A stream that has told nothing of a token for so long may have ended: the provider counts again.
 COVERED_SECONDS = 3600.0
 VALUED = "sol-price"  # the source of what follows from a cap and the price of SOL
@@ -154,7 +144,7 @@ class MarketDataJob:
     def learn_statistics(self, published: StatisticsPublished) -> None:
         """Note whether the trade stream counts all of a token's last day."""
         self.covered_at.pop(published.mint, None)
-        is_covered = published.statistics.sources.get(DAY) == TRADES
+        is_covered = published.statistics.is_day_counted
         if is_covered and published.mint in self.roster.entries:  # which bounds them
             self.covered_at[published.mint] = published.statistics.observed_at
 
@@ -224,10 +214,7 @@ class MarketDataJob:
             values = {key: value for key, value in values.items() if key not in FIGURES_OF_TRADES}
         if quote.traded_lately:
             values |= {"last_trade_at": now, "silent": False}
-        if quote.windows:
-            self.context.outboxes.windows.send_nowait(
-                WindowsQuoted(mint=quote.mint, observed_at=now, source=name, windows=quote.windows)
-            )
+        self.context.quote_windows(quote.mint, quote.windows, source=name)
         await self._send_update(quote.mint, values, source=name)
 
     @property

@@ -19,7 +19,7 @@ from itertools import islice
 import trio
 from attrs import Factory, define, field, frozen
 
-from actors.trading.book import COUNTED, StatisticsRequest, TradingBook, take_statistics
+from actors.trading.book import StatisticsRequest, TradingBook, take_statistics
 from actors.trading.coverage import StreamCoverage
 from actors.trading.memory import TokenFacts, TradingMemory
 from buffer.tape import TapeEntry, TradeTape
@@ -38,7 +38,7 @@ from domain.messages import (
 )
 from domain.snapshots import Snapshot, counter, gauge, snapshot_class
 from domain.trading import TokenStatistics
-from domain.values import Mint, Sol, UnixSeconds, Value
+from domain.values import Mint, Sol, UnixSeconds
 from supervision import Inbox, Outbox
 from supervision.batches import receive_batches
 from supervision.desk import CallEnded, Caller, Desk, MailEnded, MailTaken, Retry, open_desk
@@ -361,7 +361,7 @@ class Trading:
         for mint, book in traded:
             if not book.trades_told:
                 return
-            values = list_day_values(self.take_statistics(mint, now))
+            values = self.take_statistics(mint, now).list_counted_day()
             if not values:
                 continue
             update = TokenUpdated(mint=mint, observed_at=now, origin=ORIGIN, values=values)
@@ -371,20 +371,3 @@ class Trading:
                 return
             book.trades_told = 0
             self.counts["days_sent"] += 1
-
-
-def list_day_values(statistics: TokenStatistics) -> dict[str, Value]:
-    """The 24 h figures as fields of a token; empty where not every trade was counted."""
-    if statistics.sources.get("24h") != COUNTED:
-        return {}
-    day = statistics.windows["24h"]
-    values: dict[str, Value | None] = {
-        "volume_24h": day.volume_usd,
-        "volume_24h_sol": day.volume_sol,
-        "buys_24h": day.buys,
-        "sells_24h": day.sells,
-        "tx_count_24h": (day.buys or 0) + (day.sells or 0),
-        "unique_traders_24h": day.unique_traders,
-        "price_change_24h": day.price_change,
-    }
-    return {name: value for name, value in values.items() if value is not None}

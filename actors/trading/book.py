@@ -10,12 +10,11 @@ from actors.trading.sketch import hash_trader
 from actors.trading.wash import TraderBook
 from actors.trading.windows import CountedTrade, Price, TradingWindow, new_windows
 from domain.messages import TradeSeen, WindowsQuoted
-from domain.trading import WINDOW_SECONDS, TokenStatistics, TradeRecord, WindowStatistics
+from domain.trading import COUNTED, WINDOW_SECONDS, TokenStatistics, TradeRecord, WindowStatistics
 from domain.values import UnixSeconds, Usd
 
 STATED_SUPPLY = 1e9  # of a trade's market cap, see TradeSeen
 SMALLEST_TRADE_SOL = 0.001  # what a trade of unknown size counts for its trader
-COUNTED = "trades"  # the source of a window of which every trade was counted
 
 
 @define
@@ -82,12 +81,8 @@ class TradingBook:
         expiries = [e for window in self.windows if (e := window.next_expiry()) is not None]
         return min(expiries, default=None)
 
-    def take_windows(self) -> dict[str, WindowStatistics]:
-        """Every window by its name."""
-        return {
-            name: window.take_statistics(self.last_price)
-            for name, window in zip(WINDOW_SECONDS, self.windows, strict=True)
-        }
+
+RESTING = TradingBook()  # of a token that is not being traded; nothing is counted in it
 
 
 @frozen(kw_only=True)
@@ -112,13 +107,13 @@ class StatisticsRequest:
 
 def take_statistics(asked: StatisticsRequest) -> TokenStatistics:
     """What is known of a token's trading: counted windows where they are covered, else quoted."""
-    counted = (asked.book or TradingBook()).take_windows()
-    quoted = asked.quoted
+    book, quoted = asked.book or RESTING, asked.quoted
     windows: dict[str, WindowStatistics] = {}
     sources: dict[str, str] = {}
-    for name, seconds in WINDOW_SECONDS.items():
-        if asked.is_covered(seconds):
-            windows[name], sources[name] = counted[name], COUNTED
+    for name, window in zip(WINDOW_SECONDS, book.windows, strict=True):
+        if asked.is_covered(window.seconds):
+            windows[name] = window.take_statistics(book.last_price)
+            sources[name] = COUNTED
         elif quoted is not None and name in quoted.windows:
             windows[name], sources[name] = quoted.windows[name], quoted.source
     return TokenStatistics(

@@ -7,8 +7,8 @@ the windows, and is counted as late.
 
 from attrs import define, field
 
-from actors.trading.windows import CountedTrade, Currency
-from domain.trading import CANDLE_SECONDS, Candle
+from actors.trading.windows import CountedTrade
+from domain.trading import CANDLE_SECONDS, Candle, Currency
 from domain.values import UnixSeconds
 
 MINUTE_SECONDS = CANDLE_SECONDS["1m"]

@@ -40,10 +40,6 @@ class TraderBook:
     volume: float = 0.0  # SOL, of the current generation, also of traders that went
     earlier_volume: float = 0.0
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.current or self.previous)
-
     def add_trade(self, trader: int, sol: float, at: float, *, is_buy: bool) -> None:
         """Note a trade of one trader."""
         self.turn_generation(at)

@@ -5,16 +5,14 @@ and all of its length, and a token that rests costs nothing once its last bucket
 """
 
 from collections.abc import Iterable
-from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
 from actors.trading.sketch import DistinctSketch, merge_sketches
-from domain.trading import WINDOW_SECONDS, WindowStatistics
+from domain.trading import WINDOW_SECONDS, Currency, WindowStatistics
 from domain.values import Sol, UnixSeconds, Usd
 
 STEPS = 15
-Currency = Literal["usd", "sol"]
 
 
 @frozen

@@ -197,7 +197,7 @@ def test_old_trades_are_forgotten() -> None:
     book = washed_market(Random(1))
     book.turn_generation(NOW + 10_000)
     assert 0.0 == book.score_wash(holders=1)
-    assert book.is_empty
+    assert {} == book.current == book.previous
 
 
 @given(st.lists(st.tuples(st.integers(0, 90), st.floats(0, 1e6), st.booleans()), max_size=200))
