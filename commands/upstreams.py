@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 from commands.advice import Finding, Gravity
 from config.redaction import redact_text
 from config.settings import Settings
-from config.web_address import show_web_address
+from config.web_address import find_http_address, show_web_address
 from domain.errors import RateLimited, SourceClosed, SourceUnavailable
 from domain.values import WRAPPED_SOL
 from sources import HolderProvider, QuoteProvider, SolPriceProvider
@@ -212,12 +212,12 @@ def _list_rpc_servers(settings: Settings, client: httpx.AsyncClient) -> Iterator
         (
             "chain rpc",
             "ingest.chain_rpc_url",
-            ingest.chain_rpc_url or _to_http(ingest.chain_url),
+            ingest.chain_rpc_url or find_http_address(ingest.chain_url),
             "what a gap of the chain's stream has hidden stays hidden, and mints tell no safety",
         )
     ]
     if ingest.pools_url:
-        url = ingest.pools_rpc_url or _to_http(ingest.pools_url)
+        url = ingest.pools_rpc_url or find_http_address(ingest.pools_url)
         wanted.append(("pools rpc", "ingest.pools_rpc_url", url, "no new pool can be looked up"))
     if settings.holder_count.provider == "rpc":
         url = settings.holder_rpc_url
@@ -235,10 +235,6 @@ def _list_rpc_servers(settings: Settings, client: httpx.AsyncClient) -> Iterator
                 probe=partial(probe_rpc, JsonRpc(url=url, http=http)),
                 refusal=LastingRefusal(url_setting=setting),
             )
-
-
-def _to_http(url: str) -> str:
-    return url.replace("ws", "http", 1)
 
 
 def _list_providers(settings: Settings, client: httpx.AsyncClient) -> Iterator[Upstream]:

@@ -6,7 +6,6 @@ default.toml holds every default and meaning; this module holds types and bounds
 reported at once, a line each.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,17 @@ from config.layers import read_layers
 from config.listening import listening_host
 from config.postgres_url import parse_postgres_url
 from config.redis_url import parse_redis_url
-from config.web_address import VISIBLE, WEB_SCHEMES, require_web_address, show_web_address
+from config.web_address import (
+    VISIBLE,
+    find_http_address,
+    require_web_address,
+    show_web_address,
+    without_credentials,
+)
 from config.web_lists import list_of_bases, list_of_origins
 from domain.errors import SettingsInvalid
 
 NO_HOLDER_RPC = 'provider "rpc" needs an address here, or in ingest.chain_rpc_url'
-
-
-def without_credentials(url: str) -> str:
-    """The address fit for a log: without user, password and query; a provider's without path."""
-    if url.startswith(tuple(f"{scheme}://" for scheme in WEB_SCHEMES)):
-        return show_web_address(url)
-    address, question, query = url.partition("?")
-    if "@" in query:  # or was it a password with a question mark in it?
-        return re.sub(r"(?s)//.*", "//…", address)
-    return re.sub(r"(?s)//.*@", "//…@", address) + ("?…" if question else "")
 
 
 def _web_address(*schemes: str, with_query: bool = True) -> Any:
@@ -304,11 +299,8 @@ class Settings:
     def holder_rpc_url(self) -> str:
         """Where holders are counted over JSON-RPC; empty: nowhere."""
         ingest = self.ingest
-        return (
-            self.holder_count.url
-            or ingest.chain_rpc_url
-            or ingest.chain_url.replace("ws", "http", 1)
-        )
+        chain_rpc_url = ingest.chain_rpc_url or find_http_address(ingest.chain_url)
+        return self.holder_count.url or chain_rpc_url
 
 
 def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:

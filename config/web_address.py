@@ -2,6 +2,7 @@
 
     text of a setting  ->  require_web_address  ->  what every client here understands alike
                        ->  show_web_address     ->  what of it is fit for a log
+    address of anything  ->  without_credentials ->  likewise, also of a store
 
 The clients differ in what they do with an odd address: a fragment is cut off, a user is sent or
 forgotten, a wordy port fails at every attempt to connect. So each oddity is refused by its name.
@@ -49,6 +50,11 @@ class WebAddress:
     path: str | None
     query: str | None  # with its question mark
     fragment: str | None
+
+
+def find_http_address(url: str) -> str:
+    """The HTTP address of the server behind a WebSocket address; empty for an empty one."""
+    return url.replace("ws", "http", 1)
 
 
 def require_web_address(text: str, schemes: tuple[str, ...], *, with_query: bool) -> None:
@@ -130,3 +136,13 @@ def is_host_name(host: str) -> bool:
         and HOST_NAME.fullmatch(host) is not None
         and NUMBER.fullmatch(last_label) is None
     )
+
+
+def without_credentials(url: str) -> str:
+    """The address fit for a log: without user, password and query; a provider's without path."""
+    if url.startswith(tuple(f"{scheme}://" for scheme in WEB_SCHEMES)):
+        return show_web_address(url)
+    address, question, query = url.partition("?")
+    if "@" in query:  # or was it a password with a question mark in it?
+        return re.sub(r"(?s)//.*", "//…", address)
+    return re.sub(r"(?s)//.*@", "//…@", address) + ("?…" if question else "")

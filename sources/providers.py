@@ -136,10 +136,6 @@ def connect_holder_provider(upstreams: Upstreams) -> HolderProvider | None:
     return None
 
 
-def connect_nobody(_upstreams: Upstreams) -> None:
-    """For a job that asks nobody."""
-
-
 def new_jupiter_refusal(settings: Settings) -> LastingRefusal:
     """What Jupiter's refusals mean with these settings."""
     return LastingRefusal(

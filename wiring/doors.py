@@ -15,10 +15,8 @@ from buffer import UpdateBuffer
 from buffer.redis import RedisBuffer
 from buffer.redis.tape import RedisTape
 from buffer.tape import TapeBounds, TradeTape
-from config.settings import (
-    IngestSettings,
-    Settings,
-)
+from config.settings import Settings
+from config.web_address import find_http_address
 from domain.messages import SourceEvent
 from domain.token import Token
 from feed import Library
@@ -41,7 +39,7 @@ from supervision import Outbox
 from supervision.environment import Environment
 from supervision.offload import offload_to_threads
 from wiring.jobs import JOBS
-from wiring.metadata import connect_metadata
+from wiring.outside import Outside
 
 THREADS_A_DOOR = 4
 POOL_REQUESTS_PER_MINUTE = 600.0
@@ -106,7 +104,7 @@ class RealDoors:
         http = new_json_http(
             self.client, ingest.pools_timeout_seconds, ingest.chain_requests_per_minute
         )
-        url = ingest.chain_rpc_url or ingest.chain_url.replace("ws", "http", 1)
+        url = ingest.chain_rpc_url or find_http_address(ingest.chain_url)
         return JsonRpc(url=url, http=http)
 
     def build(self, events: Outbox[SourceEvent]) -> Doors:
@@ -114,10 +112,10 @@ class RealDoors:
         tape = self._new_tape()
         images = self.settings.images
         cache = open_cache(images.directory, images.cache_bytes, self.environment.clock)
-        upstreams = Upstreams(self.settings, self.client)
-        providers = {name: job.connect(upstreams) for name, job in JOBS.items()}
-        providers["metadata"] = connect_metadata(
-            self.settings, cache, self.chain_rpc if self.chain_rpc.url else None
+        outside = Outside(
+            upstreams=Upstreams(self.settings, self.client),
+            images=cache,
+            chain_rpc=self.chain_rpc if self.chain_rpc.url else None,
         )
         return Doors(
             ingest_store=self._new_store("ingest"),
@@ -127,9 +125,9 @@ class RealDoors:
             tape=tape,
             library=Library(history=tape, images=cache),
             trade_reaches=self._list_reaches(),
-            streams=self._list_streams(self.settings.ingest, events),
+            streams=self._list_streams(events),
             follow_tokens=self._follow_tokens,
-            providers=providers,
+            providers={name: job.connect(outside) for name, job in JOBS.items()},
         )
 
     def _follow_tokens(self, tokens: Sequence[Token]) -> None:
@@ -173,74 +171,44 @@ class RealDoors:
 
     # The world.
 
-    def _list_streams(
-        self, settings: IngestSettings, events: Outbox[SourceEvent]
-    ) -> dict[str, Stream]:
-        streams: dict[str, Stream] = {}
-        if settings.url:
-            build = partial(self._build_pumpportal, settings, events)
-            streams[PUMPPORTAL] = Stream(build=build, memory=self.pumpportal)
-        if settings.chain_url:
-            build_chain = partial(self._build_pump_chain, settings, events)
-            streams[CHAIN] = Stream(build=build_chain, memory=self.chain)
-        if settings.pumpapi_url:
-            build_pumpapi = partial(self._build_pumpapi, settings, events)
-            streams[PUMPAPI] = Stream(build=build_pumpapi, memory=PumpApiMemory())
-        if settings.pools_url:
-            build_pools = partial(self._build_solana_pools, settings, events)
-            streams[SOLANA_POOLS] = Stream(build=build_pools, memory=SolanaPoolsMemory())
-        return streams
+    def _list_streams(self, events: Outbox[SourceEvent]) -> dict[str, Stream]:
+        """The streams that have an address, each as it is built at every start."""
+        ingest = self.settings.ingest
+        kinds: list[tuple[str, str, Callable[..., EventStream], Any]] = [
+            (PUMPPORTAL, ingest.url, partial(PumpPortal, api_key=ingest.api_key), self.pumpportal),
+            (CHAIN, ingest.chain_url, partial(PumpChain, rpc=self.chain_rpc), self.chain),
+            (PUMPAPI, ingest.pumpapi_url, PumpApi, PumpApiMemory()),
+            (
+                SOLANA_POOLS,
+                ingest.pools_url,
+                partial(SolanaPools, rpc=self._new_pools_rpc()),
+                SolanaPoolsMemory(),
+            ),
+        ]
+        return {
+            name: self._make_stream(name, url, partial(kind, events=events), memory)
+            for name, url, kind, memory in kinds
+            if url
+        }
 
-    def _build_pumpportal(
-        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: PumpPortalMemory
-    ) -> PumpPortal:
-        return PumpPortal(
-            events=events,
-            settings=_new_line_settings(settings, settings.url),
-            api_key=settings.api_key,
-            environment=self.environment.for_actor(PUMPPORTAL),
-            memory=memory,
+    def _make_stream(
+        self, name: str, url: str, kind: Callable[..., EventStream], memory: object
+    ) -> Stream:
+        ingest = self.settings.ingest
+        line = LineSettings(
+            url=url,
+            silence_seconds=ingest.silence_seconds,
+            reconnect_seconds=ingest.reconnect_seconds,
+            reconnect_longest_seconds=ingest.reconnect_longest_seconds,
         )
+        environment = self.environment.for_actor(name)
 
-    def _build_pump_chain(
-        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: PumpChainMemory
-    ) -> PumpChain:
-        return PumpChain(
-            events=events,
-            settings=_new_line_settings(settings, settings.chain_url),
-            rpc=self.chain_rpc,
-            environment=self.environment.for_actor(CHAIN),
-            memory=memory,
-        )
+        def build(memory: object) -> EventStream:
+            return kind(settings=line, environment=environment, memory=memory)
 
-    def _build_pumpapi(
-        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: PumpApiMemory
-    ) -> PumpApi:
-        return PumpApi(
-            events=events,
-            settings=_new_line_settings(settings, settings.pumpapi_url),
-            environment=self.environment.for_actor(PUMPAPI),
-            memory=memory,
-        )
+        return Stream(build=build, memory=memory)
 
-    def _build_solana_pools(
-        self, settings: IngestSettings, events: Outbox[SourceEvent], memory: SolanaPoolsMemory
-    ) -> SolanaPools:
-        rpc_url = settings.pools_rpc_url or settings.pools_url.replace("ws", "http", 1)
-        http = new_json_http(self.client, settings.pools_timeout_seconds, POOL_REQUESTS_PER_MINUTE)
-        return SolanaPools(
-            events=events,
-            settings=_new_line_settings(settings, settings.pools_url),
-            rpc=JsonRpc(url=rpc_url, http=http),
-            environment=self.environment.for_actor(SOLANA_POOLS),
-            memory=memory,
-        )
-
-
-def _new_line_settings(settings: IngestSettings, url: str) -> LineSettings:
-    return LineSettings(
-        url=url,
-        silence_seconds=settings.silence_seconds,
-        reconnect_seconds=settings.reconnect_seconds,
-        reconnect_longest_seconds=settings.reconnect_longest_seconds,
-    )
+    def _new_pools_rpc(self) -> JsonRpc:
+        ingest = self.settings.ingest
+        http = new_json_http(self.client, ingest.pools_timeout_seconds, POOL_REQUESTS_PER_MINUTE)
+        return JsonRpc(url=ingest.pools_rpc_url or find_http_address(ingest.pools_url), http=http)

@@ -1,27 +1,25 @@
 """Whom the metadata job asks, and where it puts pictures: put together from three rooms.
 
-Settings, cache of images, the chain's RPC server -> MetadataSources
+Outside (settings, cache of images, the chain's RPC server) -> MetadataSources
 """
 
 from actors.jobs.metadata import MetadataSources
-from config.settings import MetadataSettings, Settings
-from images import ThumbnailCache
+from config.settings import MetadataSettings
 from images.thumbnails import PillowWorker
 from sources.guarded import GuardedHttp, read_origins
 from sources.metadata_fetching import MetadataWeb
 from sources.mint_accounts import MintAccounts
-from sources.rpc import JsonRpc
+from wiring.outside import Outside
 
 
-def connect_metadata(
-    settings: Settings, cache: ThumbnailCache, chain_rpc: JsonRpc | None
-) -> MetadataSources:
+def connect_metadata(outside: Outside) -> MetadataSources:
     """Nothing is connected, and no process started, before the first fetch."""
+    metadata, chain_rpc = outside.upstreams.settings.metadata, outside.chain_rpc
     return MetadataSources(
-        web=_connect_web(settings.metadata) if settings.metadata.enabled else None,
+        web=_connect_web(metadata) if metadata.enabled else None,
         mints=MintAccounts(rpc=chain_rpc) if chain_rpc else None,
         maker=PillowWorker(),
-        cache=cache,
+        cache=outside.images,
     )
 
 

@@ -16,8 +16,8 @@ from config.settings import (
     load_gateway_settings,
     load_settings,
     reloaded,
-    without_credentials,
 )
+from config.web_address import without_credentials
 from domain.errors import SettingsInvalid
 
 REQUIRED = {"DATABASE_URL": "postgresql://db/tokens", "REDIS_URL": "redis://cache"}
