@@ -196,6 +196,21 @@ _list_attributes = attrgetter(*_ATTRIBUTES)
 # What tells of a change of status, and says nothing without one.
 STATUS_FIELDS = ("status", "previous_status", "status_changed_at")
 FIELDS_OF_TYPE_STATUS = ("status", "previous_status")
+# What a birth tells of a token, and a later account of it may complete or correct.
+BIRTH_PROFILE_FIELDS = (
+    "symbol",
+    "name",
+    "metadata_uri",
+    "creator_wallet",
+    "bonding_curve_key",
+    "decimals",
+    "total_supply",
+    "freeze_revoked",
+    "mint_renounced",
+    "quote_mint",
+    "launchpad",
+    "initial_buy_sol",
+)
 
 
 def with_values(

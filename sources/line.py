@@ -17,8 +17,9 @@ message queue stops the reader and its pongs, so the queue is long.
 """
 
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 import trio
@@ -33,7 +34,7 @@ from trio_websocket import (
 from wsproto.utilities import ProtocolError
 
 from domain.backoff import Backoff
-from domain.errors import SourceUnavailable
+from domain.errors import InputRefused, SourceUnavailable
 from domain.snapshots import counter, detail, gauge, snapshot_class
 from sources import SourceEnvironment, StreamSnapshot
 from sources.outages import SourceOutage
@@ -202,6 +203,13 @@ class Line:
             max_message_size=LARGEST_MESSAGE_CHARACTERS,
             receive_buffer_size=RECEIVE_BUFFER_BYTES,
         )
+
+
+def count_refusal(refused: Counter[str], refusal: InputRefused, log: Any, **more: object) -> None:
+    """Count junk by its reason; only the first of its kind is worth a line for people."""
+    refused[refusal.reason] += 1
+    tell = log.info if refused[refusal.reason] == 1 else log.debug
+    tell("frame refused", **more, reason=refusal.reason, sample=refusal.sample)
 
 
 async def open_stream(address: SplitResult) -> TcpOrTls:

@@ -17,7 +17,7 @@ from domain.errors import InputRefused
 from domain.messages import SourceEvent, TradeSeen
 from domain.snapshots import counter, read_fields, snapshot_class
 from sources import EventOutbox, SourceEnvironment
-from sources.line import Line, LineSettings, LineSnapshot
+from sources.line import Line, LineSettings, LineSnapshot, count_refusal
 from sources.names import PUMPAPI
 from sources.pumpapi_frames import parse_frame
 from sources.pumpportal_frames import ControlFrame
@@ -109,7 +109,7 @@ class PumpApi:
         try:
             said = parse_frame(frame, self.environment.clock())
         except InputRefused as refusal:
-            self._count_refusal(refusal)
+            count_refusal(self.refused, refusal, self.environment.log, source=NAME)
             return
         if isinstance(said, ControlFrame):
             self._note_control(said)
@@ -134,10 +134,3 @@ class PumpApi:
             log.warning("server reports an error", source=NAME, notice=control.notice)
         else:
             log.debug("server notice", source=NAME, notice=control.notice)
-
-    def _count_refusal(self, refusal: InputRefused) -> None:
-        """Junk is counted; only the first of its kind is worth a line for people."""
-        self.refused[refusal.reason] += 1
-        is_first = self.refused[refusal.reason] == 1
-        log = self.environment.log.info if is_first else self.environment.log.debug
-        log("frame refused", source=NAME, reason=refusal.reason, sample=refusal.sample)

@@ -20,7 +20,7 @@ from domain.errors import InputRefused
 from domain.messages import SourceEvent, TokenCreated, TradeSeen
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from sources import EventOutbox, SourceEnvironment
-from sources.line import Line, LineSettings, LineSnapshot
+from sources.line import Line, LineSettings, LineSnapshot, count_refusal
 from sources.names import PUMPPORTAL
 from sources.pumpportal_frames import ControlFrame, parse_frame
 from sources.recent import RecentKeys
@@ -111,7 +111,7 @@ class PumpPortal:
         try:
             said = parse_frame(frame, self.environment.clock())
         except InputRefused as refusal:
-            self._count_refusal(refusal)
+            count_refusal(self.refused, refusal, self.environment.log)
             return
         if isinstance(said, ControlFrame):
             self._note_control(said)
@@ -136,13 +136,6 @@ class PumpPortal:
             log.warning("server reports an error", notice=control.notice)
         else:
             log.debug("server notice", notice=control.notice)
-
-    def _count_refusal(self, refusal: InputRefused) -> None:
-        """Junk is counted; only the first of its kind is worth a line for people."""
-        self.refused[refusal.reason] += 1
-        is_first = self.refused[refusal.reason] == 1
-        log = self.environment.log.info if is_first else self.environment.log.debug
-        log("frame refused", reason=refusal.reason, sample=refusal.sample)
 
 
 def add_key(url: str, api_key: str) -> str:

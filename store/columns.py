@@ -20,6 +20,7 @@ from attrs import frozen
 from domain.errors import RowsRefused
 from domain.precision import GREATEST_NUMBER, floor_time, round_token, round_value
 from domain.token import (
+    BIRTH_PROFILE_FIELDS,
     FIELDS,
     GREATEST_WINS,
     IDENTITY_FIELDS,
@@ -51,18 +52,7 @@ BIRTH_FIELDS = (
     "market_cap_sol",
     "last_trade_at",
     "pool_type",
-    "symbol",
-    "name",
-    "metadata_uri",
-    "creator_wallet",
-    "bonding_curve_key",
-    "decimals",
-    "total_supply",
-    "freeze_revoked",
-    "mint_renounced",
-    "quote_mint",
-    "launchpad",
-    "initial_buy_sol",
+    *BIRTH_PROFILE_FIELDS,
 )
 # What nearly every token has, as its first row keeps it: a mint takes 44 bytes, the row 300. The
 # view token_now has the way back. No text is ambiguous: a mint is longer than these, and a supply

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from attrs import define
 
 from domain.messages import TokenCreated
-from domain.token import Token
+from domain.token import BIRTH_PROFILE_FIELDS, Token
 from domain.values import Value
 from sources.names import CHAIN, PUMPAPI, PUMPPORTAL
 from sources.venues import CURVE_VENUES, UNKNOWN
@@ -22,24 +22,12 @@ LOWEST_RANK = 1  # of any other stream
 STORED_RANK = 4  # of what an earlier life has stored: it may be the chain's word
 NOT_TOLD = 0
 
-PROFILE_FIELDS = (
-    "symbol",
-    "name",
-    "metadata_uri",
-    "creator_wallet",
-    "bonding_curve_key",
-    "decimals",
-    "total_supply",
-    "freeze_revoked",
-    "mint_renounced",
-    "quote_mint",
-    "launchpad",
-    "initial_buy_sol",
-)
 PLACE_FIELDS = ("pool_type", "pool_address")
 RANK_BITS = 3
 RANK_MASK = 0b111
-SHIFTS = {name: RANK_BITS * place for place, name in enumerate((*PROFILE_FIELDS, *PLACE_FIELDS))}
+SHIFTS = {
+    name: RANK_BITS * place for place, name in enumerate((*BIRTH_PROFILE_FIELDS, *PLACE_FIELDS))
+}
 
 
 def rank_source(source: str) -> int:
@@ -73,19 +61,10 @@ class FieldRanks:
 
 def list_profile(event: TokenCreated, initial_buy_sol: float | None) -> dict[str, Value]:
     """What a birth says the token is; without what it does not know."""
+    inferred = {"launchpad": name_launchpad(event.venue), "initial_buy_sol": initial_buy_sol}
     told = {
-        "symbol": event.symbol,
-        "name": event.name,
-        "metadata_uri": event.metadata_uri,
-        "creator_wallet": event.creator_wallet,
-        "bonding_curve_key": event.bonding_curve_key,
-        "decimals": event.decimals,
-        "total_supply": event.total_supply,
-        "freeze_revoked": event.freeze_revoked,
-        "mint_renounced": event.mint_renounced,
-        "quote_mint": event.quote_mint,
-        "launchpad": name_launchpad(event.venue),
-        "initial_buy_sol": initial_buy_sol,
+        name: inferred[name] if name in inferred else getattr(event, name)
+        for name in BIRTH_PROFILE_FIELDS
     }
     return {name: value for name, value in told.items() if value is not None}
 

@@ -22,7 +22,7 @@ from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from domain.token import Token
 from domain.values import WRAPPED_SOL, Mint
 from sources import EventOutbox, SourceEnvironment
-from sources.line import Line, LineSettings, LineSnapshot
+from sources.line import Line, LineSettings, LineSnapshot, count_refusal
 from sources.pump_chain.gaps import Gap, fetch_missed
 from sources.pump_chain.lookups import HeldTransaction, PoolLookups, fetch_pools, note_pools
 from sources.pump_chain.market import read_transaction
@@ -133,7 +133,7 @@ class PumpChain:
         try:
             transaction = parse_notification(text, self.environment.clock())
         except InputRefused as refusal:
-            self._count_refusal(refusal)
+            count_refusal(self.refused, refusal, self.environment.log, source=NAME)
             return
         if transaction is None:
             return
@@ -266,10 +266,3 @@ class PumpChain:
             longest_seconds=LONGEST_RETRY_SECONDS,
             random=self.environment.random,
         )
-
-    def _count_refusal(self, refusal: InputRefused) -> None:
-        """Junk is counted; only the first of its kind is worth a line for people."""
-        self.refused[refusal.reason] += 1
-        is_first = self.refused[refusal.reason] == 1
-        log = self.environment.log.info if is_first else self.environment.log.debug
-        log("frame refused", source=NAME, reason=refusal.reason, sample=refusal.sample)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from actors.ingest.accounts import PROFILE_FIELDS, SHIFTS, FieldRanks, rank_source
+from actors.ingest.accounts import SHIFTS, FieldRanks, rank_source
 from domain.messages import IngestMessage, MigrationSeen, SourceEvent, TokenCreated
-from domain.token import Token
+from domain.token import BIRTH_PROFILE_FIELDS, Token
 from domain.values import WRAPPED_SOL, Mint
 from tests.unit.actors.ingest.ingest_world import IngestWorld
 from tests.unit.actors.ingest.stream_world import fold_messages
@@ -90,7 +90,7 @@ def hear(events: Sequence[IngestMessage], *, at_once: bool) -> Token:
 
 
 def what_is_known(token: Token) -> dict[str, object]:
-    names = (*PROFILE_FIELDS, "pool_address", "status", "status_changed_at", "first_seen_at")
+    names = (*BIRTH_PROFILE_FIELDS, "pool_address", "status", "status_changed_at", "first_seen_at")
     known = {name: getattr(token, name) for name in names}
     # A venue that nobody could name stays what the first one said.
     known["pool_type"] = None if token.pool_type == "unknown" else token.pool_type
