@@ -17,9 +17,10 @@ from attrs import define, field
 
 from actors.sync.memory import SyncMemory
 from actors.sync.snapshots import GovernorSnapshot
+from config.loading import changed_names, reloaded
 from config.logs import Threshold, configure_log
 from config.redaction import find_secrets, register_secrets
-from config.settings import Settings, changed_names, reloaded
+from config.settings import Settings
 from domain.errors import ExitingError, StoreNotReached
 from feed import Operations
 from feed.operations import render_dump, render_snapshot, render_writes

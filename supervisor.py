@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from config.command_line import Parser, add_version_option, exit_code_of
-from config.settings import Settings, load_settings
+from config.loading import load_settings
+from config.settings import Settings
 from service import serve
 
 

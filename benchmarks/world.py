@@ -22,7 +22,8 @@ from buffer.tape import TapeBounds
 from commands.embedded import EmbeddedPostgres, EmbeddedRedis, RunDirectory
 from commands.storm.server import OWN_SETTINGS
 from commands.storm.trace import STARTED_AT
-from config.settings import Settings, load_settings
+from config.loading import load_settings
+from config.settings import Settings
 from domain.messages import SyncMessage
 from domain.values import UnixSeconds
 from store.ledger import Ledger

@@ -15,8 +15,9 @@ import trio
 from buffer.redis import facts as redis_facts
 from commands.advice import Finding, Gravity, on_postgres, on_redis
 from commands.upstreams import ask_upstreams
+from config.loading import load_settings
 from config.redaction import find_secrets, redact_text, register_secrets
-from config.settings import Settings, load_settings
+from config.settings import Settings
 from domain.errors import (
     BadConfiguration,
     BufferUnavailable,

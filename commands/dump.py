@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import orjson
 
-from config.settings import load_gateway_settings
+from config.loading import load_gateway_settings
 from domain.errors import BadConfiguration, ServiceNotReached
 
 # Asked here, not listened on; `::` is every address of IPv4, too, which more machines have.

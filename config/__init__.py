@@ -1,1 +1,1 @@
-"""Settings: defaults in default.toml, types and checks in settings.py."""
+"""Settings: default.toml has the defaults, settings.py types and bounds; loading.py reads them."""

@@ -1,21 +1,14 @@
-"""Settings: typed, frozen, validated together.
+"""Settings: typed and frozen; one class a section.
 
-    layers (config/layers.py)  ->  load_settings  ->  Settings, or SettingsInvalid
-
-default.toml holds every default and meaning; this module holds types and bounds. All problems are
-reported at once, a line each.
+default.toml holds every default and meaning; this module holds types and bounds; config/loading.py
+makes the one from the other.
 """
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-import attrs
 from attrs import field, frozen
 from attrs.validators import ge, in_, le
 
-from config.conversion import convert_value, describe_problem, make_printable
-from config.layers import read_layers
 from config.listening import listening_host
 from config.postgres_url import parse_postgres_url
 from config.redis_url import parse_redis_url
@@ -27,9 +20,6 @@ from config.web_address import (
     without_credentials,
 )
 from config.web_lists import list_of_bases, list_of_origins
-from domain.errors import SettingsInvalid
-
-NO_HOLDER_RPC = 'provider "rpc" needs an address here, or in ingest.chain_rpc_url'
 
 
 def _web_address(*schemes: str, with_query: bool = True) -> Any:
@@ -301,92 +291,3 @@ class Settings:
         ingest = self.ingest
         chain_rpc_url = ingest.chain_rpc_url or find_http_address(ingest.chain_url)
         return self.holder_count.url or chain_rpc_url
-
-
-def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
-    """The settings of all layers; `SettingsInvalid` lists every problem there is."""
-    problems: list[str] = []
-    raw = read_layers(file, environment, problems)
-    sections: dict[str, Any] = {}
-    for attribute in attrs.fields(Settings):
-        values = {
-            name: given for (section, name), given in raw.items() if section == attribute.name
-        }
-        sections[attribute.name] = _section(attribute.name, attribute.type, values, problems)
-    known = {(section, setting.name) for section, setting in _every_setting()}
-    problems += [
-        f"{make_printable(f'{section}.{name}')}: no such setting ({where})"
-        for (section, name), (_, where) in raw.items()
-        if (section, name) not in known
-    ]
-    if problems:
-        raise SettingsInvalid(sorted(problems))
-    settings = Settings(**sections)
-    if settings.holder_count.provider == "rpc" and not settings.holder_rpc_url:
-        _, where = raw["holder_count", "provider"]
-        raise SettingsInvalid([f"holder_count.url: {NO_HOLDER_RPC} ({where})"])
-    return settings
-
-
-def load_gateway_settings(file: Path | None, environment: Mapping[str, str]) -> GatewaySettings:
-    """Where a service of these layers listens, for who wants to ask it and has no stores."""
-    problems: list[str] = []
-    raw = read_layers(file, environment, problems)
-    values = {name: given for (section, name), given in raw.items() if section == "gateway"}
-    gateway = _section("gateway", GatewaySettings, values, problems)
-    if not isinstance(gateway, GatewaySettings) or problems:
-        raise SettingsInvalid(sorted(problems))
-    return gateway
-
-
-def changed_names(old: Settings, new: Settings) -> tuple[list[str], list[str]]:
-    """Names that differ: those that can change while the service runs, and those that cannot."""
-    changed = [
-        (f"{section}.{setting.name}", setting.metadata.get("reloadable", False))
-        for section, setting in _every_setting()
-        if _value(old, section, setting.name) != _value(new, section, setting.name)
-    ]
-    return [name for name, free in changed if free], [name for name, free in changed if not free]
-
-
-def reloaded(old: Settings, new: Settings) -> Settings:
-    """`old`, with what of `new` can change while the service runs."""
-    sections: dict[str, Any] = {}
-    for section, setting in _every_setting():
-        if setting.metadata.get("reloadable"):
-            before = sections.get(section, getattr(old, section))
-            value = _value(new, section, setting.name)
-            sections[section] = attrs.evolve(before, **{setting.name: value})
-    return attrs.evolve(old, **sections)
-
-
-def _value(settings: Settings, section: str, name: str) -> object:
-    return getattr(getattr(settings, section), name)
-
-
-def _every_setting() -> Iterator[tuple[str, "attrs.Attribute[Any]"]]:
-    for section in attrs.fields(Settings):
-        section_type: Any = section.type
-        for setting in attrs.fields(section_type):
-            yield section.name, setting
-
-
-def _section(
-    section: str,
-    section_type: Any,
-    values: Mapping[str, tuple[object, str]],
-    problems: list[str],
-) -> object:
-    """The section, or None when one of its values is in `problems` now."""
-    converted: dict[str, object] = {}
-    before = len(problems)
-    for setting in attrs.fields(section_type):
-        value, where = values[setting.name]
-        try:
-            converted[setting.name] = checked = convert_value(value, setting.type)
-            if setting.validator:
-                setting.validator(None, setting, checked)
-        except (ValueError, TypeError) as error:
-            reason = describe_problem(error, setting, value)
-            problems.append(f"{section}.{setting.name}: {reason} ({where})")
-    return section_type(**converted) if len(problems) == before else None

@@ -33,7 +33,8 @@ from commands.storm.report import Report
 from commands.storm.server import StormServer, given_server, own_server
 from commands.storm.strategies import every_strategy
 from commands.storm.trace import RATES, Trace
-from config.settings import Settings, load_settings
+from config.loading import load_settings
+from config.settings import Settings
 from domain.errors import (
     BadConfiguration,
     ExitingError,

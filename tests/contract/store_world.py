@@ -13,7 +13,8 @@ import psycopg
 import trio
 from attrs import Factory, define, field
 
-from config.settings import PostgresSettings, load_settings
+from config.loading import load_settings
+from config.settings import PostgresSettings
 from domain.errors import StoreUnavailable
 from domain.messages import TokenChange
 from domain.token import FIELDS, Status, Token

@@ -14,7 +14,8 @@ from structlog.testing import LogCapture
 from structlog.typing import EventDict
 
 from buffer.memory import MemoryBuffer
-from config.settings import Settings, load_settings
+from config.loading import load_settings
+from config.settings import Settings
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
 from store import StoredChange, WriteReceipt

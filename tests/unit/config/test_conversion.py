@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.settings import Settings, load_settings
+from config.loading import load_settings
+from config.settings import Settings
 from domain.errors import SettingsInvalid
 
 REQUIRED = {"DATABASE_URL": "postgresql://db/tokens", "REDIS_URL": "redis://cache"}

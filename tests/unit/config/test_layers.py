@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.layers import LARGEST_FILE_BYTES, read_layers
-from config.settings import load_settings
+from config.loading import load_settings
 from domain.errors import SettingsInvalid
 
 REQUIRED = {"DATABASE_URL": "postgresql://db/tokens", "REDIS_URL": "redis://cache"}

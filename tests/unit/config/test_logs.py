@@ -20,7 +20,7 @@ import logging, sys, threading, warnings
 from pathlib import Path
 import structlog
 from config.logs import configure_log
-from config.settings import load_settings
+from config.loading import load_settings
 settings = load_settings(None, {{
     "DATABASE_URL": "postgresql://me:{quote(PASSWORD, safe="")}@h/x",
     "REDIS_URL": "redis://h",

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
+from config.loading import load_settings
 from config.postgres_url import add_options, parse_postgres_url
-from config.settings import load_settings
 from domain.errors import SettingsInvalid
 
 T = {"dbname": "t"}

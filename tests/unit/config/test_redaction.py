@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from config import redaction
+from config.loading import load_settings
 from config.redaction import HIDDEN, find_secrets, redact_text, register_secrets
-from config.settings import Settings, load_settings
+from config.settings import Settings
 
 SERVERS = {"DATABASE_URL": "postgresql://localhost/x", "REDIS_URL": "redis://localhost"}
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.loading import load_settings
 from config.redis_url import RedisAddress, parse_redis_url
 from config.secrets import SecretTexts
-from config.settings import load_settings
 from domain.errors import SettingsInvalid
 
 TLS_FILE = Path(__file__).parents[2] / "data" / "tls" / "localhost.pem"

@@ -10,13 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.layers import DEFAULTS_FILE
-from config.settings import (
-    Settings,
-    changed_names,
-    load_gateway_settings,
-    load_settings,
-    reloaded,
-)
+from config.loading import changed_names, load_gateway_settings, load_settings, reloaded
+from config.settings import Settings
 from config.web_address import without_credentials
 from domain.errors import SettingsInvalid
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from actors.sync.allowance import Budget
-from config.settings import Settings, load_settings
+from config.loading import load_settings
+from config.settings import Settings
 from domain.token import Group
 from tests.unit.actors.service_world import ServiceWorld, operations
 from wiring.children import governor_plan

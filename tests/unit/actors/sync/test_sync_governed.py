@@ -6,7 +6,8 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from actors.sync.upkeep import PULSE_EVERY_SECONDS
-from config.settings import StalenessSettings, load_settings
+from config.loading import load_settings
+from config.settings import StalenessSettings
 from domain.messages import GovernorSet
 from domain.token import Group
 from domain.values import Value
