@@ -4,7 +4,7 @@
 
 GET and HEAD, and POST for what operators may change (feed/control.py); OPTIONS tells which. Answers
 of the API are never cached; pages are revalidated by ETag. What is asked for by mint is answered
-in feed/token_routes.py.
+in feed/token_routes.py and, for the React client, in feed/client_routes.py.
 """
 
 import gzip
@@ -20,6 +20,8 @@ from domain.messages import FeedRequested
 from domain.token import Status
 from feed import Library, Operations, Surroundings
 from feed.board import Boards
+from feed.client_items import append_client_keys
+from feed.client_routes import WATCH_METHODS, ClientRoutes, is_watch_path
 from feed.conditional import require_match, was_seen
 from feed.control import parse_governor_set, require_operator
 from feed.fields import GZIP, choose_encoding
@@ -35,7 +37,7 @@ QUERIES_WAITING = 64  # more are refused
 COMPRESS_FROM_BYTES = 1400  # one packet: a smaller body would gain nothing
 
 CONTROL_PATHS = ("/api/ops/governor",)
-HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
+HEALTH_PATHS = ("/livez", "/readyz", "/health", "/metrics")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -61,14 +63,15 @@ class Routes:
     _pages: Mapping[str, Page] = field(init=False)
     _exact: Mapping[str, Route] = field(init=False)
     _tokens: TokenRoutes = field(init=False)
+    _client: ClientRoutes = field(init=False)
     _querying: trio.CapacityLimiter = field(
         init=False, factory=lambda: trio.CapacityLimiter(QUERIES_AT_ONCE)
     )
 
     def __attrs_post_init__(self) -> None:
         self._pages = load_pages(self.half_life_seconds)
-        announce = self.surroundings.announce
-        self._tokens = TokenRoutes(self.settings, self.boards, self.library, announce)
+        self._tokens = TokenRoutes(self.settings, self.boards, self.library, self.surroundings)
+        self._client = ClientRoutes(self.boards, self.surroundings)
         self._exact = {
             "/api/warp-pipes/feed": self._get_feed,
             "/api/ops/actors": self._route_to(self.operations.actors),
@@ -78,6 +81,7 @@ class Routes:
             "/api/ops/health": self._get_health,
             "/livez": self._get_liveness,
             "/readyz": self._get_readiness,
+            "/health": self._get_readiness,
             "/metrics": self._get_metrics,
             "/ws": self._refuse_without_upgrade,
         }
@@ -97,7 +101,7 @@ class Routes:
             self._find_route(request.path)
         if request.method not in methods_of(request.path):
             raise RequestRefused(405, "method_not_allowed", "this method is not answered here")
-        if request.method == "POST":
+        if request.method == "POST" and request.path in CONTROL_PATHS:
             require_operator(request, self.settings.control_token)
 
     def _find_route(self, path: str) -> Route:
@@ -105,7 +109,7 @@ class Routes:
             return self._exact[path]
         if path in self._pages:
             return self._get_page
-        if (route := self._tokens.find_route(path)) is not None:
+        if (route := self._tokens.find_route(path) or self._client.find_route(path)) is not None:
             return route
         raise RequestRefused(404, "not_found", "there is nothing at this path")
 
@@ -134,11 +138,13 @@ class Routes:
 
     async def _find_items(self, query: FeedQuery, status: Status) -> bytes:
         found = []
-        for token in find_matches(self.boards.catalogue, query, status, self.surroundings.clock()):
+        now = self.surroundings.clock()
+        for token in find_matches(self.boards.catalogue, query, status, now):
             if token is None:
                 await trio.lowlevel.checkpoint()
             else:
-                found.append(self.boards.items.get_json(token))
+                item = self.boards.items.get_json(token)
+                found.append(append_client_keys(item, token, now))
         return b",".join(found)
 
     async def _refuse_without_upgrade(self, request: HttpRequest) -> HttpResponse:
@@ -199,7 +205,7 @@ def methods_of(path: str) -> tuple[str, ...]:
     """The methods that a path answers; those of the whole server for `*`."""
     if path == ASTERISK or path in CONTROL_PATHS:
         return ("GET", "HEAD", "OPTIONS", "POST")
-    return ("GET", "HEAD", "OPTIONS")
+    return WATCH_METHODS if is_watch_path(path) else ("GET", "HEAD", "OPTIONS")
 
 
 def allowed_methods(path: str) -> str:

@@ -16,10 +16,12 @@ from attrs import define, field
 from config.settings import GatewaySettings
 from domain.errors import BufferUnavailable, MintRefused, QueryRefused, RequestRefused
 from domain.messages import FeedRequested
+from domain.token import Token
 from domain.trading import CANDLE_SECONDS
 from domain.values import Mint, parse_address
-from feed import Announce, Library
+from feed import Library, Surroundings
 from feed.board import Boards
+from feed.client_items import append_client_keys
 from feed.conditional import require_match, was_seen
 from feed.history import encode_candles, encode_trades
 from feed.http import HttpRequest, HttpResponse, add_headers, error_response
@@ -49,7 +51,7 @@ class TokenRoutes:
     settings: GatewaySettings
     boards: Boards
     library: Library
-    announce: Announce
+    surroundings: Surroundings
     _reading: trio.CapacityLimiter = field(
         init=False, factory=lambda: trio.CapacityLimiter(READS_AT_ONCE)
     )
@@ -72,26 +74,29 @@ class TokenRoutes:
     # From memory.
 
     async def _get_token(self, text: str, request: HttpRequest) -> HttpResponse:
-        token = self.boards.catalogue.tokens[self._require_known(text)]
-        return HttpResponse(body=self.boards.items.get_json(token))
+        return HttpResponse(body=self._encode_item(require_known(self.boards, text)))
 
     async def _get_tokens(self, request: HttpRequest) -> HttpResponse:
         given = _read_query(request, ("mints",))
         mints = [_parse_mint(text) for text in _split_mints(given.get("mints", ""))]
-        self.announce(FeedRequested())
+        self.surroundings.announce(FeedRequested())
         tokens = self.boards.catalogue.tokens
         known = [tokens[mint] for mint in dict.fromkeys(mints) if mint in tokens]
-        items = b",".join(self.boards.items.get_json(token) for token in known)
+        items = b",".join(self._encode_item(token) for token in known)
         return HttpResponse(body=b'{"tokens":[%b]}' % items)
+
+    def _encode_item(self, token: Token) -> bytes:
+        item = self.boards.items.get_json(token)
+        return append_client_keys(item, token, self.surroundings.clock())
 
     # From elsewhere.
 
     async def _get_candles(self, text: str, request: HttpRequest) -> HttpResponse:
-        mint = self._require_known(text)
+        mint = require_known(self.boards, text).mint
         given = _read_query(request, ("interval", "limit"))
         interval = _read_value(given, "interval", _parse_interval, "1m")
         limit = _read_value(given, "limit", partial(parse_limit, most=MOST_CANDLES), CANDLES)
-        self.announce(FeedRequested())
+        self.surroundings.announce(FeedRequested())
         history = self.library.history
         if history is None:
             raise _history_away("candles are not kept by this service")
@@ -99,10 +104,10 @@ class TokenRoutes:
         return HttpResponse(body=encode_candles(mint, interval, candles))
 
     async def _get_trades(self, text: str, request: HttpRequest) -> HttpResponse:
-        mint = self._require_known(text)
+        mint = require_known(self.boards, text).mint
         given = _read_query(request, ("limit",))
         limit = _read_value(given, "limit", partial(parse_limit, most=MOST_TRADES), TRADES)
-        self.announce(FeedRequested())
+        self.surroundings.announce(FeedRequested())
         history = self.library.history
         if history is None:
             raise _history_away("trades are not kept by this service")
@@ -114,7 +119,7 @@ class TokenRoutes:
         images = self.library.images
         image: StoredImage | None = None
         if mint in self.boards.catalogue.tokens:
-            self.announce(FeedRequested())
+            self.surroundings.announce(FeedRequested())
             if images is not None:
                 image = await self._read(partial(images.read_image, mint))
         if image is None:
@@ -139,11 +144,13 @@ class TokenRoutes:
                     raise _history_away("the store of trades is away; try again") from error
         raise RequestRefused(503, "busy", "this could not be read in time; try again")
 
-    def _require_known(self, text: str) -> Mint:
-        mint = _parse_mint(text)
-        if mint not in self.boards.catalogue.tokens:
-            raise RequestRefused(404, "unknown_mint", "no token of this mint is tracked")
-        return mint
+
+def require_known(boards: Boards, text: str) -> Token:
+    """The token of a mint; `RequestRefused` for what is no mint, or one that is not tracked."""
+    token = boards.catalogue.tokens.get(_parse_mint(text))
+    if token is None:
+        raise RequestRefused(404, "unknown_mint", "no token of this mint is tracked")
+    return token
 
 
 def _read_query(request: HttpRequest, known: tuple[str, ...]) -> dict[str, str]:

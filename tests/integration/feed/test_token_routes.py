@@ -10,10 +10,11 @@ import trio
 from attrs import define
 
 from domain.messages import FeedRequested
-from domain.values import WRAPPED_SOL
+from domain.values import WRAPPED_SOL, UnixSeconds
 from feed import Library
+from feed.client_items import append_client_keys
 from feed.token_routes import READS_AT_ONCE, READS_WAITING
-from feed.wire import make_item
+from feed.wire import encode_json, make_item
 from tests.integration.feed.clients import Answer, everything, get, http_client, raw_client, serving
 from tests.unit.feed.shelves import DirectoryImages, ListedHistory, ListedImage, ListedImages
 from tests.unit.feed.test_history import make_candle, make_trade
@@ -64,7 +65,11 @@ async def test_several_tokens_come_in_the_order_asked_for_without_the_unknown() 
         mints = ",".join(mint_of(number) for number in (3, 9, 1, 3))
         answer = await get(world, f"/api/tokens?mints={mints}&_=5")
         assert 200 == answer.status
-        items = [orjson.loads(orjson.dumps(make_item(tokens[at]))) for at in (2, 0)]
+        now = UnixSeconds(NOW)  # which moves, but not by what these items show
+        items = [
+            orjson.loads(append_client_keys(encode_json(make_item(tokens[at])), tokens[at], now))
+            for at in (2, 0)
+        ]
         assert {"tokens": items} == answer.json
         assert [FeedRequested()] == await presences_of(world)
 

@@ -13,7 +13,14 @@ from domain.token import Status, Token
 from domain.values import UnixSeconds
 from feed import catalogue as catalogue_module
 from feed.catalogue import SORT_RULES, Catalogue
-from feed.query import EXAMINED_AT_ONCE, LISTS, FeedQuery, find_matches, parse_query
+from feed.query import (
+    EXAMINED_AT_ONCE,
+    LISTS,
+    STANDINGS,
+    FeedQuery,
+    find_matches,
+    parse_query,
+)
 from feed.search_text import to_search_text
 from tests.unit.feed.tokens import NOW, make_token, mint_of, tokens
 
@@ -55,6 +62,21 @@ def test_unknown_parameters_and_empty_values_are_ignored() -> None:
         ("sortBy=random", f"sortBy must be one of {', '.join(SORT_RULES)}"),
         ("searchQuery=" + "x" * 101, "searchQuery must be at most 100 characters"),
         ("limit=1&limit=2", "limit is given twice"),
+        ("minSolToGraduate=nan", "minSolToGraduate must be a finite number"),
+        ("maxSolToGraduate=-inf", "maxSolToGraduate must be a finite number"),
+        ("maxTop10Holders=all", "maxTop10Holders must be a number"),
+        ("maxTop10Holders=1&maxTop10Holders=2", "maxTop10Holders is given twice"),
+        ("minLiquidity=0x10", "minLiquidityUsd must be a number"),
+        ("minLiquidity=1&minLiquidity=1", "minLiquidity is given twice"),
+        (
+            "minLiquidity=1&minLiquidityUsd=1",
+            "minLiquidity and minLiquidityUsd are the same: give one of them",
+        ),
+        ("requireSecurity=yes", "requireSecurity must be true or false"),
+        ("dexPaid=2", "dexPaid must be true or false"),
+        ("status=HOT", f"status must be one of {', '.join(STANDINGS)}"),
+        ("status=NEW,BONDED", f"status must be one of {', '.join(STANDINGS)}"),
+        ("status=NEW&status=NEW", "status is given twice"),
         ("searchQuery=%ff", "this query string cannot be read"),
         ("&".join(f"a{n}=1" for n in range(200)), "this query string cannot be read"),
     ],
@@ -110,6 +132,9 @@ def test_unknown_values_come_last() -> None:
         ("minVolume24h=5&maxVolume24h=7", "volume_24h", [5.0, 7.0], [4.9, 7.1]),
         ("minMarketCap=5&maxMarketCap=7", "market_cap_usd", [5.0, 7.0], [4.9, 7.1]),
         ("minBondingProgress=0&maxBondingProgress=7", "bonding_curve_progress", [0.0, 7.0], [7.1]),
+        ("minLiquidity=5&maxLiquidity=7", "liquidity_usd", [5.0, 7.0], [4.9, 7.1]),
+        ("minSolToGraduate=0&maxSolToGraduate=7", "sol_to_graduate", [0.0, 7.0], [7.1]),
+        ("minTop10Holders=5&maxTop10Holders=7", "top_holders_percent", [5.0, 7.0], [4.9, 7.1]),
         ("minAge=1&maxAge=2", "first_seen_at", [NOW - 60, NOW - 120], [NOW - 59, NOW - 121]),
     ],
 )
@@ -199,6 +224,111 @@ def test_search_texts_are_made_once_a_token_and_not_at_each_query(
         catalogue.put_token(make_token(1, symbol="S1", name="N1", holder_count=count))
         assert found(catalogue, "searchQuery=n1") == [1]
     assert 20 == len(made)
+
+
+def test_a_range_that_holds_nothing_finds_nothing() -> None:
+    catalogue = catalogue_of(make_token(1, liquidity_usd=5.0))
+    assert [] == found(catalogue, "minLiquidity=6&maxLiquidity=4")
+
+
+def test_an_empty_second_name_is_no_double() -> None:
+    assert parse_query("minLiquidityUsd=5") == parse_query("minLiquidity=&minLiquidityUsd=5")
+    assert parse_query("minLiquidityUsd=5") == parse_query("minLiquidity=5&minLiquidityUsd=")
+
+
+@pytest.mark.parametrize(
+    ("key", "order"),
+    [
+        ("hotScore", "hot"),
+        ("volume24h", "volume"),
+        ("firstSeenAt", "new"),
+        ("stateChangedAt", "bonded"),
+    ],
+)
+def test_an_order_can_be_asked_for_by_the_key_that_it_goes_by(key: str, order: str) -> None:
+    assert FeedQuery(sort_by=order) == parse_query(f"sortBy={key}")
+
+
+@pytest.mark.parametrize(
+    ("freeze", "mint", "is_found"),
+    [(True, True, True), (True, None, False), (None, True, False), (False, True, False)],
+)
+def test_security_is_required_of_both_authorities_and_unknown_is_not_secure(
+    freeze: bool | None, mint: bool | None, is_found: bool
+) -> None:
+    catalogue = catalogue_of(make_token(1, freeze_revoked=freeze, mint_renounced=mint))
+    assert is_found == bool(found(catalogue, "requireSecurity=true"))
+    assert [1] == found(catalogue, "requireSecurity=false")
+
+
+def test_what_no_source_tells_of_can_be_required_of_no_token() -> None:
+    catalogue = catalogue_of(make_token(1), make_token(2, status=Status.BONDED))
+    assert [[], []] == [found(catalogue, "dexPaid=true", s) for s in (Status.NEW, Status.BONDED)]
+    assert [1] == found(catalogue, "dexPaid=false")
+
+
+STANDING = {  # a token of each standing
+    "fresh": make_token(1),
+    "traded": make_token(2, hot_score=0.0),
+    "graduating": make_token(3, status=Status.GRADUATING),
+    "bonded": make_token(4, status=Status.BONDED, silent=True),
+    "dead new": make_token(5, silent=True),
+    "dead graduating": make_token(6, status=Status.GRADUATING, silent=True, hot_score=1.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("NEW", {"fresh", "traded"}),
+        ("new", {"fresh", "traded"}),
+        ("LAUNCHING", {"fresh"}),
+        ("ACTIVE", {"traded"}),
+        ("GRADUATING", {"graduating"}),
+        ("graduating", {"graduating"}),
+        ("ABOUT_TO_BOND", {"graduating"}),
+        ("BONDED", {"bonded"}),
+        ("bonded", {"bonded"}),
+        ("DEAD", {"dead new", "dead graduating"}),
+        ("Dead", {"dead new", "dead graduating"}),
+        ("", {"fresh", "traded", "graduating", "bonded"}),
+    ],
+)
+def test_each_word_of_a_status_finds_its_tokens_in_the_list_of_their_state(
+    word: str, expected: set[str]
+) -> None:
+    catalogue = catalogue_of(*STANDING.values())
+    for status in Status:
+        wanted = {STANDING[name].mint for name in expected if STANDING[name].status is status}
+        answers = find_matches(catalogue, parse_query(f"status={word}"), status, NOW)
+        assert wanted == {token.mint for token in answers if token is not None}
+
+
+@given(st.lists(tokens(st.integers(0, 15)), max_size=30), st.integers(1, 5))
+def test_dead_tokens_come_in_the_order_asked_for(history: list[Token], limit: int) -> None:
+    catalogue = catalogue_of(*history)
+    for name, rule in SORT_RULES.items():
+        dead = [t for t in catalogue.tokens.values() if t.silent and t.status is Status.NEW]
+        ranks = sorted((rule(token), token.mint) for token in dead)
+        query = parse_query(f"status=DEAD&sortBy={name}&limit={limit}")
+        answers = find_matches(catalogue, query, Status.NEW, NOW)
+        assert [mint for _, mint in ranks][:limit] == [t.mint for t in answers if t is not None]
+
+
+def test_a_search_for_the_dead_pauses_and_survives_what_goes_away_meanwhile() -> None:
+    count = 3 * EXAMINED_AT_ONCE
+    catalogue = catalogue_of(*(make_token(n, silent=True, hot_score=n) for n in range(count)))
+    query = parse_query("status=DEAD&limit=2")
+    pauses = 0
+    scores = []
+    for token in find_matches(catalogue, query, Status.NEW, NOW):
+        if token is not None:
+            scores.append(token.hot_score)
+            continue
+        pauses += 1
+        catalogue.put_token(make_token(count - 1, silent=False, hot_score=count - 1))
+        catalogue.prune_expired(UnixSeconds(NOW + 1e6), 1)
+    assert (pauses, [count - 2, count - 3]) == (3, scores)
 
 
 def test_dead_tokens_are_in_no_list() -> None:
