@@ -189,6 +189,7 @@ class HotScoreSettings:
 class ActivitySettings:
     idle_after_seconds: float = _seconds()
     watchers_interval_seconds: float = _seconds()
+    external_keys: bool = field()
 
 
 @frozen(kw_only=True)

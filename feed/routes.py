@@ -21,7 +21,7 @@ from domain.token import Status
 from feed import Library, Operations, Surroundings
 from feed.board import Boards
 from feed.conditional import require_match, was_seen
-from feed.control import parse_governor_set, require_operator
+from feed.control import parse_governor_set, parse_users_elsewhere, require_operator
 from feed.fields import GZIP, choose_encoding
 from feed.health import NOT_READY, report_health
 from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_response
@@ -35,6 +35,7 @@ QUERIES_WAITING = 64  # more are refused
 COMPRESS_FROM_BYTES = 1400  # one packet: a smaller body would gain nothing
 
 CONTROL_PATHS = ("/api/ops/governor",)
+TELLING_PATHS = ("/api/activity",)  # there is nothing to get
 HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CONTENT_SECURITY_POLICY = (
@@ -76,6 +77,7 @@ class Routes:
             "/api/ops/checkpoints": self._route_to(self.operations.checkpoints),
             "/api/ops/governor": self._use_governor,
             "/api/ops/health": self._get_health,
+            "/api/activity": self._take_users_elsewhere,
             "/livez": self._get_liveness,
             "/readyz": self._get_readiness,
             "/metrics": self._get_metrics,
@@ -162,6 +164,11 @@ class Routes:
             raise RequestRefused(503, "busy", "sync takes no message at present; try again")
         return json_response({"accepted": asdict(message)}, status=202)
 
+    async def _take_users_elsewhere(self, request: HttpRequest) -> HttpResponse:
+        told = parse_users_elsewhere(request.body)
+        self.surroundings.announce(told)
+        return json_response({"accepted": {"activeUsers": told.users}}, status=202)
+
     async def _get_liveness(self, request: HttpRequest) -> HttpResponse:
         return json_response({"status": "alive"})
 
@@ -199,6 +206,8 @@ def methods_of(path: str) -> tuple[str, ...]:
     """The methods that a path answers; those of the whole server for `*`."""
     if path == ASTERISK or path in CONTROL_PATHS:
         return ("GET", "HEAD", "OPTIONS", "POST")
+    if path in TELLING_PATHS:
+        return ("OPTIONS", "POST")
     return ("GET", "HEAD", "OPTIONS")
 
 
