@@ -21,10 +21,11 @@ from domain.token import Status
 from feed import Library, Operations, Surroundings
 from feed.board import Boards
 from feed.conditional import require_match, was_seen
-from feed.control import parse_governor_set, parse_users_elsewhere, require_operator
+from feed.control import parse_governor_set, parse_users_elsewhere
 from feed.fields import GZIP, choose_encoding
 from feed.health import NOT_READY, report_health
 from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_response
+from feed.operators import require_operator
 from feed.pages import Page, load_pages
 from feed.query import LISTS, FeedQuery, find_matches, parse_query
 from feed.targets import ASTERISK
@@ -94,13 +95,12 @@ class Routes:
 
     def require_answerable(self, request: HttpRequest) -> None:
         """Raise `RequestRefused` where the head alone tells that the request will be refused."""
+        require_operator(request, self.settings)
         has_path = request.method != "CONNECT" and request.path != ASTERISK
         if has_path:
             self._find_route(request.path)
         if request.method not in methods_of(request.path):
             raise RequestRefused(405, "method_not_allowed", "this method is not answered here")
-        if request.method == "POST":
-            require_operator(request, self.settings.control_token)
 
     def _find_route(self, path: str) -> Route:
         if path in self._exact:
