@@ -43,6 +43,8 @@ def _are_browser_origins(instance: object, setting: object, text: str) -> None:
         return
     if ANY_ORIGIN in text.split():
         raise ValueError("must be origins, or * alone")
+    if "," in text:
+        raise ValueError("must be origins separated by spaces")
     _are_bases(instance, setting, text)
     _are_origins(instance, setting, text)
     if "@" in text:

@@ -1,7 +1,7 @@
 """What operators may change over HTTP; who may is told in feed/operators.py.
 
-    POST /api/ops/governor {"walBytesPerSecond", "rowsPerHour", "reset"}  ->  GovernorSet  ->  sync
-    POST /api/activity {"activeUsers"}  ->  UsersElsewhereTold  ->  activity
+POST /api/ops/governor {"walBytesPerSecond", "rowsPerHour", "reset"}  ->  GovernorSet  ->  sync
+POST /api/activity {"activeUsers"}  ->  UsersElsewhereTold  ->  activity
 """
 
 from math import isfinite

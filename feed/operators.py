@@ -1,4 +1,4 @@
-"""Who may read /ops, /api/ops/* and /metrics, and change what the service does.
+"""Who may read /ops, /api/ops/* and /metrics, and change or tell the service anything.
 
     HttpRequest  ->  require_operator  ->  nothing, or 401, 403, 404
 
@@ -26,6 +26,7 @@ from feed.targets import parse_host
 
 OPERATORS_PAGES = ("/ops", "/metrics")
 OPERATORS_PREFIX = "/api/ops/"
+BACKENDS_PATHS = ("/api/activity",)  # for the owner's other servers, which have the same rights
 # What proxies add, beside X-Forwarded-For and its like.
 PROXY_HEADERS = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-ray")
 # A browser asks people for the password of Basic; programs send Bearer. Each has a line of its
@@ -43,11 +44,12 @@ def is_for_operators(path: str) -> bool:
 
 def require_operator(request: HttpRequest, settings: GatewaySettings) -> None:
     """Raise `RequestRefused` for a path of operators, unless one of them asks."""
-    if not is_for_operators(request.path):
+    is_hidden = is_for_operators(request.path)
+    if not is_hidden and request.path not in BACKENDS_PATHS:
         return
     is_here = is_from_this_machine(request, settings.host)
     is_ops_port = settings.ops_port != 0 and request.port == settings.ops_port
-    if settings.ops_port and not is_ops_port and not is_here:
+    if is_hidden and settings.ops_port and not is_ops_port and not is_here:
         raise RequestRefused(404, "not_found", "there is nothing at this path")
     if request.method == "OPTIONS":
         return  # which tells the methods, and a preflight knows no password

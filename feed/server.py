@@ -6,6 +6,9 @@ No error of a connection leaves it. Beyond `clients` connections, a few more are
 so that health checks still get through; to everything else they answer 503. Of these the newest
 are kept: a flood that fills the reserve pushes out its own earlier connections, and a health
 check, which asks at once, has its answer by then. A drain answers like a reserve, to the end.
+
+What browsers must know or be refused (feed/origins.py) is seen to here, around every answer, so
+that a page of an allowed origin can also read the errors that no route has given.
 """
 
 from base64 import b64decode
