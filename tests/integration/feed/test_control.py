@@ -162,7 +162,7 @@ async def test_a_refused_report_tells_nothing() -> None:
 
 async def test_a_report_wants_the_control_token() -> None:
     async with serving(control_token="s3cret") as world:
-        assert 403 == (await post(world, {"activeUsers": 1}, path=ACTIVITY_PATH)).status
+        assert 401 == (await post(world, {"activeUsers": 1}, path=ACTIVITY_PATH)).status
         bearer = {"Authorization": "Bearer s3cret"}
         assert 202 == (await post(world, {"activeUsers": 1}, bearer, ACTIVITY_PATH)).status
 

@@ -129,6 +129,21 @@ async def test_a_listed_page_may_operate_with_the_token() -> None:
         assert "access-control-allow-credentials" not in answer.headers
 
 
+@needs_address
+@pytest.mark.parametrize(("token", "refused"), [("", 403), ("s3cret", 401)])
+async def test_users_elsewhere_are_told_by_whoever_may_change_things(
+    token: str, refused: int
+) -> None:
+    assert ELSEWHERE
+    ops_port = free_port()
+    async with serving(host="0.0.0.0", control_token=token, ops_port=ops_port) as world:
+        answer = await ask(ELSEWHERE, port_of(world), "/api/activity", method="POST")
+        assert refused == answer.status
+        if token:  # and the main port does not hide it: it is other servers' path
+            answer = await ask(ELSEWHERE, port_of(world), "/api/activity", BEARER, method="POST")
+            assert 400 == answer.status
+
+
 # The operators' port.
 
 
