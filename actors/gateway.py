@@ -110,7 +110,7 @@ def _new_server(gateway: "Gateway") -> Server:
 
 @define(kw_only=True)
 class Gateway:
-    """Serves the feed on one port."""
+    """Serves the feed, on one port unless operators have their own."""
 
     # Messages in.
     inbox: Inbox[GatewayMessage]
@@ -137,7 +137,7 @@ class Gateway:
             self.environment.readiness.set(NAME, "not listening")
 
     async def serve_clients(self) -> None:
-        listeners = await self.listen_patiently()
+        listeners = await self.open_ports()
         self.addresses = [_address_of(listener) for listener in listeners]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.server.serve_connections, listeners)
@@ -176,9 +176,21 @@ class Gateway:
             statistics_dropped=self.statistics.dropped,
         )
 
-    async def listen_patiently(self) -> list[trio.SocketListener]:
-        """Open the port; one that is taken is waited for, since its owner may be on its way out."""
-        host, port = self.plan.gateway.host, self.plan.gateway.port
+    async def open_ports(self) -> list[trio.SocketListener]:
+        """Open the port of the feed, and that of the operators if there is one."""
+        listeners = await self.listen_patiently(self.plan.gateway.port)
+        if not self.plan.gateway.ops_port:
+            return listeners
+        try:
+            return listeners + await self.listen_patiently(self.plan.gateway.ops_port)
+        except BaseException:
+            for listener in listeners:
+                listener.socket.close()
+            raise
+
+    async def listen_patiently(self, port: int) -> list[trio.SocketListener]:
+        """Open a port; one that is taken is waited for, since its owner may be on its way out."""
+        host = self.plan.gateway.host
         for attempt in range(LISTEN_ATTEMPTS - 1):
             try:
                 return await open_listeners(host, port)

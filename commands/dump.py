@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_address_arguments(parser: argparse.ArgumentParser) -> None:
     """How to reach a running service; of every command that asks one."""
     parser.add_argument(
-        "--url", help="the service's address (default: gateway.host and .port of the settings)"
+        "--url", help="the service's address (default: as gateway.* of the settings says)"
     )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="the service's TOML file over the defaults"
@@ -46,14 +46,36 @@ def address_of(arguments: argparse.Namespace) -> str:
         return str(arguments.url).rstrip("/")
     gateway = load_gateway_settings(arguments.config, os.environ)
     host = ALL_ADDRESSES.get(gateway.host, gateway.host)
-    return f"http://[{host}]:{gateway.port}" if ":" in host else f"http://{host}:{gateway.port}"
+    port = gateway.ops_port or gateway.port
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def credentials_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """The header that shows the control token of the settings; none where there is no token."""
+    token = load_gateway_settings(arguments.config, os.environ).control_token
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def require_accepted(answer: httpx.Response) -> None:
+    """`BadConfiguration` with the service's reason where it refuses what is asked, or to whom."""
+    if answer.status_code in (400, 401, 403):
+        raise BadConfiguration(f"refused: {_reason_of(answer)}")
+    answer.raise_for_status()
+
+
+def _reason_of(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):  # of a proxy in between
+        return f"{answer.status_code} {answer.reason_phrase}"
 
 
 def run(arguments: argparse.Namespace) -> int:
     address = f"{address_of(arguments)}/api/ops/actors"
+    headers = credentials_of(arguments)
     try:
-        answer = httpx.get(address, timeout=arguments.timeout)
-        answer.raise_for_status()
+        answer = httpx.get(address, timeout=arguments.timeout, headers=headers)
+        require_accepted(answer)
         document = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ServiceNotReached(f"no dump from {address}: {error}") from error

@@ -3,12 +3,11 @@
 Without a figure it prints the governor's state: the budget, what is allowed of it now, how old
 the oldest unflushed values are, and why it holds back. What is changed lasts until the service
 ends, or a reload tells another; --reset goes back to the settings. A service with a
-gateway.control_token wants it in TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN; one without is heard
-from its own machine only.
+gateway.control_token wants it: of --config, or in TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN; one
+without is heard from its own machine only.
 """
 
 import argparse
-import os
 import sys
 import time
 from typing import Any
@@ -16,10 +15,9 @@ from typing import Any
 import httpx
 import orjson
 
-from commands.dump import add_address_arguments, address_of
-from domain.errors import BadConfiguration, ServiceNotReached
+from commands.dump import add_address_arguments, address_of, credentials_of, require_accepted
+from domain.errors import ServiceNotReached
 
-TOKEN_VARIABLE = "TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN"  # noqa: S105  # a name, no secret
 POLL_SECONDS = 0.1
 
 
@@ -41,11 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
     }
     figures = {name: value for name, value in wanted.items() if value is not None}
     address = f"{address_of(arguments)}/api/ops/governor"
+    headers = credentials_of(arguments)
     try:
-        with httpx.Client(timeout=arguments.timeout, headers=_credentials()) as client:
+        with httpx.Client(timeout=arguments.timeout, headers=headers) as client:
             state = _state(client, address)
             if figures or arguments.reset:
-                _change(client, address, {**figures, "reset": arguments.reset})
+                change = {**figures, "reset": arguments.reset}
+                require_accepted(client.post(address, json=change))
                 state = _state_after(client, address, state, arguments.timeout)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ServiceNotReached(f"no answer from {address}: {error}") from error
@@ -53,21 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _credentials() -> dict[str, str]:
-    token = os.environ.get(TOKEN_VARIABLE)
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def _change(client: httpx.Client, address: str, change: dict[str, object]) -> None:
-    answer = client.post(address, json=change)
-    if answer.status_code in (400, 403):
-        raise BadConfiguration(f"refused: {answer.json()['error']['message']}")
-    answer.raise_for_status()
-
-
 def _state(client: httpx.Client, address: str) -> dict[str, Any]:
     answer = client.get(address)
-    answer.raise_for_status()
+    require_accepted(answer)
     state: dict[str, Any] = answer.json()
     return state
 

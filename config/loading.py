@@ -16,6 +16,7 @@ from config.layers import read_layers
 from config.settings import GatewaySettings, Settings
 from domain.errors import SettingsInvalid
 
+SAME_PORT = "must be another port than gateway.port"
 NO_HOLDER_RPC = 'provider "rpc" needs an address here, or in ingest.chain_rpc_url'
 
 
@@ -41,6 +42,9 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
     if settings.holder_count.provider == "rpc" and not settings.holder_rpc_url:
         _, where = raw["holder_count", "provider"]
         raise SettingsInvalid([f"holder_count.url: {NO_HOLDER_RPC} ({where})"])
+    if settings.gateway.ops_port and settings.gateway.ops_port == settings.gateway.port:
+        _, where = raw["gateway", "ops_port"]
+        raise SettingsInvalid([f"gateway.ops_port: {SAME_PORT} ({where})"])
     return settings
 
 

@@ -19,7 +19,7 @@ from config.web_address import (
     show_web_address,
     without_credentials,
 )
-from config.web_lists import list_of_bases, list_of_origins
+from config.web_lists import list_of_bases, list_of_browser_origins, list_of_origins
 
 
 def _web_address(*schemes: str, with_query: bool = True) -> Any:
@@ -189,6 +189,7 @@ class HotScoreSettings:
 class ActivitySettings:
     idle_after_seconds: float = _seconds()
     watchers_interval_seconds: float = _seconds()
+    external_keys: bool = field()
 
 
 @frozen(kw_only=True)
@@ -234,7 +235,9 @@ class GatewaySettings:
     client_queue_bytes: int = field(validator=[ge(1024), le(1 << 30)])
     send_timeout_seconds: float = _seconds()
     request_timeout_seconds: float = _seconds()
+    allowed_origins: str = list_of_browser_origins()
     control_token: str = _secret()
+    ops_port: int = field(validator=[ge(0), le(65535)])
 
 
 @frozen(kw_only=True)

@@ -125,6 +125,10 @@ class BufferUnavailable(TokenDiscoveryError):
     """Redis cannot be reached, or not in time; a call may or may not have happened."""
 
 
+class KeysForbidden(TokenDiscoveryError):
+    """The Redis user may not read system:active_users and system:last_activity."""
+
+
 class ActorReturned(TokenDiscoveryError):
     """An actor returned although nobody had asked it to."""
 

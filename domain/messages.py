@@ -5,6 +5,7 @@ ingest --> TokensAdmitted, TokenUpdated --> sync;  TradeSeen --> trading
 trading -> TradesWeighed --> hot-score;  StatisticsPublished --> gateway, market-data
 jobs   --> TokenUpdated --> sync --> TokenPublished, RosterTold --> gateway and jobs
 market-data -> SolPriceTold --> ingest;  market-data, holder-count -> WindowsQuoted --> trading
+activity-keys, gateway -> UsersElsewhereTold --> activity
 gateway -> ClientConnected ... --> activity --> SystemActivated, SystemIdled --> jobs, sync
 """
 
@@ -18,6 +19,7 @@ from domain.trading import TokenStatistics, WindowStatistics
 from domain.values import WRAPPED_SOL, Mint, Sol, UnixSeconds, Usd, Value, Version
 
 UNNAMED_SOURCE = "unnamed"  # of an event that no stream has brought
+Teller = Literal["redis keys", "http"]  # of users elsewhere
 
 
 @frozen(kw_only=True)
@@ -267,6 +269,18 @@ class FeedRequested:
 
 
 @frozen(kw_only=True)
+class UsersElsewhereTold:
+    """Somebody outside tells how many people use another server of the same tokens.
+
+    It holds for a minute, or until the same teller tells again.
+    """
+
+    by: Teller
+    users: int
+    last_activity_at: UnixSeconds | None = None  # when one of them last did something
+
+
+@frozen(kw_only=True)
 class CensusWanted:
     """The activity actor asks who is there: at a start, and each watchers interval."""
 
@@ -285,6 +299,7 @@ Presence = (
     | MintWatched
     | MintUnwatched
     | FeedRequested
+    | UsersElsewhereTold
     | CensusTaken
 )
 GatewayMessage = TokenPublished | StatisticsPublished | RosterTold | CensusWanted

@@ -42,6 +42,7 @@ class HttpConnection:
     outgoing: Outgoing
     request_timeout_seconds: float
     protocol: h11.Connection = field(init=False, factory=_new_protocol)  # of the present request
+    origin: str | None = field(init=False, default=None)  # told by the head, once it is there
     _method: str = field(init=False, default="")
     _body_bytes: int | None = field(init=False, default=0)  # as declared; None: chunked
     _deadline: float = field(init=False, default=0.0)  # of the present request, on trio's clock
@@ -104,8 +105,11 @@ class HttpConnection:
             return None  # the client has closed between requests
         self._method = head.method.decode("ascii")
         self._body_bytes = _declared_body_bytes(head)
+        headers = _join_lines(head)
+        self.origin = headers.get("origin")
         _check_size(head)
-        return evolve(_make_request(head), peer=_peer_of(self.stream))
+        peer, port = _ends_of(self.stream)
+        return evolve(_make_request(head, headers), peer=peer, port=port)
 
     async def _read_body(self) -> bytes:
         body = bytearray()
@@ -191,19 +195,23 @@ class HttpConnection:
             self.protocol.receive_data(begun)
         if has_ended:
             self.protocol.receive_data(b"")
-        self._method, self._body_bytes = "", 0
+        self._method, self._body_bytes, self.origin = "", 0, None
         self._idle_seconds = KEEP_ALIVE_SECONDS
 
 
-def _make_request(head: h11.Request) -> HttpRequest:
-    method = head.method.decode("ascii")
-    path, query = parse_target(method, head.target.decode("ascii"))
-    if not head.http_version.startswith(b"1."):
-        raise RequestRefused(505, "version_not_supported", "this server speaks HTTP/1.1")
+def _join_lines(head: h11.Request) -> dict[str, str]:
     headers: dict[str, str] = {}
     for raw_name, raw_value in head.headers:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _make_request(head: h11.Request, headers: dict[str, str]) -> HttpRequest:
+    method = head.method.decode("ascii")
+    path, query = parse_target(method, head.target.decode("ascii"))
+    if not head.http_version.startswith(b"1."):
+        raise RequestRefused(505, "version_not_supported", "this server speaks HTTP/1.1")
     _check_headers(headers, head.http_version)
     return HttpRequest(
         method=method,
@@ -241,11 +249,12 @@ def _check_size(head: h11.Request) -> None:
         raise _head_too_large()
 
 
-def _peer_of(stream: trio.SocketStream) -> str:
+def _ends_of(stream: trio.SocketStream) -> tuple[str, int]:
+    """The client's address, and our port."""
     try:
-        return str(stream.socket.getpeername()[0])
+        return str(stream.socket.getpeername()[0]), int(stream.socket.getsockname()[1])
     except OSError:
-        return ""  # it has gone while its request was read
+        return "", 0  # it has gone while its request was read
 
 
 def _encode_headers(response: HttpResponse) -> list[tuple[bytes, bytes]]:

@@ -1,53 +1,28 @@
-"""What operators may change over HTTP, and who may.
+"""What operators may change over HTTP; who may is told in feed/operators.py.
 
-    POST /api/ops/governor {"walBytesPerSecond", "rowsPerHour", "reset"}  ->  GovernorSet  ->  sync
-
-Without a control token only this machine is heard, and on it no browser and no proxy: a web page
-could make the one ask, and anybody may stand behind the other. With a token it is always wanted.
+POST /api/ops/governor {"walBytesPerSecond", "rowsPerHour", "reset"}  ->  GovernorSet  ->  sync
+POST /api/activity {"activeUsers"}  ->  UsersElsewhereTold  ->  activity
 """
 
-from hmac import compare_digest
-from ipaddress import ip_address
 from math import isfinite
 
 import orjson
 
 from domain.errors import RequestRefused
-from domain.messages import GovernorSet
-from feed.http import HttpRequest
+from domain.messages import GovernorSet, UsersElsewhereTold
 
-# What a browser adds to every POST, and what proxies add.
-FOREIGN_HEADERS = ("origin", "forwarded", "x-forwarded-for", "x-real-ip", "via")
 FIGURES = {"walBytesPerSecond": "wal_bytes_per_second", "rowsPerHour": "rows_per_hour"}
 LEAST, MOST = 1.0, 1e12  # bounds of the settings sync.*_budget_*
-
-
-def require_operator(request: HttpRequest, control_token: str) -> None:
-    """Raise `RequestRefused` unless the request may change what the service does."""
-    if control_token:
-        wanted = f"Bearer {control_token}".encode()
-        given = request.headers.get("authorization", "").encode("latin-1", "replace")
-        if not compare_digest(wanted, given):
-            raise RequestRefused(403, "forbidden", "this wants the control token")
-        return
-    if not _is_loopback(request.peer) or any(n in request.headers for n in FOREIGN_HEADERS):
-        raise RequestRefused(
-            403, "forbidden", "only from this machine; elsewhere set gateway.control_token"
-        )
+MOST_USERS = 1_000_000_000  # a greater count is a mistake
 
 
 def parse_governor_set(body: bytes) -> GovernorSet:
     """The message that a request's body asks for; `RequestRefused` for a bad one."""
-    try:
-        asked = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise _bad_request(f"not JSON: {error}") from error
-    if not isinstance(asked, dict) or not asked:
+    asked = _read_object(body, {*FIGURES, "reset"})
+    if not asked:
         raise _bad_request(
             "an object with one of walBytesPerSecond, rowsPerHour and reset is wanted"
         )
-    if unknown := asked.keys() - FIGURES.keys() - {"reset"}:
-        raise _bad_request(f"unknown: {', '.join(sorted(unknown))[:100]}")
     reset = asked.get("reset", False)
     if not isinstance(reset, bool):
         raise _bad_request("reset is true or false")
@@ -55,6 +30,27 @@ def parse_governor_set(body: bytes) -> GovernorSet:
         FIGURES[name]: _read_figure(name, asked[name]) for name in FIGURES.keys() & asked.keys()
     }
     return GovernorSet(reset=reset, **figures)
+
+
+def parse_users_elsewhere(body: bytes) -> UsersElsewhereTold:
+    """The message that a request's body asks for; `RequestRefused` for a bad one."""
+    users = _read_object(body, {"activeUsers"}).get("activeUsers")
+    if type(users) is not int or not 0 <= users <= MOST_USERS:
+        raise _bad_request(f"activeUsers is wanted, an integer from 0 to {MOST_USERS}")
+    return UsersElsewhereTold(by="http", users=users)
+
+
+def _read_object(body: bytes, known: set[str]) -> dict[str, object]:
+    """A JSON object without unknown members."""
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _bad_request(f"not JSON: {error}") from error
+    if not isinstance(asked, dict):
+        raise _bad_request("a JSON object is wanted")
+    if unknown := asked.keys() - known:
+        raise _bad_request(f"unknown: {', '.join(sorted(unknown))[:100]}")
+    return asked
 
 
 def _read_figure(name: str, value: object) -> float:
@@ -66,12 +62,3 @@ def _read_figure(name: str, value: object) -> float:
 
 def _bad_request(message: str) -> RequestRefused:
     return RequestRefused(400, "bad_request", message)
-
-
-def _is_loopback(peer: str) -> bool:
-    try:
-        address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False  # unknown: the client is gone already
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

@@ -24,6 +24,7 @@ class HttpRequest:
     headers: Mapping[str, str]  # lower-case names; several lines of one are joined by commas
     body: bytes = b""
     peer: str = ""  # the client's address; empty when it is gone already
+    port: int = 0  # ours, that the client has connected to
     http_version: str = "1.1"
 
     @property

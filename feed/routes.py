@@ -23,10 +23,11 @@ from feed.board import Boards
 from feed.client_items import append_client_keys
 from feed.client_routes import WATCH_METHODS, ClientRoutes, is_watch_path
 from feed.conditional import require_match, was_seen
-from feed.control import parse_governor_set, require_operator
+from feed.control import parse_governor_set, parse_users_elsewhere
 from feed.fields import GZIP, choose_encoding
 from feed.health import NOT_READY, report_health
 from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_response
+from feed.operators import require_operator
 from feed.pages import Page, load_pages
 from feed.query import LISTS, FeedQuery, find_matches, parse_query
 from feed.targets import ASTERISK
@@ -37,6 +38,7 @@ QUERIES_WAITING = 64  # more are refused
 COMPRESS_FROM_BYTES = 1400  # one packet: a smaller body would gain nothing
 
 CONTROL_PATHS = ("/api/ops/governor",)
+TELLING_PATHS = ("/api/activity",)  # there is nothing to get
 HEALTH_PATHS = ("/livez", "/readyz", "/health", "/metrics")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CONTENT_SECURITY_POLICY = (
@@ -79,6 +81,7 @@ class Routes:
             "/api/ops/checkpoints": self._route_to(self.operations.checkpoints),
             "/api/ops/governor": self._use_governor,
             "/api/ops/health": self._get_health,
+            "/api/activity": self._take_users_elsewhere,
             "/livez": self._get_liveness,
             "/readyz": self._get_readiness,
             "/health": self._get_readiness,
@@ -96,13 +99,12 @@ class Routes:
 
     def require_answerable(self, request: HttpRequest) -> None:
         """Raise `RequestRefused` where the head alone tells that the request will be refused."""
+        require_operator(request, self.settings)
         has_path = request.method != "CONNECT" and request.path != ASTERISK
         if has_path:
             self._find_route(request.path)
         if request.method not in methods_of(request.path):
             raise RequestRefused(405, "method_not_allowed", "this method is not answered here")
-        if request.method == "POST" and request.path in CONTROL_PATHS:
-            require_operator(request, self.settings.control_token)
 
     def _find_route(self, path: str) -> Route:
         if path in self._exact:
@@ -168,6 +170,11 @@ class Routes:
             raise RequestRefused(503, "busy", "sync takes no message at present; try again")
         return json_response({"accepted": asdict(message)}, status=202)
 
+    async def _take_users_elsewhere(self, request: HttpRequest) -> HttpResponse:
+        told = parse_users_elsewhere(request.body)
+        self.surroundings.announce(told)
+        return json_response({"accepted": {"activeUsers": told.users}}, status=202)
+
     async def _get_liveness(self, request: HttpRequest) -> HttpResponse:
         return json_response({"status": "alive"})
 
@@ -205,6 +212,8 @@ def methods_of(path: str) -> tuple[str, ...]:
     """The methods that a path answers; those of the whole server for `*`."""
     if path == ASTERISK or path in CONTROL_PATHS:
         return ("GET", "HEAD", "OPTIONS", "POST")
+    if path in TELLING_PATHS:
+        return ("OPTIONS", "POST")
     return WATCH_METHODS if is_watch_path(path) else ("GET", "HEAD", "OPTIONS")
 
 

@@ -6,6 +6,9 @@ No error of a connection leaves it. Beyond `clients` connections, a few more are
 so that health checks still get through; to everything else they answer 503. Of these the newest
 are kept: a flood that fills the reserve pushes out its own earlier connections, and a health
 check, which asks at once, has its answer by then. A drain answers like a reserve, to the end.
+
+What browsers must know or be refused (feed/origins.py) is seen to here, around every answer, so
+that a page of an allowed origin can also read the errors that no route has given.
 """
 
 from base64 import b64decode
@@ -13,7 +16,7 @@ from contextlib import AsyncExitStack
 from email.utils import formatdate
 
 import trio
-from attrs import define, field
+from attrs import Factory, define, field
 
 from config.settings import GatewaySettings
 from domain.errors import RequestRefused
@@ -22,6 +25,8 @@ from feed.connection import HttpConnection
 from feed.fields import has_token
 from feed.http import HttpRequest, HttpResponse, add_headers, error_response
 from feed.hub import Hub
+from feed.operators import CHALLENGES
+from feed.origins import OriginPolicy, read_policy
 from feed.outgoing import Outgoing
 from feed.routes import HEALTH_PATHS, Routes, allowed_methods, common_headers
 
@@ -41,6 +46,10 @@ class Server:
     refused: int = field(init=False, default=0)  # connections beyond the limit
     failed: int = field(init=False, default=0)  # connections that ended with an error
     is_draining: bool = field(init=False, default=False)
+    origins: OriginPolicy = field(
+        init=False,
+        default=Factory(lambda self: read_policy(self.settings.allowed_origins), takes_self=True),
+    )
     _reserve: dict[trio.CancelScope, None] = field(init=False, factory=dict)  # oldest first
     _answering: int = field(init=False, default=0)  # requests
     _accepting: trio.CancelScope = field(init=False, factory=trio.CancelScope)
@@ -104,15 +113,19 @@ class Server:
                     return
                 if connection.is_client_waiting:  # with the body, which may not be wanted
                     self._require_room(request, is_reserve)
+                    self.origins.require_trusted(request)
                     self.routes.require_answerable(request)
                 request = await connection.receive_body(request)
                 self._require_room(request, is_reserve)
+                self.origins.require_trusted(request)
                 if request.path == "/ws" and request.is_upgrade:
                     handshake = _make_handshake(request)
                     await self.hub.serve_client(outgoing, handshake, connection.take_unread())
                     break
             except RequestRefused as refusal:
-                response = self._finish_response(_refusal_response(refusal, request))
+                path = request.path if request else ""
+                response = _refusal_response(refusal, path)
+                response = self._finish_response(response, connection.origin, path)
                 await connection.send_response(response, then_close=True)
                 break
             is_open = await self._respond_to(connection, request, is_reserve)
@@ -141,7 +154,8 @@ class Server:
     ) -> bool:
         self._answering += 1
         try:
-            response = self._finish_response(await self._answer_request(request))
+            response = await self._answer_request(request)
+            response = self._finish_response(response, connection.origin, request.path)
             then_close = is_reserve or self.is_draining
             return await connection.send_response(response, then_close=then_close)
         finally:
@@ -150,22 +164,29 @@ class Server:
 
     async def _answer_request(self, request: HttpRequest) -> HttpResponse:
         try:
+            if self.origins.is_preflight(request):
+                return self.origins.answer_preflight(request, allowed_methods(request.path))
             return await self.routes.answer_request(request)
         except RequestRefused as refusal:
-            return _refusal_response(refusal, request)
+            return _refusal_response(refusal, request.path)
         except Exception:
             self.surroundings.log.exception("request failed", path=request.path[:200])
             return error_response(RequestRefused(500, "internal_error", "this is our fault"))
 
-    def _finish_response(self, response: HttpResponse) -> HttpResponse:
+    def _finish_response(
+        self, response: HttpResponse, origin: str | None, path: str
+    ) -> HttpResponse:
         date = ("Date", formatdate(self.surroundings.clock(), usegmt=True))
-        return add_headers(response, (*common_headers(response), date))
+        response = add_headers(response, (*common_headers(response), date))
+        return self.origins.share_response(response, origin, path)
 
 
-def _refusal_response(refusal: RequestRefused, request: HttpRequest | None) -> HttpResponse:
+def _refusal_response(refusal: RequestRefused, path: str) -> HttpResponse:
     response = error_response(refusal)
-    if refusal.status == 405 and request is not None:
-        return add_headers(response, (("Allow", allowed_methods(request.path)),))
+    if refusal.status == 405:
+        return add_headers(response, (("Allow", allowed_methods(path)),))
+    if refusal.status == 401:
+        return add_headers(response, CHALLENGES)
     return response
 
 

@@ -2,10 +2,12 @@
 
 RFC 9112, section 3.2: origin-form (`/path?query`), absolute-form (`http://host/path?query`, which
 every server must take), authority-form (CONNECT alone) and asterisk-form (OPTIONS alone). The
-authority is checked and otherwise ignored: this service answers under every name.
+authority is checked and otherwise ignored: this service answers under every name. What the Host
+field says matters to feed/origins.py and feed/operators.py.
 """
 
 import re
+from ipaddress import AddressValueError, IPv6Address
 
 from domain.errors import RequestRefused
 
@@ -43,6 +45,28 @@ def parse_target(method: str, target: str) -> tuple[str, str]:
 def is_host(value: str) -> bool:
     """True for a Host field that is well formed; it may be empty."""
     return _HOST_FIELD.fullmatch(value) is not None
+
+
+def parse_host(field: str) -> tuple[str, int | None]:
+    """Name and port of a Host field that is well formed; the port is None where it is not given.
+
+    A name is lower-case; an IPv6 address is in its shortest form, without brackets.
+    """
+    name, colon, digits = field.rpartition(":")
+    if not colon or field.endswith("]"):
+        name, digits = field, ""
+    # A port has at most five digits: what six or more say is no port, and equal to none.
+    return canonical_host(name), int(digits[:6]) if digits else None
+
+
+def canonical_host(name: str) -> str:
+    """The one form of a host's name or address; that of an IPv6 address has no brackets."""
+    if not name.startswith("["):
+        return name.lower()
+    try:
+        return str(IPv6Address(name[1:-1]))
+    except AddressValueError:
+        return name.lower()
 
 
 def _split_absolute(method: str, target: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """The child specs, in flow order, and what each actor is given.
 
-    streams -> ingest -> trading -> market-data, hot-score, holder-count, activity -> sync
-        -> gateway
+    streams -> ingest -> trading -> market-data, hot-score, holder-count, metadata
+        -> activity-keys -> activity -> sync -> gateway
 
 Among the children only ingest and sync are given a store.
 """
@@ -12,7 +12,9 @@ from typing import Any
 
 from attrs import asdict, define, field
 
+from actors import activity_keys
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
+from actors.activity_keys import ActivityKeysReader
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from actors.ingest.actor import Ingest
 from actors.ingest.intake import IngestOutboxes
@@ -30,6 +32,7 @@ from actors.sync.memory import SyncMemory
 from actors.trading.actor import Trading, TradingInboxes, TradingOutboxes, TradingPlan
 from actors.trading.coverage import StreamCoverage
 from actors.trading.memory import TradingMemory
+from buffer.activity_keys import ActivityKeys
 from config.settings import Settings
 from feed import Operations
 from feed.statistics import StatisticsMemory
@@ -87,6 +90,7 @@ class Composition:
                 memory=TradingMemory(limit=self.settings.tracking.tokens),
             ),
             *(self._make_job_spec(name, job) for name, job in JOBS.items()),
+            *self._make_activity_keys_specs(),
             self._make_spec(
                 "activity", self._build_activity, boxes.presences, memory=ActivityMemory()
             ),
@@ -123,6 +127,13 @@ class Composition:
             *trades,
             memory=JobMemory(),
         )
+
+    def _make_activity_keys_specs(self) -> list[ChildSpec]:
+        """One child, or none where the keys are not heeded."""
+        if self.doors.activity_keys is None:
+            return []
+        build = partial(self._build_activity_keys, self.doors.activity_keys)
+        return [self._make_spec(activity_keys.NAME, build)]
 
     # Those that hold a store.
 
@@ -192,6 +203,13 @@ class Composition:
             environment=environment,
         )
         return job.build(context, self.doors.providers.get(name))
+
+    def _build_activity_keys(
+        self, keys: ActivityKeys, environment: Environment, _memory: None
+    ) -> ActivityKeysReader:
+        return ActivityKeysReader(
+            keys=keys, environment=environment, presences=self.mailboxes.presences
+        )
 
     def _build_activity(self, environment: Environment, memory: ActivityMemory) -> ActivityMonitor:
         boxes = self.mailboxes

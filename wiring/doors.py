@@ -12,7 +12,9 @@ from attrs import define, field, frozen
 
 from actors.trading.coverage import StreamReach
 from buffer import UpdateBuffer
+from buffer.activity_keys import ActivityKeys
 from buffer.redis import RedisBuffer
+from buffer.redis.activity_keys import RedisActivityKeys
 from buffer.redis.tape import RedisTape
 from buffer.tape import TapeBounds, TradeTape
 from config.settings import Settings
@@ -68,6 +70,7 @@ class Doors:
     follow_tokens: Callable[[Sequence[Token]], object] = lambda tokens: None  # older ones
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
     library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
+    activity_keys: ActivityKeys | None = None  # None: they are not heeded
 
     async def close(self) -> None:
         """Disconnect from both stores."""
@@ -77,8 +80,10 @@ class Doors:
             self.ingest_buffer,
             self.sync_buffer,
             self.tape,
+            self.activity_keys,
         ):
-            await door.close()
+            if door is not None:
+                await door.close()
 
 
 @define(kw_only=True)
@@ -128,6 +133,7 @@ class RealDoors:
             streams=self._list_streams(events),
             follow_tokens=self._follow_tokens,
             providers={name: job.connect(outside) for name, job in JOBS.items()},
+            activity_keys=self._new_activity_keys(),
         )
 
     def _follow_tokens(self, tokens: Sequence[Token]) -> None:
@@ -157,6 +163,14 @@ class RealDoors:
             timeout_seconds=redis.timeout_seconds,
             offload=offload_to_threads(THREADS_A_DOOR),
             bounds=TapeBounds(trades=trading.trades, candle_days=trading.candle_days),
+        )
+
+    def _new_activity_keys(self) -> RedisActivityKeys | None:
+        if not self.settings.activity.external_keys:
+            return None
+        redis = self.settings.redis
+        return RedisActivityKeys(
+            url=redis.url, timeout_seconds=redis.timeout_seconds, offload=offload_to_threads(1)
         )
 
     def _list_reaches(self) -> dict[str, StreamReach]:

@@ -33,7 +33,7 @@ async def run_at_intervals(
             last_run_at = tick_at
             await job()
         elif log is not None:
-            log.info("skipping job: system idle", job=name)
+            log.info("skipping job: system idle", job=name, reason="no_active_users")
         await _wait_for_next_run(tick_at + interval_seconds, activity, activations, last_run_at)
 
 

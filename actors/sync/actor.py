@@ -321,7 +321,9 @@ class Sync:
             self.flushed_at = trio.current_time()
             self.flusher.order_flush(FlushOrder(name="regular", is_governed=True))
             return
-        self.environment.log.info("skipping job: system idle", job="flush")
+        self.environment.log.info(
+            "skipping job: system idle", job="flush", reason="no_active_users"
+        )
         waiting = self.backlog.since[Group.LIFECYCLE]
         if changed := mints_with_status(self.life, waiting):
             self.flusher.order_flush(FlushOrder(name="status", chosen=changed))

@@ -3,8 +3,9 @@
 A token's traders of the last `GENERATION_SECONDS` to twice that are kept by what they bought and
 sold; three signs are weighed, each 0 (nothing suspicious) to 1:
 
-    round trips    the share of the volume of those who sold within 10 % of what they bought
-    concentration  the largest trader's share of the volume, beyond a fifth of it
+    round trips    the share of the volume of those who went in and out again and again, and sold
+                   within 10 % of what they bought
+    concentration  the largest of those traders' share of the volume, beyond a fifth of it
     few holders    how far the holders fall short of one for each two traders; unknown counts 0
 
     score = 0.5 * round trips + 0.3 * concentration + 0.2 * few holders
@@ -13,19 +14,57 @@ and nothing below `FEWEST_TRADES`, which tell nothing. Sources of the signs: pos
 to where they began, of one or several accounts (Victor, Weintraud: "Detecting and Quantifying Wash
 Trading on Decentralized Cryptocurrency Exchanges", WWW 2021, section 4); volume without a matching
 spread of trades and users (Cong, Li, Tang, Yang: "Crypto Wash Trading", Management Science 2023).
-The weights are ours. Honest market makers make round trips, too: it is a sign, not a proof.
+The weights are ours. One purchase and its sale is what most traders of a new coin do, and one large
+purchase what its creator does: neither counts. Honest market makers make round trips, too: it is a
+sign, not a proof.
 """
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 GENERATION_SECONDS = 1800.0
 FEWEST_TRADES = 10
 MOST_TRADERS = 64  # a generation; the one with the least volume goes
 USUAL_SHARE = 0.2  # of one trader; more is concentration
 BALANCED_PART = 0.1  # of what was traded, that may be left of a round trip
+FEWEST_TURNS = 3  # from buying to selling or back: in, out, in and out again
 ROUND_TRIPS_WEIGHT, CONCENTRATION_WEIGHT, FEW_HOLDERS_WEIGHT = 0.5, 0.3, 0.2
 
-Totals = list[float]  # bought and sold, in SOL
+
+@define
+class TraderTotals:
+    """What one trader has done with one token."""
+
+    bought: float = 0.0  # SOL
+    sold: float = 0.0  # SOL
+    turns: int = 0  # changes between buying and selling
+    is_buying: bool | None = None  # as the last trade was
+
+    @property
+    def volume(self) -> float:
+        return self.bought + self.sold
+
+    @property
+    def is_circling(self) -> bool:
+        return self.turns >= FEWEST_TURNS
+
+    @property
+    def is_balanced(self) -> bool:
+        return abs(self.bought - self.sold) <= BALANCED_PART * self.volume
+
+    def add_trade(self, sol: float, *, is_buy: bool) -> None:
+        if is_buy:
+            self.bought += sol
+        else:
+            self.sold += sol
+        self.turns += self.is_buying is (not is_buy)
+        self.is_buying = is_buy
+
+    def add_totals(self, later: "TraderTotals") -> None:
+        """Add what the same trader has done later."""
+        self.bought += later.bought
+        self.sold += later.sold
+        self.turns += later.turns
+        self.is_buying = later.is_buying
 
 
 @define
@@ -33,8 +72,8 @@ class TraderBook:
     """What each trader of one token has bought and sold lately."""
 
     began_at: float = 0.0
-    current: dict[int, Totals] = field(factory=dict)
-    previous: dict[int, Totals] = field(factory=dict)
+    current: dict[int, TraderTotals] = field(factory=dict)
+    previous: dict[int, TraderTotals] = field(factory=dict)
     trades: int = 0  # of the current generation
     earlier_trades: int = 0
     volume: float = 0.0  # SOL, of the current generation, also of traders that went
@@ -43,12 +82,14 @@ class TraderBook:
     def add_trade(self, trader: int, sol: float, at: float, *, is_buy: bool) -> None:
         """Note a trade of one trader."""
         self.turn_generation(at)
-        totals = self.current.setdefault(trader, [0.0, 0.0])
-        totals[0 if is_buy else 1] += sol
+        totals = self.current.get(trader)
+        if totals is None:
+            totals = self.current[trader] = TraderTotals()
+        totals.add_trade(sol, is_buy=is_buy)
         self.trades += 1
         self.volume += sol
         if len(self.current) > MOST_TRADERS:
-            least = min(self.current, key=lambda each: sum(self.current[each]))
+            least = min(self.current, key=lambda each: self.current[each].volume)
             del self.current[least]
 
     def turn_generation(self, now: float) -> None:
@@ -66,35 +107,31 @@ class TraderBook:
         """True where a trader's volume so far is more than this share of all of it."""
         if self.trades + self.earlier_trades < FEWEST_TRADES:
             return False
-        own = sum(self.current.get(trader, ())) + sum(self.previous.get(trader, ()))
+        books = (self.current, self.previous)
+        own = sum(book[trader].volume for book in books if trader in book)
         return own > share * (self.volume + self.earlier_volume)
 
     def score_wash(self, holders: int | None) -> float:
         """0 (nothing suspicious, or too little to tell) .. 1."""
         totals = self._list_totals()
-        volume = sum(map(sum, totals.values()))
+        volume = sum(each.volume for each in totals.values())
         if self.trades + self.earlier_trades < FEWEST_TRADES or volume <= 0:
             return 0.0
-        balanced = (
-            sum(each)
-            for each in totals.values()
-            if min(each) > 0 and abs(each[0] - each[1]) <= BALANCED_PART * sum(each)
-        )
-        largest = max(map(sum, totals.values())) / volume
+        circling = [each for each in totals.values() if each.is_circling]
+        round_trips = sum(each.volume for each in circling if each.is_balanced) / volume
+        largest = max((each.volume for each in circling), default=0.0) / volume
         concentration = max(largest - USUAL_SHARE, 0.0) / (1 - USUAL_SHARE)
         expected = len(totals) / 2
         few_holders = 0.0 if holders is None else max(1 - holders / expected, 0.0)
         score = (
-            ROUND_TRIPS_WEIGHT * sum(balanced) / volume
+            ROUND_TRIPS_WEIGHT * round_trips
             + CONCENTRATION_WEIGHT * concentration
             + FEW_HOLDERS_WEIGHT * few_holders
         )
         return round(min(score, 1.0), 2)
 
-    def _list_totals(self) -> dict[int, Totals]:
-        totals = {trader: list(each) for trader, each in self.previous.items()}
-        for trader, (bought, sold) in self.current.items():
-            known = totals.setdefault(trader, [0.0, 0.0])
-            known[0] += bought
-            known[1] += sold
+    def _list_totals(self) -> dict[int, TraderTotals]:
+        totals = {trader: evolve(each) for trader, each in self.previous.items()}
+        for trader, later in self.current.items():
+            totals.setdefault(trader, TraderTotals()).add_totals(later)
         return totals

@@ -24,6 +24,7 @@ from pathlib import Path
 
 GRACE_SECONDS = 5.0  # for the first signal; then SIGKILL
 POLL_SECONDS = 0.02
+CLEAN_LOOKS = 2
 
 
 def attend() -> tuple[dict[int, int], list[str]]:
@@ -81,16 +82,27 @@ def inhabitants(directory: str) -> list[int]:
     found = []
     for link in Path("/proc").glob("[0-9]*/cwd"):
         with suppress(OSError):  # ended meanwhile, or somebody else's
-            if link.readlink().is_relative_to(directory):
+            place = Path(str(link.readlink()).removesuffix(" (deleted)"))
+            if place.is_relative_to(directory):
                 found.append(int(link.parent.name))
     return found
 
 
 def remove(directory: str) -> None:
-    for process in inhabitants(directory):
-        with suppress(OSError):
-            os.kill(process, signal.SIGKILL)
-    shutil.rmtree(directory, ignore_errors=True)
+    """Remove it with whoever works inside; one who starts meanwhile may make files again.
+
+    So it is gone once two looks, one after the other, have found nobody and nothing.
+    """
+    deadline = time.monotonic() + GRACE_SECONDS
+    clean_looks = 0
+    while clean_looks < CLEAN_LOOKS and time.monotonic() < deadline:
+        found = inhabitants(directory)
+        clean_looks = 0 if found or Path(directory).exists() else clean_looks + 1
+        for process in found:
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        shutil.rmtree(directory, ignore_errors=True)
+        time.sleep(POLL_SECONDS)
 
 
 def main() -> None:

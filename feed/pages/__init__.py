@@ -37,6 +37,7 @@ FILES = {
     "/assets/ops.css": "ops.css",
     "/assets/ops.js": "ops.js",
     "/assets/sources.js": "sources.js",
+    "/assets/activity.js": "activity.js",
     "/assets/charts.js": "charts.js",
     "/assets/icon.svg": "icon.svg",
 }

@@ -1,5 +1,6 @@
 // The operations page: what /api/ops tells, fetched again every two seconds.
 
+import { describeActivity } from "./activity.js";
 import { bars, element, meter } from "./charts.js";
 import { badgeOf } from "./health.js";
 import { listFacts, listProviders, listStreams } from "./sources.js";
@@ -102,6 +103,14 @@ function showReasons(governor) {
   const says = { down: "Staleness broken", warm: "Holding back", well: "Nothing holds writes back" }[state];
   $("reasons").dataset.state = state;
   $("reasons").replaceChildren(tag("strong", { text: says }), ...governor.reasons.map((text) => tag("span", { text })));
+}
+
+function showActivity(dump) {
+  const told = describeActivity(dump, duration, clock);
+  $("activity").hidden = !told;
+  if (!told) return;
+  $("activity").dataset.state = told.state;
+  $("activity").replaceChildren(tag("strong", { text: told.title }), ...told.facts.map((text) => tag("span", { text })));
 }
 
 function showGovernor(governor) {
@@ -277,6 +286,7 @@ async function refresh() {
     const [health, actors, writes, checkpoints] = await Promise.all(PAGES.map(ask));
     showHealth(health);
     showReasons(writes.governor);
+    showActivity(actors);
     showGovernor(writes.governor);
     showCheckpoints(checkpoints);
     showWrites(writes);

@@ -75,13 +75,12 @@ def _read_trade(reading: Reading, event: AnchorEvent, facts: PoolFacts) -> None:
     quote_amount, base_amount = (paid, got) if side == "buy" else (got, paid)
     quote_decimals = find_quote_decimals(facts.quote_mint)
     raised = scale_amount(event.read_integer("real_quote_after"), quote_decimals)
-    if facts.quote_mint == WRAPPED_SOL and raised is not None:
-        raised += CURVE_SOL_AT_BIRTH
+    curve_tokens = _read_curve_tokens(event)
     reading.events.append(
         TradeSeen(
             **reading.about(None),
             **split_by_quote("", scale_amount(quote_amount, quote_decimals), facts.quote_mint),
-            **split_by_quote("curve", raised, facts.quote_mint),
+            **split_by_quote("curve", _state_curve(raised, curve_tokens, facts), facts.quote_mint),
             **split_by_quote("market_cap", _state_cap(event, facts), facts.quote_mint),
             mint=mint,
             slot=reading.transaction.slot,
@@ -90,7 +89,7 @@ def _read_trade(reading: Reading, event: AnchorEvent, facts: PoolFacts) -> None:
             tokens=read_tokens(scale_amount(base_amount, facts.decimals)),
             quote_mint=facts.quote_mint,
             venue=LAUNCHLAB,
-            curve_tokens=_read_curve_tokens(event),
+            curve_tokens=curve_tokens,
         )
     )
     if event.read_integer("pool_status") == CURVE_IS_SOLD:
@@ -102,6 +101,21 @@ def _read_curve_tokens(event: AnchorEvent) -> float | None:
     if sold is None or not for_sale:
         return None
     return CURVE_TOKENS_AT_BIRTH - CURVE_TOKENS_FOR_SALE * min(sold / for_sale, 1.0)
+
+
+def _state_curve(
+    raised: float | None, curve_tokens: float | None, facts: PoolFacts
+) -> float | None:
+    """What a pump.fun curve that has raised as much would hold, virtual quote and all.
+
+    In SOL it began with 30. In dollars it began with whatever makes the sum raised right, by
+    `lifecycle.quote_raised`; before the first token is sold, nothing does.
+    """
+    if raised is None or facts.quote_mint == WRAPPED_SOL:
+        return None if raised is None else raised + CURVE_SOL_AT_BIRTH
+    if curve_tokens is None or curve_tokens >= CURVE_TOKENS_AT_BIRTH:
+        return None
+    return raised / (1 - curve_tokens / CURVE_TOKENS_AT_BIRTH)
 
 
 def _state_cap(event: AnchorEvent, facts: PoolFacts) -> float | None:

@@ -5,9 +5,10 @@
 
 What a transaction says of known pools is told at once; for the rest it waits until its pools are
 known, or turn out to be none of ours, and is read again: what was told is not told twice. While the
-server does not answer, all wait. Beyond the bound a transaction does not wait, and what is not
-known of it is left out; that is counted. Accounts are asked for a hundred a call, in the order in
-which they came.
+server does not answer, all wait. A pool that the server does not know yet is asked for again, less
+and less often, for a minute; the others go on meanwhile. Beyond the bounds a transaction does not
+wait, and what is not known of it is left out; that is counted. Accounts are asked for a hundred a
+call, in the order in which they came.
 
 Layouts (after 8 bytes of discriminator): PumpSwap's Pool has bump u8, index u16, creator, base
 mint, quote mint (its published IDL). LaunchLab's PoolState has epoch u64, bump u8, status u8, base
@@ -18,6 +19,7 @@ base mint, quote mint (Raydium's SDK, `LaunchpadPool`). A mint account's decimal
 
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from math import inf
 
 import trio
 from attrs import define, field, frozen
@@ -25,17 +27,19 @@ from attrs import define, field, frozen
 from domain.chunks import chunks
 from domain.errors import SourceUnavailable
 from domain.messages import SourceEvent
-from domain.values import Mint
+from domain.values import QUOTE_MINTS, Mint
 from sources.fields import read_array, read_object
 from sources.pump_chain.events import PUBKEY_BYTES, encode_key
 from sources.pump_chain.pools import PoolFacts, PoolTable, choose_sides
 from sources.pump_chain.programs import LAUNCHLAB, PUMPSWAP
 from sources.pump_chain.reading import Transaction
-from sources.rpc import JsonRpc
+from sources.pump_chain.watched_rpc import RpcCalls
 
 ACCOUNTS_PER_CALL = 100  # what getMultipleAccounts takes
 WAITING_TRANSACTIONS = 5_000
-TRIES_OF_A_POOL = 3  # an account may not be there yet when the log has come
+WAITING_CHARACTERS = 32 * 2**20  # of their logs
+# An account may not be there yet when the log has come: until a pool is asked for again.
+WAITS_OF_A_POOL_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 PUMPSWAP_MINTS_AT = 8 + 1 + 2 + PUBKEY_BYTES
 LAUNCHLAB_DECIMALS_AT = 8 + 8 + 1 + 1
 LAUNCHLAB_MINTS_AT = 8 + 8 + 5 + 10 * 8 + 5 * 8 + 2 * PUBKEY_BYTES
@@ -44,10 +48,15 @@ MINT_DECIMALS_AT = 44
 
 @frozen
 class HeldTransaction:
-    """A transaction that waits for a pool, and what it has told already."""
+    """A transaction that waits for a pool, and what has become of it so far."""
 
     transaction: Transaction
-    told: tuple[SourceEvent, ...]
+    told: tuple[SourceEvent, ...] = ()
+    given_up: frozenset[str] = frozenset()  # pools that the server never knew
+
+    def count_characters(self) -> int:
+        """How long its log is."""
+        return sum(len(str(line)) for line in read_array(self.transaction.logs))
 
 
 @define(kw_only=True)
@@ -56,39 +65,53 @@ class PoolLookups:
 
     waiting: dict[str, list[HeldTransaction]] = field(factory=dict, init=False)  # oldest first
     tries: dict[str, int] = field(factory=dict, init=False)
+    due_at: dict[str, float] = field(factory=dict, init=False)  # trio time; absent: at once
     transactions: int = field(default=0, init=False)
+    characters: int = field(default=0, init=False)  # of their logs
     added: trio.Event = field(factory=trio.Event, init=False)
 
     def hold_transaction(self, held: HeldTransaction, pool: str) -> bool:
         """Let a transaction wait for a pool; False where as many wait as may."""
-        if self.transactions >= WAITING_TRANSACTIONS:
+        characters = held.count_characters()
+        is_full = self.transactions >= WAITING_TRANSACTIONS
+        if is_full or self.characters + characters > WAITING_CHARACTERS:
             return False
         self.waiting.setdefault(pool, []).append(held)
         self.transactions += 1
+        self.characters += characters
         self.added.set()
-        self.added = trio.Event()
         return True
 
     async def wait_for_pools(self) -> list[str]:
-        """The pools of the next call, once there are any."""
-        while not self.waiting:
-            await self.added.wait()
-        return list(self.waiting)[:ACCOUNTS_PER_CALL]
+        """The pools of the next call, once some are due."""
+        while True:
+            self.added = trio.Event()
+            now = trio.current_time()
+            due = [pool for pool in self.waiting if self.due_at.get(pool, now) <= now]
+            if due:
+                return due[:ACCOUNTS_PER_CALL]
+            with trio.move_on_at(min(self.due_at.values(), default=inf)):
+                await self.added.wait()
 
     def release(self, pool: str) -> list[HeldTransaction]:
         """The transactions that waited for a pool, which wait no longer."""
         self.tries.pop(pool, None)
+        self.due_at.pop(pool, None)
         released = self.waiting.pop(pool, [])
         self.transactions -= len(released)
+        self.characters -= sum(held.count_characters() for held in released)
         return released
 
     def note_absent(self, pool: str) -> bool:
         """The server does not know the pool; True when it has been asked often enough."""
-        self.tries[pool] = self.tries.get(pool, 0) + 1
-        return self.tries[pool] >= TRIES_OF_A_POOL
+        tries = self.tries[pool] = self.tries.get(pool, 0) + 1
+        if tries > len(WAITS_OF_A_POOL_SECONDS):
+            return True
+        self.due_at[pool] = trio.current_time() + WAITS_OF_A_POOL_SECONDS[tries - 1]
+        return False
 
 
-async def fetch_pools(rpc: JsonRpc, addresses: Sequence[str]) -> Mapping[str, PoolFacts | None]:
+async def fetch_pools(rpc: RpcCalls, addresses: Sequence[str]) -> Mapping[str, PoolFacts | None]:
     """What each pool trades; None: nothing of ours. One that is not there is left out."""
     accounts = await _fetch_accounts(rpc, addresses)
     sides = {
@@ -111,7 +134,7 @@ async def fetch_pools(rpc: JsonRpc, addresses: Sequence[str]) -> Mapping[str, Po
     return found
 
 
-async def _fetch_decimals(rpc: JsonRpc, mints: Sequence[str]) -> dict[str, int]:
+async def _fetch_decimals(rpc: RpcCalls, mints: Sequence[str]) -> dict[str, int]:
     accounts = await _fetch_accounts(rpc, mints) if mints else {}
     return {
         mint: data[MINT_DECIMALS_AT]
@@ -121,7 +144,7 @@ async def _fetch_decimals(rpc: JsonRpc, mints: Sequence[str]) -> dict[str, int]:
 
 
 async def _fetch_accounts(
-    rpc: JsonRpc, addresses: Sequence[str]
+    rpc: RpcCalls, addresses: Sequence[str]
 ) -> dict[str, tuple[object, bytes]]:
     """Each account that is there, with its data."""
     found: dict[str, tuple[object, bytes]] = {}
@@ -156,12 +179,11 @@ def _read_pool(owner: object, data: bytes) -> tuple[Mint, Mint, bool, int | None
     base = encode_key(data[offset : offset + PUBKEY_BYTES])
     quote = encode_key(data[offset + PUBKEY_BYTES : offset + 2 * PUBKEY_BYTES])
     sides = choose_sides(base, quote)
-    if sides is None:
-        return None
-    told = None
-    if owner == LAUNCHLAB:
-        told = data[LAUNCHLAB_DECIMALS_AT + (1 if sides[2] else 0)]
-    return (*sides, told)
+    if owner != LAUNCHLAB:
+        return None if sides is None else (*sides, None)
+    if sides is None:  # paired with another coin: born all the same, at prices that we cannot tell
+        sides = None if base in QUOTE_MINTS else (Mint(base), Mint(quote), False)
+    return None if sides is None else (*sides, data[LAUNCHLAB_DECIMALS_AT + sides[2]])
 
 
 def note_pools(table: PoolTable, found: Mapping[str, PoolFacts | None]) -> None:

@@ -74,6 +74,7 @@ def _read_create(reading: Reading, event: AnchorEvent) -> None:
     curve_tokens = scale_amount(event.read_integer("virtual_token_reserves"), PUMP_DECIMALS)
     reserve = read_quote(event, quote, "virtual_sol_reserves", "virtual_quote_reserves")
     supply = event.read_integer("token_total_supply")
+    reading.signers[mint] = event.read_key("user")
     reading.events.append(
         TokenCreated(
             **reading.about(event.read_integer("timestamp")),
@@ -101,8 +102,9 @@ def _mayhem(event: AnchorEvent) -> int:
 
 
 def _show_supply(supply: int | None, event: AnchorEvent) -> str:
-    """Whole tokens; events of before 2025 do not say them."""
-    return str(_mayhem(event)) if not supply else f"{supply / 10**PUMP_DECIMALS:.0f}"
+    """Whole tokens; events of before 2025 do not say them, and mayhem's second half comes later."""
+    told = (supply or 0) // 10**PUMP_DECIMALS
+    return str(max(told, _mayhem(event)) if not told or event.is_set("is_mayhem_mode") else told)
 
 
 def _read_curve_trade(reading: Reading, event: AnchorEvent) -> None:
@@ -273,7 +275,7 @@ READERS: Mapping[tuple[str, str], Callable[[Reading, AnchorEvent], None]] = {
 
 
 def _join_births_and_buys(reading: Reading) -> None:
-    """Tell a birth of the creator's buy; drop the pool of a migration, which tells it as well."""
+    """Tell a birth of its first buy; drop the pool of a migration, which tells it as well."""
     migrated = {event.mint for event in reading.events if isinstance(event, MigrationSeen)}
     kept = [
         event
@@ -281,11 +283,17 @@ def _join_births_and_buys(reading: Reading) -> None:
         if not (isinstance(event, PoolCreated) and event.mint in migrated)
     ]
     reading.events = [
-        _with_first_buy(event, kept) if isinstance(event, TokenCreated) else event for event in kept
+        _with_first_buy(event, kept, reading.signers.get(event.mint))
+        if isinstance(event, TokenCreated)
+        else event
+        for event in kept
     ]
 
 
-def _with_first_buy(created: TokenCreated, events: list[SourceEvent]) -> TokenCreated:
+def _with_first_buy(
+    created: TokenCreated, events: list[SourceEvent], signer: str | None
+) -> TokenCreated:
+    """The birth with what its creator, or whoever signed for another one, bought with it."""
     bought = [
         trade
         for trade in events
@@ -293,7 +301,7 @@ def _with_first_buy(created: TokenCreated, events: list[SourceEvent]) -> TokenCr
         and trade.mint == created.mint
         and trade.side == "buy"
         and trade.trader is not None
-        and trade.trader == created.creator_wallet
+        and trade.trader in (created.creator_wallet, signer)
     ]
     if not bought:
         return created

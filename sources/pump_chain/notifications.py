@@ -1,6 +1,6 @@
 """One message of a `logsSubscribe` socket. No I/O.
 
-    text -> parse_notification -> Transaction, or None for an answer, a failure, nothing of ours
+    text -> parse_notification -> Transaction, SubscriptionMade, or None for another answer
 
 Source: Solana's RPC documentation, `logsSubscribe`: notifications are `{"method":
 "logsNotification", "params": {"result": {"context": {"slot"}, "value": {"signature", "err",
@@ -10,6 +10,7 @@ Source: Solana's RPC documentation, `logsSubscribe`: notifications are `{"method
 from collections.abc import Mapping
 
 import orjson
+from attrs import frozen
 
 from domain.errors import FrameRefused, SourceUnavailable
 from domain.values import UnixSeconds
@@ -18,6 +19,14 @@ from sources.pump_chain.reading import Transaction
 
 LONGEST_FRAME = 256 * 2**10  # characters or bytes; real ones have some thousands
 LONGEST_SIGNATURE = 128
+
+
+@frozen(kw_only=True)
+class SubscriptionMade:
+    """The server's answer to a request: the id that its notifications will have."""
+
+    number: int  # of the request
+    subscription: int
 
 
 def render_subscription(number: int, program: str) -> bytes:
@@ -32,8 +41,12 @@ def render_subscription(number: int, program: str) -> bytes:
     )
 
 
-def parse_notification(text: str | bytes, seen_at: UnixSeconds) -> Transaction | None:
-    """The transaction that a message tells of; None for one that failed, or for an answer.
+def parse_notification(
+    text: str | bytes, seen_at: UnixSeconds
+) -> Transaction | SubscriptionMade | None:
+    """The transaction that a message tells of, or the answer that it is; None for any other answer.
+
+    A transaction that has failed has no logs.
 
     `FrameRefused` for what is no message of this protocol; `SourceUnavailable` for the server's
     refusal of a subscription.
@@ -49,8 +62,15 @@ def parse_notification(text: str | bytes, seen_at: UnixSeconds) -> Transaction |
     if frame.get("error") is not None:
         raise SourceUnavailable(f"logsSubscribe refused: {str(frame['error'])[:200]}")
     if "result" in frame and "method" not in frame:
-        return None
+        return _read_answer(frame)
     raise FrameRefused(text, reason="unknown_method")
+
+
+def _read_answer(frame: Mapping[str, object]) -> SubscriptionMade | None:
+    number, subscription = frame.get("id"), frame["result"]
+    if type(number) is int and type(subscription) is int:
+        return SubscriptionMade(number=number, subscription=subscription)
+    return None
 
 
 def _read_transaction(
@@ -64,9 +84,11 @@ def _read_transaction(
     if not isinstance(signature, str) or not 1 <= len(signature) <= LONGEST_SIGNATURE:
         raise FrameRefused(text, reason="no_signature")
     slot = read_number(read_object(result.get("context")).get("slot"))
+    subscription = params.get("subscription")
     return Transaction(
         signature=signature,
         slot=None if slot is None else int(slot),
         seen_at=seen_at,
+        subscription=subscription if type(subscription) is int else None,
         logs=value.get("logs") if value["err"] is None else None,
     )

@@ -21,12 +21,13 @@ Side = Literal["buy", "sell"]
 
 @frozen(kw_only=True)
 class Transaction:
-    """A successful transaction, as a notification or an RPC server tells it."""
+    """A transaction, as a notification or an RPC server tells it."""
 
     signature: str
     slot: int | None
     seen_at: UnixSeconds
-    logs: object
+    logs: object  # None: it has failed
+    subscription: int | None = None  # that brought it
 
 
 @define(kw_only=True)
@@ -39,6 +40,7 @@ class Reading:
     unknown_pools: list[str] = field(factory=list)  # whose trades or births had to be left out
     refused: Counter[str] = field(factory=Counter)  # events left out, by reason
     ordinals: Counter[tuple[Mint, str]] = field(factory=Counter)
+    signers: dict[Mint, str | None] = field(factory=dict)  # of births: who may not be the creator
 
     def about(self, at: int | None) -> dict[str, Any]:
         """What every event of this transaction says alike."""

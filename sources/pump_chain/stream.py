@@ -4,15 +4,16 @@
     https: pools that trades name, births and migrations of a gap
 
 One socket with a subscription a program. A transaction that mentions two of them comes twice, and
-servers send exact duplicates, too: a signature counts once. Solana's slots tell of gaps: a
-reconnect, or a pause of the notifications over more slots than pump is ever silent, makes one.
+servers send exact duplicates, too: a signature counts once. A reconnect, a subscription that has
+fallen silent, or a pause over more slots than pump is ever silent (`slots`) may hide something:
+births and migrations since then are fetched (`gaps`).
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 from trio_websocket import WebSocketConnection
 
 from domain.backoff import Backoff
@@ -23,24 +24,23 @@ from domain.token import Token
 from domain.values import WRAPPED_SOL, Mint
 from sources import EventOutbox, SourceEnvironment
 from sources.line import Line, LineSettings, LineSnapshot, count_refusal
-from sources.pump_chain.gaps import Gap, fetch_missed
+from sources.pump_chain.gaps import Gap, GapList, fetch_missed
 from sources.pump_chain.lookups import HeldTransaction, PoolLookups, fetch_pools, note_pools
 from sources.pump_chain.market import read_transaction
-from sources.pump_chain.notifications import parse_notification, render_subscription
+from sources.pump_chain.notifications import SubscriptionMade, parse_notification
 from sources.pump_chain.pools import PUMP_DECIMALS, PoolFacts, PoolTable
 from sources.pump_chain.programs import LAUNCHLAB, PUMP, PUMPSWAP
 from sources.pump_chain.reading import SOURCE, Transaction
+from sources.pump_chain.slots import SlotFollower
+from sources.pump_chain.subscriptions import ProgramSubscriptions
+from sources.pump_chain.watched_rpc import RpcCalls, WatchedRpc
 from sources.recent import RecentKeys
-from sources.rpc import JsonRpc
 
 NAME = SOURCE
 PROGRAMS = (PUMP, PUMPSWAP, LAUNCHLAB)
 RECENT_SIGNATURES = 100_000  # about two minutes of all transactions of the programs
 REMEMBERED_POOLS = 100_000
-PAUSE_SLOTS = 50  # 20 s at 400 ms: pump's program runs in nearly every slot
-INDEX_SECONDS = 2.0  # until a server's index has what its socket has told
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 60.0
-TRIES_OF_A_GAP = 8
 
 
 @snapshot_class
@@ -61,8 +61,8 @@ class PumpChainMemory:
     recent: RecentKeys = field(factory=lambda: RecentKeys(limit=RECENT_SIGNATURES), init=False)
     pools: PoolTable = field(factory=lambda: PoolTable(limit=REMEMBERED_POOLS), init=False)
     lookups: PoolLookups = field(factory=PoolLookups, init=False)
-    slot: int | None = field(default=None, init=False)
-    gap: Gap | None = field(default=None, init=False)  # to be fetched
+    slots: SlotFollower = field(factory=SlotFollower, init=False)
+    gaps: GapList = field(factory=GapList, init=False)
 
     def follow_pools(self, tokens: Sequence[Token]) -> None:
         """Know the pools of tokens that the service has from an earlier life."""
@@ -86,12 +86,13 @@ class PumpChain:
     events: EventOutbox
     # State.
     settings: LineSettings
-    rpc: JsonRpc
+    rpc: RpcCalls
     environment: SourceEnvironment
     memory: PumpChainMemory
     line: Line = field(init=False)
-    is_first_message: bool = field(default=True, init=False)  # of this connection
-    gap_found: trio.Event = field(factory=trio.Event, init=False)
+    watched_rpc: WatchedRpc = field(init=False)
+    subscriptions: ProgramSubscriptions = field(init=False)  # of this connection
+    pump_slot: int | None = field(default=None, init=False)  # of pump's last message
     lag_seconds: float | None = field(default=None, init=False)
     received: Counter[str] = field(factory=Counter, init=False)
     refused: Counter[str] = field(factory=Counter, init=False)
@@ -99,6 +100,14 @@ class PumpChain:
     @line.default
     def _new_line(self) -> Line:
         return Line(name=NAME, settings=self.settings, environment=self.environment)
+
+    @watched_rpc.default
+    def _new_watched_rpc(self) -> WatchedRpc:
+        return WatchedRpc(rpc=self.rpc, environment=self.environment)
+
+    @subscriptions.default
+    def _new_subscriptions(self) -> ProgramSubscriptions:
+        return ProgramSubscriptions(silence_seconds=self.settings.silence_seconds)
 
     async def run(self) -> None:
         """Send events for ever; returns only when cancelled."""
@@ -112,7 +121,7 @@ class PumpChain:
             **read_fields(self.line.snapshot()),
             received=dict(self.received),
             refused=dict(self.refused),
-            slot=self.memory.slot,
+            slot=self.memory.slots.slot,
             lag_seconds=self.lag_seconds,
             pools=len(self.memory.pools.pools),
             waiting=self.memory.lookups.transactions,
@@ -122,57 +131,72 @@ class PumpChain:
     # One connection.
 
     async def _listen(self, connection: WebSocketConnection) -> None:
-        self.is_first_message = True
-        for number, program in enumerate(PROGRAMS, start=1):
-            await self.line.send(connection, render_subscription(number, program))
+        self.memory.slots.begin_connection()
+        self.subscriptions = self._new_subscriptions()
+        for program in PROGRAMS:
+            await self._subscribe(connection, program)
         while True:
             await self._take_message(await self.line.receive(connection))
+            for program in self.subscriptions.list_silent(trio.current_time()):
+                self._note_silence(program)
+                await self._subscribe(connection, program)
+
+    async def _subscribe(self, connection: WebSocketConnection, program: str) -> None:
+        request = self.subscriptions.make_request(program, trio.current_time())
+        await self.line.send(connection, request)
+
+    def _note_silence(self, program: str) -> None:
+        """A program's subscription may have been dropped, and with it what pump has told of."""
+        self.received["silent_subscriptions"] += 1
+        self.environment.log.debug("subscription silent", source=NAME, program=program)
+        if program == PUMP and self.pump_slot is not None:
+            self._note_gap(self.pump_slot)
 
     async def _take_message(self, text: str | bytes) -> None:
         self.received["messages"] += 1
         try:
-            transaction = parse_notification(text, self.environment.clock())
+            said = parse_notification(text, self.environment.clock())
         except InputRefused as refusal:
             count_refusal(self.refused, refusal, self.environment.log, source=NAME)
             return
-        if transaction is None:
-            return
-        self._follow_slot(transaction.slot)
+        if isinstance(said, SubscriptionMade):
+            self.subscriptions.note_made(said)
+        elif said is not None:
+            await self._take_notification(said)
+
+    async def _take_notification(self, transaction: Transaction) -> None:
+        now = trio.current_time()
+        program = self.subscriptions.note_heard(transaction.subscription, now)
+        if transaction.slot is not None:
+            self._follow_slot(transaction.slot, now)
+            if program == PUMP:
+                self.pump_slot = self.memory.slots.slot
         if transaction.logs is None:
             self.received["failed"] += 1
         elif not self.memory.recent.add_key(transaction.signature):
             self.received["duplicates"] += 1
         else:
-            await self._take_transaction(transaction)
+            await self._take_transaction(HeldTransaction(transaction))
 
-    def _follow_slot(self, slot: int | None) -> None:
-        """Notice a gap by the slots, and after each reconnect."""
-        if slot is None:
-            return
-        last, is_first = self.memory.slot, self.is_first_message
-        self.is_first_message = False
-        self.memory.slot = slot if last is None else max(last, slot)
-        if last is not None and slot > last and (is_first or slot - last > PAUSE_SLOTS):
-            self._note_gap(last)
+    def _follow_slot(self, slot: int, now: float) -> None:
+        from_slot = self.memory.slots.follow_slot(slot, now)
+        if from_slot is not None:
+            self._note_gap(from_slot)
 
-    def _note_gap(self, after_slot: int) -> None:
+    def _note_gap(self, from_slot: int) -> None:
         self.received["gaps"] += 1
-        waiting = self.memory.gap
-        if waiting is None or after_slot < waiting.after_slot:
-            self.memory.gap = Gap(after_slot=after_slot)
-        self.gap_found.set()
+        self.memory.gaps.note_gap(from_slot, self._new_backoff())
 
     # One transaction.
 
-    async def _take_transaction(
-        self, transaction: Transaction, told: tuple[SourceEvent, ...] = ()
-    ) -> None:
+    async def _take_transaction(self, held: HeldTransaction) -> None:
         """Send what it says and has not told; for pools that are not known it waits."""
-        reading = read_transaction(transaction, self.memory.pools)
-        news = [event for event in reading.events if event not in told]
-        if reading.unknown_pools:
-            held = HeldTransaction(transaction, (*told, *news))
-            if self.memory.lookups.hold_transaction(held, reading.unknown_pools[0]):
+        reading = read_transaction(held.transaction, self.memory.pools)
+        news = [event for event in reading.events if event not in held.told]
+        unknown = [pool for pool in reading.unknown_pools if pool not in held.given_up]
+        if unknown:
+            waiting = evolve(held, told=(*held.told, *news))
+            if self.memory.lookups.hold_transaction(waiting, unknown[0]):
                 reading.refused.clear()  # it is read again
             else:
                 self.received["not_waited_for"] += 1
@@ -195,7 +219,7 @@ class PumpChain:
         while True:
             pools = await lookups.wait_for_pools()
             try:
-                found = await fetch_pools(self.rpc, pools)
+                found = await fetch_pools(self.watched_rpc, pools)
             except SourceUnavailable as error:
                 self.received["failed_lookups"] += 1
                 self.environment.log.debug("pools not looked up", error=str(error))
@@ -203,54 +227,46 @@ class PumpChain:
                 continue
             backoff.reset()
             note_pools(self.memory.pools, found)
-            settled = list(found)
             for pool in pools:
-                if pool not in found and lookups.note_absent(pool):
-                    self.memory.pools.note_stranger(pool)
-                    settled.append(pool)
-            await self._read_again(settled)
-            if len(settled) < len(pools):
-                await trio.sleep(INDEX_SECONDS)
+                is_given_up = pool not in found and lookups.note_absent(pool)
+                if pool in found or is_given_up:
+                    await self._read_again(pool, is_given_up=is_given_up)
 
-    async def _read_again(self, pools: Sequence[str]) -> None:
-        for pool in pools:
-            for held in self.memory.lookups.release(pool):
-                await self._take_transaction(held.transaction, held.told)
+    async def _read_again(self, pool: str, *, is_given_up: bool) -> None:
+        for held in self.memory.lookups.release(pool):
+            given_up = held.given_up | {pool} if is_given_up else held.given_up
+            await self._take_transaction(evolve(held, given_up=given_up))
 
     async def _fill_gaps(self) -> None:
+        gaps = self.memory.gaps
         while True:
-            if self.memory.gap is None:
-                self.gap_found = trio.Event()
-                await self.gap_found.wait()
-            await trio.sleep(INDEX_SECONDS)
-            if (gap := self.memory.gap) is not None:
-                await self._fill_gap(gap)
-                if self.memory.gap is gap:  # else one that began earlier was found meanwhile
-                    self.memory.gap = None
-
-    async def _fill_gap(self, gap: Gap) -> None:
-        backoff = self._new_backoff()
-        for attempt in range(TRIES_OF_A_GAP):
+            gap = await gaps.wait_for_gap()
             try:
                 await self._fetch_gap(gap)
             except SourceUnavailable as error:
-                problem = str(error)
+                self._note_unfilled(gap, str(error))
             else:
-                self.environment.log.info(
-                    "gap filled", source=NAME, transactions=gap.fetched, pages_left_out=gap.left_out
-                )
-                return
-            if attempt < TRIES_OF_A_GAP - 1:
-                await trio.sleep(backoff.next_wait_seconds())
-        self.received["gaps_given_up"] += 1
-        self.environment.log.warning(
-            "gap not filled", source=NAME, after_slot=gap.after_slot, problem=problem
+                if gap.unknown:
+                    self._note_unfilled(gap, f"{gap.unknown} transactions are not known yet")
+                elif not gaps.note_look(gap):
+                    self._tell_filled(gap)
+
+    def _note_unfilled(self, gap: Gap, problem: str) -> None:
+        if not self.memory.gaps.note_failure(gap):
+            self.received["gaps_given_up"] += 1
+            self.environment.log.warning(
+                "gap not filled", source=NAME, from_slot=gap.from_slot, problem=problem
+            )
+
+    def _tell_filled(self, gap: Gap) -> None:
+        self.environment.log.info(
+            "gap filled", source=NAME, transactions=gap.fetched, pages_left_out=gap.left_out
         )
 
     async def _fetch_gap(self, gap: Gap) -> None:
         recent = self.memory.recent
         missed = fetch_missed(
-            self.rpc,
+            self.watched_rpc,
             gap,
             is_known=lambda signature: signature in recent.keys,
             clock=self.environment.clock,
@@ -258,7 +274,7 @@ class PumpChain:
         async for transaction in missed:
             if recent.add_key(transaction.signature):
                 self.received["fetched"] += 1
-                await self._take_transaction(transaction)
+                await self._take_transaction(HeldTransaction(transaction))
 
     def _new_backoff(self) -> Backoff:
         return Backoff(

@@ -66,10 +66,15 @@ async def test_service_with_a_control_token_hears_nobody_without_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chosen = settings(postgres_url, redis_url, GATEWAY__CONTROL_TOKEN="s3cret")
+    file = tmp_path / "settings.toml"
+    file.write_text('[gateway]\ncontrol_token = "s3cret"')
     async with running_service(tmp_path, chosen) as service:
         assert await govern(service, capsys, "--rows-per-hour", "99") == 78
         assert "this wants the control token" in capsys.readouterr().err
         monkeypatch.setenv("TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN", "s3cret")
         budget = await govern(service, capsys, "--rows-per-hour", "99")
         assert budget == {"walBytesPerSecond": 16384.0, "rowsPerHour": 99.0}
+        monkeypatch.delenv("TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN")
+        budget = await govern(service, capsys, "--rows-per-hour", "98", "--config", str(file))
+        assert budget == {"walBytesPerSecond": 16384.0, "rowsPerHour": 98.0}
     assert "s3cret" not in service.log()

@@ -18,7 +18,8 @@ WALL_CLOCKS = {
     "datetime.datetime.today",
     "datetime.datetime.utcnow",
 }
-ACTORS = {f"actors.{name}" for name in ("activity", "gateway", "ingest", "jobs", "sync", "trading")}
+ROOMS = ("activity", "activity_keys", "gateway", "ingest", "jobs", "sync", "trading")
+ACTORS = {f"actors.{name}" for name in ROOMS}
 
 
 def within(package: str, names: set[str]) -> set[str]:
@@ -80,8 +81,15 @@ def test_only_ingest_and_sync_know_the_store() -> None:
     assert {"actors.ingest", "actors.sync"} == rooms(importers_of("store"))
 
 
-def test_only_ingest_sync_and_trading_know_the_buffer() -> None:
-    assert {"actors.ingest", "actors.sync", "actors.trading"} == rooms(importers_of("buffer"))
+def test_only_ingest_sync_trading_and_activity_keys_know_the_buffer() -> None:
+    knowing = {f"actors.{name}" for name in ("ingest", "sync", "trading", "activity_keys")}
+    assert knowing == rooms(importers_of("buffer"))
+
+
+def test_reader_of_others_keys_knows_no_port_that_writes() -> None:
+    assert {"actors.activity_keys"} == rooms(importers_of("buffer.activity_keys"))
+    for port in ("store", "buffer.tape", "buffer.redis"):
+        assert "actors.activity_keys" not in importers_of(port)
 
 
 def test_actors_know_ports_and_no_adapter() -> None:
@@ -99,7 +107,8 @@ def test_actors_know_no_way_to_images_and_strangers_but_the_ports() -> None:
 
 
 def test_twins_are_not_part_of_the_running_service() -> None:
-    twins = ("store.memory", "buffer.memory", "buffer.memory_tape", "images.memory")
+    twins = ["store.memory", "buffer.memory", "buffer.memory_tape", "images.memory"]
+    twins += ["buffer.memory_activity_keys"]
     for twin in (*twins, "sources.scripted"):
         known_to = importers_of(twin) - within("commands", importers_of(twin))
         assert set() == known_to

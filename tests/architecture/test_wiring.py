@@ -12,6 +12,7 @@ from actors.ingest.memory import IngestMemory
 from actors.jobs.switch import JobMemory
 from actors.sync.memory import SyncMemory
 from buffer.memory import MemoryBuffer
+from buffer.memory_activity_keys import MemoryActivityKeys
 from domain.messages import (
     CensusWanted,
     RosterWanted,
@@ -37,6 +38,7 @@ IN_FLOW_ORDER = [
     "hot-score",
     "holder-count",
     "metadata",
+    "activity-keys",
     "activity",
     "sync",
     "gateway",
@@ -105,6 +107,10 @@ def test_among_all_children_only_ingest_and_sync_hold_a_store() -> None:
 
 def test_among_all_children_only_ingest_and_sync_hold_the_buffer() -> None:
     assert STORE_HOLDERS == holders_of(MemoryBuffer)
+
+
+def test_among_all_children_only_their_reader_holds_the_keys_of_others() -> None:
+    assert {"activity-keys"} == holders_of(MemoryActivityKeys)
 
 
 def test_search_for_a_store_would_find_one_in_a_closure() -> None:

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from commands.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServerFailed, RunDirectory
+from commands.embedded.care import SCRIPT
 from commands.embedded.caretaker import is_alive
 from commands.embedded.process import descendants, wait_until
 from tests.conftest import VERSIONS, PostgresFactory, RedisFactory
@@ -167,3 +168,25 @@ def test_binaries_that_the_servers_user_may_not_reach_are_copied() -> None:
         server.start()
         assert server.bin.is_relative_to(directory / "run")
         server.stop()
+
+
+def test_a_directory_is_removed_although_somebody_inside_starts_others_and_makes_files(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    # Each process of the chain lives for a moment, makes files again, and starts the next one.
+    chain = (
+        'mkdir -p "$0/again"; echo x > "$0/again/$$"; '
+        '[ $1 = 0 ] || sh -c "$2" "$0" $(($1 - 1)) "$2" & sleep 0.01'
+    )
+    restless = subprocess.Popen(
+        ["sh", "-c", chain, str(directory), "60", chain],
+        cwd=directory,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    orders = f"remove {directory}\n"
+    subprocess.run([sys.executable, "-I", "-S", str(SCRIPT)], input=orders, text=True, check=True)
+    restless.wait(PATIENCE_SECONDS)
+    assert not directory.exists()

@@ -235,7 +235,7 @@ async def test_watches_of_users_are_said_to_be_elsewhere(method: str, path: str)
 
 async def test_a_watch_with_a_body_is_answered_whoever_sends_it() -> None:
     async with serving(control_token="secret") as world, http_client(world) as client:
-        headers = {"Origin": "https://elsewhere.example", "Content-Length": "0"}
+        headers = {"Authorization": "Bearer of a user", "Content-Length": "0"}
         answer = await client.request("/api/warp-pipes/watch", method="POST", headers=headers)
         assert (501, "not_served_here") == error_of(answer)
 
@@ -248,6 +248,33 @@ async def test_options_of_watches_let_every_method_come_to_its_answer(path: str)
             answer.status,
             answer.headers["allow"],
         )
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        (f"/api/warp-pipes/token/{MINT}", "GET", 200),
+        (f"/api/warp-pipes/health/{MINT}", "GET", 200),
+        (f"{FEED}?requireSecurity=true", "GET", 200),
+        (f"{FEED}?minHolders=1", "GET", 400),
+        (f"/api/warp-pipes/watch/{MINT}", "DELETE", 501),
+        ("/api/warp-pipes/watch", "POST", 501),
+    ],
+)
+async def test_the_client_s_pages_elsewhere_may_read_every_answer(
+    path: str, method: str, status: int
+) -> None:
+    origin = "https://app.example.com"
+    async with serving(allowed_origins=origin) as world, http_client(world) as client:
+        await world.show(make_token(1))
+        asked = {"Origin": origin, "Access-Control-Request-Method": method}
+        asked["Access-Control-Request-Headers"] = "authorization"
+        preflight = await client.request(path, method="OPTIONS", headers=asked)
+        assert 204 == preflight.status
+        assert method in preflight.headers["access-control-allow-methods"].split(", ")
+        headers = {"Origin": origin, "Authorization": "Bearer of a user"}
+        answer = await client.request(path, method=method, headers=headers)
+        assert (status, origin) == (answer.status, answer.headers["access-control-allow-origin"])
 
 
 @pytest.mark.parametrize("path", ["watchers", "watchesx", "unwatch", "token", "health"])

@@ -26,7 +26,7 @@ LAST = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
 def post(headers: bytes, body: bytes = b"", path: bytes = GOVERNOR) -> bytes:
-    return b"POST %b HTTP/1.1\r\nHost: a\r\n%b\r\n%b" % (path, headers, body)
+    return b"POST %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n%b" % (path, headers, body)
 
 
 def split_answers(data: bytes, *, without_body: int = 0) -> Iterator[Answer]:
@@ -160,10 +160,12 @@ async def test_http_1_0_is_answered_and_closed(headers: bytes) -> None:
 
 
 async def test_http_1_0_has_neither_upgrades_nor_expectations() -> None:
-    async with serving() as world:
+    async with serving(control_token="s3cret") as world:
         handshake = HANDSHAKE.replace(b"HTTP/1.1", b"HTTP/1.0")
         assert [400] == [answer.status for answer in await exchange(world, handshake)]
-        old = post(b"Content-Length: 14\r\nExpect: 100-continue, x\r\n", b'{"reset":true}')
+        token = b"Authorization: Bearer s3cret\r\n"
+        fields = token + b"Content-Length: 14\r\nExpect: 100-continue, x\r\n"
+        old = post(fields, b'{"reset":true}')
         answers = await exchange(world, old.replace(b"HTTP/1.1", b"HTTP/1.0"))
         assert [202] == [answer.status for answer in answers]
 
@@ -255,7 +257,7 @@ async def test_without_a_body_there_is_nothing_to_continue() -> None:
         (b"/nothing", b"Content-Length: 9\r\n", 404),
         (b"/livez", b"Content-Length: 9\r\n", 405),
         (b"/livez", b"Transfer-Encoding: chunked\r\n", 405),
-        (GOVERNOR, b"Content-Length: 9\r\nOrigin: http://a\r\n", 403),
+        (GOVERNOR, b"Content-Length: 9\r\nOrigin: http://localhost\r\n", 403),
         (GOVERNOR, b"Content-Length: 70000\r\n", 413),
     ],
 )
@@ -342,7 +344,7 @@ async def test_tags_in_two_lines_are_one_list() -> None:
     async with serving() as world:
         tag = (await get(world, "/ops")).headers["etag"].encode()
         lines = b'If-None-Match: "other"\r\nIf-None-Match: W/%b\r\nConnection: close\r\n\r\n' % tag
-        (answer,) = await exchange(world, b"GET /ops HTTP/1.1\r\nHost: a\r\n" + lines)
+        (answer,) = await exchange(world, b"GET /ops HTTP/1.1\r\nHost: localhost\r\n" + lines)
         assert 304 == answer.status
 
 

@@ -82,7 +82,8 @@ async def test_a_client_of_a_dual_listener_is_seen_under_its_own_address() -> No
         for loopback in (IPV4, IPV6):
             async with await trio.open_tcp_stream(loopback, port_of(world)) as stream:
                 await stream.send_all(
-                    b"POST /api/ops/governor HTTP/1.1\r\nHost: a\r\nContent-Length: 14\r\n\r\n"
+                    b"POST /api/ops/governor HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Content-Length: 14\r\n\r\n"
                     b'{"reset":true}'
                 )
                 assert (await stream.receive_some()).startswith(b"HTTP/1.1 202 ")

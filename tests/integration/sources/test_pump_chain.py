@@ -4,12 +4,14 @@ import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import base58
 import orjson
 import trio
 from attrs import define, field
+from trio_websocket import WebSocketConnection
 
 from domain.messages import MigrationSeen, TokenCreated, TradeSeen
 from domain.values import WRAPPED_SOL
@@ -57,7 +59,7 @@ class RpcServer:
 
 @asynccontextmanager
 async def streaming(
-    *conversations: Conversation, **methods: Method
+    *conversations: Conversation, silence_seconds: float = PATIENCE_SECONDS, **methods: Method
 ) -> AsyncIterator[tuple[PumpChain, KeepingOutbox, ScriptedServer, RpcServer]]:
     server, rpc = ScriptedServer(list(conversations), subscriptions=3), RpcServer(methods)
     outbox = KeepingOutbox()
@@ -66,7 +68,7 @@ async def streaming(
             events=outbox,
             settings=LineSettings(
                 url=server.url,
-                silence_seconds=PATIENCE_SECONDS,
+                silence_seconds=silence_seconds,
                 reconnect_seconds=0.01,
                 reconnect_longest_seconds=0.05,
             ),
@@ -184,7 +186,7 @@ async def test_a_pause_over_many_slots_is_a_gap_and_a_short_one_is_none() -> Non
     async with streaming(talk, getSignaturesForAddress=lambda _: []) as (stream, outbox, _, _):
         await outbox.until(3)
         assert 1 == stream.snapshot().gaps
-        assert 400 == stream.memory.slot
+        assert 400 == stream.memory.slots.slot
 
 
 async def test_the_trade_of_an_unknown_pool_is_sent_once_its_token_is_known() -> None:
@@ -252,3 +254,24 @@ async def test_what_is_known_is_told_at_once_and_the_rest_when_the_server_answer
         assert [TokenCreated, TokenCreated, TradeSeen] == [type(each) for each in events]
         assert {} == dict(stream.refused)
         assert 0 == stream.snapshot().waiting
+
+
+async def test_a_program_whose_subscription_the_server_has_dropped_is_asked_for_again() -> None:
+    silence_seconds = 0.3
+
+    async def talk(connection: WebSocketConnection) -> None:
+        for number in (1, 2, 3):
+            await connection.send_message(
+                json.dumps({"jsonrpc": "2.0", "id": number, "result": 100 + number})
+            )
+        await connection.send_message(notification("a", birth(), subscription=101))
+        for number in count():  # pump's subscription is gone, PumpSwap's speaks on
+            await connection.send_message(notification(f"s{number}", [], subscription=102))
+            await trio.sleep(silence_seconds / 20)
+
+    async with streaming(talk, silence_seconds=silence_seconds) as (stream, _, server, _):
+        heard = [json.loads(text) for _, text in await server.until_heard(4)]
+        assert (4, [PUMP]) == (heard[3]["id"], heard[3]["params"][0]["mentions"])
+        assert 1 == server.connections
+        assert 1 == stream.received["silent_subscriptions"]
+        assert 1 == stream.snapshot().gaps

@@ -8,6 +8,7 @@ import trio
 from attrs import Factory, define, field
 
 from buffer.memory import MemoryBuffer
+from buffer.memory_activity_keys import MemoryActivityKeys
 from buffer.memory_tape import MemoryTape
 from buffer.tape import TapeBounds
 from config.settings import Settings
@@ -84,6 +85,7 @@ class ServiceWorld:
     mailboxes: Mailboxes = Factory(lambda: Mailboxes(10_000))
     shown: dict[Mint, tuple[float, Token]] = Factory(dict)
     log: Log = Factory(Log)
+    activity_keys: MemoryActivityKeys = Factory(MemoryActivityKeys)
     tape: MemoryTape = Factory(lambda: MemoryTape(TapeBounds(trades=200, candle_days=2)))
 
     @property
@@ -99,6 +101,7 @@ class ServiceWorld:
             ingest_buffer=self.buffer,
             sync_buffer=self.buffer,
             tape=self.tape,
+            activity_keys=self.activity_keys,
             streams={"scripted": stream},
             providers={
                 "market-data": MarketProviders(quotes=self.market_data),

@@ -94,14 +94,32 @@ async def test_snapshot_tells_who_is_here_and_what_is_watched(autojump_clock: Mo
     async with running(activity):
         await until(IDLE_AFTER_SECONDS + 1)
         assert activity.snapshot() == ActivitySnapshot(
-            active=False, clients=0, watched_mints=0, counts_due=0, uninformed=0
+            active=False,
+            clients=0,
+            users_elsewhere={"redis keys": 0, "http": 0},
+            last_sign="start",
+            quiet_seconds=IDLE_AFTER_SECONDS + 1,
+            until_idle_seconds=None,
+            idle_seconds=1.0,
+            watched_mints=0,
+            counts_due=0,
+            uninformed=0,
         )
         for client, number in ((1, 1), (1, 2), (2, 1)):
             world.presences.send_nowait(MintWatched(client=client, mint=mint(number)))
         world.presences.send_nowait(ClientConnected(client=3))
         await until(IDLE_AFTER_SECONDS + 2)
         assert activity.snapshot() == ActivitySnapshot(
-            active=True, clients=3, watched_mints=2, counts_due=0, uninformed=0
+            active=True,
+            clients=3,
+            users_elsewhere={"redis keys": 0, "http": 0},
+            last_sign="client",
+            quiet_seconds=0.0,
+            until_idle_seconds=None,
+            idle_seconds=0.0,
+            watched_mints=2,
+            counts_due=0,
+            uninformed=0,
         )
     assert 3 == world.log.entries("system activated")[1]["clients"]
 

@@ -98,7 +98,9 @@ async def test_fully_idle_for_an_hour_asks_nobody_and_writes_nothing(
         await until(IDLE_AFTER_SECONDS + 1 + HOUR)
         assert (len(world.upstream_calls), len(world.sync_store.written)) == (calls, writes)
         assert world.buffer.data.newest == appended
-        skipped = {entry["job"] for entry in world.log.entries("skipping job: system idle")}
+        entries = world.log.entries("skipping job: system idle")
+        assert {"no_active_users"} == {entry["reason"] for entry in entries}
+        skipped = {entry["job"] for entry in entries}
         assert {"market-data", "holder-count", "hot-score", "metadata", "flush"} == skipped
 
 

@@ -302,3 +302,56 @@ def test_the_host_has_one_canonical_form(host: str) -> None:
 def test_a_host_that_nobody_can_listen_on_is_a_problem(host: str) -> None:
     reason = "gateway.host: must be an IP address or a host name"
     assert [f"{reason} (HOST)"] == problems(HOST=host)
+
+
+# The gateway's visitors.
+
+
+def gateway_file(directory: Path, line: str) -> Path:
+    file = directory / "settings.toml"
+    file.write_text(f"[gateway]\n{line}\n", encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["", "*", " * ", "https://app.example.com", "https://app.example.com\n http://[::1]:3000 "],
+)
+def test_allowed_origins_are_a_list_or_an_asterisk(origins: str) -> None:
+    settings = load(TOKEN_DISCOVERY__GATEWAY__ALLOWED_ORIGINS=origins)
+    assert origins == settings.gateway.allowed_origins
+
+
+@pytest.mark.parametrize(
+    ("origins", "reason"),
+    [
+        ("app.example.com", "must begin with https:// or http://"),
+        ("null", "must begin with https:// or http://"),
+        ("https://a, https://b", "must be origins separated by spaces"),
+        ("https://*.example.com", "must have a host that is a name or an IP address"),
+        ("https://app.example.com/", "must be origins, without a path: https://host:port"),
+        ("https://app.example.com?a", "must be a base address, without a query"),
+        ("https://me:secret@example.com", "must be origins, without a user: https://host:port"),
+        ("https://app.example.com:99999", "must have a port from 1 to 65535, in digits, or none"),
+        ("https://app.example.com *", "must be origins, or * alone"),
+        ("* *", "must be origins, or * alone"),
+        ("https://bücher.example", "must be ASCII without spaces: a host as xn--..., the rest"),
+    ],
+)
+def test_what_is_no_origin_is_refused_in_one_line(origins: str, reason: str) -> None:
+    [problem] = problems(TOKEN_DISCOVERY__GATEWAY__ALLOWED_ORIGINS=origins)
+    assert problem.startswith(f"gateway.allowed_origins: {reason}")
+
+
+def test_a_toml_list_of_origins_is_refused_in_one_line(tmp_path: Path) -> None:
+    [problem] = problems(gateway_file(tmp_path, 'allowed_origins = ["https://a"]'))
+    assert problem.startswith("gateway.allowed_origins: must be text in quotes (")
+
+
+def test_operators_port_is_another_one_than_the_gateways(tmp_path: Path) -> None:
+    file = gateway_file(tmp_path, "ops_port = 9090")
+    assert [f"gateway.ops_port: must be another port than gateway.port ({file})"] == problems(
+        file, PORT="9090"
+    )
+    assert 9090 == load(file).gateway.ops_port
+    assert 0 == load(PORT="0").gateway.ops_port

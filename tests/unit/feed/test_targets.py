@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import RequestRefused
-from feed.targets import is_host, parse_target
+from feed.targets import is_host, parse_host, parse_target
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,29 @@ def test_any_target_is_read_or_refused(method: str, target: str) -> None:
 )
 def test_a_host_field_is_a_host_and_perhaps_a_port(value: str, is_good: bool) -> None:
     assert is_good == is_host(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "port"),
+    [
+        ("", "", None),
+        ("Feed.Example", "feed.example", None),
+        ("feed.example:", "feed.example", None),
+        ("feed.example:8080", "feed.example", 8080),
+        ("127.0.0.1:80", "127.0.0.1", 80),
+        ("[::1]", "::1", None),
+        ("[0:0:0:0:0:0:0:1]:8080", "::1", 8080),
+        ("[v1.A]:1", "[v1.a]", 1),
+        (":8080", "", 8080),
+    ],
+)
+def test_a_host_field_has_a_name_and_a_port(field: str, name: str, port: int | None) -> None:
+    assert is_host(field)
+    assert (name, port) == parse_host(field)
+
+
+@given(st.from_regex(r"(?:[a-z.]{0,9}|\[[0-9a-f:.]{1,9}\])(?::[0-9]{0,9})?", fullmatch=True))
+def test_every_well_formed_host_field_is_parsed(field: str) -> None:
+    name, port = parse_host(field)
+    assert ":" not in name or field.startswith("[")
+    assert port is None or 0 <= port < 1_000_000

@@ -34,7 +34,9 @@ SETTINGS = GatewaySettings(
     client_queue_bytes=100_000,
     send_timeout_seconds=PATIENCE_SECONDS,
     request_timeout_seconds=PATIENCE_SECONDS,
+    allowed_origins="",
     control_token="",
+    ops_port=0,
 )
 HOT_SCORE = HotScoreSettings(interval_seconds=900.0, tokens=500, half_life_seconds=1800.0)
 

@@ -55,8 +55,15 @@ def logs_of(*events: tuple[str, bytes]) -> list[str]:
     return lines
 
 
-def notification(signature: str, logs: list[str], *, slot: int = 100, err: object = None) -> str:
+def notification(
+    signature: str,
+    logs: list[str],
+    *,
+    slot: int = 100,
+    err: object = None,
+    subscription: int = 7,
+) -> str:
     value = {"signature": signature, "err": err, "logs": logs}
     result = {"context": {"slot": slot}, "value": value}
-    params = {"result": result, "subscription": 7}
+    params = {"result": result, "subscription": subscription}
     return json.dumps({"jsonrpc": "2.0", "method": "logsNotification", "params": params})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import FrameRefused, SourceUnavailable
-from domain.lifecycle import bonding_progress
+from domain.lifecycle import bonding_progress, quote_raised
 from domain.messages import (
     CurveCompleted,
     MigrationSeen,
@@ -19,7 +19,7 @@ from domain.messages import (
 )
 from domain.values import WRAPPED_SOL, Mint, UnixSeconds
 from sources.pump_chain.market import read_transaction
-from sources.pump_chain.notifications import parse_notification
+from sources.pump_chain.notifications import SubscriptionMade, parse_notification
 from sources.pump_chain.pools import PoolFacts, PoolTable
 from sources.pump_chain.programs import LAUNCHLAB, PUMP, PUMPSWAP
 from sources.pump_chain.reading import Reading, Transaction
@@ -61,7 +61,7 @@ def recorded() -> list[SourceEvent]:
     found: list[SourceEvent] = []
     for text in frames(PUMPFUN_LOGS):
         transaction = parse_notification(text, NOW)
-        if transaction is not None and transaction.logs is not None:
+        if isinstance(transaction, Transaction) and transaction.logs is not None:
             found += read_transaction(transaction, PoolTable(limit=10)).events
     return found
 
@@ -152,6 +152,24 @@ def test_a_mayhem_coin_has_twice_the_supply_and_cap() -> None:
     birth = only(read((PUMP, created)))
     assert "2000000000" == birth.total_supply
     assert birth.market_cap_sol == pytest.approx(55.918, abs=1e-3)
+
+
+def test_a_mayhem_coin_whose_event_states_half_the_supply_has_twice_as_much() -> None:
+    created = encode(PUMP, "CreateEvent", mint=MINT, token_total_supply=10**15, is_mayhem_mode=True)
+    assert "2000000000" == only(read((PUMP, created))).total_supply
+
+
+def test_the_first_buy_counts_where_its_signer_names_another_creator() -> None:
+    created = encode(PUMP, "CreateEvent", mint=MINT, user=WALLET, creator=POOL)
+    bought = encode(
+        PUMP, "TradeEvent", mint=MINT, is_buy=True, sol_amount=1_500_000_000, user=WALLET
+    )
+    by_another = encode(
+        PUMP, "TradeEvent", mint=MINT, is_buy=True, sol_amount=9_000_000_000, user=USDC
+    )
+    birth = read((PUMP, created), (PUMP, bought), (PUMP, by_another)).events[0]
+    assert isinstance(birth, TokenCreated)
+    assert (POOL, 1.5) == (birth.creator_wallet, birth.initial_buy_sol)
 
 
 def test_a_quote_is_no_coin() -> None:
@@ -302,10 +320,27 @@ def test_a_launchlab_curve_of_another_size_has_the_right_progress() -> None:
     assert isinstance(done, CurveCompleted)
 
 
+def test_a_launchlab_curve_in_dollars_has_raised_what_buyers_have_paid() -> None:
+    traded = encode(
+        LAUNCHLAB,
+        "TradeEvent",
+        pool_state=POOL,
+        total_base_sell=1_000_000,
+        real_base_after=250_000,
+        real_quote_after=3_000_000_000,
+        trade_direction=0,
+    )
+    trade = only(read((LAUNCHLAB, traded), pools=knowing(quote_mint=USDC)))
+    assert isinstance(trade, TradeSeen)
+    assert trade.curve_usd is not None
+    assert trade.curve_tokens is not None
+    assert 3000.0 == pytest.approx(quote_raised(trade.curve_tokens, trade.curve_usd))
+
+
 def test_notifications_of_failed_transactions_tell_the_slot_alone() -> None:
     logs = logs_of((PUMP, encode(PUMP, "CompleteEvent", mint=MINT)))
     failed = parse_notification(notification("s", logs, slot=3, err={"x": 1}), NOW)
-    assert failed is not None
+    assert isinstance(failed, Transaction)
     assert (3, None) == (failed.slot, failed.logs)
 
 
@@ -327,6 +362,18 @@ def test_what_is_no_message_of_the_protocol_is_refused(text: str, reason: str) -
     with pytest.raises(FrameRefused) as refused:
         parse_notification(text, NOW)
     assert reason == refused.value.reason
+
+
+def test_the_answer_to_a_request_tells_the_id_of_its_subscription() -> None:
+    made = parse_notification('{"jsonrpc":"2.0","result":2391,"id":3}', NOW)
+    assert SubscriptionMade(number=3, subscription=2391) == made
+
+
+@pytest.mark.parametrize(
+    "answer", ['{"id":true,"result":1}', '{"id":1,"result":"x"}', '{"result":{}}']
+)
+def test_other_answers_say_nothing(answer: str) -> None:
+    assert parse_notification(answer, NOW) is None
 
 
 def test_a_refused_subscription_ends_the_connection() -> None:
@@ -356,5 +403,5 @@ def test_any_notification_is_read_or_refused(value: object) -> None:
         transaction = parse_notification(text, UnixSeconds(1.0))
     except FrameRefused:
         return
-    assert transaction is not None
+    assert isinstance(transaction, Transaction)
     read_transaction(transaction, PoolTable(limit=10))

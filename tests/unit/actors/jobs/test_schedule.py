@@ -82,7 +82,8 @@ async def test_job_longer_than_the_interval_runs_again_when_finished(
 async def test_idle_tick_skips_the_job_and_says_so_once(autojump_clock: MockClock) -> None:
     log = Log()
     assert [0] == await run_times((1, IDLE), until=1000, log=log)
-    assert ["job"] * 3 == [entry["job"] for entry in log.entries("skipping job: system idle")]
+    skipped = log.entries("skipping job: system idle")
+    assert [("job", "no_active_users")] * 3 == [(each["job"], each["reason"]) for each in skipped]
 
 
 async def test_activation_after_idle_runs_the_job_at_once_and_restarts_the_schedule(

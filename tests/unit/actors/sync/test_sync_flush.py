@@ -52,6 +52,24 @@ async def test_no_statement_takes_more_than_a_batch(autojump_clock: MockClock) -
     assert 25 == world.log.entries("flush complete")[0]["rows"]
 
 
+@pytest.mark.parametrize(("batch_rows", "statements"), [(1, 250), (100, 3), (100_000, 1)])
+async def test_every_size_of_batch_brings_everything_to_postgres(
+    autojump_clock: MockClock, batch_rows: int, statements: int
+) -> None:
+    world = SyncWorld(settings=attrs.evolve(SETTINGS.sync, batch_rows=batch_rows))
+    async with running(world.sync()):
+        await admit_tokens(world, 250)
+        for number in range(1, 251):
+            await world.update(1.0, number=number, buys_24h=number)
+        await until(301.0)
+        assert statements == len(world.store.writes)
+        await world.update(302.0, number=7, buys_24h=1000)
+        await until(601.0)
+    stored = [world.stored(number).buys_24h for number in range(1, 251)]
+    assert [1, 2, 3, 4, 5, 6, 1000, *range(8, 251)] == stored
+    assert 0 == len(world.servers.buffer.data.dirty_since)
+
+
 async def test_flush_says_what_all_its_commits_have_cost(autojump_clock: MockClock) -> None:
     world = SyncWorld(settings=attrs.evolve(SETTINGS.sync, batch_rows=10))
     world.store.wal_bytes_a_row, world.store.delay_seconds = 70, 0.5

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from actors.trading.book import StatisticsRequest, TradingBook, read_price, take_statistics
 from actors.trading.candles import FormingCandles
 from actors.trading.sketch import MOST_EXACT, DistinctSketch, hash_trader, merge_sketches
-from actors.trading.wash import FEWEST_TRADES, TraderBook
+from actors.trading.wash import FEWEST_TRADES, GENERATION_SECONDS, TraderBook
 from actors.trading.windows import STEPS, CountedTrade, Price, TradingWindow
+from commands.market.calibration import Calibration
+from commands.market.events import Traded
+from commands.market.model import Market
 from domain.messages import WindowsQuoted
 from domain.trading import WINDOW_SECONDS, WindowStatistics
-from domain.values import Sol, UnixSeconds, Usd
+from domain.values import Mint, Sol, UnixSeconds, Usd
 from tests.unit.actors.ingest.events import traded
 from tests.unit.actors.world import at, mint
 
@@ -183,6 +186,59 @@ def test_a_market_of_three_who_trade_in_circles_scores_high_and_an_honest_one_lo
         random = Random(seed)
         assert honest_market(random).score_wash(holders=40) < 0.3
         assert washed_market(random).score_wash(holders=2) > 0.5
+
+
+def test_who_buys_once_and_sells_once_makes_no_round_trips() -> None:
+    book = TraderBook()
+    for trader in range(FEWEST_TRADES):
+        book.add_trade(trader, 1.0, NOW + trader, is_buy=True)
+        book.add_trade(trader, 1.0, NOW + trader + 0.5, is_buy=False)
+    assert 0.0 == book.score_wash(holders=None)
+
+
+def test_a_large_purchase_of_the_creator_is_no_concentration() -> None:
+    book = TraderBook()
+    book.add_trade(0, 50.0, NOW, is_buy=True)
+    for trader in range(1, FEWEST_TRADES):
+        book.add_trade(trader, 0.1, NOW + trader, is_buy=True)
+    assert 0.0 == book.score_wash(holders=None)
+
+
+@pytest.mark.parametrize("trades", [FEWEST_TRADES, 40])
+def test_one_who_trades_with_himself_scores_high_however_few_trades_there_are(trades: int) -> None:
+    book = TraderBook()
+    for number in range(trades):
+        book.add_trade(1, 1.0, NOW + number, is_buy=number % 2 == 0)
+    assert 0.8 == book.score_wash(holders=None)
+
+
+def test_turns_are_counted_across_generations() -> None:
+    book = TraderBook()
+    for number in range(FEWEST_TRADES):
+        at_second = NOW + number * 2 * GENERATION_SECONDS / (FEWEST_TRADES + 1)
+        book.add_trade(1, 1.0, at_second, is_buy=number % 2 == 0)
+    assert 0.8 == book.score_wash(holders=None)
+
+
+def test_the_coins_that_the_simulated_market_trades_in_circles_are_told_from_the_others() -> None:
+    market = Market(seed=3, calibration=Calibration(washed_share=0.1))
+    books: dict[Mint, TraderBook] = {}
+    for event in market.advance(900.0):
+        if isinstance(event, Traded):
+            book = books.setdefault(event.token.mint, TraderBook())
+            book.add_trade(event.trader, event.trade_sol, event.at, is_buy=event.side == "buy")
+    scores = {
+        is_washed: [
+            books[token.mint].score_wash(holders=None)
+            for token in market.tokens.values()
+            if bool(token.circle) is is_washed and token.mint in books
+            if books[token.mint].trades >= 100
+        ]
+        for is_washed in (True, False)
+    }
+    assert min(map(len, scores.values())) >= 10
+    assert sum(score > 0.5 for score in scores[True]) > 0.8 * len(scores[True])
+    assert sum(score > 0.5 for score in scores[False]) < 0.02 * len(scores[False])
 
 
 def test_a_few_trades_tell_nothing() -> None:
