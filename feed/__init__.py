@@ -4,9 +4,9 @@
                           └──────> query  -> routes -> HTTP
     the tape of trades, the cache of images -> shelves ┘
 
-`catalogue`, `ranking`, `board`, `query`, `wire`, `commands` and `frames` are pure; `outgoing`,
-`http`, `session`, `hub` and `server` talk to sockets. `actors.gateway` puts them together.
-`history` and `images` are the ports of what is kept elsewhere.
+`catalogue`, `ranking`, `board`, `query`, `wire`, `client_items`, `commands` and `frames` are pure;
+`outgoing`, `http`, `session`, `hub` and `server` talk to sockets. `actors.gateway` puts them
+together. `history` and `images` are the ports of what is kept elsewhere.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

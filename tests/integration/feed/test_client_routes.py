@@ -8,10 +8,18 @@ from domain.messages import FeedRequested
 from domain.token import Status
 from domain.values import WRAPPED_SOL, UnixSeconds
 from feed.wire import make_item
-from tests.integration.feed.clients import Answer, feed_client, get, http_client, serving
+from tests.integration.feed.clients import (
+    HANDSHAKE,
+    Answer,
+    feed_client,
+    get,
+    http_client,
+    raw_client,
+    serving,
+)
 from tests.unit.feed.test_client_items import NOTHING_KNOWN
 from tests.unit.feed.tokens import NOW, make_statistics, make_token, mint_of
-from tests.unit.feed.worlds import Away
+from tests.unit.feed.worlds import Away, until
 
 MINT = mint_of(1)
 FEED = "/api/warp-pipes/feed"
@@ -218,6 +226,24 @@ async def test_health_is_answered_when_no_more_clients_are_served() -> None:
         assert 200 == (await client.request("/livez")).status  # it has the only place
         assert 200 == (await get(world, "/health")).status
         assert (503, "too_many_clients") == error_of(await get(world, FEED))
+
+
+async def test_health_is_told_of_a_drain_and_nothing_else_is_served() -> None:
+    async with (
+        serving() as world,
+        raw_client(world) as other,
+        http_client(world) as prober,
+        http_client(world) as client,
+    ):
+        await other.send_all(HANDSHAKE)
+        await other.receive_some()  # it never answers the close, so that the drain takes its time
+        await until(lambda: world.gateway.server.connections == 3)
+        world.conditions.is_ready = False
+        world.inbox.close()
+        await until(lambda: world.gateway.server.is_draining)
+        health = await prober.request("/health")
+        assert (503, "not ready") == (health.status, health.json["status"])
+        assert (503, "draining") == error_of(await client.request(f"/api/warp-pipes/token/{MINT}"))
 
 
 # Watches.
