@@ -35,6 +35,12 @@ def test_every_alert_has_its_section_in_the_runbook_and_none_is_without() -> Non
     assert [rule["alert"] for rule in rules()] == sections("Alerts")
 
 
+def test_every_cross_reference_of_the_runbook_leads_to_a_section() -> None:
+    titles = re.findall(r"^#+ (.+)$", RUNBOOK, re.M)
+    anchors = {title.lower().replace(" ", "-") for title in titles}
+    assert set() == set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) - anchors
+
+
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
 def test_an_alert_leads_to_its_section(rule: dict[str, Any]) -> None:
     assert f"docs/runbook.md#{rule['alert'].lower()}" == rule["annotations"]["runbook_url"]

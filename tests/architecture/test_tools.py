@@ -14,7 +14,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 HOOKS = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
 DECISIONS = ROOT / "docs" / "decisions"
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)\)")
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md")])
 
 
 def make(*arguments: str) -> str:
@@ -116,6 +116,9 @@ def test_readme_leads_to_every_document_for_contributors() -> None:
         "docs/ARCHITECTURE.md",
         "docs/GLOSSARY.md",
         "docs/decisions/README.md",
+        "docs/providers.md",
+        "docs/runbook.md",
+        "deploy/README.md",
     }
     assert wanted <= set(LINK.findall(readme))
 
