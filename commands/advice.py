@@ -63,7 +63,8 @@ def on_postgres(facts: PostgresFacts) -> Iterator[Finding]:
     yield from _durability(facts)
     yield _pooling(facts)
     yield _untold(facts)
-    if not facts.is_neon:  # which sets these itself, and keeps its WAL elsewhere
+    # Neon sets these itself. Who refuses to tell the server's WAL (Aurora) keeps it elsewhere, too.
+    if not facts.is_neon and facts.pulse.wal_bytes is not None:
         traffic = Traffic(facts)
         yield _archiving(facts, traffic)
         yield _checkpoint_timeout(facts, traffic)
@@ -105,8 +106,7 @@ class Traffic:
         return self.facts.pulse.checkpoints_timed + self.facts.pulse.checkpoints_requested
 
     def _an_hour(self, counter: float) -> float:
-        # What is not told counts as nothing: then no saving is promised. Nor does a server that was
-        # watched for less than a minute say anything of an hour.
+        # A server watched for less than a minute says nothing of an hour.
         return counter * HOUR_SECONDS / max(self.facts.watched_seconds, 60.0)
 
 
