@@ -34,8 +34,9 @@ ENV PATH=/opt/token-discovery/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOST=::
-# Coins' pictures; mount a volume here to keep them when the container is replaced.
-RUN install --directory --owner 10001 --group 10001 /var/cache/token-discovery
+# Coins' pictures; mount a volume here to keep them when the container is replaced. A tmpfs over it
+# belongs to root and takes the mode of this directory, so anybody may write there.
+RUN install --directory --mode 1777 --owner 10001 --group 10001 /var/cache/token-discovery
 ENV TOKEN_DISCOVERY__IMAGES__DIRECTORY=/var/cache/token-discovery
 USER 10001:10001
 WORKDIR /tmp

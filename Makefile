@@ -8,10 +8,10 @@ READY := $(VENV)/.installed
 MEASURED := tests/unit tests/integration
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench lock clean
+.PHONY: help install demo test image-test check bench lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -34,6 +34,9 @@ test: $(READY) ## Run every test, on real servers of its own, and measure covera
 	@$(BIN)/python -m pytest $(MEASURED:%=--ignore=%)
 	@echo "Coverage, percent of lines and branches, by $(MEASURED) alone:"
 	@$(BIN)/coverage report --format=total
+
+image-test: $(READY) ## Build the image and try it as in production (needs docker, or buildah and podman)
+	@$(BIN)/python -m pytest tests/image/checks.py
 
 check: $(READY) ## Lint, types and the import contracts
 	@$(BIN)/ruff check .

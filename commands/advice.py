@@ -24,6 +24,17 @@ COMPRESSED_SHARE = {"zstd": 0.55, "lz4": 0.65, "on": 0.75}
 WANTED_CHECKPOINT_SECONDS = 1800
 ENOUGH_CHECKPOINTS = 4  # fewer say nothing of what is usual
 ENOUGH_UPDATES = 1000
+FULL_SHARE = 0.8  # of maxmemory: as good as full, since a busy hour may take the rest
+# What is missing where a server refuses one of these queries.
+UNTOLD_FIGURES = {
+    "wal_position": "the WAL of our commits",
+    "wal_counters": "the server's WAL",
+    "wal_position_and_redo": "the WAL since a checkpoint",
+    "checkpoints_in_bgwriter": "its checkpoints",
+    "checkpoints_in_checkpointer": "its checkpoints",
+    "own_backends_wal": "the WAL of each connection",
+    "hot_table_statistics": "the hot table's bloat",
+}
 
 
 class Gravity(IntEnum):
@@ -49,17 +60,16 @@ def on_postgres(facts: PostgresFacts) -> Iterator[Finding]:
         facts.may_create, "schema", "the user may not create tables here: GRANT CREATE ON SCHEMA"
     )
     yield _check(facts.conflict is None, "names", facts.conflict or "")
-    for name, loss in (
-        ("fsync", "a crash of the machine corrupts the database"),
-        ("full_page_writes", "a crash during a checkpoint corrupts pages; never turn it off"),
-    ):
-        yield _check(facts.settings[name] == "on", name, f"is off: {loss}. Set {name} = on")
+    yield from _durability(facts)
     yield _pooling(facts)
-    traffic = Traffic(facts)
-    yield _archiving(facts, traffic)
-    yield _checkpoint_timeout(facts, traffic)
-    yield _max_wal_size(facts, traffic)
-    yield _compression(facts, traffic)
+    yield _untold(facts)
+    # Neon sets these itself. Who refuses to tell the server's WAL (Aurora) keeps it elsewhere, too.
+    if not facts.is_neon and facts.pulse.wal_bytes is not None:
+        traffic = Traffic(facts)
+        yield _archiving(facts, traffic)
+        yield _checkpoint_timeout(facts, traffic)
+        yield _max_wal_size(facts, traffic)
+        yield _compression(facts, traffic)
     yield _vacuuming(facts)
     yield _advise(
         facts.bytes_of("shared_buffers") >= 128 * MEGABYTE,
@@ -77,12 +87,12 @@ class Traffic:
 
     @property
     def wal_bytes_an_hour(self) -> float:
-        return self._an_hour(self.facts.pulse.wal_bytes)
+        return self._an_hour(self.facts.pulse.wal_bytes or 0)
 
     @property
     def image_bytes_an_hour(self) -> float:
         """Of whole pages; never more than all, for a compressed or half-empty page is smaller."""
-        images = self._an_hour(self.facts.pulse.full_page_images * PAGE_BYTES)
+        images = self._an_hour((self.facts.pulse.full_page_images or 0) * PAGE_BYTES)
         return min(images, self.wal_bytes_an_hour)
 
     @property
@@ -107,22 +117,77 @@ def on_redis(facts: RedisFacts | None) -> Iterator[Finding]:
         yield _advise(False, "redis", risk)
         return
     version = ".".join(map(str, facts.version))
-    yield _check(facts.version >= (6, 2), "redis", f"{version} is too old: 6.2 or later is needed")
+    if facts.version:
+        yield _check(
+            facts.version >= (6, 2), "redis", f"{version} is too old: 6.2 or later is needed"
+        )
+    else:
+        yield _advise(False, "redis", "does not tell its version: 6.2 or later is needed")
     yield _check(not facts.is_cluster, "cluster-enabled", CLUSTER)
-    yield _advise(
-        facts.is_append_only,
-        "appendonly",
-        "is off: when Redis and the service end together, updates since the last flush are lost. "
-        "Set appendonly yes",
-    )
+    yield _persistence(facts)
     gravity = Gravity.ADVICE if facts.endangers_flushed_only else Gravity.FAILURE
     eviction = describe_eviction(facts)
     yield _finding(not eviction, "maxmemory-policy", gravity, eviction)
+    yield _memory(facts)
+
+
+def _persistence(facts: RedisFacts) -> Finding:
+    loss = "when Redis and the service end together, updates since the last flush are lost"
+    if facts.is_append_only is None:
+        says = f"is not told by the server. Without it, {loss}: see what the provider promises"
+        return _advise(False, "appendonly", says)
+    return _advise(facts.is_append_only, "appendonly", f"is off: {loss}. Set appendonly yes")
+
+
+def _memory(facts: RedisFacts) -> Finding:
+    """What happens when memory runs short, where nothing is evicted."""
+    most, used = facts.largest_memory_bytes, facts.used_memory_bytes
+    if not most or facts.evicts:
+        return _advise(True, "maxmemory", "")
+    return _advise(
+        used < FULL_SHARE * most,
+        "maxmemory",
+        f"is {_size(most)}, of which {_size(used)} are used. When it is full, the server refuses "
+        "writes: nothing is lost, but updates wait in the service and are not shown until there is "
+        "room. Raise it",
+    )
 
 
 def _version(facts: PostgresFacts) -> Finding:
     version = facts.major_version
     return _check(version >= 14, "postgres", f"{version} is too old: 14 or later is needed")
+
+
+def _durability(facts: PostgresFacts) -> Iterator[Finding]:
+    for name, loss in (
+        ("fsync", "a crash of the machine corrupts the database"),
+        ("full_page_writes", "a crash during a checkpoint corrupts pages; never turn it off"),
+    ):
+        if facts.is_neon and facts.settings[name] != "on":
+            yield Finding(
+                gravity=Gravity.FINE,
+                subject=name,
+                says="is off, as it should be on Neon: a commit waits for its safekeepers, which "
+                "keep the WAL, and the pages on the server's own disk are only a cache",
+            )
+        else:
+            yield _check(facts.settings[name] == "on", name, f"is off: {loss}. Set {name} = on")
+
+
+def _untold(facts: PostgresFacts) -> Finding:
+    """Figures that a managed server keeps to itself; nothing that is stored depends on them."""
+    figures = [figure for name, figure in UNTOLD_FIGURES.items() if name in facts.untold]
+    if not figures:
+        return Finding(gravity=Gravity.FINE, subject="statistics", says="fine")
+    says = f"this server refuses to tell {', '.join(figures)}: those figures stay 0 or empty"
+    if "wal_position" not in facts.untold:
+        return Finding(gravity=Gravity.FINE, subject="statistics", says=says)
+    return Finding(
+        gravity=Gravity.ADVICE,
+        subject="statistics",
+        says=f"{says}. Nothing is lost by it, but the governor sees no WAL of ours and holds its "
+        "budget of rows alone: set sync.rows_budget_per_hour to what the server is to bear",
+    )
 
 
 def _pooling(facts: PostgresFacts) -> Finding:

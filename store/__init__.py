@@ -51,9 +51,9 @@ class ServerPulse:
     checkpoints_timed: int
     checkpoints_requested: int  # before their time: too much WAL, a backup, a CHECKPOINT
     checkpoint_buffers: int  # pages that checkpoints wrote
-    wal_bytes: int
-    full_page_images: int
-    wal_position: int | None  # bytes; None where the server does not tell
+    wal_bytes: int | None  # None where the server does not tell
+    full_page_images: int | None  # likewise
+    wal_position: int | None  # bytes; likewise
     wal_since_checkpoint_bytes: int | None  # since the last one began; likewise
     checkpoint_timeout_seconds: float
     # WAL since a checkpoint that makes the server request the next; follows from max_wal_size.

@@ -27,8 +27,8 @@ class Observation(Snapshot):
     timed: int = detail("Checkpoints that were due.")
     requested: int = detail("Checkpoints before their time.")
     buffers_written: int = detail("Pages that checkpoints wrote.")
-    wal_bytes_per_second: float = detail("WAL of the server.")
-    full_page_images: int = detail("Page images in it.")
+    wal_bytes_per_second: float | None = detail("WAL of the server; None where it does not tell.")
+    full_page_images: int | None = detail("Page images in it; likewise.")
     wal_since_checkpoint_bytes: int | None = detail("WAL since a checkpoint began, at the end.")
 
 
@@ -57,7 +57,7 @@ class ObservedCheckpoints(CheckpointsSnapshot):
     max_wal_size_bytes: int = gauge("The server's max_wal_size.")
     wal_to_max_size_bytes: int | None = detail("WAL that is left until max_wal_size.")
     checkpoint_timeout_seconds: float = detail("The server's checkpoint_timeout.")
-    full_page_images: int = detail("Page images of the server since its statistics began.")
+    full_page_images: int | None = detail("Page images of the server since its statistics began.")
     own: tuple[BackendWal, ...] = detail("What each of our own connections wrote, where told.")
 
 
@@ -84,8 +84,8 @@ class CheckpointWatch:
             timed=_count_since(before, pulse, "checkpoints_timed"),
             requested=_count_since(before, pulse, "checkpoints_requested"),
             buffers_written=_count_since(before, pulse, "checkpoint_buffers"),
-            wal_bytes_per_second=_wal_bytes(before, pulse) / seconds,
-            full_page_images=_count_since(before, pulse, "full_page_images"),
+            wal_bytes_per_second=_measure_wal_rate(before, pulse, seconds),
+            full_page_images=_count_told(before, pulse, "full_page_images"),
             wal_since_checkpoint_bytes=pulse.wal_since_checkpoint_bytes,
         )
         self.history.append(observation)
@@ -123,11 +123,19 @@ def _find_wal_to_max_size(pulse: ServerPulse) -> int | None:
     return max(0, pulse.max_wal_size_bytes - pulse.wal_since_checkpoint_bytes)
 
 
-def _wal_bytes(before: ServerPulse, now: ServerPulse) -> int:
+def _measure_wal_rate(before: ServerPulse, now: ServerPulse, seconds: float) -> float | None:
     """By position where the server tells it: its statistics lag behind by some seconds."""
-    if before.wal_position is None or now.wal_position is None:
-        return _count_since(before, now, "wal_bytes")
-    return _count_since(before, now, "wal_position")
+    written = _count_told(before, now, "wal_position")
+    if written is None:
+        written = _count_told(before, now, "wal_bytes")
+    return None if written is None else written / seconds
+
+
+def _count_told(before: ServerPulse, now: ServerPulse, counter: str) -> int | None:
+    """As `_count_since`; None where the server does not tell."""
+    if None in (getattr(before, counter), getattr(now, counter)):
+        return None
+    return _count_since(before, now, counter)
 
 
 def _count_since(before: ServerPulse, now: ServerPulse, counter: str) -> int:

@@ -117,11 +117,10 @@ class Ledger:
         """Book what the server has told more than at the last pulse."""
         before, self.server_pulse = self.server_pulse, pulse
         if before is not None:
-            self._book_told(
-                SERVER,
-                _count_since(before.wal_bytes, pulse.wal_bytes),
-                _count_since(before.full_page_images, pulse.full_page_images),
-            )
+            wal_bytes = _count_told(before.wal_bytes, pulse.wal_bytes)
+            images = _count_told(before.full_page_images, pulse.full_page_images)
+            if wal_bytes is not None and images is not None:
+                self._book_told(SERVER, wal_bytes, images)
         for backend in pulse.own:
             self._note_backend(backend)
 
@@ -170,6 +169,11 @@ class Ledger:
 def _count_since(before: int, now: int) -> int:
     """How far a counter has come; one that is lower than before began anew."""
     return now - before if now >= before else now
+
+
+def _count_told(before: int | None, now: int | None) -> int | None:
+    """As `_count_since`; None where the server does not tell."""
+    return None if before is None or now is None else _count_since(before, now)
 
 
 def _by_component(accounts: Accounts) -> Accounts:

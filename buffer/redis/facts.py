@@ -20,20 +20,27 @@ CLUSTER = (
     "keys of several slots (CROSSSLOT). Name a server without cluster-enabled"
 )
 ADVICE = "Set maxmemory-policy noeviction"
+NOT_TOLD = re.compile(
+    "unknown (sub)?command|not (available|allowed|supported|permitted)|unsupported|disabled",
+    re.IGNORECASE,
+)
 
 
 @frozen(kw_only=True)
 class RedisFacts:
-    version: tuple[int, ...]  # of the Redis protocol and commands that the server speaks
-    is_append_only: bool
-    largest_memory_bytes: int  # 0: no limit
-    eviction_policy: str  # empty: the server does not tell
+    """A managed or serverless server may keep any of it to itself."""
+
+    version: tuple[int, ...]  # of the protocol and commands that it speaks; empty: not told
+    is_append_only: bool | None  # None: not told
+    largest_memory_bytes: int | None  # 0: no limit; None: not told
+    eviction_policy: str  # empty: not told
+    used_memory_bytes: int = 0
     is_cluster: bool = False
 
     @property
     def evicts(self) -> bool:
         """Whether keys go when memory is short; unknown counts as yes."""
-        return self.largest_memory_bytes > 0 and self.eviction_policy != NO_EVICTION
+        return self.largest_memory_bytes != 0 and self.eviction_policy != NO_EVICTION
 
     @property
     def endangers_flushed_only(self) -> bool:
@@ -62,29 +69,37 @@ def _ask(client: redis.Redis) -> RedisFacts | None:
         if _is_not_allowed(error):
             return None
         raise
-    policy = info.get("maxmemory_policy")
+    persists = info.get("aof_enabled")
     return RedisFacts(
-        version=tuple(map(int, re.findall(r"\d+", str(info.get("redis_version", "0"))))),
-        is_append_only=bool(info.get("aof_enabled")),
-        largest_memory_bytes=int(info.get("maxmemory", 0)),
-        eviction_policy=_ask_policy(client) if policy is None else str(policy),
+        version=tuple(map(int, re.findall(r"\d+", str(info.get("redis_version", ""))))),
+        is_append_only=None if persists is None else bool(persists),
+        largest_memory_bytes=_read_bytes(_find_setting(client, info, "maxmemory")),
+        eviction_policy=_find_setting(client, info, "maxmemory-policy"),
+        used_memory_bytes=_read_bytes(str(info.get("used_memory"))) or 0,
         is_cluster=bool(info.get("cluster_enabled")),
     )
 
 
-def _ask_policy(client: redis.Redis) -> str:
-    """For servers whose INFO does not name it; many of those refuse CONFIG, too."""
+def _find_setting(client: redis.Redis, info: Mapping[str, Any], name: str) -> str:
+    """By CONFIG where INFO does not name it; empty where that is refused, too."""
+    if (told := info.get(name.replace("-", "_"))) is not None:
+        return str(told)
     try:
-        settings: Mapping[Any, Any] = client.config_get("maxmemory-policy")
+        settings: Mapping[Any, Any] = client.config_get(name)
     except redis.ResponseError as error:
         if _is_not_allowed(error):
             return ""
         raise
-    return str(settings.get("maxmemory-policy", ""))
+    return str(settings.get(name, ""))
+
+
+def _read_bytes(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _is_not_allowed(error: redis.ResponseError) -> bool:
-    return isinstance(error, NoPermissionError) or "unknown command" in str(error).lower()
+    """True where the server keeps it to itself, in the words of those that are known to."""
+    return isinstance(error, NoPermissionError) or NOT_TOLD.search(str(error)) is not None
 
 
 def require_single_server(facts: RedisFacts) -> None:
@@ -108,7 +123,10 @@ def describe_eviction(facts: RedisFacts) -> str:
     policy = facts.eviction_policy or "not told by the server"
     if facts.endangers_flushed_only:
         # Only keys that expire go, and ours do once Postgres has their values.
-        loss = "when flushed values were observed, so that an older observation may win"
+        loss = (
+            "when flushed values were observed, so that an older observation may win, and candles "
+            "and trades; what Postgres does not have yet has no lifetime, and stays"
+        )
         return f"is {policy}: short of memory, it forgets {loss}. {ADVICE}"
     loss = "values that are not in Postgres yet, and new tokens of the spool"
     return f"is {policy}: short of memory, it throws away {loss}. {ADVICE}"

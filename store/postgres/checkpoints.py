@@ -2,7 +2,8 @@
 
     pg_stat_bgwriter (to 16) or pg_stat_checkpointer (from 17), pg_stat_wal  ->  ServerPulse
 
-All of it is shared memory on the server: a pulse reads no table and writes nothing.
+All of it is shared memory on the server: a pulse reads no table and writes nothing. A managed
+server may refuse any of it, also where it grants the right; then that part alone stays untold.
 """
 
 from typing import Any
@@ -16,19 +17,20 @@ COMPONENT_PREFIX = "token-discovery:"
 
 
 def read_pulse(session: Session) -> ServerPulse:
-    """Two or three small queries, outside any transaction."""
+    """A few small queries, outside any transaction."""
     version = session.connection.info.server_version // 10_000
     view = "checkpointer" if version >= CHECKPOINTER_SINCE else "bgwriter"
-    ((timed, requested, buffers),) = session.read(f"checkpoints_in_{view}")
-    ((may_tell_position, *wal),) = session.read("wal_counters")
-    position, since_checkpoint = _read_position(session) if may_tell_position else (None, None)
-    wal_bytes, full_page_images, timeout_seconds, max_wal_size, completion_target = wal
+    ((timeout_seconds, max_wal_size, completion_target),) = session.read("checkpoint_settings")
+    checkpoints = session.read_if_told(f"checkpoints_in_{view}") or [(0, 0, 0)]
+    ((timed, requested, buffers),) = checkpoints
+    ((wal_bytes, images),) = session.read_if_told("wal_counters") or [(None, None)]
+    position, since_checkpoint = _read_position(session)
     return ServerPulse(
         checkpoints_timed=int(timed),
         checkpoints_requested=int(requested),
         checkpoint_buffers=int(buffers),
-        wal_bytes=int(wal_bytes),
-        full_page_images=int(full_page_images),
+        wal_bytes=None if wal_bytes is None else int(wal_bytes),
+        full_page_images=None if images is None else int(images),
         wal_position=position,
         wal_since_checkpoint_bytes=since_checkpoint,
         checkpoint_timeout_seconds=float(timeout_seconds),
@@ -40,13 +42,16 @@ def read_pulse(session: Session) -> ServerPulse:
     )
 
 
-def _read_position(session: Session) -> tuple[int, int]:
-    ((position, redo),) = session.read("wal_position_and_redo")
+def _read_position(session: Session) -> tuple[int, int] | tuple[None, None]:
+    told = session.read_if_told("wal_position_and_redo")
+    if not told:
+        return None, None
+    ((position, redo),) = told
     return int(position), int(position) - int(redo)
 
 
 def _read_own(session: Session) -> tuple[BackendWal, ...]:
-    rows: list[tuple[Any, ...]] = session.read("own_backends_wal")
+    rows: list[tuple[Any, ...]] = session.read_if_told("own_backends_wal")
     return tuple(
         BackendWal(
             component=name.removeprefix(COMPONENT_PREFIX),

@@ -52,6 +52,8 @@ class PostgresFacts:
     may_create: bool  # tables in the schema that the service would use
     conflict: str | None  # what of others has our names there, and the way out
     is_pooled: bool  # something between us and the server lends us its processes
+    is_neon: bool  # its storage is not the server's own disk
+    untold: tuple[str, ...]  # queries of store/postgres/queries.sql whose call it refuses
     pulse: ServerPulse  # counters since `watched_seconds` ago
     watched_seconds: float  # since the server's WAL statistics began
     hot_table: HotTable | None  # None before the service has run here
@@ -81,10 +83,12 @@ def _read_facts(session: Session) -> PostgresFacts:
     rows = session.read("server_settings", list(SETTINGS_READ))
     values = {name: [str(value) for value in values] for name, _, _, values in rows}
     ((may_create,),) = session.read("schema_rights")
-    ((watched_seconds,),) = session.read("statistics_age")
+    ((is_neon,),) = session.read("is_neon")
+    ((watched_seconds,),) = session.read_if_told("statistics_age") or [(0.0,)]
+    pulse = read_pulse(session)
     hot_table = [
         HotTable(**dict(zip(HOT_FIGURES, row, strict=True)))
-        for row in session.read("hot_table_statistics")
+        for row in session.read_if_told("hot_table_statistics")
     ]
     return PostgresFacts(
         settings={name: setting for name, setting, _, _ in rows},
@@ -93,7 +97,9 @@ def _read_facts(session: Session) -> PostgresFacts:
         may_create=bool(may_create),
         conflict=find_conflict(session),
         is_pooled=session.is_pooled,
-        pulse=read_pulse(session),
+        untold=tuple(sorted(session.untold)),
+        is_neon=bool(is_neon),
+        pulse=pulse,
         watched_seconds=float(watched_seconds),
         hot_table=hot_table[0] if hot_table else None,
     )

@@ -35,6 +35,15 @@ SETTING_REFUSED = (
     psycopg.ProgrammingError,
     psycopg.errors.CantChangeRuntimeParam,
 )
+# A server may have a function, grant it, and refuse the call all the same: Aurora does so with the
+# positions of a WAL that it has not. A standby has no position to insert at.
+CALL_REFUSED = (
+    psycopg.NotSupportedError,
+    psycopg.InternalError,
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.ObjectNotInPrerequisiteState,
+    psycopg.errors.UndefinedFunction,
+)
 IDLE = pq.TransactionStatus.IDLE
 Record = tuple[Any, ...]
 
@@ -46,6 +55,7 @@ class Session:
     connection: psycopg.Connection[Record]
     wire: socket.socket  # a second handle on the connection's socket, see `cut`
     partitions: set[int] = Factory(set)  # periods whose partition this session has seen
+    untold: set[str] = Factory(set)  # queries whose call this server refuses
     # Known once it is prepared.
     queries: Mapping[str, str] = field(init=False)
     is_pooled: bool = field(default=False, init=False)
@@ -70,13 +80,13 @@ class Session:
         self, address: PostgresAddress, statement_timeout_seconds: float, dead_band: float
     ) -> None:
         """Learn about the server, and set the limits."""
-        version, process, started_at, reads_wal_position = self._describe_server()
+        version, process, started_at = self._describe_server()
         _check_version(version)
         limits = TimeLimits.of_statements(statement_timeout_seconds)
         self.is_pooled = address.is_pooled or process != self.connection.info.backend_pid
         local_settings = self._local_settings(address, limits) if self.is_pooled else ""
         self.queries = build_session_queries(
-            reads_wal_position=reads_wal_position,
+            reads_wal_position=self._tells_wal_position(),
             dead_band=dead_band,
             local_settings=local_settings,
         )
@@ -90,6 +100,15 @@ class Session:
     def _describe_server(self) -> Record:
         (record,) = self.connection.execute(BLOCKS["describe_server"], prepare=False)
         return record
+
+    def _tells_wal_position(self) -> bool:
+        """By trying, once: every commit asks for it, and none may fail for the sake of a figure."""
+        try:
+            self.connection.execute(f"SELECT {BLOCKS['wal_position']}", prepare=False)
+        except CALL_REFUSED:
+            self.untold.add("wal_position")
+            return False
+        return True
 
     def _local_settings(self, address: PostgresAddress, limits: TimeLimits) -> str:
         """The statements that every transaction begins with."""
@@ -118,6 +137,20 @@ class Session:
         """Every record of one query."""
         with self._hold_transaction_if_pooled():
             return self.execute(name, *parameters).fetchall()
+
+    def read_if_told(self, name: str, *parameters: object) -> list[Record]:
+        """As `read`, outside of any transaction; nothing where the server refuses the call.
+
+        The session does not ask again what was refused: each time is a line in the server's log.
+        """
+        if name in self.untold:
+            return []
+        try:
+            return self.read(name, *parameters)
+        except CALL_REFUSED:
+            self.connection.rollback()  # of the transaction that a pooler's session reads in
+            self.untold.add(name)
+            return []
 
     def read_once(self, name: str, *parameters: object) -> list[Record]:
         """As `read`, with a plan made for these very parameters."""

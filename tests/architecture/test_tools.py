@@ -14,7 +14,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 HOOKS = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
 DECISIONS = ROOT / "docs" / "decisions"
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)\)")
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md")])
 
 
 def make(*arguments: str) -> str:
@@ -37,7 +37,7 @@ def commands_of(target: str) -> list[str]:
 
 def test_help_lists_every_target() -> None:
     [phony] = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
-    listed = re.findall(r"^  make (\w+) +\S", make("help"), re.MULTILINE)
+    listed = re.findall(r"^  make ([\w-]+) +\S", make("help"), re.MULTILINE)
     assert sorted(phony.split()) == sorted(listed)
 
 
@@ -116,6 +116,9 @@ def test_readme_leads_to_every_document_for_contributors() -> None:
         "docs/ARCHITECTURE.md",
         "docs/GLOSSARY.md",
         "docs/decisions/README.md",
+        "docs/providers.md",
+        "docs/runbook.md",
+        "deploy/README.md",
     }
     assert wanted <= set(LINK.findall(readme))
 

@@ -1,5 +1,6 @@
 """The demo shows the whole service at work, and leaves no process and no file."""
 
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from attrs import define, field
 
 from commands.embedded import RunDirectory, free_port
@@ -21,6 +23,7 @@ from commands.embedded.caretaker import is_alive
 from commands.embedded.process import descendants, wait_until
 from tests.patience import PATIENCE_SECONDS
 
+DEPLOY = Path(__file__).parents[3] / "deploy"
 COMMAND = [sys.executable, "-m", "commands.main", "demo"]
 BOARDS_SECONDS = 120.0  # of a simulated market; mostly it is five
 
@@ -116,6 +119,34 @@ def test_all_boards_fill_and_nothing_stays(temporary: Path) -> None:
     assert "service drained" in said
     assert "exit code" not in said
     assert all_gone(processes, temporary)
+
+
+def read_expressions() -> str:
+    """Every query of the dashboard and of the alerts."""
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())
+    alerts = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())
+    panels = dashboard["panels"]
+    expressions = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    expressions += [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    expressions += [variable["query"] for variable in dashboard["templating"]["list"]]
+    return "\n".join(expressions)
+
+
+def test_dashboard_and_alerts_ask_only_for_metrics_and_labels_that_there_are(
+    temporary: Path,
+) -> None:
+    with started(temporary) as demo:
+        assert wait_until(demo.is_ready, PATIENCE_SECONDS)
+        exported = httpx.get(f"{demo.url}/metrics", trust_env=False, timeout=PATIENCE_SECONDS).text
+        demo.process.send_signal(signal.SIGINT)
+        demo.wait()
+    names = set(re.findall(r"^# HELP (token_discovery_\w+)", exported, re.M))
+    asked = set(re.findall(r"token_discovery_\w+", read_expressions()))
+    assert len(asked) > 40
+    assert set() == asked - names
+    labels = {label for line in exported.splitlines() for label in re.findall(r'(\w+)="', line)}
+    used = set(re.findall(r"[{,]\s*(\w+)[!=]~?\"", read_expressions()))
+    assert set() == used - labels - {"job"}
 
 
 def test_demo_ends_by_itself_after_its_duration(temporary: Path) -> None:

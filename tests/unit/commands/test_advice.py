@@ -48,6 +48,8 @@ def facts(
         may_create=True,
         conflict=None,
         is_pooled=False,
+        is_neon=False,
+        untold=(),
         pulse=pulse,
         watched_seconds=10 * 3600.0,
         hot_table=hot,
@@ -67,6 +69,42 @@ def test_good_server_needs_nothing() -> None:
 def test_what_corrupts_data_is_a_failure(name: str) -> None:
     server = attrs.evolve(facts(), settings={**SETTINGS, name: "off"})
     assert found(name, server).gravity is Gravity.FAILURE
+
+
+@pytest.mark.parametrize("name", ["full_page_writes", "fsync"])
+def test_neon_needs_neither_and_is_told_why(name: str) -> None:
+    server = attrs.evolve(facts(), settings={**SETTINGS, name: "off"}, is_neon=True)
+    finding = found(name, server)
+    assert (Gravity.FINE, True) == (finding.gravity, "on Neon: a commit waits" in finding.says)
+
+
+def test_nothing_is_advised_that_neon_sets_itself() -> None:
+    server = attrs.evolve(
+        facts(archive_mode="on", archive_timeout="60", wal_compression="off", max_wal_size="64"),
+        is_neon=True,
+    )
+    assert {Gravity.FINE} == {finding.gravity for finding in on_postgres(server)}
+
+
+@pytest.mark.parametrize(
+    ("untold", "gravity", "says"),
+    [
+        ((), Gravity.FINE, "fine"),
+        (("own_backends_wal",), Gravity.FINE, "refuses to tell the WAL of each connection"),
+        (("wal_position",), Gravity.ADVICE, "holds its budget of rows alone"),
+    ],
+)
+def test_figures_that_a_server_keeps_to_itself_are_named(
+    untold: tuple[str, ...], gravity: Gravity, says: str
+) -> None:
+    finding = found("statistics", attrs.evolve(facts(), untold=untold))
+    assert (gravity, True) == (finding.gravity, says in finding.says)
+
+
+def test_nothing_is_advised_whose_saving_a_server_does_not_tell() -> None:
+    pulse = attrs.evolve(PULSE, wal_bytes=None, full_page_images=None)
+    untuned = facts(pulse, wal_compression="off", checkpoint_timeout="300", max_wal_size="64")
+    assert {Gravity.FINE} == {finding.gravity for finding in on_postgres(untuned)}
 
 
 def test_short_checkpoints_cost_page_images_in_proportion() -> None:
@@ -137,6 +175,18 @@ def gravities(facts: RedisFacts | None) -> dict[str, Gravity]:
         ({"is_append_only": False}, {"appendonly": Gravity.ADVICE}),
         ({"is_cluster": True}, {"cluster-enabled": Gravity.FAILURE}),
         ({"eviction_policy": "allkeys-lru"}, {}),
+        ({"version": ()}, {"redis": Gravity.ADVICE}),
+        ({"is_append_only": None}, {"appendonly": Gravity.ADVICE}),
+        ({"largest_memory_bytes": 100, "used_memory_bytes": 79}, {}),
+        ({"largest_memory_bytes": 100, "used_memory_bytes": 80}, {"maxmemory": Gravity.ADVICE}),
+        (
+            {"eviction_policy": "", "largest_memory_bytes": None},
+            {"maxmemory-policy": Gravity.FAILURE},
+        ),
+        (
+            {"eviction_policy": "optimistic-volatile", "largest_memory_bytes": None},
+            {"maxmemory-policy": Gravity.FAILURE},
+        ),
         (
             {"eviction_policy": "allkeys-lru", "largest_memory_bytes": 1},
             {"maxmemory-policy": Gravity.FAILURE},
@@ -155,6 +205,26 @@ def test_what_is_wrong_with_redis_is_as_grave_as_what_it_costs(
     changed: dict[str, Any], expected: dict[str, Gravity]
 ) -> None:
     assert expected == gravities(attrs.evolve(FIT, **changed))
+
+
+FLUSHED_ONLY = "what Postgres does not have yet has no lifetime, and stays"
+UNFLUSHED = "throws away values that are not in Postgres yet, and new tokens of the spool"
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        *((f"volatile-{kind}", FLUSHED_ONLY) for kind in ("lru", "lfu", "ttl", "random")),
+        *((f"allkeys-{kind}", UNFLUSHED) for kind in ("lru", "lfu", "random")),
+        ("optimistic-volatile", UNFLUSHED),  # Upstash: first those that expire, then any
+        ("", UNFLUSHED),
+        ("noeviction", "fine"),
+    ],
+)
+def test_each_policy_is_told_with_what_it_would_throw_away(policy: str, says: str) -> None:
+    server = attrs.evolve(FIT, eviction_policy=policy, largest_memory_bytes=1 << 30)
+    [finding] = [each for each in on_redis(server) if each.subject == "maxmemory-policy"]
+    assert says in finding.says
 
 
 def test_redis_that_tells_nothing_is_told() -> None:

@@ -100,6 +100,22 @@ def test_server_that_hides_its_position_is_watched_by_its_statistics() -> None:
     assert observed(watched).wal_to_max_size_bytes is None
 
 
+def test_server_that_tells_nothing_of_its_wal_is_watched_without() -> None:
+    watched = watch()
+    silent = attrs.evolve(
+        UNTROUBLED,
+        wal_bytes=None,
+        full_page_images=None,
+        wal_position=None,
+        wal_since_checkpoint_bytes=None,
+    )
+    watched.observe(silent, 0.0)
+    observation = watched.observe(attrs.evolve(silent, checkpoints_timed=1), 30.0)
+    assert observation is not None
+    assert (None, None) == (observation.wal_bytes_per_second, observation.full_page_images)
+    assert (1, None) == (observation.timed, observed(watched).full_page_images)
+
+
 def test_counter_that_began_anew_counts_from_nothing() -> None:
     watched = watch()
     watched.observe(attrs.evolve(UNTROUBLED, checkpoints_requested=500), 0.0)

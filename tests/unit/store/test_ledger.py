@@ -121,6 +121,18 @@ def test_page_images_of_the_whole_server_are_told_as_an_upper_bound() -> None:
     assert snapshot.totals == {}
 
 
+def test_a_server_that_tells_nothing_of_its_wal_is_booked_nothing() -> None:
+    ledger = Ledger(clock=Clock())
+    silent = attrs.evolve(pulse(0, 0), wal_bytes=None, full_page_images=None)
+    for each in (silent, silent, pulse(5000, 50), silent, pulse(7000, 53)):
+        ledger.note_pulse(each)
+    assert ledger.snapshot().server is None
+    ledger.note_pulse(pulse(7100, 54))
+    told = ledger.snapshot().server
+    assert told is not None
+    assert (100, 1) == (told.wal_bytes, told.full_page_images)
+
+
 def test_a_connection_that_is_told_of_is_booked_to_its_component() -> None:
     ledger = Ledger(clock=Clock())
     ledger.book("sync", receipt(1))
