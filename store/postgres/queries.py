@@ -106,6 +106,7 @@ def _reading_lists() -> dict[str, str]:
         "token_definitions": columns.render_definitions(columns.TOKEN_FIELDS),
         "stats_fields": columns.render_list(columns.STATS_FIELDS),
         "stats_fields_of_stats": columns.render_list(columns.STATS_FIELDS, of="stats"),
+        "card_fields": columns.render_list(columns.CARD_FIELDS),
     }
 
 
@@ -126,7 +127,7 @@ def _stats_lists(dead_band: float) -> dict[str, str]:
         "packed": ", ".join(columns.render_packing(name) for name in fields),
         "packed_bytes": columns.render_packed_bytes(fields),
         "assignments": ", ".join(
-            f"{name} = coalesce(excluded.{name}, stored.{name})" for name in fields
+            f"{name} = coalesce(news.{name}, stored.{name})" for name in fields
         ),
     }
 
