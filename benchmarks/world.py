@@ -141,7 +141,13 @@ class SyncWorld:
     def __attrs_post_init__(self) -> None:
         self.ledger = Ledger(clock=self.clock)
         self.mailboxes = Mailboxes(self.settings.tracking.tokens)
-        self.store = PostgresStore(self.settings.postgres, "sync", self.store_offload, self.ledger)
+        self.store = PostgresStore(
+            self.settings.postgres,
+            "sync",
+            self.store_offload,
+            self.ledger,
+            self.settings.hot_score.half_life_seconds,
+        )
         redis = self.settings.redis
         self.buffer = RedisBuffer(redis.url, redis.timeout_seconds, self.buffer_offload, self.clock)
         doors = Doors(

@@ -81,6 +81,8 @@ class PostgresSettings:
     stats_logged: bool = field()
     dead_band_percent: float = field(validator=[ge(0), le(100)])
     cold_days: int = field(validator=[ge(1), le(3650)])
+    status_words: str = field(validator=in_(("NEW", "LAUNCHING")))
+    hot_score_form: str = field(validator=in_(("raw", "hundred")))
 
 
 @frozen(kw_only=True)

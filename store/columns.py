@@ -71,6 +71,12 @@ PROFILE_FIELDS = tuple(
     name for name in UPDATE_FIELDS if FIELDS[name].group is Group.PROFILE or name in RARELY_CHANGED
 )
 STATS_FIELDS = tuple(name for name in UPDATE_FIELDS if name not in PROFILE_FIELDS)
+# What readers look up by token once they have chosen: all that a birth or a profile tells. (Its
+# last trade stands there, too, in another unit.)
+CARD_FIELDS = (
+    *PROFILE_FIELDS,
+    *(name for name in BIRTH_FIELDS if name not in (*PROFILE_FIELDS, "last_trade_at")),
+)
 TOKEN_FIELDS = (*(name for name in IDENTITY_FIELDS if name != "id"), *BIRTH_FIELDS)
 CHANGE_TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"token_stats": STATS_FIELDS, "token_profile": PROFILE_FIELDS}

@@ -139,7 +139,8 @@ class RealDoors:
 
     def _new_store(self, component: Literal["ingest", "sync"]) -> PostgresStore:
         offload = offload_to_threads(THREADS_A_DOOR)
-        return PostgresStore(self.settings.postgres, component, offload, self.ledger)
+        half_life = self.settings.hot_score.half_life_seconds
+        return PostgresStore(self.settings.postgres, component, offload, self.ledger, half_life)
 
     def _new_buffer(self) -> RedisBuffer:
         redis = self.settings.redis

@@ -65,8 +65,9 @@ class StormedService:
         settings = attrs.evolve(postgres, url=self.url, **self.more_settings())
         ledger = Ledger(clock=lambda: self.now)
         offload = offload_to_threads(2)
-        self.ingest = PostgresStore(settings, "ingest", offload, ledger)
-        self.sync = PostgresStore(settings, "sync", offload, ledger)
+        half_life = self.settings.hot_score.half_life_seconds
+        self.ingest = PostgresStore(settings, "ingest", offload, ledger, half_life)
+        self.sync = PostgresStore(settings, "sync", offload, ledger, half_life)
         self.watcher = PlainConnection(self.url)
 
     def more_settings(self) -> dict[str, Any]:

@@ -45,6 +45,12 @@ NAMES_MADE: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "token_shown",
             "TokenDiscovery",
         ),
+        "0005_the_readers_model": (
+            "token_reader_settings",
+            "token_card",
+            "token_discovery_now",
+            "token_discovery_logged",
+        ),
     }
 )
 MIGRATION_TABLE = "schema_migration"

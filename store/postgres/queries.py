@@ -106,6 +106,7 @@ def _reading_lists() -> dict[str, str]:
         "token_definitions": columns.render_definitions(columns.TOKEN_FIELDS),
         "stats_fields": columns.render_list(columns.STATS_FIELDS),
         "stats_fields_of_stats": columns.render_list(columns.STATS_FIELDS, of="stats"),
+        "card_fields": columns.render_list(columns.CARD_FIELDS),
     }
 
 

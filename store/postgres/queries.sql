@@ -112,6 +112,12 @@ SELECT name, checksum FROM schema_migration ORDER BY name;
 -- name: record_migration
 INSERT INTO schema_migration (name, checksum) VALUES ($1, $2);
 
+-- name: reader_settings
+SELECT status_words, hot_score_form, half_life_seconds FROM token_reader_settings;
+
+-- name: set_reader_settings
+UPDATE token_reader_settings SET status_words = $1, hot_score_form = $2, half_life_seconds = $3;
+
 -- name: begin_insert
 -- One inserter at a time: what it finds missing stays missing until it has written it, and
 -- partitions are never made by two at once. The lock falls with the transaction.
@@ -249,10 +255,18 @@ SELECT FROM updated UNION ALL SELECT FROM inserted;
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL work_mem = '64MB';
+-- A token that is born meanwhile, under the other lock, brings its row and its card itself.
 DELETE FROM token_stats;
-INSERT INTO token_stats (token_id, version, observed_at, {stats_fields})
-SELECT token_id, version, observed_at, {stats_fields} FROM token_stats_logged ORDER BY token_id;
+INSERT INTO token_stats (token_id, mint, first_seen_at, version, observed_at, {stats_fields})
+SELECT id, mint, to_timestamp(first_seen_at) AT TIME ZONE INTERVAL '0', version, observed_at,
+    {stats_fields_of_stats}
+FROM token LEFT JOIN token_stats_logged AS stats ON stats.token_id = token.id ORDER BY id
+ON CONFLICT (token_id) DO NOTHING;
 INSERT INTO token_stats_mark VALUES (true);
+DELETE FROM token_card;
+INSERT INTO token_card (token_id, updated_at, last_trade_at, {card_fields})
+SELECT id, last_updated_at, last_trade_at, {card_fields} FROM token_now ORDER BY id
+ON CONFLICT (token_id) DO NOTHING;
 
 -- name: overdue_partitions
 -- Partitions whose every token is off the feed, or has been cold for long enough, oldest first.
@@ -283,6 +297,11 @@ SELECT token.id, $2::integer, {token_fields_of_token}
 FROM token JOIN token_stats AS stats ON stats.token_id = token.id
 WHERE token.period = ANY ($1::integer[]) AND token.period >= 0 AND stats.status = 2;
 
+-- name: forget_cards
+DELETE FROM token_card USING token
+WHERE token.id = token_id AND token.period = ANY ($1::integer[])
+    AND NOT EXISTS (SELECT FROM token_stats AS stats WHERE stats.token_id = token.id AND status = 2);
+
 -- name: forget_profiles
 DELETE FROM token_profile USING token
 WHERE token.id = token_id AND token.period = ANY ($1::integer[])
@@ -298,6 +317,9 @@ FROM token_journal_state, translate(side, 'ab', 'ba') AS other_side;
 -- Values of tokens that are gone: neither snapshot nor base carries them on.
 DELETE FROM token_stats WHERE NOT EXISTS (SELECT FROM token WHERE id = token_id);
 
+-- name: forget_orphan_cards
+DELETE FROM token_card WHERE NOT EXISTS (SELECT FROM token WHERE id = token_id);
+
 -- name: forget_orphan_profiles
 DELETE FROM token_profile WHERE NOT EXISTS (SELECT FROM token WHERE id = token_id);
 
@@ -308,7 +330,7 @@ SELECT era, array_agg(token_id), array_agg((version - (era << 31))::integer),
 FROM (
     SELECT *, version >> 31 AS era, sum({token_bytes} + {packed_bytes})
         OVER (PARTITION BY version >> 31 ORDER BY token_id) / {pack_bytes} AS pack
-    FROM token_stats
+    FROM token_stats WHERE version IS NOT NULL
 ) AS news
 GROUP BY era, pack;
 
@@ -324,19 +346,22 @@ FROM token_stats AS stats
 WHERE base.token_id = stats.token_id AND base.version < stats.version;
 
 -- name: extend_base
-INSERT INTO token_stats_base
-SELECT * FROM token_stats AS stats
-WHERE NOT EXISTS (SELECT FROM token_stats_base WHERE token_id = stats.token_id)
+INSERT INTO token_stats_base (token_id, version, observed_at, {stats_fields})
+SELECT token_id, version, observed_at, {stats_fields} FROM token_stats AS stats
+WHERE version IS NOT NULL
+    AND NOT EXISTS (SELECT FROM token_stats_base WHERE token_id = stats.token_id)
 ORDER BY token_id;
 
 -- name: begin_base
 UPDATE token_journal_state SET has_base = true;
 CREATE OR REPLACE VIEW token_shown AS SELECT * FROM token_now_logged;
+CREATE OR REPLACE VIEW "TokenDiscovery" AS SELECT * FROM token_discovery_logged;
 
 -- name: end_base
 TRUNCATE token_stats_base;
 UPDATE token_journal_state SET has_base = false;
 CREATE OR REPLACE VIEW token_shown AS SELECT * FROM token_now;
+CREATE OR REPLACE VIEW "TokenDiscovery" AS SELECT * FROM token_discovery_now;
 
 -- name: switch_journal
 UPDATE token_journal_state

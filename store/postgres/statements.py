@@ -31,6 +31,19 @@ MOST_PARTITIONS_KEPT = 64  # remembered by a session; then it forgets them and a
 PERIODS_A_DAY = DAY_SECONDS // PERIOD_SECONDS
 
 
+# -- For readers ---------------------------------------------------------------------------
+
+
+def set_reader_settings(
+    session: Session, status_words: str, hot_score_form: str, half_life_seconds: float
+) -> None:
+    """Tell the view for readers in which form to tell; nothing is written where it knows."""
+    wanted = (status_words, hot_score_form, half_life_seconds)
+    if session.read("reader_settings") != [wanted]:
+        with session.transaction("begin_write") as transaction:
+            transaction.write("set_reader_settings", *wanted)
+
+
 # -- New tokens ----------------------------------------------------------------------------
 
 

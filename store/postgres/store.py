@@ -35,6 +35,7 @@ class PostgresStore:
     component: Literal["ingest", "sync"]
     offload: StoreOffload
     ledger: Ledger
+    half_life_seconds: float  # of the hot score, as readers get it by `postgres.hot_score_form`
     _connection: StoreConnection = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -51,6 +52,8 @@ class PostgresStore:
     def _prepare_schema(self, session: Session) -> None:
         migrate(session)
         upkeep.prepare_tables(session, stats_logged=self.settings.stats_logged)
+        wanted = self.settings.status_words, self.settings.hot_score_form, self.half_life_seconds
+        statements.set_reader_settings(session, *wanted)
 
     async def insert_tokens(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], RefusedTokens]:
         """Write the tokens that are not there yet; see `TokenStore.insert_tokens`."""

@@ -110,6 +110,7 @@ def _drop_overdue(transaction: StoreTransaction, now: UnixSeconds, cold_days: in
         return
     periods = [period for _, period in overdue]
     transaction.write("forget_values", periods)
+    transaction.write("forget_cards", periods)
     transaction.write("forget_profiles", periods)
     cold = _find_cold_period(now)
     if not session.read("partition_of", cold):
@@ -168,6 +169,7 @@ def _begin_journal_anew(transaction: StoreTransaction) -> None:
     if not journal.is_long or journal.stale_bytes > 0:
         return
     transaction.write("forget_orphans")
+    transaction.write("forget_orphan_cards")
     transaction.write("forget_orphan_profiles")
     if journal.has_base:
         _merge_into_base(transaction)

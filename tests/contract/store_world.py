@@ -202,6 +202,7 @@ def postgres_world(
     statement_timeout_seconds: float = 10.0,
     ledger: Ledger | None = None,
     pooler: EmbeddedPooler | None = None,
+    half_life_seconds: float = 1800.0,
     **more: Any,
 ) -> StoreWorld:
     """Stores on a server, by way of a pooler or not; observers always ask the server itself."""
@@ -213,7 +214,9 @@ def postgres_world(
     booked_in = ledger or Ledger(clock=wall_clock)
 
     def new_store(component: Literal["ingest", "sync"]) -> PostgresStore:
-        return PostgresStore(settings, component, trio.to_thread.run_sync, booked_in)
+        return PostgresStore(
+            settings, component, trio.to_thread.run_sync, booked_in, half_life_seconds
+        )
 
     return StoreWorld(new_store, url, ledger=booked_in)
 

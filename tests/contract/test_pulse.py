@@ -79,6 +79,7 @@ async def test_a_role_that_may_not_see_positions_gets_the_rest(server_world: Sto
             "sync",
             trio.to_thread.run_sync,
             Ledger(clock=wall_clock),
+            half_life_seconds=1800.0,
         )
         pulse = await watched.read_pulse()
         await watched.close()

@@ -112,6 +112,7 @@ def bench(url: str) -> Bench:
         "sync",
         trio.to_thread.run_sync,
         Ledger(clock=lambda: UnixSeconds(0.0)),
+        half_life_seconds=1800.0,
     )
     world = SyncWorld(servers=Servers(), settings=settings, staleness=BOUNDS)
     return Bench(url=url, world=world, store=store)
