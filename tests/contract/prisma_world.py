@@ -160,9 +160,9 @@ def _grown(number: int, token: Token) -> Token:
     return with_values(token, values, max(after(1), token.first_seen_at)) if values else token
 
 
-async def store_tokens(url: str) -> None:
+async def store_tokens(url: str, **more: Any) -> None:
     """Write them all as the service does, until only those that are kept are there."""
-    world = postgres_world(url)
+    world = postgres_world(url, status_words="LAUNCHING", hot_score_form="raw", **more)
     store, tokens = await world.stored(*born_tokens())
     known = [(token, values_of(number)) for number, token in enumerate(tokens)]
     await write(store, [a_change(token, 1, **values) for token, values in known if values])
@@ -181,6 +181,7 @@ def row_of(token: Token) -> Row:
     for name, value in DEFAULTS.items():
         if row[name] is None:
             row[name] = value
+    row["mintAuthorityRevoked"] = row["mintRenounced"]
     row["state"] = token.status.name.lower()
     row["status"] = shown_status_of(token)
     row["previousState"] = (
@@ -191,14 +192,16 @@ def row_of(token: Token) -> Row:
     return row
 
 
+# Of what is not known, as a row has it that a create of Prisma's made.
 DEFAULTS = {
+    "bondingCurveProgress": Decimal(0),
     "creatorVerified": False,
     "freezeRevoked": False,
     "mintRenounced": False,
-    "mintAuthorityRevoked": False,
     "sellable": True,
     "hotScore": Decimal(0),
-    "watcherCount": 0,
+    **dict.fromkeys(("volume24hSol", "solRaised", "solToGraduate", "tradeFailRate"), Decimal(0)),
+    **dict.fromkeys(("buys24h", "sells24h", "uniqueTraders24h", "watcherCount"), 0),
 }
 
 
@@ -207,7 +210,9 @@ def shown_status_of(token: Token) -> str:
         return "BONDED"
     if token.silent:
         return "DEAD"
-    return "ABOUT_TO_BOND" if token.status is Status.GRADUATING else "LAUNCHING"
+    if token.status is Status.GRADUATING:
+        return "ABOUT_TO_BOND"
+    return "LAUNCHING" if token.hot_score is None else "ACTIVE"  # by its first counted trade
 
 
 def _shown(name: str, token: Token) -> Any:

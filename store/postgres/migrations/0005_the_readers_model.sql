@@ -103,10 +103,10 @@ DECLARE
     -- 50 + 5 log2(SOL), which is 0 for 0.001 SOL and 100 for 1000, of the SOL that the score
     -- stands for at this moment: see domain/scoring.py.
     CASE WHEN (SELECT hot_score_form = 'hundred' FROM token_reader_settings) THEN
-        greatest(0, least(100, round(50 + 5 * (now.hot_score - (
+        greatest(0, least(100, coalesce(round(50 + 5 * (now.hot_score - (
             SELECT (extract(epoch FROM now())::double precision - 1735689600) / half_life_seconds
             FROM token_reader_settings
-        )))))
+        ))), 0)))  -- 0 without a score: least() would pass the NULL over, and say 100
     ELSE coalesce(now.hot_score, 0) END AS "hotScore",
     coalesce({value watcher_count}, 0) AS "watcherCount",
     CASE WHEN (SELECT status_words = 'LAUNCHING' FROM token_reader_settings) THEN
