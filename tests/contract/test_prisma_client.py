@@ -29,12 +29,13 @@ from tests.contract.prisma_world import (
 from tests.contract.store_world import after
 from tests.owner.backend import MIGRATION, PrismaClient, PrismaError, PrismaProcess
 
+WORLDS = ("table", "view", "view for replicas", "view after a crash")
 STATES = ("new", "graduating", "bonded")
 STATUSES = ("LAUNCHING", "ACTIVE", "ABOUT_TO_BOND", "BONDED", "DEAD")
 ORDERS = ("hotScore", "volume24h", "firstSeenAt", "stateChangedAt")
 
 
-@pytest.fixture(scope="module", params=["table", "view", "view for replicas"])
+@pytest.fixture(scope="module", params=WORLDS)
 def readers(
     request: pytest.FixtureRequest,
     prisma_process: PrismaProcess,
@@ -48,9 +49,21 @@ def readers(
             make_owners_table(url)
             client.token_discovery("createMany", data=rows)
         else:
-            trio.run(partial(store_tokens, url, stats_logged=request.param != "view"))
+            stats_logged = request.param == "view for replicas"
+            trio.run(partial(store_tokens, url, stats_logged=stats_logged))
+            if request.param == "view after a crash":
+                empty_unlogged_tables(url)
         yield PrismaWorld(client, {row["mint"]: row for row in rows})
         client.disconnect()
+
+
+def empty_unlogged_tables(url: str) -> None:
+    """As Postgres does when it recovers; the service, which would rebuild them, is away."""
+    with psycopg.connect(url) as connection:
+        query = """SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
+            WHERE relpersistence = 'u' AND relkind = 'r'"""
+        (tables,) = connection.execute(query).fetchone() or ("",)
+        connection.execute(f"TRUNCATE {tables}")
 
 
 def make_owners_table(url: str) -> None:
