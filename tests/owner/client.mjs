@@ -3,8 +3,8 @@
 //   {"url", "schema", "calls": [[model or "$queryRawUnsafe", operation, arguments], ...], "together"}
 //   -> {"values": [...]}  or  {"error": {"name", "code", "message", "meta"}}
 //
-// "together" is null, "batch" (prisma.$transaction of a list), "interactive" (of a function), or
-// "disconnect", with no calls, for a database that is needed no longer.
+// "together" is null, "batch" (prisma.$transaction of a list), "interactive" (of a function),
+// "parallel" (Promise.all), or "disconnect", with no calls, for a database that is needed no longer.
 // What JSON cannot tell apart is tagged, both ways: {"$decimal": "0.1"}, {"$date": ISO 8601},
 // {"$bigint": "1"}, {"$bytes": base64}. Requests are answered one after the other.
 
@@ -69,6 +69,7 @@ async function answer({ url, schema, calls, together }) {
   if (together === "disconnect") return disconnect(url, schema);
   const client = clientOf(url, schema);
   if (together === "batch") return client.$transaction(calls.map((call) => begin(client, call)));
+  if (together === "parallel") return Promise.all(calls.map((call) => begin(client, call)));
   if (together === "interactive") return client.$transaction((inside) => inOrder(inside, calls));
   return inOrder(client, calls);
 }
