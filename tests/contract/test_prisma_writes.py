@@ -15,20 +15,30 @@ MINTS = [a_token(number).mint for number in range(4)]
 TEXTS = ("imageUrl", "logoURI", "description", "twitter", "telegram", "website")
 
 
-@pytest.fixture(params=["table"])
-def client(
-    request: pytest.FixtureRequest, prisma_process: PrismaProcess, postgres_url: str
-) -> Iterator[PrismaClient]:
-    """The client on a database with four tokens."""
+@pytest.fixture
+def table(prisma_process: PrismaProcess, postgres_url: str) -> Iterator[PrismaClient]:
+    """The client on the owner's own table, with four tokens."""
     client = PrismaClient(prisma_process, postgres_url)
-    tokens = [a_token(number) for number in range(4)]
-    if request.param == "table":
-        trio.run(asked, postgres_url, MIGRATION)
-        client.token_discovery("createMany", data=[row_of(token) for token in tokens])
-    else:
-        trio.run(store_few, postgres_url)
+    trio.run(asked, postgres_url, MIGRATION)
+    rows = [row_of(a_token(number)) for number in range(4)]
+    client.token_discovery("createMany", data=rows)
     yield client
     client.disconnect()
+
+
+@pytest.fixture
+def view(prisma_process: PrismaProcess, postgres_url: str) -> Iterator[PrismaClient]:
+    """The client on this service's view, with the same tokens."""
+    client = PrismaClient(prisma_process, postgres_url)
+    trio.run(store_few, postgres_url)
+    yield client
+    client.disconnect()
+
+
+@pytest.fixture(params=["table"])
+def client(request: pytest.FixtureRequest) -> PrismaClient:
+    client: PrismaClient = request.getfixturevalue(request.param)
+    return client
 
 
 async def store_few(url: str) -> None:
@@ -111,3 +121,37 @@ def test_a_transaction_that_fails_leaves_nothing(client: PrismaClient) -> None:
         with pytest.raises(PrismaError):
             client.call(*calls, together=together)
     assert before == rows_of(client)
+
+
+NEW_ROW = {"mint": "new", "symbol": "NEW"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("create", {"data": NEW_ROW}),
+        ("createMany", {"data": [NEW_ROW], "skipDuplicates": False}),
+        ("delete", {"where": {"mint": MINTS[0]}}),
+        ("deleteMany", {}),
+    ],
+)
+def test_the_view_takes_no_births_and_no_deaths_and_hints_why(
+    view: PrismaClient, operation: str, arguments: dict[str, Any]
+) -> None:
+    before = rows_of(view)
+    with pytest.raises(PrismaError) as refusal:
+        view.token_discovery(operation, **arguments)
+    assert refusal.value.cause["hint"]
+    assert before == rows_of(view)
+
+
+@pytest.mark.parametrize("mint", ["new", MINTS[0]])
+def test_an_upsert_is_refused_by_postgres_itself(view: PrismaClient, mint: str) -> None:
+    """It asks for a unique index, which no view has, or for a trigger; no trigger is reached."""
+    before = rows_of(view)
+    with pytest.raises(PrismaError) as refusal:
+        view.token_discovery(
+            "upsert", where={"mint": mint}, create={"mint": mint}, update={"website": "w"}
+        )
+    assert refusal.value.cause["code"] in {"42P10", "55000"}
+    assert before == rows_of(view)

@@ -41,12 +41,14 @@ class BackendUnavailable(Exception):
 class PrismaError(Exception):
     """What Prisma raised, as its caller gets it."""
 
-    def __init__(self, name: str, code: str | None, message: str, meta: object) -> None:
+    def __init__(
+        self, name: str, code: str | None, message: str, cause: Mapping[str, Any] | None
+    ) -> None:
         super().__init__(f"{name} {code}: {message}")
         self.name = name
         self.code = code
         self.message = message
-        self.meta = meta
+        self.cause = cause or {}  # what the driver says: code, message, hint
 
 
 def install_backend(directory: Path) -> None:

@@ -1,7 +1,7 @@
 // The owner's Prisma client as a process: a line of JSON asks, a line of JSON answers.
 //
 //   {"url", "schema", "calls": [[model or "$queryRawUnsafe", operation, arguments], ...], "together"}
-//   -> {"values": [...]}  or  {"error": {"name", "code", "message", "meta"}}
+//   -> {"values": [...]}  or  {"error": {"name", "code", "message", "cause"}}
 //
 // "together" is null, "batch" (prisma.$transaction of a list), "interactive" (of a function),
 // "parallel" (Promise.all), or "disconnect", with no calls, for a database that is needed no longer.
@@ -79,8 +79,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     reply = { values: tagged(await answer(JSON.parse(line))) };
   } catch (error) {
-    const { name, code = null, message, meta = null } = error;
-    reply = { error: { name, code, message, meta: tagged(meta) } };
+    const { name, code = null, message, cause = null } = error;
+    reply = { error: { name, code, message, cause: tagged(cause) } };
   }
   process.stdout.write(JSON.stringify(reply) + "\n");
 }
