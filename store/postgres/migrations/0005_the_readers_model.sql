@@ -106,7 +106,7 @@ DECLARE
         greatest(0, least(100, coalesce(round(50 + 5 * (now.hot_score - (
             SELECT (extract(epoch FROM now())::double precision - 1735689600) / half_life_seconds
             FROM token_reader_settings
-        ))), 0)))  -- 0 without a score: least() would pass the NULL over, and say 100
+        ))), 0)))
     ELSE coalesce(now.hot_score, 0) END AS "hotScore",
     coalesce({value watcher_count}, 0) AS "watcherCount",
     CASE WHEN (SELECT status_words = 'LAUNCHING' FROM token_reader_settings) THEN
