@@ -57,14 +57,27 @@ PRISMA_NAMES = (
 ITEM = make_item(Token(mint=Mint("mint"), first_seen_at=UnixSeconds(1.0)))
 
 
+# What the model has and no client is told: this service knows it of no token, or by another name.
+ONLY_IN_THE_VIEW = {
+    "id",
+    "ath",
+    "priceImpact1Pct",
+    "creatorVerified",
+    "top1HolderPct",
+    "top5HolderPct",
+    "mintAuthorityRevoked",
+    "sellable",
+    "tradeFailRate",
+}
+
+
 def columns_of_the_view() -> list[str]:
     """The output names of the view, as the newest migration that makes it says."""
     migrations = sorted((ROOT / "store" / "postgres" / "migrations").glob("*.sql"))
     texts = [path.read_text(encoding="utf-8") for path in migrations]
-    made = 'VIEW "TokenDiscovery"'
-    view = [text.split(made, 1)[1] for text in texts if made in text][-1]
-    select = re.sub(r"--.*", "", view).split("SELECT", 1)[1].split("\nFROM ", 1)[0]
-    return [re.findall(r"\w+", item)[-1] for item in _split_outside_brackets(select)]
+    view = [text.split("$columns$")[1] for text in texts if "$columns$" in text][-1]
+    items = _split_outside_brackets(re.sub(r"--.*", "", view))
+    return [re.findall(r"\w+", item)[-1] for item in items]
 
 
 def _split_outside_brackets(text: str) -> list[str]:
@@ -83,13 +96,13 @@ def test_every_prisma_name_is_on_the_wire(name: str) -> None:
     assert name in ITEM
 
 
-@pytest.mark.parametrize("name", PRISMA_NAMES)
+@pytest.mark.parametrize("name", [*PRISMA_NAMES, *sorted(ONLY_IN_THE_VIEW)])
 def test_every_prisma_name_is_in_the_view(name: str) -> None:
     assert name in columns_of_the_view()
 
 
 def test_wire_and_view_say_the_same_names() -> None:
-    assert set(columns_of_the_view()) == set(ITEM) - LIVE_KEYS
+    assert set(columns_of_the_view()) - ONLY_IN_THE_VIEW == set(ITEM) - LIVE_KEYS
 
 
 def test_every_field_that_is_shown_is_on_the_wire() -> None:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import trio
 from attrs import Factory, define, field
@@ -94,6 +95,16 @@ async def seen_rows(url: str, view: str = "token_shown") -> dict[int, Values]:
     """What readers see, or with `token_now` what the service does."""
     rows = await asked(url, f"SELECT id, {', '.join(FIELDS)} FROM {view} ORDER BY id")
     return {row[0]: dict(zip(FIELDS, row[1:], strict=True)) for row in rows}
+
+
+async def differing_rows(url: str) -> list[tuple[Any, ...]]:
+    """Rows of the view that the logged tables tell otherwise; none at any moment."""
+    return await asked(
+        url,
+        """WITH rows AS (TABLE token_discovery_now), logged AS (TABLE token_discovery_logged)
+        SELECT 'shown', * FROM (TABLE rows EXCEPT TABLE logged) AS shown
+        UNION ALL SELECT 'hidden', * FROM (TABLE logged EXCEPT TABLE rows) AS hidden""",
+    )
 
 
 async def crash(server: EmbeddedPostgres, dice: random.Random) -> None:

@@ -92,7 +92,8 @@ async def check_copy(server: EmbeddedPostgres, model: Model, *, stats_logged: bo
 # -- Replicas that are read ----------------------------------------------------------------
 
 Seen = dict[str, tuple[object, ...]]
-READ = """SELECT mint, "priceUsd", "hotScore", "holderCount", twitter FROM "TokenDiscovery" """
+READ = """SELECT mint, "priceUsd"::float8, "hotScore", "holderCount", twitter
+FROM "TokenDiscovery" """
 
 
 @define
@@ -122,7 +123,8 @@ class Reader:
 def as_read(model: Model, values: dict[int, Values]) -> Seen:
     names = ("price_usd", "hot_score", "holder_count", "twitter")
     rows = model.rows(values)
-    return {t.mint: tuple(rows[t.id].get(name) for name in names) for t in model.tokens if t.id}
+    seen = {t.mint: [rows[t.id].get(name) for name in names] for t in model.tokens if t.id}
+    return {mint: (price, score or 0.0, *rest) for mint, (price, score, *rest) in seen.items()}
 
 
 @pytest.mark.skipif(with_base_backup() is None, reason="needs pg_basebackup")

@@ -1,5 +1,7 @@
 """A database of the release before profiles could be completed is migrated where it stands."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -7,8 +9,10 @@ import pytest
 import trio
 from psycopg.rows import dict_row
 
+from domain.errors import BadConfiguration
 from domain.token import Status
 from domain.values import WRAPPED_SOL, Mint, Version
+from store.postgres.migrating import known_migrations
 from tests.contract.store_world import (
     StoreWorld,
     a_change,
@@ -21,10 +25,13 @@ from tests.contract.store_world import (
 )
 
 STEPS_BEFORE = 3
-NEW_NAMES = {
-    "quoteMint", "launchpad", "initialBuySol", "topHoldersPercent", "devBalancePercent",
-    "devMints", "devMigrations", "organicScore",
+NEW_VALUES = {
+    "quoteMint": None, "launchpad": None, "initialBuySol": None, "topHoldersPercent": None,
+    "devBalancePercent": None, "devMints": None, "devMigrations": None, "organicScore": None,
+    "ath": None, "priceImpact1Pct": None, "creatorVerified": False, "top1HolderPct": None,
+    "top5HolderPct": None, "mintAuthorityRevoked": False, "sellable": True, "tradeFailRate": 0,
 }  # fmt: skip
+NEW_NAMES = {"id", *NEW_VALUES}
 # As that release wrote them: two births in the partition of their two hours, the second of them
 # bonded and cold; a pack of the journal with the rows for readers; a row with text.
 DATA = """
@@ -70,8 +77,28 @@ async def seen(url: str, relation: str) -> list[dict[str, Any]]:
     return await trio.to_thread.run_sync(read)
 
 
+DEFAULTS = {
+    "buys24h": 0, "sells24h": 0, "uniqueTraders24h": 0, "volume24hSol": 0, "solRaised": 0,
+    "solToGraduate": 0, "freezeRevoked": False, "mintRenounced": False, "hotScore": 0.0,
+}  # fmt: skip
+
+
+def as_shown_since(row: dict[str, Any]) -> dict[str, Any]:
+    """The row of before, in the types of the readers' model and with its defaults."""
+    shown = {**row, **{n: value for n, value in DEFAULTS.items() if row[n] is None}}
+    shown["stateChangedAt"] = row["stateChangedAt"] or row["firstSeenAt"]
+    return {name: as_plain(value) for name, value in shown.items()}
+
+
+def as_plain(value: Any) -> Any:
+    if isinstance(value, datetime):  # in UTC, to the millisecond
+        naive = value.astimezone(UTC).replace(tzinfo=None)
+        return naive.replace(microsecond=round(naive.microsecond, -3))
+    return float(value) if isinstance(value, Decimal) else value
+
+
 def without(row: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in names}
+    return {name: as_plain(value) for name, value in row.items() if name not in names}
 
 
 @pytest.fixture(params=[False, True], ids=["unlogged", "logged"])
@@ -91,8 +118,10 @@ async def test_an_upgrade_keeps_every_value(server_world: StoreWorld, stats_logg
     world = postgres_world(url, stats_logged=stats_logged)
     await world.store()
     after = await seen(url, '"TokenDiscovery"')
-    assert before == [without(row, NEW_NAMES) for row in after]
-    assert [dict.fromkeys(NEW_NAMES)] * 2 == [{n: row[n] for n in NEW_NAMES} for row in after]
+    assert [as_shown_since(row) for row in before] == [without(row, NEW_NAMES) for row in after]
+    assert [{"id": row["mint"], **NEW_VALUES} for row in before] == [
+        {n: row[n] for n in NEW_NAMES} for row in after
+    ]
     assert [(stats_logged,)] == await asked(url, SHOWN)
     await world.close()
 
@@ -106,9 +135,10 @@ async def test_an_upgrade_that_finds_the_rows_for_readers_lost_rebuilds_them(
     await asked(url, DATA + WITH_BASE * stats_logged)
     before = await seen(url, '"TokenDiscovery"')
     await asked(url, WITHOUT_UNLOGGED_ROWS)
-    await make_earlier_release(url, STEPS_BEFORE + 1)  # the schema alone: nothing is rebuilt
+    # The schema alone: nothing is rebuilt.
+    await make_earlier_release(url, len(known_migrations()))
     folded = await seen(url, '"TokenDiscovery"')
-    assert before == [without(row, NEW_NAMES) for row in folded]
+    assert [as_shown_since(row) for row in before] == [without(row, NEW_NAMES) for row in folded]
     world = postgres_world(url, stats_logged=stats_logged)
     await world.store()
     assert folded == await seen(url, '"TokenDiscovery"')
@@ -139,16 +169,35 @@ async def test_tokens_of_before_are_completed_like_new_ones(server_world: StoreW
     assert [("Name one",), (None,)] == await asked(url, "SELECT name FROM token ORDER BY mint")
 
 
-async def test_what_others_have_built_on_the_view_survives(newest_server_world: StoreWorld) -> None:
+async def test_what_others_have_built_on_the_view_is_told_and_nothing_is_half_done(
+    newest_server_world: StoreWorld,
+) -> None:
+    """Types of its columns change, so that it has to be made anew."""
     url = url_of(newest_server_world)
     await make_earlier_release(url, STEPS_BEFORE)
     await asked(url, DATA)
     await asked(url, 'CREATE VIEW report AS SELECT mint, "priceUsd" FROM "TokenDiscovery"')
+    await asked(url, 'CREATE VIEW prices AS SELECT "priceUsd" FROM "TokenDiscovery"')
+    before = await asked(url, "SELECT name FROM schema_migration")
+    with pytest.raises(BadConfiguration, match=r"report.* prices|prices.* report") as refusal:
+        await newest_server_world.store()
+    assert "\n" not in str(refusal.value)
+    assert before == await asked(url, "SELECT name FROM schema_migration")
+    assert [("first", 0.001), ("second", 2.5)] == await asked(
+        url, "SELECT * FROM report ORDER BY mint"
+    )
+    await asked(url, "DROP VIEW report, prices")
+    await newest_server_world.store()
+
+
+async def test_what_was_granted_on_the_view_survives_with_its_grantors_option(
+    newest_server_world: StoreWorld,
+) -> None:
+    url = url_of(newest_server_world)
+    await make_earlier_release(url, STEPS_BEFORE)
+    await asked(url, DATA)
     await asked(url, 'GRANT SELECT ON "TokenDiscovery" TO PUBLIC')
     rights = "SELECT relacl::text FROM pg_class WHERE oid = '\"TokenDiscovery\"'::regclass"
     before = await asked(url, rights)
     await newest_server_world.store()
     assert before == await asked(url, rights)
-    assert [("first", 0.001), ("second", 2.5)] == await asked(
-        url, "SELECT * FROM report ORDER BY mint"
-    )

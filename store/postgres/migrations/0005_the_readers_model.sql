@@ -69,10 +69,18 @@ DECLARE
     {value twitter} AS twitter,
     {value telegram} AS telegram,
     {value website} AS website,
-    CASE now.standing
-        WHEN 0 THEN 'new' WHEN 1 THEN 'new' WHEN 2 THEN 'new' WHEN 3 THEN 'new'
-        WHEN 4 THEN 'graduating' WHEN 5 THEN 'graduating' WHEN 6 THEN 'graduating' WHEN 7 THEN 'graduating'
-        WHEN 8 THEN 'bonded' WHEN 9 THEN 'bonded' WHEN 10 THEN 'bonded' WHEN 11 THEN 'bonded'
+    CASE WHEN (SELECT status_words = 'LAUNCHING' FROM token_reader_settings) THEN
+        CASE now.standing
+            WHEN 0 THEN 'new' WHEN 1 THEN 'new' WHEN 2 THEN 'new' WHEN 3 THEN 'new'
+            WHEN 4 THEN 'graduating' WHEN 5 THEN 'graduating' WHEN 6 THEN 'graduating' WHEN 7 THEN 'graduating'
+            ELSE 'bonded'
+        END
+    ELSE
+        CASE now.standing
+            WHEN 0 THEN 'new' WHEN 1 THEN 'dead' WHEN 2 THEN 'new' WHEN 3 THEN 'dead'
+            WHEN 4 THEN 'graduating' WHEN 5 THEN 'dead' WHEN 6 THEN 'graduating' WHEN 7 THEN 'dead'
+            ELSE 'bonded'
+        END
     END AS state,
     (ARRAY['new', 'graduating', 'bonded'])[{value previous_status} + 1] AS "previousState",
     coalesce({number bonding_curve_progress}, 0)::numeric(65, 30) AS "bondingCurveProgress",
@@ -80,12 +88,12 @@ DECLARE
     {value pool_address} AS "poolAddress",
     {value pool_type} AS "poolType",
     {time pool_created_at} AS "poolCreatedAt",
-    {number liquidity_usd} AS "liquidityUsd",
-    {number market_cap_usd} AS "marketCapUsd",
+    {number liquidity_usd}::numeric(65, 30) AS "liquidityUsd",
+    {number market_cap_usd}::numeric(65, 30) AS "marketCapUsd",
     now.volume_24h AS "volume24h",
-    {number volume_change_24h} AS "volumeChange24h",
-    {number price_usd} AS "priceUsd",
-    {number price_change_24h} AS "priceChange24h",
+    {number volume_change_24h}::numeric(65, 30) AS "volumeChange24h",
+    {number price_usd}::numeric(65, 30) AS "priceUsd",
+    {number price_change_24h}::numeric(65, 30) AS "priceChange24h",
     {value tx_count_24h} AS "txCount24h",
     {value holder_count} AS "holderCount",
     {value decimals} AS decimals,
@@ -159,6 +167,8 @@ $columns$;
     END$exact$;
     -- A Decimal has 35 digits before its point. A real has the six that a value is kept with.
     number constant text := 'CASE WHEN abs(\1) < 1e35::real THEN \1::numeric(65, 30) END';
+    -- Elsewhere (...)::numeric(65, 30) says so once more: no CASE keeps a type's precision.
+    costly_number constant text := replace(number, '\1::', format('(%s)::', costly_exact));
     exact constant text := '\1::numeric::double precision';
     moment constant text := '(to_timestamp(\1) AT TIME ZONE INTERVAL ''0'')::timestamp(3)';
     shown_now text := columns;
@@ -226,7 +236,7 @@ BEGIN
             dev_mints integer,
             dev_migrations integer,
             mint text COLLATE "C"                 -- NULL: the token is gone, and so not shown
-        ) WITH (fillfactor = 50)$table$,
+        ) WITH (fillfactor = 35)$table$,        -- rows grow after their birth, on their page
         standing,
         replace(moment, '\1', 'status_changed_at + 1577836800::double precision'),
         replace(number, '\1', 'volume_24h')
@@ -269,28 +279,28 @@ BEGIN
             SELECT FROM pg_attribute
             WHERE attrelid = format('token_%s', source)::regclass AND attname = field
         );
-        shown_now := replace(shown_now, format('{%s %s}', kind, field), format(
-            'coalesce(%s%s)', look_ups,
-            replace(conversion, '\1', format('(now.without_row).%I', field))
-        ));
-        shown_logged := replace(shown_logged, format('{%s %s}', kind, field), replace(
-            CASE kind
-                WHEN 'number' THEN replace(number, '\1::numeric', format('(%s)::numeric', costly_exact))
-                WHEN 'exact' THEN costly_exact
-                ELSE conversion
-            END,
+        shown_now := replace(shown_now, format('{%s %s}', kind, field), CASE
+            WHEN field IN ('liquidity_usd', 'market_cap_usd') THEN  -- filtered by, so no look-ups
+                format('(%s)', replace(costly_number, '\1', format('now.%I', field)))
+            ELSE format(
+                'coalesce(%s%s)', look_ups,
+                replace(conversion, '\1', format('(now.without_row).%I', field)))
+        END);
+        shown_logged := replace(shown_logged, format('{%s %s}', kind, field), format('(%s)', replace(
+            CASE kind WHEN 'number' THEN costly_number WHEN 'exact' THEN costly_exact ELSE conversion END,
             '\1', format('kept.%I', field)
-        ));
+        )));
     END LOOP;
 
     EXECUTE format(
         $view$CREATE VIEW token_discovery_now AS SELECT %s
         FROM (
             SELECT token_id, mint, standing, hot_score, first_seen_at, state_changed_at,
-                decimal_volume_24h AS volume_24h, NULL::token_now AS without_row
+                decimal_volume_24h AS volume_24h, liquidity_usd, market_cap_usd,
+                NULL::token_now AS without_row
             FROM token_stats
             UNION ALL
-            SELECT id, mint, %s, hot_score, %s, %s, %s, without_row
+            SELECT id, mint, %s, hot_score, %s, %s, (%s)::numeric(65, 30), liquidity_usd, market_cap_usd, without_row
             FROM token_without_row() AS without_row
             WHERE NOT EXISTS (SELECT FROM token_stats_mark)
         ) AS now
@@ -313,13 +323,13 @@ BEGIN
         FROM token_now_logged AS kept
         CROSS JOIN LATERAL (
             SELECT kept.mint, %s AS standing, kept.hot_score, %s AS first_seen_at,
-                %s AS state_changed_at, %s AS volume_24h
+                %s AS state_changed_at, (%s)::numeric(65, 30) AS volume_24h
         ) AS now$view$,
         replace(shown_logged, '{updated}', replace(moment, '\1', 'kept.last_updated_at')),
         standing,
         replace(moment, '\1', 'kept.first_seen_at'),
         replace(moment, '\1', 'coalesce(kept.status_changed_at, kept.first_seen_at)'),
-        replace(replace(number, '\1::numeric', format('(%s)::numeric', costly_exact)), '\1', 'kept.volume_24h')
+        replace(costly_number, '\1', 'kept.volume_24h')
     );
     EXECUTE format(
         'CREATE VIEW "TokenDiscovery" AS SELECT * FROM %I',
