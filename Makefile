@@ -43,7 +43,7 @@ check: $(READY) ## Lint, types and the import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@! grep -n '://' requirements.lock requirements-service.lock
+	@! grep -n '://' requirements.lock requirements-service.lock tests/owner/package-lock.json
 
 bench: $(READY) ## Run every benchmark; tables here, JSON in benchmarks/results/
 	@$(BIN)/python -m benchmarks

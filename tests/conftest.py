@@ -1,9 +1,11 @@
 """Real servers for the tests: started on first use, once a session, and always stopped.
 
 `postgres_url` is a fresh, empty database; `redis_url` an empty Redis. A test that kills or
-configures a server takes a private one from `new_postgres` or `new_redis`.
+configures a server takes a private one from `new_postgres` or `new_redis`. `prisma_process` is
+the owner's own client, from npm.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -21,6 +23,7 @@ from commands.embedded import (
     RunDirectory,
     available_postgres,
 )
+from tests.owner.backend import BackendUnavailable, PrismaProcess, install_backend
 
 # Not 16, for the time: its neighbours show what it would. Run by hand, all passes on it, and on
 # 14 all but what its statistics collector tells too late.
@@ -158,3 +161,25 @@ def new_redis() -> Iterator[RedisFactory]:
             return server
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def prisma_directory(session_directory: Path) -> Path:
+    """The owner's backend, installed. Without node or npm its tests are skipped, but not in CI."""
+    directory = session_directory / "owner"
+    try:
+        install_backend(directory)
+    except BackendUnavailable as error:
+        if os.environ.get("CI", "false").lower() not in {"", "0", "false"}:
+            raise
+        pytest.skip(str(error))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def prisma_process(prisma_directory: Path) -> Iterator[PrismaProcess]:
+    """The owner's Prisma client, for any database of any test."""
+    process = PrismaProcess(prisma_directory)
+    process.start()
+    yield process
+    process.stop()

@@ -1,5 +1,6 @@
 """Rules about the files themselves: size, names, words, and that each known defect is tested."""
 
+import json
 import re
 
 import pytest
@@ -76,6 +77,13 @@ def test_locks_hold_hashes_and_no_address() -> None:
         text = lock.read_text(encoding="utf-8")
         assert "--hash=sha256:" in text
         assert "://" not in text
+
+
+def test_lock_of_npm_holds_hashes_and_no_address() -> None:
+    text = (ROOT / "tests" / "owner" / "package-lock.json").read_text(encoding="utf-8")
+    packages = json.loads(text)["packages"]
+    assert {""} == {name for name, package in packages.items() if "integrity" not in package}
+    assert "://" not in text
 
 
 @pytest.mark.parametrize("number", DEFECTS)
