@@ -3,11 +3,12 @@
 Tests and simulations put twins here; `RealDoors` is production.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import httpx
+import trio
 from attrs import define, field, frozen
 
 from actors.trading.coverage import StreamReach
@@ -20,6 +21,7 @@ from config.web_address import find_http_address
 from domain.messages import SourceEvent
 from domain.token import Token
 from feed import Library
+from feed.listening import open_listeners
 from images.cache import open_cache
 from sources import EventStream
 from sources.line import LineSettings
@@ -68,6 +70,7 @@ class Doors:
     follow_tokens: Callable[[Sequence[Token]], object] = lambda tokens: None  # older ones
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
     library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
+    listen: Callable[[str, int], Awaitable[list[trio.SocketListener]]] = open_listeners
 
     async def close(self) -> None:
         """Disconnect from both stores."""
