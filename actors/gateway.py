@@ -9,7 +9,7 @@ is collected and published together at its end. A (re)started gateway begins wit
 under a new epoch, and asks sync for every token; what it knew of their trading it has kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import trio
 from attrs import Factory, define, field, frozen
@@ -55,12 +55,13 @@ class GatewayOutboxes:
 
 @frozen(kw_only=True)
 class GatewayPlan:
-    """The settings that the gateway goes by, and what it reads beside its catalogue."""
+    """The settings that the gateway goes by, what it reads beside its catalogue, and its port."""
 
     gateway: GatewaySettings
     tracking: TrackingSettings
     hot_score: HotScoreSettings
     library: Library = field(factory=Library)
+    listen: Callable[[str, int], Awaitable[list[trio.SocketListener]]] = open_listeners
 
 
 @snapshot_class
@@ -193,14 +194,14 @@ class Gateway:
         host = self.plan.gateway.host
         for attempt in range(LISTEN_ATTEMPTS - 1):
             try:
-                return await open_listeners(host, port)
+                return await self.plan.listen(host, port)
             except AddressUnavailable as error:
                 if not error.is_taken:
                     raise
                 if attempt == 0:
                     self.environment.log.warning("address is taken; trying again", error=str(error))
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
-        return await open_listeners(host, port)
+        return await self.plan.listen(host, port)
 
     async def collect_round(self) -> bool:
         """Take in messages until the next round is due; False once the mailbox has closed."""

@@ -11,6 +11,7 @@ COMMANDS = {
     "run": "serve, with the settings of the environment and --config",
     "demo": "serve on embedded servers and a simulated market; leaves nothing behind",
     "doctor": "check the settings and both servers, and say what to change",
+    "simulate": "replay hours of life with everything that can go wrong, in seconds",
     "storm": "replay an hour of writes on a real Postgres, as it was and as it is now",
     "dump": "print what a running service's actors and mailboxes are doing",
     "govern": "read, or change, what a running service may write to Postgres",

@@ -72,6 +72,11 @@ class History:
             self.complete_since, forgotten = self._deltas.popleft()
             self._bytes -= len(forgotten)
 
+    @property
+    def newest_offset(self) -> int:
+        """Of the last delta; 0 before the first."""
+        return self._deltas[-1][0] if self._deltas else self.complete_since
+
     def deltas_after(self, offset: int) -> list[bytes]:
         """The deltas after `offset`, oldest first."""
         missed = takewhile(lambda kept: kept[0] > offset, reversed(self._deltas))
@@ -155,6 +160,10 @@ class Boards:
     def is_up_to_date(self) -> bool:
         """True while the catalogue has not changed since the last `publish_changes`."""
         return self._collected_version == self.catalogue.version
+
+    def find_last_change(self, name: str) -> int:
+        """The offset since which a board is as it is now."""
+        return self._boards[name].history.newest_offset
 
     def count_tokens(self) -> dict[str, int]:
         """How many tokens each board shows."""

@@ -82,7 +82,7 @@ class Outgoing:
         while self._queue:
             with trio.move_on_after(self.send_timeout_seconds) as patience:
                 try:
-                    await trio.lowlevel.wait_writable(self.stream.socket)
+                    await self._wait_until_writable()
                 except (OSError, trio.ClosedResourceError):
                     self.give_up()
             if patience.cancelled_caught:
@@ -92,6 +92,9 @@ class Outgoing:
             if not self._queue and not self.is_broken:
                 self.on_drained()
         self._is_writing = False
+
+    async def _wait_until_writable(self) -> None:
+        await trio.lowlevel.wait_writable(self.stream.socket)
 
     def _write_what_fits(self) -> None:
         while self._queue:

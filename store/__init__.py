@@ -96,6 +96,12 @@ class TokenStore(Protocol):
         changes nothing, and a status never falls.
         """
 
+    async def select_newer(self, changes: Sequence[StoredChange]) -> Sequence[TokenChange]:
+        """The changes without what `write_changes` would leave alone for its version.
+
+        One that is left without a value is left out. Nothing is written.
+        """
+
     async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         """The newest `limit` tokens that `lifecycle.is_retained` keeps at `now`, newest first."""
 

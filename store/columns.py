@@ -18,6 +18,7 @@ import attrs
 from attrs import frozen
 
 from domain.errors import RowsRefused
+from domain.messages import TokenChange
 from domain.precision import GREATEST_NUMBER, floor_time, round_token, round_value
 from domain.token import (
     BIRTH_PROFILE_FIELDS,
@@ -350,3 +351,23 @@ def _render_short_text(name: str, short: Mapping[str, str]) -> str:
 def render_seconds_since_epoch(moment: str) -> str:
     """A time in hot rows: whole seconds in four bytes."""
     return f"floor({moment} - {EPOCH_SECONDS})::integer"
+
+
+def keep_newer(
+    changes: Iterable[tuple[int, TokenChange]], versions: Mapping[tuple[str, int], int]
+) -> list[TokenChange]:
+    """The changes without values whose row has their version, or a later one.
+
+    `versions` has the stored version by table and token id. One without a value left is left out.
+    """
+    newer: list[TokenChange] = []
+    for token_id, change in changes:
+        values: dict[str, Value] = {}
+        for table, fields in CHANGE_TABLES.items():
+            if versions.get((table, token_id), -1) < change.version:
+                values |= {name: change.values[name] for name in fields if name in change.values}
+        if len(values) == len(change.values):
+            newer.append(change)
+        elif values:
+            newer.append(change._replace(values=values))
+    return newer

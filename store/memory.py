@@ -32,6 +32,7 @@ from store.columns import (
     convert_values,
     find_period,
     keep_first_of_each,
+    keep_newer,
     list_later_values,
     make_token_row,
     refuse_repeated_tokens,
@@ -156,6 +157,13 @@ class MemoryStore:
             receipt = WriteReceipt(rows=rows, statements=statements, wal_bytes=0, seconds=0.0)
             self.written.append(WrittenChanges(changes=changes, receipt=receipt))
         return receipt
+
+    async def select_newer(self, changes: Sequence[StoredChange]) -> Sequence[TokenChange]:
+        if not changes:
+            return []
+        async with self._exchange():
+            rows = self.database.rows
+            return keep_newer(changes, {key: row.version for key, row in rows.items()})
 
     async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         async with self._exchange():

@@ -236,6 +236,7 @@ class Composition:
                 tracking=self.settings.tracking,
                 hot_score=self.settings.hot_score,
                 library=self.doors.library,
+                listen=self.doors.listen,
             ),
             operations=operations,
             environment=environment,

@@ -3,11 +3,12 @@
 Tests and simulations put twins here; `RealDoors` is production.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import httpx
+import trio
 from attrs import define, field, frozen
 
 from actors.trading.coverage import StreamReach
@@ -22,6 +23,7 @@ from config.web_address import find_http_address
 from domain.messages import SourceEvent
 from domain.token import Token
 from feed import Library
+from feed.listening import open_listeners
 from images.cache import open_cache
 from sources import EventStream
 from sources.line import LineSettings
@@ -71,6 +73,7 @@ class Doors:
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
     library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
     activity_keys: ActivityKeys | None = None  # None: they are not heeded
+    listen: Callable[[str, int], Awaitable[list[trio.SocketListener]]] = open_listeners
 
     async def close(self) -> None:
         """Disconnect from both stores."""

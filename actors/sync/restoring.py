@@ -1,11 +1,13 @@
 """The start of sync: its table is rebuilt from Postgres, the spool and the buffer.
 
-    store.load_tokens, buffer.read_spooled, buffer.read_dirty -> Restored -> table, backlog
+    store.load_tokens, buffer.read_spooled, buffer.read_dirty
+        -> store.select_newer -> table, backlog
 
 Each store is asked until it answers, beside the actor's loop: new tokens are published meanwhile.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import trio
 from attrs import define, field, frozen
@@ -13,11 +15,13 @@ from attrs import define, field, frozen
 from actors.sync.flusher import MICROSECONDS
 from actors.sync.life import SyncLife
 from domain.backoff import Backoff
+from domain.chunks import chunks
 from domain.errors import BufferUnavailable, StoreUnavailable
 from domain.merging import NO_TIME, Observations
 from domain.messages import TokenChange
 from domain.token import Token
 from domain.values import NO_VERSION
+from store import StoredChange
 
 
 class StoreLoadDue:
@@ -46,6 +50,7 @@ class Restorer:
     then: Callable[[str], None]  # is given the epoch of the buffer's data, once all is restored
     stored: Sequence[Token] | None = field(default=None, init=False)
     held: Held | None = field(default=None, init=False)
+    is_done: bool = field(default=False, init=False)
     store_backoff: Backoff = field(init=False)
     buffer_backoff: Backoff = field(init=False)
 
@@ -56,10 +61,6 @@ class Restorer:
     @buffer_backoff.default
     def _new_buffer_backoff(self) -> Backoff:
         return self.life.new_backoff()
-
-    @property
-    def is_done(self) -> bool:
-        return self.stored is not None and self.held is not None
 
     # Postgres.
 
@@ -113,9 +114,47 @@ class Restorer:
     # Both.
 
     def _finish_if_whole(self) -> None:
+        """Once both are read, ask Postgres which of the buffer's values it has newer ones of.
+
+        A drain while the buffer was away has written past it: what it holds of these is older.
+        """
         if self.stored is None or self.held is None:
             return
-        self._take_changes(self.held.changes)
+        ids = {token.mint: token.id for token in self.stored}
+        stored = ((ids.get(change.mint), change) for change in self.held.changes)
+        known = [(token_id, change) for token_id, change in stored if token_id is not None]
+        others = [change for change in self.held.changes if ids.get(change.mint) is None]
+        self.life.store_caller.ask(
+            partial(self._select_newer, known),
+            lambda newer: self._clear_older(known, [*newer, *others]),
+            self._retry_store,
+        )
+
+    async def _select_newer(self, changes: Sequence[StoredChange]) -> list[TokenChange]:
+        newer: list[TokenChange] = []
+        for part in chunks(changes, self.life.settings.batch_rows):
+            newer += await self.life.stores.store.select_newer(part)
+        return newer
+
+    def _clear_older(self, known: Sequence[StoredChange], newer: Sequence[TokenChange]) -> None:
+        """Let the buffer forget them: the next change of such a token would take them along."""
+        mints = {change.mint for change in newer}
+        older = [change for _, change in known if change.mint not in mints]
+        if not older:
+            self._finish(newer)
+            return
+        self.life.environment.log.info("buffer holds what is stored anew", tokens=len(older))
+        self.life.buffer_caller.ask(
+            lambda: self.life.stores.buffer.clear_flushed(older),
+            lambda _: self._finish(newer),
+            self._retry_buffer,
+        )
+
+    def _finish(self, changes: Sequence[TokenChange]) -> None:
+        if self.stored is None or self.held is None or self.is_done:
+            return
+        self.is_done = True
+        self._take_changes(changes)
         for token in [*self.held.spooled, *self.stored]:
             self.life.table.admit_token(token)
         tokens, unflushed = len(self.life.table.published), len(self.life.table.unflushed)

@@ -377,6 +377,16 @@ SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;
 SELECT {wal_position};
 
+-- name: stored_versions
+-- Of the tokens $1, by table. After a crash the journal has those of the rows that are not rebuilt.
+SELECT 'token_stats', token_id, version FROM token_stats
+WHERE token_id = ANY ($1::integer[]) AND version IS NOT NULL
+UNION ALL
+SELECT 'token_stats', token_id, version FROM token_stats_logged
+WHERE token_id = ANY ($1::integer[]) AND NOT EXISTS (SELECT FROM token_stats_mark)
+UNION ALL
+SELECT 'token_profile', token_id, version FROM token_profile WHERE token_id = ANY ($1::integer[]);
+
 -- name: load_tokens
 -- `lifecycle.is_retained` in SQL. $1 is now, $2 and $3 the seconds that a new and a bonded token
 -- stay, $4 the limit.

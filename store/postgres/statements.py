@@ -9,6 +9,7 @@ import attrs
 import psycopg
 
 from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
+from domain.messages import TokenChange
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Value
 from store import StoredChange, WriteReceipt
@@ -17,6 +18,7 @@ from store.columns import (
     PERIOD_SECONDS,
     find_period,
     keep_first_of_each,
+    keep_newer,
     list_later_values,
     make_token_row,
     refuse_repeated_tokens,
@@ -148,6 +150,13 @@ def find_tokens(session: Session, mints: Sequence[Mint]) -> dict[Mint, Token]:
     """The stored tokens of these mints."""
     records = session.read("find_tokens", list(mints))
     return {token.mint: token for token in map(token_from_record, records)}
+
+
+def select_newer(session: Session, changes: Sequence[StoredChange]) -> list[TokenChange]:
+    """The changes without what is stored with their version, or a later one."""
+    rows = session.read("stored_versions", [token_id for token_id, _ in changes])
+    versions = {(table, token_id): version for table, token_id, version in rows}
+    return keep_newer(changes, versions)
 
 
 def load_tokens(session: Session, now: UnixSeconds, limit: int) -> list[Token]:

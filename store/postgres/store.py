@@ -15,6 +15,7 @@ from attrs import define, field
 
 from config.settings import PostgresSettings
 from domain.errors import RowsRefused, StoreConnectionLost, StoreUnavailable, UpkeepFailed
+from domain.messages import TokenChange
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
 from store import RefusedChanges, RefusedTokens, ServerPulse, StoredChange, WriteReceipt
@@ -85,6 +86,12 @@ class PostgresStore:
         receipt = await self._connection.run(partial(statements.write_changes, changes=changes))
         self.ledger.book(self.component, receipt)
         return receipt
+
+    async def select_newer(self, changes: Sequence[StoredChange]) -> Sequence[TokenChange]:
+        """The changes without what is stored with their version, or a later one."""
+        if not changes:
+            return []
+        return await self._connection.run(partial(statements.select_newer, changes=changes))
 
     async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         """The newest `limit` tokens that are retained at `now`, newest first."""

@@ -67,10 +67,10 @@ def test_driver_is_known_to_its_adapter_only(package: str, owner: str) -> None:
     assert set() == strangers
 
 
-# Who else may, and why: streams speak WebSocket too; the demo's market is a server of its own,
-# and draws its pictures; the composition root makes the one HTTP client.
+# Who else may, and why: streams speak WebSocket too, and so do simulated clients; the demo's market
+# is a server of its own, and draws its pictures; the composition root makes the one HTTP client.
 EXCEPTIONS = {
-    "trio_websocket": ("sources", "commands.market"),
+    "trio_websocket": ("sources", "commands.market", "commands.simulate"),
     "h11": ("commands.market",),
     "httpx": ("wiring", "service", "commands"),
     "PIL": ("commands.market",),

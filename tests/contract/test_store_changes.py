@@ -268,3 +268,33 @@ async def test_everything_but_a_poisoned_token_is_committed(world: StoreWorld) -
     stored, refused = await store.insert_tokens(tokens)
     assert [tokens[5]] == [token for token, _ in refused]
     assert [t.mint for t in tokens if t is not tokens[5]] == [t.mint for t in stored]
+
+
+# -- Versions ------------------------------------------------------------------------------
+
+
+async def test_changes_are_told_from_what_is_stored_with_their_version_or_a_later_one(
+    world: StoreWorld,
+) -> None:
+    store, tokens = await world.stored(a_token(1), a_token(2), a_token(3), a_token(4))
+    await write(
+        store,
+        [
+            a_change(tokens[0], 5, price_usd=1.0),
+            a_change(tokens[1], 7, price_usd=1.0, twitter="t"),
+            a_change(tokens[2], 9, twitter="t"),
+        ],
+    )
+    offered = [
+        a_change(tokens[0], 6, price_usd=2.0),  # newer
+        a_change(tokens[1], 7, price_usd=2.0, twitter="u"),  # as stored
+        a_change(tokens[2], 8, price_usd=2.0, twitter="u"),  # older in one table
+        a_change(tokens[3], 1, holder_count=1),  # of which nothing is stored
+    ]
+    newer = {change.mint: change.values for change in await store.select_newer(offered)}
+    assert {
+        tokens[0].mint: {"price_usd": 2.0},
+        tokens[2].mint: {"price_usd": 2.0},
+        tokens[3].mint: {"holder_count": 1},
+    } == newer
+    assert [] == list(await store.select_newer([]))

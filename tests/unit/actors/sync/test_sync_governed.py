@@ -224,11 +224,13 @@ async def test_restarted_sync_knows_the_age_of_what_it_finds(autojump_clock: Moc
         await until(50.0)
         await world.update(50.0, price_usd=1.0)
         await until(60.0)
-    world.store.delay_seconds = 4.0  # opened at 64, loaded at 68: the flush is under way at 69
+    world.store.delay_seconds = (
+        4.0  # opened at 64, loaded at 68, compared at 72: the flush is under way at 73
+    )
     sync = world.sync()
     async with running(sync):
-        await until(69.0)
-        assert {Group.MARKET: pytest.approx(19.0, abs=0.01)} == sync.backlog.measure_ages(69.0)
+        await until(73.0)
+        assert {Group.MARKET: pytest.approx(23.0, abs=0.01)} == sync.backlog.measure_ages(73.0)
 
 
 # The server's pulse.

@@ -256,6 +256,54 @@ async def test_what_was_written_past_the_buffer_is_not_undone_when_the_buffer_is
     assert (4, 7) == (later.stored().holder_count, later.stored().buys_24h)
 
 
+async def test_what_was_written_past_the_buffer_is_shown_and_no_later_change_takes_it_back(
+    autojump_clock: MockClock,
+) -> None:
+    """The next change of such a token took along what the buffer still held of it."""
+    world = SyncWorld()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sync().run)
+        await admit_tokens(world, 1)
+        await world.update(2.0, holder_count=3)
+        await until(3.0)
+        world.servers.buffer.fail_next(FOR_EVER)
+        await world.update(4.0, holder_count=4)
+        await until(5.0)
+        world.messages.close()
+    world.servers.buffer.fail_next(0)  # it still has the 3, dirty
+    later = SyncWorld(servers=world.servers, store=world.store)
+    async with running(later.sync()):
+        await until(10.0)
+        assert 4 == later.shown().holder_count
+        await later.update(11.0, buys_24h=9)
+        await until(400.0)
+    assert (4, 9) == (later.stored().holder_count, later.stored().buys_24h)
+
+
+async def test_a_start_waits_for_the_buffer_that_is_to_forget_what_is_stored_anew(
+    autojump_clock: MockClock,
+) -> None:
+    world = SyncWorld()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sync().run)
+        await admit_tokens(world, 1)
+        await world.update(2.0, holder_count=3)
+        await until(3.0)
+        world.servers.buffer.fail_next(FOR_EVER)
+        await world.update(4.0, holder_count=4)
+        await until(5.0)
+        world.messages.close()
+    world.servers.buffer.fail_next(0)
+    later = SyncWorld(servers=world.servers, store=world.store)
+    later.servers.buffer.is_read_only = True  # it can be read, and forgets nothing
+    async with running(later.sync()):
+        await until(20.0)
+        later.servers.buffer.is_read_only = False
+        await until(400.0)
+        assert 4 == later.shown().holder_count
+    assert {} == {m: f for m, f in world.servers.buffer.data.tokens.items() if f.is_dirty}
+
+
 async def test_spooled_token_is_written_straight_to_postgres_at_such_a_drain(
     autojump_clock: MockClock,
 ) -> None:

@@ -1,0 +1,130 @@
+"""The ways to the stores, and what is wrong with them: the fault layer around the twins.
+
+    actor -> LinkedStore, LinkedBuffer -> Link (delay, failure, lost reply) -> twin
+
+A call goes to the server, has its effect there at one instant, and its answer comes back. A call
+under way is not abandoned when its actor is cancelled, as none in a thread is. When the process
+dies, a call that had not arrived never does, and of one that had, nobody hears.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import TypeVar
+
+import trio
+from attrs import define, field
+
+from buffer.memory import Effect, MemoryBuffer
+from buffer.tape import TapeEntry, TradeTape
+from domain.trading import Candle, TradeRecord
+from domain.values import Mint
+from store.memory import MemoryStore
+
+Answer = TypeVar("Answer")
+
+USUAL_SECONDS = (0.0005, 0.004)  # of a call on a sound server
+SLOW_SECONDS = (0.2, 3.0)
+TIMEOUT_SECONDS = 5.0  # of a call to a server that hangs
+
+
+@define(kw_only=True)
+class Link:
+    """The way to one server, for all processes and connections."""
+
+    name: str
+    error: type[Exception]  # what its client raises
+    random: Random
+    on_call: Callable[[str, str], None]  # (server, method), for the trace
+    is_down: bool = field(default=False, init=False)
+    is_slow: bool = field(default=False, init=False)
+    is_hanging: bool = field(default=False, init=False)
+    loses_replies: bool = field(default=False, init=False)
+    lost_replies: int = field(default=0, init=False)
+
+    @asynccontextmanager
+    async def exchange(self, life: "LifeLine", method: str) -> AsyncIterator[None]:
+        """One call: there, its effect (the body), and back."""
+        await trio.lowlevel.checkpoint()
+        with trio.CancelScope(shield=True):
+            await self._travel(life)
+            self.on_call(self.name, method)
+            yield
+            if self.is_hanging:
+                await trio.sleep(TIMEOUT_SECONDS)
+                raise self.error(f"{self.name}: no answer")
+            await trio.sleep(self._draw_seconds())
+        if self.loses_replies and self.random.random() < 0.5:
+            self.lost_replies += 1
+            raise self.error(f"{self.name}: the answer was lost")
+
+    async def _travel(self, life: "LifeLine") -> None:
+        await trio.sleep(self._draw_seconds())
+        if self.is_hanging and self.random.random() < 0.5:
+            await trio.sleep(TIMEOUT_SECONDS)
+            raise self.error(f"{self.name}: no answer")
+        if self.is_down or life.is_over:
+            raise self.error(f"{self.name}: cannot be reached")
+
+    def _draw_seconds(self) -> float:
+        return self.random.uniform(*(SLOW_SECONDS if self.is_slow else USUAL_SECONDS))
+
+
+@define
+class LifeLine:
+    """One process's life, as its calls see it."""
+
+    is_over: bool = False
+
+
+@define(kw_only=True, eq=False)
+class LinkedStore(MemoryStore):
+    """The twin of Postgres on the other side of a link."""
+
+    link: Link
+    life: LifeLine
+    component: str
+
+    @asynccontextmanager
+    async def _exchange(
+        self, *, is_write: bool = False, is_counted: bool = True
+    ) -> AsyncIterator[None]:
+        kind = "write" if is_write else "read"
+        async with self.link.exchange(self.life, f"{self.component} {kind}"):
+            yield
+
+
+@define(kw_only=True, eq=False)
+class LinkedBuffer(MemoryBuffer):
+    """The twin of Redis on the other side of a link."""
+
+    link: Link
+    life: LifeLine
+
+    async def _call(self, effect: Effect, function: Callable[[], Answer]) -> Answer:
+        async with self.link.exchange(self.life, effect.value):
+            return await super()._call(effect, function)
+
+
+@define(kw_only=True, eq=False)
+class LinkedTape:
+    """A `TradeTape` on the other side of a link."""
+
+    tape: TradeTape
+    link: Link
+    life: LifeLine
+
+    async def append_entries(self, entries: Sequence[TapeEntry]) -> None:
+        async with self.link.exchange(self.life, "tape adds"):
+            await self.tape.append_entries(entries)
+
+    async def read_candles(self, mint: Mint, interval: str, limit: int) -> Sequence[Candle]:
+        async with self.link.exchange(self.life, "tape reads"):
+            return await self.tape.read_candles(mint, interval, limit)
+
+    async def read_trades(self, mint: Mint, limit: int) -> Sequence[TradeRecord]:
+        async with self.link.exchange(self.life, "tape reads"):
+            return await self.tape.read_trades(mint, limit)
+
+    async def close(self) -> None:
+        await trio.lowlevel.checkpoint()
