@@ -130,8 +130,8 @@ self._now = max(wall, self._now + CATCH_UP_SPEED * elapsed_seconds * (wall < sel
     Mutant(
         name="idle-too-late",
         module="actors.activity",
-        before="return self.last_sign_at + self.settings.idle_after_seconds",
-        after="return self.last_sign_at + 2 * self.settings.idle_after_seconds",
+        before="return self.last_sign.at + self.settings.idle_after_seconds",
+        after="return self.last_sign.at + 2 * self.settings.idle_after_seconds",
         schedule="clients-away@61+1500",
         hours=0.4,
     ),
