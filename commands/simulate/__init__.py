@@ -8,6 +8,7 @@ still make it fail. The exit code is 1 where any seed failed.
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -58,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     _require_sense(arguments)
-    _begin_again(measures=arguments.coverage)
+    if arguments.coverage and "coverage" not in sys.modules:
+        return _run_measured()
+    _begin_again()
     kinds = parse_kinds(arguments.faults)
     outcomes: list[SimulationOutcome] = []
     print(CHECKED)
@@ -90,30 +93,24 @@ def _require_sense(arguments: argparse.Namespace) -> None:
         raise BadConfiguration("--coverage needs the package coverage")
 
 
-def _begin_again(*, measures: bool) -> None:
-    """Be started anew where hashes are not those of every run, or nobody counts the branches.
+def _begin_again() -> None:
+    """Be started anew where hashes are not those of every run."""
+    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
+        os.environ["PYTHONHASHSEED"] = HASH_SEED
+        again = [sys.executable, "-m", "token_discovery", *sys.argv[1:]]
+        os.execv(sys.executable, again)  # noqa: S606  # ourselves
 
-    Branches are counted from the first import on: what a module does at its import counts as well.
-    """
-    is_measured = "coverage" in sys.modules
-    if os.environ.get("PYTHONHASHSEED") == HASH_SEED and is_measured >= measures:
-        return
-    os.environ["PYTHONHASHSEED"] = HASH_SEED
+
+def _run_measured() -> int:
+    """The same command in a process whose branches are counted from its first import on."""
     root = Path(__file__).resolve().parents[2]
-    rooms = ",".join(str(root / room / "*") for room in ROOMS)
-    data_file = Path(tempfile.gettempdir()) / f"token-discovery-coverage-{os.getpid()}"
-    counting = [
-        "coverage",
-        "run",
-        "--branch",
-        f"--include={rooms}",
-        f"--data-file={data_file}",
-        "-m",
-    ]
-    command = ["-m", "token_discovery", *sys.argv[1:]]
-    if measures:
-        command = ["-m", *counting, *command]
-    os.execv(sys.executable, [sys.executable, *command])  # noqa: S606  # ourselves
+    rooms = ",".join(str(root / room) for room in ROOMS)
+    with tempfile.TemporaryDirectory() as directory:
+        counting = ["coverage", "run", "--branch", f"--source={rooms}"]
+        counting.append(f"--data-file={directory}/branches")
+        command = [sys.executable, "-m", *counting, "-m", "token_discovery", *sys.argv[1:]]
+        environment = {**os.environ, "PYTHONHASHSEED": HASH_SEED}
+        return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603  # ourselves
 
 
 def _report_branches() -> None:
