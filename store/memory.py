@@ -95,8 +95,8 @@ class MemoryDatabase:
         self, mint: Mint, at: UnixSeconds, more_watchers: int = 0, **texts: str
     ) -> None:
         """What an UPDATE through the view does; an unknown mint has no row there."""
-        if mint in self.tokens:
-            known = self.overlay.get(mint)
+        known = self.overlay.get(mint)
+        if mint in self.tokens and (known or texts or more_watchers > 0):
             self._lay_over(
                 mint,
                 watchers=max(0, (known.watchers if known else 0) + more_watchers),

@@ -4,10 +4,22 @@ from collections.abc import Mapping
 
 import pytest
 
+from domain.lifecycle import RETAIN_NEW_SECONDS
+from domain.token import Status
 from domain.values import Mint
 from store import FIRST_POSITION, OverlayPosition, OverlayRow, TokenStore
+from store.columns import PERIOD_SECONDS
 from store.memory import MemoryStore
-from tests.contract.store_world import NOW, StoreWorld, a_change, a_token, asked, mint_of, write
+from tests.contract.store_world import (
+    NOW,
+    StoreWorld,
+    a_change,
+    a_token,
+    after,
+    asked,
+    mint_of,
+    write,
+)
 
 COLUMNS = {"image_url": '"imageUrl"', "logo_uri": '"logoURI"'}
 MANY = 100
@@ -52,6 +64,23 @@ async def test_watchers_of_others_add_up_and_never_fall_below_none(world: StoreW
     assert 2 == (await overlay_of(store))[token.mint].watchers
     await write_as_others(world, token.mint, -5)
     assert 0 == (await overlay_of(store))[token.mint].watchers
+
+
+async def test_nobody_less_where_nobody_is_changes_nothing(world: StoreWorld) -> None:
+    store, (token,) = await world.stored(a_token(1))
+    await write_as_others(world, token.mint, -1)
+    assert {} == await overlay_of(store)
+
+
+async def test_it_goes_with_its_token_and_stays_with_what_has_bonded(world: StoreWorld) -> None:
+    store, (gone, bonded) = await world.stored(a_token(1), a_token(2))
+    await write(store, [a_change(bonded, 1, status=int(Status.BONDED))])
+    for token in (gone, bonded):
+        await write_as_others(world, token.mint, 1, twitter="x")
+    await store.drop_unretained(after(RETAIN_NEW_SECONDS + 2 * PERIOD_SECONDS))
+    assert {bonded.mint} == (await overlay_of(store)).keys()
+    await write_as_others(world, bonded.mint, 1)
+    assert 2 == (await overlay_of(store))[bonded.mint].watchers
 
 
 async def test_what_others_write_of_no_token_is_nothing(world: StoreWorld) -> None:
