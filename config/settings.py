@@ -12,6 +12,7 @@ from attrs.validators import ge, in_, le
 from config.listening import listening_host
 from config.postgres_url import parse_postgres_url
 from config.redis_url import parse_redis_url
+from config.table_name import parse_table_name
 from config.web_address import (
     VISIBLE,
     find_http_address,
@@ -59,6 +60,16 @@ def _redis_address() -> Any:
         parse_redis_url(url)
 
     return field(validator=is_understood, repr=without_credentials)
+
+
+def _table_name() -> Any:
+    """A table of others, or empty: none."""
+
+    def is_understood(_instance: object, _setting: object, name: str) -> None:
+        if name:
+            parse_table_name(name)
+
+    return field(validator=is_understood)
 
 
 def _seconds() -> Any:
@@ -192,6 +203,7 @@ class ActivitySettings:
     idle_after_seconds: float = _seconds()
     watchers_interval_seconds: float = _seconds()
     external_keys: bool = field()
+    watch_table: str = _table_name()
 
 
 @frozen(kw_only=True)

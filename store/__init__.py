@@ -7,7 +7,7 @@ Beside them: `bisection` writes around refused rows, `ledger` books what each co
 `columns` says what is kept where.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from attrs import frozen
@@ -39,6 +39,37 @@ class BackendWal:
     backend: int  # process id: another one counts from nothing
     wal_bytes: int
     full_page_images: int
+
+
+OverlayPosition = tuple[int, str]  # (change_id, mint); every row stands behind the first one
+FIRST_POSITION: OverlayPosition = (0, "")
+
+
+@frozen(kw_only=True)
+class OverlayRow:
+    """What others have written of one token through the view, and our rows may not have."""
+
+    mint: Mint
+    change_id: int  # the transaction that changed it last
+    watchers: int  # beside the service's own
+    texts: Mapping[str, str]  # by field
+    written_at: Mapping[str, UnixSeconds]  # by field of `texts`; of the server's clock
+
+
+@frozen(kw_only=True)
+class OverlayPage:
+    """Some rows of the overlay, in the order in which they were changed."""
+
+    rows: Sequence[OverlayRow]
+    horizon: int  # every transaction before it has ended, and so is in what was read
+
+
+@frozen(kw_only=True)
+class WatchCounts:
+    """How often each mint stands in others' table of watches."""
+
+    counts: Mapping[Mint, int]
+    problem: str | None = None  # why the table cannot be read
 
 
 @frozen(kw_only=True)
@@ -118,6 +149,32 @@ class TokenStore(Protocol):
         `UpkeepFailed`, a `StoreUnavailable`, says which parts failed although Postgres answers;
         all other parts are done. It will mostly fail again, and may have written WAL for nothing:
         wait for hours, not seconds.
+        """
+
+    async def read_overlay(self, after: OverlayPosition, limit: int) -> OverlayPage:
+        """What others have changed behind that position; at most `limit` rows.
+
+        A full page is followed by the one behind its last row. After the last page begin at
+        `(horizon, "")` of the first one: then no change is missed, and some are read again.
+        """
+
+    async def settle_overlay(self, taken: Sequence[tuple[Mint, int]]) -> Collection[Mint]:
+        """Remove the texts that our own rows have by now, each row as it was at its `change_id`.
+
+        What has changed since, and what somebody is changing, stays, and is not among the mints
+        that are returned. Watchers stay.
+        """
+
+    async def count_watches(self, table: str, limit: int) -> WatchCounts:
+        """How often each mint stands in others' `table`: the `limit` mints that do most often.
+
+        Where the table is missing, locked or not ours to read, that is said, and nothing raised.
+        """
+
+    async def set_watchers(self, counts: Mapping[Mint, int]) -> None:
+        """Others' watchers of these mints, whatever they were; the overlay tells of the change.
+
+        A row that somebody is changing is left as it is.
         """
 
     async def close(self) -> None:

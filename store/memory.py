@@ -8,9 +8,10 @@ meet every outcome that a real one has: not done, done but unknown, refused, awa
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
+from typing import Any
 
 import attrs
 import trio
@@ -22,7 +23,17 @@ from domain.messages import TokenChange
 from domain.precision import floor_time
 from domain.token import STATUS_FIELDS, Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value
-from store import RefusedChanges, RefusedTokens, ServerPulse, StoredChange, WriteReceipt
+from store import (
+    OverlayPage,
+    OverlayPosition,
+    OverlayRow,
+    RefusedChanges,
+    RefusedTokens,
+    ServerPulse,
+    StoredChange,
+    WatchCounts,
+    WriteReceipt,
+)
 from store.bisection import write_around_refusals
 from store.columns import (
     CHANGE_TABLES,
@@ -75,8 +86,35 @@ class MemoryDatabase:
     rows: dict[tuple[str, int], MemoryRow] = Factory(dict)  # by (table, token id)
     cold: dict[Mint, UnixSeconds] = Factory(dict)  # when a bonded token left the feed's tables
     last_id: int = 0
+    last_change_id: int = 0
+    overlay: dict[Mint, OverlayRow] = Factory(dict)
+    watches: dict[str, dict[Mint, int] | str] = Factory(dict)  # by table; text: what is wrong
     is_down: bool = False
     pulse: ServerPulse = UNTROUBLED  # as the server would tell it
+
+    def write_as_others(
+        self, mint: Mint, at: UnixSeconds, more_watchers: int = 0, **texts: str
+    ) -> None:
+        """What an UPDATE through the view does; an unknown mint has no row there."""
+        known = self.overlay.get(mint)
+        if mint in self.tokens and (known or texts or more_watchers > 0):
+            self._lay_over(
+                mint,
+                watchers=max(0, (known.watchers if known else 0) + more_watchers),
+                texts={**(known.texts if known else {}), **texts},
+                written_at={**(known.written_at if known else {}), **dict.fromkeys(texts, at)},
+            )
+
+    def set_watchers(self, mint: Mint, watchers: int) -> None:
+        """Others' watchers as counted; a count that is as it was changes nothing."""
+        known = self.overlay.get(mint)
+        if watchers != (known.watchers if known else 0):
+            texts, written_at = (known.texts, known.written_at) if known else ({}, {})
+            self._lay_over(mint, watchers=watchers, texts=texts, written_at=written_at)
+
+    def _lay_over(self, mint: Mint, **values: Any) -> None:
+        self.last_change_id += 1
+        self.overlay[mint] = OverlayRow(mint=mint, change_id=self.last_change_id, **values)
 
 
 @frozen(kw_only=True)
@@ -188,6 +226,40 @@ class MemoryStore:
                     self._forget_token(token)
         return WriteReceipt(rows=len(moved), statements=1, wal_bytes=0, seconds=0.0)
 
+    async def read_overlay(self, after: OverlayPosition, limit: int) -> OverlayPage:
+        async with self._exchange(is_counted=False):
+            rows = sorted(self.database.overlay.values(), key=_find_position)
+            behind = [row for row in rows if _find_position(row) > after]
+            return OverlayPage(rows=behind[:limit], horizon=self.database.last_change_id + 1)
+
+    async def settle_overlay(self, taken: Sequence[tuple[Mint, int]]) -> Collection[Mint]:
+        async with self._exchange():
+            overlay = self.database.overlay
+            settled = [
+                overlay[mint]
+                for mint, change_id in taken
+                if mint in overlay and overlay[mint].change_id == change_id
+            ]
+            for row in settled:
+                if row.watchers:
+                    overlay[row.mint] = attrs.evolve(row, texts={}, written_at={})
+                else:
+                    del overlay[row.mint]
+            return [row.mint for row in settled]
+
+    async def count_watches(self, table: str, limit: int) -> WatchCounts:
+        async with self._exchange(is_counted=False):
+            found = self.database.watches.get(table, "no such table")
+            if isinstance(found, str):
+                return WatchCounts(counts={}, problem=f"{table}: {found}")
+            most = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+            return WatchCounts(counts=dict(most[:limit]))
+
+    async def set_watchers(self, counts: Mapping[Mint, int]) -> None:
+        async with self._exchange():
+            for mint, watchers in counts.items():
+                self.database.set_watchers(mint, watchers)
+
     async def close(self) -> None:
         await trio.sleep(self.delay_seconds + self.reply_delay_seconds)
 
@@ -261,6 +333,7 @@ class MemoryStore:
         database, token_id = self.database, token.id or 0
         del database.tokens[token.mint], database.mints[token_id]
         database.cold.pop(token.mint, None)
+        database.overlay.pop(token.mint, None)
         for table in CHANGE_TABLES:
             database.rows.pop((table, token_id), None)
 
@@ -278,6 +351,10 @@ class MemoryStore:
             observed_at = floor_time(change.observed_at)
             database.tokens[mint] = with_values(database.tokens[mint], shown, observed_at)
         return True
+
+
+def _find_position(row: OverlayRow) -> OverlayPosition:
+    return row.change_id, row.mint
 
 
 def _check_insert(token: Token) -> None:

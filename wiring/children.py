@@ -29,6 +29,7 @@ from actors.sync.backlog import WAITING_GROUPS
 from actors.sync.governor import Governor
 from actors.sync.life import SyncStores
 from actors.sync.memory import SyncMemory
+from actors.sync.others import WatchPlan
 from actors.trading.actor import Trading, TradingInboxes, TradingOutboxes, TradingPlan
 from actors.trading.coverage import StreamCoverage
 from actors.trading.memory import TradingMemory
@@ -157,6 +158,10 @@ class Composition:
             memory=memory,
             tracked_tokens=self.settings.tracking.tokens,
             settings=self.settings.sync,
+            watches=WatchPlan(
+                table=self.settings.activity.watch_table,
+                interval_seconds=self.settings.activity.watchers_interval_seconds,
+            ),
             environment=environment,
         )
 

@@ -28,6 +28,7 @@ from actors.sync.draining import DrainDue, Drainer
 from actors.sync.flusher import Flusher, FlushOrder, FlushRetryDue
 from actors.sync.life import SyncLife, SyncStores
 from actors.sync.memory import SyncMemory
+from actors.sync.others import Others, OthersDue, WatchesDue, WatchPlan
 from actors.sync.restoring import BufferReadDue, Restorer, StoreLoadDue
 from actors.sync.snapshots import SyncSnapshot
 from actors.sync.table import TokenTable
@@ -89,6 +90,7 @@ class Sync:
     memory: SyncMemory
     tracked_tokens: int
     settings: SyncSettings
+    watches: WatchPlan = field(factory=WatchPlan)
     environment: Environment
     table: TokenTable = field(init=False)
     backlog: Backlog = field(factory=Backlog, init=False)
@@ -97,6 +99,7 @@ class Sync:
     appender: Appender = field(init=False)
     flusher: Flusher = field(init=False)
     upkeep: Upkeep = field(init=False)
+    others: Others = field(init=False)
     drainer: Drainer = field(init=False)
     untold: dict[str, deque[Mint]] = field(factory=dict, init=False)  # by subscriber
     askers: dict[str, RosterWanted] = field(factory=dict, init=False)  # to be told, by subscriber
@@ -128,6 +131,12 @@ class Sync:
         )
         self.upkeep = Upkeep(
             life=life, order_flush=self.flusher.order_flush, note_epoch=self.appender.note_epoch
+        )
+        self.others = Others(
+            life=life,
+            plan=self.watches,
+            add_update=self.appender.add_update,
+            append=self.appender.append_next,
         )
         self.restorer = Restorer(life=life, then=self._note_restored)
         self.drainer = Drainer(
@@ -164,6 +173,9 @@ class Sync:
             refused=self.counts["refused"],
             pulses_missed=self.counts["pulses_missed"],
             failed_retentions=self.counts["failed_retentions"],
+            taken_from_others=self.counts["taken_from_others"],
+            owed_to_others=len(self.table.owed_to_others),
+            watched_by_others=len(self.table.outside_watchers),
             governor=self.memory.governor.snapshot(trio.current_time()),
         )
 
@@ -174,6 +186,7 @@ class Sync:
             case CallEnded():
                 note.deliver()
             case MailEnded():
+                self.others.rest()
                 self.drainer.begin_drain()
             case FlushDue():
                 self._flush_regularly()
@@ -198,6 +211,10 @@ class Sync:
                 self.upkeep.take_pulse()
             case ProbeDue():
                 self.upkeep.probe_buffer()
+            case OthersDue():
+                self.others.read_overlay()
+            case WatchesDue():
+                self.others.count_watches()
             case StoreLoadDue():
                 self.restorer.load_stored()
             case BufferReadDue():
@@ -272,7 +289,7 @@ class Sync:
     def publish_tokens(self, mints: Iterable[Mint]) -> None:
         """Tell all subscribers of these tokens as they are now; their mailboxes never wait."""
         for mint in mints:
-            token = self.table.published.get(mint)
+            token = self.table.find_shown(mint)
             if token is not None:
                 published = TokenPublished(token=token)
                 for outbox in self.publications.values():
@@ -289,7 +306,7 @@ class Sync:
         for subscriber, mints in list(self.untold.items()):
             outbox = self.publications[subscriber]
             for _ in range(min(len(mints), TOLD_AT_ONCE)):
-                token = self.table.published.get(mints.popleft())
+                token = self.table.find_shown(mints.popleft())
                 if token is not None:  # else it was let go meanwhile
                     outbox.send_nowait(TokenPublished(token=token))
             if not mints:
@@ -311,6 +328,7 @@ class Sync:
             self._tell_all(wanted)
         self.appender.append_next()
         self.upkeep.start_timers()
+        self.others.resume()
         self._flush_regularly()
 
     def _flush_regularly(self) -> None:
@@ -338,6 +356,7 @@ class Sync:
         self.backlog.restart_ages(now)
         if self.restorer.is_done:
             self.upkeep.take_pulse()
+            self.others.resume()
             if now - self.flushed_at >= FRESH_SECONDS:
                 self._flush_regularly()
 
@@ -346,4 +365,5 @@ class Sync:
         if self.memory.is_active:
             self.memory.is_active = False
             self.life.desk.stop_timer(PulseDue)
+            self.others.rest()
             self.flusher.order_flush(FlushOrder(name="idling"))

@@ -11,7 +11,7 @@ from attrs import Factory, define, field
 from actors.sync.governor import Governor
 from domain.merging import Observations, fold_observations
 from domain.token import Token
-from domain.values import Mint
+from domain.values import Mint, UnixSeconds
 from store.checkpoints import CheckpointWatch
 
 
@@ -28,6 +28,8 @@ class SyncMemory:
     # What the buffer holds and Postgres does not, as `TokenTable` keeps it.
     unflushed: dict[Mint, Observations] = Factory(dict)
     spooled: dict[Mint, Token] = Factory(dict)
+    # When the texts were written that were taken from others and are in their overlay, by field.
+    taken_from_others: dict[Mint, Mapping[str, UnixSeconds]] = Factory(dict)
     is_buffer_away: bool = field(default=False, init=False)  # as its last call has found
 
     def take_back_in_flight(self) -> None:

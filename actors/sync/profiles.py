@@ -6,7 +6,8 @@ Everybody who is born has a profile, and most are not looked at an hour later; a
 is half of what the birth itself costs. What is left out stays on the shelf: clients see it, this
 process alone has it, and after a start its source is asked again. It is written with the next
 change of its token for which there is room: those first that are watched, then those that were
-traded longest after their birth. A token that is on its way to a pool, or there, always gets it.
+traded longest after their birth. A token that is on its way to a pool, or there, always gets it,
+and so does one of which others have written.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,7 +52,8 @@ class ProfileShelf:
         for place in self._rank(changes):
             token_id, change = changes[place]
             token = self.table.published[change.mint]
-            if token.status > Status.NEW or self._has_room():
+            is_owed = change.mint in self.table.owed_to_others
+            if token.status > Status.NEW or is_owed or self._has_room():
                 self.bucket.spend(1, self.rows_per_hour)
                 self.is_open = self.is_open and self.bucket.level >= 1
                 chosen[place] = token_id, self._with_profile(token, change)
@@ -77,16 +79,20 @@ class ProfileShelf:
 
     def _rank(self, changes: Sequence[StoredChange]) -> Iterable[int]:
         """Places of changes that a profile belongs to, those of most interest first."""
-        shelved, published = self.table.shelved, self.table.published
+        shelved = self.table.shelved
         places = [
             place
             for place, (_, change) in enumerate(changes)
             if change.mint in shelved or not PROFILE_NAMES.isdisjoint(change.values)
         ]
-        places.sort(
-            key=lambda place: rate_interest(published[changes[place][1].mint]), reverse=True
-        )
+        places.sort(key=lambda place: self._rate_interest(changes[place][1].mint), reverse=True)
         return places
+
+    def _rate_interest(self, mint: Mint) -> tuple[bool, float]:
+        """Somebody watches it; else by the seconds from its birth to its last trade."""
+        token = self.table.published[mint]
+        life_seconds = (token.last_trade_at or token.first_seen_at) - token.first_seen_at
+        return token.watcher_count > 0 or mint in self.table.outside_watchers, life_seconds
 
     def _with_profile(self, token: Token, change: TokenChange) -> TokenChange:
         self.completed.add(token.mint)
@@ -102,9 +108,3 @@ class ProfileShelf:
         self.table.shelved[change.mint] = self.name_sets.setdefault(names, names)
         rest = {name: value for name, value in change.values.items() if name not in told}
         return change._replace(values=rest)
-
-
-def rate_interest(token: Token) -> tuple[bool, float]:
-    """Somebody watches it; else by the seconds from its birth to its last trade."""
-    life_seconds = (token.last_trade_at or token.first_seen_at) - token.first_seen_at
-    return token.watcher_count > 0, life_seconds

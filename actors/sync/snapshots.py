@@ -62,4 +62,7 @@ class SyncSnapshot(Snapshot):
     refused: int = counter("Updates that make no sense, or that the buffer refused.")
     pulses_missed: int = counter("Pulses that the server did not answer.")
     failed_retentions: int = counter("Retentions that failed; they are tried again.")
+    taken_from_others: int = counter("Updates taken from what others wrote through the view.")
+    owed_to_others: int = gauge("Tokens of which others' texts may not be in our rows yet.")
+    watched_by_others: int = gauge("Tokens that others' users watch.")
     governor: GovernorSnapshot = detail("It has metrics of its own.")

@@ -20,6 +20,7 @@ from domain.messages import TokenChange
 from domain.precision import round_token, round_value
 from domain.token import FIELDS, STATUS_FIELDS, Provenance, Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value, Version
+from store import OverlayRow
 
 GROUP_NAMES = {name: rule.group.value for name, rule in FIELDS.items()}
 NOTHING_AGAIN: Provenance = MappingProxyType({})
@@ -40,6 +41,10 @@ class TokenTable:
     seen_again: dict[Mint, dict[str, tuple[str, UnixSeconds]]] = Factory(dict)
     # Of published tokens: profile values that neither Postgres nor the buffer has, see profiles.py.
     shelved: dict[Mint, frozenset[str]] = Factory(dict)
+    # What others write through the view, see others.py: their watchers, shown beside ours, and
+    # rows of the overlay whose texts our rows in Postgres may not have.
+    outside_watchers: dict[Mint, int] = Factory(dict)
+    owed_to_others: dict[Mint, OverlayRow] = Factory(dict)
 
     # Taking.
 
@@ -116,6 +121,14 @@ class TokenTable:
         again = self.seen_again.pop(mint, NOTHING_AGAIN)
         token = self.published[mint] = _with_observations(token, accepted, again)
         return token
+
+    def find_shown(self, mint: Mint) -> Token | None:
+        """The token as clients see it: with the watchers of others. None while it is unknown."""
+        token = self.published.get(mint)
+        outside = self.outside_watchers.get(mint)
+        if token is None or not outside:
+            return token
+        return evolve(token, watcher_count=token.watcher_count + outside)
 
     # Flushing.
 

@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id);
 const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const GROUPS = ["lifecycle", "market", "score", "holders", "watchers", "profile"];
-const COMPONENTS = ["ingest", "sync"];
+const COMPONENTS = ["ingest", "sync", "others"];
 
 const theme = (() => { try { return JSON.parse(localStorage.getItem("theme")); } catch { return null; } })();
 if (theme) document.documentElement.dataset.theme = theme;
@@ -187,7 +187,7 @@ function showWrites(writes) {
   const number = (key, format) => ([, account]) => known(account[key], format);
   $("writes").replaceChildren(
     tag("div", { className: "charts" }, chart("WAL", "walBytes", bytes), chart("Rows", "rows", short.format), chart("Statements", "statements", short.format)),
-    legend([["ingest", "ingest: new tokens"], ["sync", "sync: updates"]]),
+    legend([["ingest", "ingest: new tokens"], ["sync", "sync: updates"], ["others", "others: writes through the view"]]),
     tag("div", { className: "frame writes-table" }, table([
       ["component", ([name]) => name],
       ["commits", number("commits"), "number"],

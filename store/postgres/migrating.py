@@ -51,6 +51,7 @@ NAMES_MADE: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "token_discovery_now",
             "token_discovery_logged",
         ),
+        "0006_writes_of_others": ("token_overlay", "token_discovery_own"),
     }
 )
 MIGRATION_TABLE = "schema_migration"

@@ -29,7 +29,7 @@ def named_blocks(text: str) -> dict[str, str]:
 PACK_BYTES = 6_750
 TOKEN_BYTES = 4 + 4 + 4 + 4  # id, version, time, and its bits in the arrays' NULL bitmaps
 SIDES = ("a", "b")
-LATE = frozenset({"make_partition"})  # filled in when it is used
+LATE = frozenset({"make_partition", "count_watches"})  # filled in when it is used
 ON_CONNECTING = frozenset({"describe_server", "fix_defaults", "set_bounds"})
 BY_SIDE = ("write_token_stats", "write_snapshot", "switch_journal", "empty_journal")
 

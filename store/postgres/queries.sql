@@ -306,6 +306,83 @@ DELETE FROM token_profile USING token
 WHERE token.id = token_id AND token.period = ANY ($1::integer[])
     AND NOT EXISTS (SELECT FROM token_stats AS stats WHERE stats.token_id = token.id AND status = 2);
 
+-- name: forget_overlay
+-- What others have written of tokens that go; a row that somebody holds is left as an orphan.
+DELETE FROM token_overlay WHERE mint IN (
+    SELECT overlay.mint FROM token_overlay AS overlay
+    WHERE NOT EXISTS (SELECT FROM token WHERE token.mint = overlay.mint)
+    FOR UPDATE SKIP LOCKED
+);
+
+-- name: begin_overlay
+-- For a row that others hold nobody waits long: it is left to the next time.
+{begin};
+SET LOCAL lock_timeout = '250ms';
+SELECT {wal_position};
+
+-- name: read_overlay
+-- Rows changed by transactions from ($1, $2) on, in their order, and the first transaction that may
+-- still be under way: whoever begins there the next time misses none, and meets some again.
+SELECT change_id::text::bigint, mint, watchers, texts::text, written_at::text, writes,
+    pg_column_size(overlay.*), pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+FROM token_overlay AS overlay
+WHERE (change_id, mint) > ($1::text::xid8, $2::text)
+ORDER BY change_id, mint
+LIMIT $3::integer;
+
+-- name: settle_overlay
+-- What our rows have by now, as far as nobody has changed it since.
+WITH settled AS MATERIALIZED (
+    SELECT overlay.mint, overlay.watchers
+    FROM token_overlay AS overlay
+    JOIN unnest($1::text[], $2::bigint[]) AS taken (mint, change_id) ON taken.mint = overlay.mint
+    WHERE overlay.change_id::text::bigint = taken.change_id
+    FOR UPDATE OF overlay SKIP LOCKED
+), emptied AS (
+    UPDATE token_overlay AS overlay SET texts = '{{}}', written_at = '{{}}'
+    FROM settled WHERE overlay.mint = settled.mint AND settled.watchers > 0
+    RETURNING overlay.mint, false
+), deleted AS (
+    DELETE FROM token_overlay AS overlay
+    USING settled WHERE overlay.mint = settled.mint AND settled.watchers = 0
+    RETURNING overlay.mint, true
+)
+TABLE emptied UNION ALL TABLE deleted;
+
+-- name: set_watchers
+-- Others' watchers as they were counted; a row that somebody holds is left to the next count.
+WITH counted AS MATERIALIZED (
+    SELECT mint, watchers FROM unnest($1::text[], $2::integer[]) AS counted (mint, watchers)
+), held AS MATERIALIZED (
+    SELECT overlay.mint FROM token_overlay AS overlay JOIN counted ON counted.mint = overlay.mint
+    WHERE overlay.watchers <> counted.watchers
+    FOR UPDATE OF overlay SKIP LOCKED
+), updated AS (
+    UPDATE token_overlay AS overlay SET watchers = counted.watchers,
+        change_id = DEFAULT, updated_at = DEFAULT
+    FROM counted JOIN held ON held.mint = counted.mint WHERE overlay.mint = held.mint
+    RETURNING 1
+), inserted AS (
+    INSERT INTO token_overlay (mint, watchers, writes, texts, written_at)
+    SELECT mint, watchers, 0, '{{}}', '{{}}' FROM counted
+    WHERE watchers > 0 AND NOT EXISTS (SELECT FROM token_overlay AS overlay WHERE overlay.mint = counted.mint)
+    ON CONFLICT (mint) DO NOTHING
+    RETURNING 1
+)
+SELECT FROM updated UNION ALL SELECT FROM inserted;
+
+-- name: begin_count
+-- Of a table of others: it may be large, locked or missing.
+{begin_reading};
+SET LOCAL lock_timeout = '250ms';
+SET LOCAL statement_timeout = '5s';
+SET LOCAL enable_seqscan = on;
+SELECT {wal_position};
+
+-- name: count_watches
+SELECT mint::text, least(count(*), 2147483647)::integer FROM {table}
+WHERE mint IS NOT NULL GROUP BY mint ORDER BY count(*) DESC, mint LIMIT $1::integer;
+
 -- name: journal_state
 SELECT side, other_side, has_base, snapshot_bytes,
     pg_relation_size(('token_journal_' || side)::regclass),
@@ -354,13 +431,13 @@ ORDER BY token_id;
 -- name: begin_base
 UPDATE token_journal_state SET has_base = true;
 CREATE OR REPLACE VIEW token_shown AS SELECT * FROM token_now_logged;
-CREATE OR REPLACE VIEW "TokenDiscovery" AS SELECT * FROM token_discovery_logged;
+CREATE OR REPLACE VIEW token_discovery_own AS SELECT * FROM token_discovery_logged;
 
 -- name: end_base
 TRUNCATE token_stats_base;
 UPDATE token_journal_state SET has_base = false;
 CREATE OR REPLACE VIEW token_shown AS SELECT * FROM token_now;
-CREATE OR REPLACE VIEW "TokenDiscovery" AS SELECT * FROM token_discovery_now;
+CREATE OR REPLACE VIEW token_discovery_own AS SELECT * FROM token_discovery_now;
 
 -- name: switch_journal
 UPDATE token_journal_state

@@ -1,12 +1,12 @@
 """`TokenStore` on PostgreSQL 14 to 18.
 
     ingest  ->  insert_tokens, load_tokens
-    sync    ->  write_changes, load_tokens, find_tokens, drop_unretained
+    sync    ->  write_changes, load_tokens, find_tokens, drop_unretained; read_overlay ...
 
 Each of the two has a store, and so a connection, of its own; `application_name` tells which.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Literal
@@ -18,14 +18,25 @@ from domain.errors import RowsRefused, StoreConnectionLost, StoreUnavailable, Up
 from domain.messages import TokenChange
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
-from store import RefusedChanges, RefusedTokens, ServerPulse, StoredChange, WriteReceipt
+from store import (
+    OverlayPage,
+    OverlayPosition,
+    RefusedChanges,
+    RefusedTokens,
+    ServerPulse,
+    StoredChange,
+    WatchCounts,
+    WriteReceipt,
+)
 from store.bisection import write_around_refusals
 from store.ledger import Ledger
-from store.postgres import statements, upkeep
+from store.postgres import overlay, statements, upkeep
 from store.postgres.checkpoints import read_pulse
 from store.postgres.connection import StoreConnection, StoreOffload
 from store.postgres.migrating import migrate
 from store.postgres.session import Session
+
+OTHERS = "others"  # who write through the view, in the ledger
 
 
 @define(eq=False)
@@ -38,6 +49,7 @@ class PostgresStore:
     ledger: Ledger
     half_life_seconds: float  # of the hot score, as readers get it by `postgres.hot_score_form`
     _connection: StoreConnection = field(init=False)
+    _others: overlay.OverlayBook = field(factory=overlay.OverlayBook, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._connection = StoreConnection(
@@ -119,6 +131,37 @@ class PostgresStore:
         if failures:
             raise UpkeepFailed("; ".join(failures))
         return receipt
+
+    async def read_overlay(self, after: OverlayPosition, limit: int) -> OverlayPage:
+        """What others have written since; see `TokenStore.read_overlay`."""
+        page, written = await self._connection.run(
+            partial(overlay.read_overlay, after=after, limit=limit)
+        )
+        for receipt in self._others.note_page(written, is_last=len(written) < limit):
+            self.ledger.book(OTHERS, receipt)
+        return page
+
+    async def settle_overlay(self, taken: Sequence[tuple[Mint, int]]) -> Collection[Mint]:
+        """Remove what our rows have by now; booked as caused by others."""
+        if not taken:
+            return ()
+        settled, receipt = await self._connection.run(partial(overlay.settle_overlay, taken=taken))
+        self._others.forget_rows(mint for mint, is_gone in settled.items() if is_gone)
+        self.ledger.book(OTHERS, receipt)
+        return settled.keys()
+
+    async def count_watches(self, table: str, limit: int) -> WatchCounts:
+        """How often each mint stands in others' table; see `TokenStore.count_watches`."""
+        secrets = self._connection.address.secrets
+        return await self._connection.run(
+            partial(overlay.count_watches, table=table, limit=limit, secrets=secrets)
+        )
+
+    async def set_watchers(self, counts: Mapping[Mint, int]) -> None:
+        """Set others' watchers; booked as caused by others."""
+        if counts:
+            receipt = await self._connection.run(partial(overlay.set_watchers, counts=counts))
+            self.ledger.book(OTHERS, receipt)
 
     async def close(self) -> None:
         """Disconnect; harmless when already closed."""

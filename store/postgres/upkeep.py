@@ -119,6 +119,7 @@ def _drop_overdue(transaction: StoreTransaction, now: UnixSeconds, cold_days: in
     for partition, _ in overdue:
         session.run_script(f"DROP TABLE {partition}")
         transaction.statements += 1
+    transaction.write("forget_overlay")
 
 
 def _find_cold_period(moment: UnixSeconds) -> int:
@@ -171,6 +172,7 @@ def _begin_journal_anew(transaction: StoreTransaction) -> None:
     transaction.write("forget_orphans")
     transaction.write("forget_orphan_cards")
     transaction.write("forget_orphan_profiles")
+    transaction.write("forget_overlay")
     if journal.has_base:
         _merge_into_base(transaction)
     else:

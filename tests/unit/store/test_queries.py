@@ -23,10 +23,10 @@ def test_a_name_must_not_stand_twice() -> None:
         named_blocks("-- name: one\nSELECT 1\n-- name: one\nSELECT 2\n")
 
 
-def test_every_query_is_filled_in_but_the_one_that_needs_a_day() -> None:
+def test_every_query_is_filled_in_but_those_that_need_a_name() -> None:
     queries = build_session_queries(reads_wal_position=True)
     unfilled = {name for name, text in queries.items() if re.search(r"\{\w", text)}
-    assert unfilled == {"make_partition"}
+    assert unfilled == {"make_partition", "count_watches"}
 
 
 def test_a_server_that_hides_its_wal_position_is_not_asked_for_it() -> None:
