@@ -42,7 +42,6 @@ from domain.messages import TokenChange
 from domain.token import Token
 from domain.values import UnixSeconds
 from store import StoredChange
-from store.postgres.foreign_table import ForeignKey
 from store.postgres.past import KnownTokens
 
 MOST_TOLD = 1000  # skipped rows that are told one by one; beyond, they are only counted
@@ -76,13 +75,8 @@ async def _import_table(arguments: argparse.Namespace) -> int:
             is_dry=arguments.dry_run,
         )
         importer.skip_keyless(await table.count_keyless())
-        after: ForeignKey | None = None
-        while True:
-            page = await table.read_page(after, arguments.batch_rows)
-            await importer.take_rows(page.rows)
-            if page.end is None:
-                break
-            after = page.end
+        async for rows in table.read_pages(arguments.batch_rows):
+            await importer.take_rows(rows)
         importer.progress.end_line()
         print_summary(importer.summarize_run(table.relation.types))
         return SKIPPED if importer.skipped else 0

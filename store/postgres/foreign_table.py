@@ -7,7 +7,7 @@ nothing is locked but for readers, and no snapshot is held that would keep a vac
 An index on "firstSeenAt" makes a page cheap; without one, each page sorts the table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -94,6 +94,16 @@ class ForeignTable:
         rows = [dict(zip(columns, record[2:], strict=True)) for record in records]
         end = (records[-1][0], records[-1][1]) if len(records) == limit else None
         return ForeignPage(rows=rows, end=end)
+
+    async def read_pages(self, limit: int) -> AsyncIterator[Sequence[ForeignRow]]:
+        """All rows, newest first, up to `limit` at a time."""
+        after: ForeignKey | None = None
+        while True:
+            page = await self.read_page(after, limit)
+            yield page.rows
+            if page.end is None:
+                return
+            after = page.end
 
     async def find_mints(self, mints: Sequence[str]) -> frozenset[str]:
         """Those of the mints that have a row."""

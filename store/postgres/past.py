@@ -68,6 +68,13 @@ class PastStore(PostgresStore):
         place = find_place(token, now)
         return place >= 0 or place < upkeep.find_coldest_period(now, self.settings.cold_days)
 
+    async def has_schema(self) -> bool:
+        """True where the service has made its tables."""
+        ((has_tokens,),) = await self._connection.run(
+            partial(read_foreign, text=PAST_BLOCKS["has_tokens"], parameters=())
+        )
+        return bool(has_tokens)
+
     async def list_periods(self) -> Sequence[int]:
         """Of the partitions of table `token`; none where there is no schema."""
         records = await self._connection.run(
@@ -108,5 +115,5 @@ def _find_known(session: Session, mints: Sequence[Mint]) -> KnownTokens:
     versions: dict[str, int] = dict(
         read_foreign(session, PAST_BLOCKS["known_versions"], (list(mints),))
     )
-    tokens = statements.find_tokens(session, mints)
-    return {m: (token, Version(versions.get(m, 0))) for m, token in tokens.items()}
+    tokens = statements.find_tokens(session, [Mint(m) for m in versions]) if versions else {}
+    return {mint: (token, Version(versions[mint])) for mint, token in tokens.items()}

@@ -51,12 +51,6 @@ ORDER BY period;
 -- name: mints_of_period
 SELECT mint FROM token WHERE period = $1::integer AND mint > $2::text ORDER BY mint LIMIT $3::integer;
 
--- name: begin_export
--- One export at a time.
-SELECT pg_advisory_xact_lock(771230, hashtext('{target}.export'));
-SET LOCAL enable_seqscan = on;
-SET LOCAL enable_hashjoin = on;
-
 -- name: told
 -- Every token of $1 in the words and columns of the model, NULL where nothing is known: what the
 -- view shows, but for its defaults and for what its settings change. `rank` is how far it has come.
@@ -122,11 +116,16 @@ CROSS JOIN token_reader_settings AS settings
 -- whole seconds here, so that an imported row that has not changed is not newer than it was.
 UPDATE {table} AS stored SET {assignments}
 FROM ({told}) AS told
-WHERE stored.mint = told.mint
+WHERE stored.mint = told.mint COLLATE "default"
     AND told."lastUpdatedAt" > date_trunc('second', stored."lastUpdatedAt");
 
 -- name: insert_told
 INSERT INTO {table} ({columns})
 SELECT {values} FROM ({told}) AS told {ids}
-WHERE NOT EXISTS (SELECT FROM {table} AS stored WHERE stored.mint = told.mint)
-ORDER BY "firstSeenAt";
+WHERE NOT EXISTS (
+    SELECT FROM {table} AS stored WHERE stored.mint = told.mint COLLATE "default"
+)
+ON CONFLICT DO NOTHING;
+
+-- name: known_ids
+LEFT JOIN {table} AS known ON known.mint = told.mint COLLATE "default"

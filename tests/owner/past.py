@@ -1,7 +1,8 @@
 """The owner's table as it stands after some weeks: a deterministic mixture, made by the server.
 
 `make_owner_table` runs his migration in a schema and fills the table. Row n is born n times
-`seconds_apart` before `now`; of a hundred rows 3 have bonded, 7 graduate, 40 are silent.
+`seconds_apart` before `now`; of a hundred rows 3 have bonded and 7 graduate. Without a
+trade for four hours, an unbonded one is DEAD.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ INSERT INTO {table} (
     "stateChangedAt", ath
 )
 SELECT
-    'c' || md5(n::text), mint, 'S' || n % 9973, 'Token ' || n, NULL,
+    'c' || md5(mint), mint, 'S' || n % 9973, 'Token ' || n, NULL,
     CASE WHEN n % 10 = 0 THEN repeat('meme ', (n % 40)::integer + 1) END,
     CASE WHEN n % 3 = 0 THEN 'https://ipfs.io/ipfs/' || md5(mint) END,
     CASE WHEN n % 4 = 0 THEN 'https://x.com/t' || n END,
@@ -38,7 +39,8 @@ SELECT
     (n % 5000)::integer, CASE WHEN n % 2 = 0 THEN n % 800 END, 6, '1000000000',
     born + (n % 3000) * interval '1 second', n % 90 / 8.0, n % 400, n % 300, n % 120,
     n % 85 / 3.0, 85 - n % 85, reverse(mint), n % 2 = 0, n % 3 = 0, n % 100, n % 4,
-    CASE WHEN state = 'bonded' THEN 'BONDED' WHEN n % 100 >= 60 THEN 'DEAD'
+    CASE WHEN state = 'bonded' THEN 'BONDED'
+        WHEN born + (n % 3000) * interval '1 second' < moment - interval '4 hours' THEN 'DEAD'
         WHEN state = 'graduating' THEN 'ABOUT_TO_BOND'
         WHEN n % 2 = 0 THEN 'ACTIVE' ELSE 'LAUNCHING' END,
     born, born + (n % 3600) * interval '1 second' + interval '7 milliseconds',
@@ -47,7 +49,8 @@ FROM (
     SELECT n, mint,
         CASE WHEN n % 100 < 3 THEN 'bonded' WHEN n % 100 < 10 THEN 'graduating'
             ELSE 'new' END AS state,
-        to_timestamp(%(now)s - 4000 - n * %(apart)s) AT TIME ZONE 'UTC' AS born
+        to_timestamp(%(now)s - 4000 - n * %(apart)s) AT TIME ZONE 'UTC' AS born,
+        to_timestamp(%(now)s) AT TIME ZONE 'UTC' AS moment
     FROM unnest(%(mints)s::text[]) WITH ORDINALITY AS given (mint, n)
 ) AS made
 """
