@@ -21,6 +21,7 @@ BENCHMARKS = {
     "whole_path": "updates a second from the mailbox to Postgres",
     "all_sources": "WAL of an hour with the sources of before, and with all of them",
     "trading_memory": "a day of trades in the trading actor: its memory, Redis' memory, CPU",
+    "reader_queries": "the feed queries of existing readers: the view beside a plain table",
     "mailbox_hop": "a mailbox beside trio's own channel",
     "ingest_latency": "from a create frame to its commit, at 50 creates a second",
 }

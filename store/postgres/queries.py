@@ -127,7 +127,7 @@ def _stats_lists(dead_band: float) -> dict[str, str]:
         "packed": ", ".join(columns.render_packing(name) for name in fields),
         "packed_bytes": columns.render_packed_bytes(fields),
         "assignments": ", ".join(
-            f"{name} = coalesce(excluded.{name}, stored.{name})" for name in fields
+            f"{name} = coalesce(news.{name}, stored.{name})" for name in fields
         ),
     }
 

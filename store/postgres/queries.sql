@@ -200,7 +200,8 @@ RETURNING mint, id;
 
 -- name: write_token_stats
 -- The journal and the rows for readers in one statement. Of each change only what differs from
--- the row is kept: NULL is "unchanged". Packs are cut where their tokens' bytes, by running sum,
+-- the row is kept: NULL is "unchanged". A token has its row since its birth; one that has none is
+-- gone. Packs are cut where their tokens' bytes, by running sum,
 -- exceed {pack_bytes}; {token_bytes} are what a token takes beside its values.
 WITH change AS MATERIALIZED (
     SELECT sent.token_id, sent.version, {observed_at} AS observed_at, {differences}
@@ -220,12 +221,11 @@ WITH change AS MATERIALIZED (
         array_agg(observed_at), {packed}
     FROM news GROUP BY era, pack
 )
-INSERT INTO token_stats AS stored (token_id, version, observed_at, {fields})
-SELECT token_id, version, observed_at, {fields} FROM news ORDER BY token_id
-ON CONFLICT (token_id) DO UPDATE SET
-    version = excluded.version,
-    observed_at = greatest(excluded.observed_at, stored.observed_at),
-    {assignments};
+UPDATE token_stats AS stored SET
+    version = news.version,
+    observed_at = greatest(news.observed_at, stored.observed_at),
+    {assignments}
+FROM news WHERE stored.token_id = news.token_id;
 
 -- name: write_token_profile
 -- NULL means unchanged. Rows that are newer already, or equal, are left alone. New rows are told

@@ -38,7 +38,7 @@ def test_a_server_that_hides_its_wal_position_is_not_asked_for_it() -> None:
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_a_flush_updates_every_hot_field_and_no_other(side: str) -> None:
     text = build_session_queries(reads_wal_position=True)[f"write_token_stats_{side}"]
-    assignments = text.split("DO UPDATE SET")[1]
+    assignments = text.split("UPDATE token_stats AS stored SET")[1].split("FROM news")[0]
     assert set(re.findall(r"(\w+) = ", assignments)) == {*STATS_FIELDS, "version", "observed_at"}
     assert f"INSERT INTO token_journal_{side} " in text
 
