@@ -93,9 +93,11 @@ SELECT
     kept.mint_renounced AS "mintRenounced",
     kept.mint_renounced AS "mintAuthorityRevoked",
     -- As the view has it with `postgres.hot_score_form = "hundred"`: 0005, and domain/scoring.py.
-    greatest(0, least(100, round(50 + 5 * (kept.hot_score
-        - (extract(epoch FROM now())::double precision - 1735689600) / settings.half_life_seconds
-    )))) AS "hotScore",
+    CASE WHEN kept.hot_score IS NOT NULL THEN
+        greatest(0, least(100, round(50 + 5 * (kept.hot_score
+            - (extract(epoch FROM now())::double precision - 1735689600) / settings.half_life_seconds
+        ))))
+    END AS "hotScore",
     CASE
         WHEN kept.status = 2 THEN 'BONDED'
         WHEN kept.silent THEN 'DEAD'
@@ -112,12 +114,12 @@ JOIN (SELECT * FROM token_now WHERE mint = ANY ($1::text[])) AS kept ON kept.min
 CROSS JOIN token_reader_settings AS settings
 
 -- name: update_told
--- Of a row that is there already, what changed since: where ours is the newer. Times of values are
--- whole seconds here, so that an imported row that has not changed is not newer than it was.
+-- Of a row that is there already, what changed since: where ours is the newer. Values have whole
+-- seconds here, so that an imported row that has not changed is not newer than it was.
 UPDATE {table} AS stored SET {assignments}
 FROM ({told}) AS told
 WHERE stored.mint = told.mint COLLATE "default"
-    AND told."lastUpdatedAt" > date_trunc('second', stored."lastUpdatedAt");
+    AND date_trunc('second', told."lastUpdatedAt") > date_trunc('second', stored."lastUpdatedAt");
 
 -- name: insert_told
 INSERT INTO {table} ({columns})

@@ -143,11 +143,17 @@ def check_feed(
         found = after[state, order]
         assert 50 == len(found)
         if order == "volume24h":  # to six digits
-            assert pytest.approx([float(str(v)) for v in values], rel=1e-5) == [float(str(v)) for v in found]
+            assert pytest.approx([float(str(v)) for v in values], rel=1e-5) == [
+                float(str(v)) for v in found
+            ]
         elif order == "stateChangedAt":  # to the second
             assert [str(value)[:19] for value in values] == [str(value)[:19] for value in found]
         elif order == "firstSeenAt":
             assert values == found
+
+
+def as_float(number: object) -> float:
+    return float(str(number))
 
 
 def check_nothing_is_lost(owner: OwnerDatabase, bonded: str, born: str) -> None:

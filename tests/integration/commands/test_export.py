@@ -93,6 +93,9 @@ def test_the_old_table_gets_what_changed_since_and_keeps_its_ids_and_more(
     owner: OwnerWorld,
 ) -> None:
     mints = owner.fill(20)
+    at_birth = '"lastUpdatedAt" = "firstSeenAt" + interval \'7 ms\''
+    owner.change(mints[9], f"""{at_birth}, "firstSeenAt" = date_trunc('second', "firstSeenAt")""")
+    owner.change(mints[8], at_birth)
     assert 0 == owner.command("import").code
     unchanged = owner.command("export", "--into", "TokenDiscovery")
     assert (0, [0, 0]) == (unchanged.code, unchanged.counts("updated", "inserted"))
@@ -119,12 +122,13 @@ def test_what_the_owner_knows_better_stays(owner: OwnerWorld) -> None:
     owner.change(bonded, "state = 'bonded', status = 'BONDED'")
     owner.change(unknown, '"holderCount" = 77, "mintRenounced" = true, website = \'https://w\'')
     owner.execute("UPDATE discovery.token_stats SET holder_count = NULL")
+    owner.execute('UPDATE "TokenDiscovery" SET "hotScore" = 42')  # what was not imported
     owner.change(active, "state = 'new', status = 'ACTIVE'")
     ended = owner.command("export", "--into", "TokenDiscovery")
     assert (0, [3, 0]) == (ended.code, ended.counts("updated", "inserted"))
     rows = owner.rows(
         """SELECT mint, "priceUsd"::real, state, status FROM "TokenDiscovery"
-        WHERE mint = ANY(%s)""",
+        WHERE mint = ANY(%s) AND "hotScore" = 42""",
         [newer, bonded, active],
     )
     assert {
