@@ -9,6 +9,7 @@ import pytest
 from tests.acceptance.service import ROOT
 from tests.integration.commands.past_world import OwnerWorld
 from tests.integration.commands.test_import import write_price
+from tests.owner.backend import PrismaClient, PrismaProcess
 from tests.patience import PATIENCE_SECONDS
 
 COLUMNS = """SELECT attname, format_type(atttypid, atttypmod), attnotnull,
@@ -179,3 +180,27 @@ def test_a_wrong_target_ends_with_78_and_one_line(
 def test_without_a_service_there_is_nothing_to_export(owner: OwnerWorld) -> None:
     ended = owner.command("export", "--to", "Back")
     assert (78, [(None,)]) == (ended.code, owner.rows("SELECT to_regnamespace('discovery')"))
+
+
+def test_the_owners_client_reads_an_export_as_its_own_table(
+    owner: OwnerWorld, prisma_process: PrismaProcess
+) -> None:
+    owner.fill(30)
+    assert 0 == owner.command("import").code
+    owner.execute("CREATE SCHEMA back")
+    ended = owner.command("export", "--to", "TokenDiscovery", "--schema", "back")
+    assert (0, [30]) == (ended.code, ended.counts("inserted"))
+    client = PrismaClient(prisma_process, owner.url, "back")
+    try:
+        found = client.token_discovery(
+            "findMany", where={"state": "bonded"}, orderBy={"firstSeenAt": "desc"}, take=50
+        )
+        new = client.token_discovery("create", data={"mint": "another"})
+    finally:
+        client.disconnect()
+    bonded = owner.rows(
+        """SELECT mint FROM "TokenDiscovery" WHERE state = 'bonded'
+        ORDER BY "firstSeenAt" DESC"""
+    )
+    assert bonded == [(row["mint"],) for row in found]
+    assert ("LAUNCHING", 0) == (new["status"], new["hotScore"])
