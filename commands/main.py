@@ -15,11 +15,17 @@ COMMANDS = {
     "storm": "replay an hour of writes on a real Postgres, as it was and as it is now",
     "dump": "print what a running service's actors and mailboxes are doing",
     "govern": "read, or change, what a running service may write to Postgres",
+    "import": 'bring an existing table "TokenDiscovery" along',
+    "export": "write a table of its shape, or bring it up to date: the way back",
+    "compare": "say what differs between such a table and what is here",
 }
+# Of commands that are not called as their module is.
+MODULES = {"import": "past.importing", "export": "past.exporting", "compare": "past.comparing"}
 
 EXIT_CODES = (
-    "Exit codes: 0 clean, 69 a store or the service asked could not be reached, 70 it kept "
-    "failing, 78 bad usage or configuration, 130 ended by Ctrl-C, 143 by SIGTERM."
+    "Exit codes: 0 clean, 1 import has skipped rows or compare has found a difference, 69 a store "
+    "or the service asked could not be reached, 70 it kept failing, 78 bad usage or configuration, "
+    "130 ended by Ctrl-C, 143 by SIGTERM."
 )
 
 
@@ -46,7 +52,7 @@ def _parser(chosen: str) -> Parser:
     for name, summary in COMMANDS.items():
         command = subparsers.add_parser(name, help=summary)
         if name == chosen:
-            module = import_module(f"commands.{name}")
+            module = import_module(f"commands.{MODULES.get(name, name)}")
             command.description = module.__doc__
             command.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(command)

@@ -1,7 +1,8 @@
 """How every command line of the project fails: one line on stderr, and an exit code.
 
-69 a store, or the service that a command asks, could not be reached; 70 it kept failing; 78 bad
-usage or configuration; 130 and 143 ended by Ctrl-C and by SIGTERM, as a shell has it.
+1 import has skipped rows, or compare has found a difference; 69 a store, or the service that a
+command asks, could not be reached; 70 it kept failing; 78 bad usage or configuration; 130 and 143
+ended by Ctrl-C and by SIGTERM, as a shell has it.
 """
 
 import argparse

@@ -7,16 +7,17 @@ All problems are reported at once, a line each.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from config.conversion import convert_value, describe_problem, make_printable
 from config.layers import read_layers
-from config.settings import GatewaySettings, Settings
+from config.settings import GatewaySettings, HotScoreSettings, PostgresSettings, Settings
 from domain.errors import SettingsInvalid
 
 SAME_PORT = "must be another port than gateway.port"
+Section = TypeVar("Section")
 NO_HOLDER_RPC = 'provider "rpc" needs an address here, or in ingest.chain_rpc_url'
 
 
@@ -50,13 +51,29 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
 
 def load_gateway_settings(file: Path | None, environment: Mapping[str, str]) -> GatewaySettings:
     """Where a service of these layers listens, for who wants to ask it and has no stores."""
+    return _load_section("gateway", GatewaySettings, file, environment)
+
+
+def load_store_settings(
+    file: Path | None, environment: Mapping[str, str]
+) -> tuple[PostgresSettings, float]:
+    """A service's Postgres and the half-life of its scores, for who needs nothing else of it."""
+    postgres = _load_section("postgres", PostgresSettings, file, environment)
+    hot_score = _load_section("hot_score", HotScoreSettings, file, environment)
+    return postgres, hot_score.half_life_seconds
+
+
+def _load_section(
+    name: str, kind: type[Section], file: Path | None, environment: Mapping[str, str]
+) -> Section:
+    """One section of the layers; `SettingsInvalid` if it, or a whole layer, cannot be used."""
     problems: list[str] = []
     raw = read_layers(file, environment, problems)
-    values = {name: given for (section, name), given in raw.items() if section == "gateway"}
-    gateway = _section("gateway", GatewaySettings, values, problems)
-    if not isinstance(gateway, GatewaySettings) or problems:
+    values = {setting: given for (section, setting), given in raw.items() if section == name}
+    loaded = _section(name, kind, values, problems)
+    if not isinstance(loaded, kind) or problems:
         raise SettingsInvalid(sorted(problems))
-    return gateway
+    return loaded
 
 
 def changed_names(old: Settings, new: Settings) -> tuple[list[str], list[str]]:

@@ -150,6 +150,13 @@ SELECT 0, {stats_state};
 -- name: stats_state
 (SELECT count(*) FROM token_stats_mark) = 1, (SELECT side FROM token_journal_state)
 
+-- name: begin_export
+-- One export at a time. Tokens are joined with themselves, a page of them.
+{begin};
+SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.export'));
+SET LOCAL enable_hashjoin = on;
+SELECT {wal_position};
+
 -- name: commit
 COMMIT;
 SELECT {wal_position};

@@ -3,7 +3,7 @@
 Everything here runs in a worker thread, with a session of its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 import psycopg
@@ -26,7 +26,7 @@ from store.columns import (
     token_from_record,
 )
 from store.postgres.session import Session, StoreTransaction
-from store.postgres.upkeep import ensure_whole_stats, make_partition
+from store.postgres.upkeep import ensure_cold_partition, ensure_whole_stats, make_partition
 from store.sending import Parameters, encode_changes, encode_json, encode_new_tokens, refuse_by_name
 
 MOST_PARTITIONS_KEPT = 64  # remembered by a session; then it forgets them and asks again
@@ -49,25 +49,35 @@ def set_reader_settings(
 # -- New tokens ----------------------------------------------------------------------------
 
 
-def insert_tokens(session: Session, tokens: Sequence[Token]) -> tuple[list[Token], WriteReceipt]:
-    """Insert those of the tokens that are not stored yet.
+def place_by_birth(token: Token) -> int:
+    """The period of a token's first sight, by which new tokens share partitions."""
+    return find_period(token.first_seen_at)
+
+
+def insert_tokens(
+    session: Session, tokens: Sequence[Token], place: Callable[[Token], int] = place_by_birth
+) -> tuple[list[Token], WriteReceipt]:
+    """Insert those of the tokens that are not stored yet, each in the partition of its `place`.
 
     Returns all of them as they are stored, in the order given, and what it cost.
     """
     try:
-        return _insert_missing(session, tokens)
+        return _insert_missing(session, tokens, place)
     except psycopg.errors.ExclusionViolation:
         # A writer that does not take our lock came between our look-up and our row: it is there
         # now, and the second look-up finds it.
         session.connection.rollback()
-        return _insert_missing(session, tokens)
+        return _insert_missing(session, tokens, place)
 
 
-def _insert_missing(session: Session, tokens: Sequence[Token]) -> tuple[list[Token], WriteReceipt]:
+def _insert_missing(
+    session: Session, tokens: Sequence[Token], place: Callable[[Token], int]
+) -> tuple[list[Token], WriteReceipt]:
     offered = keep_first_of_each(tokens)
-    rows = {mint: make_token_row(token) for mint, token in offered.items()}
+    places = {mint: place(token) for mint, token in offered.items()}
+    rows = {m: make_token_row(token) | {"period": places[m]} for m, token in offered.items()}
     later = {mint: list_later_values(token) for mint, token in offered.items()}
-    periods = {find_period(token.first_seen_at) for token in offered.values()}
+    periods = set(places.values())
     with session.transaction("begin_insert") as transaction:
         _make_partitions(transaction, periods)
         known = {mint for (mint,) in session.read("known_mints", list(rows))}
@@ -93,7 +103,10 @@ def _make_partitions(transaction: StoreTransaction, periods: Iterable[int]) -> N
     session = transaction.session
     if session.partitions.issuperset(periods):
         return
-    missing = session.read("periods_without_partition", sorted(periods))
+    for period in periods:
+        if period < 0:
+            ensure_cold_partition(transaction, period)
+    missing = session.read("periods_without_partition", sorted(p for p in periods if p >= 0))
     days = {period: period - period % PERIODS_A_DAY for (period,) in missing}
     wanted = {each for first, day in days.items() for each in range(first, day + PERIODS_A_DAY)}
     for (period,) in session.read("periods_without_partition", sorted(wanted)) if wanted else ():

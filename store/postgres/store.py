@@ -3,7 +3,8 @@
     ingest  ->  insert_tokens, load_tokens
     sync    ->  write_changes, load_tokens, find_tokens, drop_unretained; read_overlay ...
 
-Each of the two has a store, and so a connection, of its own; `application_name` tells which.
+Each of the two has a store, and so a connection, of its own; `application_name` tells which. So it
+does of a command that brings the past along (`store.postgres.past`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -37,6 +38,8 @@ from store.postgres.migrating import migrate
 from store.postgres.session import Session
 
 OTHERS = "others"  # who write through the view, in the ledger
+# The service has the first two; the others are commands beside it.
+Component = Literal["ingest", "sync", "import", "export", "compare"]
 
 
 @define(eq=False)
@@ -44,7 +47,7 @@ class PostgresStore:
     """Tokens in Postgres; every commit is booked in the ledger."""
 
     settings: PostgresSettings
-    component: Literal["ingest", "sync"]
+    component: Component
     offload: StoreOffload
     ledger: Ledger
     half_life_seconds: float  # of the hot score, as readers get it by `postgres.hot_score_form`

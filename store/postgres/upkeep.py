@@ -103,8 +103,7 @@ def sum_receipts(receipts: Sequence[WriteReceipt]) -> WriteReceipt:
 def _drop_overdue(transaction: StoreTransaction, now: UnixSeconds, cold_days: int) -> None:
     """Drop the partitions that are off the feed; bonded tokens move to a cold one first."""
     session = transaction.session
-    newest = int((now - RETAIN_NEW_SECONDS) // PERIOD_SECONDS) - 1
-    coldest = _find_cold_period(UnixSeconds(now - cold_days * DAY_SECONDS)) + 1
+    newest, coldest = find_overdue_period(now), find_coldest_period(now, cold_days)
     overdue = session.read("overdue_partitions", newest, coldest, PARTITIONS_A_CALL)
     if not overdue:
         return
@@ -112,9 +111,8 @@ def _drop_overdue(transaction: StoreTransaction, now: UnixSeconds, cold_days: in
     transaction.write("forget_values", periods)
     transaction.write("forget_cards", periods)
     transaction.write("forget_profiles", periods)
-    cold = _find_cold_period(now)
-    if not session.read("partition_of", cold):
-        make_partition(transaction, f"token_cold_{-cold}", cold)
+    cold = find_cold_period(now)
+    ensure_cold_partition(transaction, cold)
     transaction.write("keep_bonded", periods, cold)
     for partition, _ in overdue:
         session.run_script(f"DROP TABLE {partition}")
@@ -122,9 +120,25 @@ def _drop_overdue(transaction: StoreTransaction, now: UnixSeconds, cold_days: in
     transaction.write("forget_overlay")
 
 
-def _find_cold_period(moment: UnixSeconds) -> int:
+def find_overdue_period(now: UnixSeconds) -> int:
+    """The newest period of which every token is off the feed at `now`, unless it has bonded."""
+    return int((now - RETAIN_NEW_SECONDS) // PERIOD_SECONDS) - 1
+
+
+def find_cold_period(moment: UnixSeconds) -> int:
     """The period number of tokens that turn cold at `moment`: below 0, later is lower."""
     return -int(moment // (COLD_BLOCK_DAYS * DAY_SECONDS))
+
+
+def find_coldest_period(now: UnixSeconds, cold_days: int) -> int:
+    """The newest cold period that is kept no longer at `now`."""
+    return find_cold_period(UnixSeconds(now - cold_days * DAY_SECONDS)) + 1
+
+
+def ensure_cold_partition(transaction: StoreTransaction, period: int) -> None:
+    """Make the partition of a cold period if it is missing."""
+    if not transaction.session.read("partition_of", period):
+        make_partition(transaction, f"token_cold_{-period}", period)
 
 
 def make_partition(transaction: StoreTransaction, name: str, period: int) -> None:
