@@ -19,8 +19,10 @@ from tests.acceptance.world import running_peer
 from tests.conftest import PostgresFactory
 from tests.integration.commands.past_world import our_url
 from tests.owner.past import make_mints, make_owner_table
+from tests.patience import PATIENCE_SECONDS
 
 ROWS = 50_000
+TEXT = "written by the backend"
 GUIDE = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
 STATES = ("new", "graduating", "bonded")
 ORDERS = ("hotScore", "volume24h", "firstSeenAt", "stateChangedAt")
@@ -113,6 +115,14 @@ async def test_an_owner_moves_over_and_back_and_loses_nothing(
                 SELECT 'w', 'u', mint FROM "TokenDiscovery" WHERE mint = %s""",
                 mints[0],
             )
+            rows(
+                owner.app_url,
+                """UPDATE "TokenDiscovery" SET description = %s,
+                "watcherCount" = "watcherCount" + 1, "lastUpdatedAt" = now() WHERE mint = %s""",
+                TEXT,
+                mints[3],
+            )
+            await until_shown(service, mints[3], description=TEXT, watcherCount=1)
             # A birth that is known is no news, its migration is, and so is another birth.
             peer.say(first, migration(first), born)
             await until_bonded_on_feed(service, first["mint"])
@@ -123,7 +133,17 @@ async def test_an_owner_moves_over_and_back_and_loses_nothing(
     ended = await owner.command("export", "--into", "TokenDiscoveryBefore")
     assert 0 == ended.returncode, ended.stderr
     owner.execute(sql_of_guide("switch back"))
-    check_nothing_is_lost(owner, str(first["mint"]), str(born["mint"]))
+    check_nothing_is_lost(owner, str(first["mint"]), str(born["mint"]), mints[3])
+
+
+async def until_shown(service: Service, mint: str, **values: object) -> None:
+    """The service has heard of what was written through the view."""
+    with trio.fail_after(PATIENCE_SECONDS):
+        while True:
+            item = (await service.get(f"/api/tokens/{mint}")).json()
+            if values.items() <= item.items():
+                return
+            await trio.sleep(0.1)
 
 
 async def check_boards(service: Service, mints: set[str]) -> None:
@@ -156,7 +176,7 @@ def as_float(number: object) -> float:
     return float(str(number))
 
 
-def check_nothing_is_lost(owner: OwnerDatabase, bonded: str, born: str) -> None:
+def check_nothing_is_lost(owner: OwnerDatabase, bonded: str, born: str, written: str) -> None:
     """Every row is there under its id, unchanged but for what happened; what was born is added."""
     both = 'FROM kept JOIN "TokenDiscovery" AS now USING (id, mint)'
     assert [(ROWS,)] == rows(owner.app_url.replace("app@", "postgres@"), f"SELECT count(*) {both}")
@@ -164,8 +184,11 @@ def check_nothing_is_lost(owner: OwnerDatabase, bonded: str, born: str) -> None:
         owner.url,
         f"SELECT mint, now.status, now.ath = kept.ath {both} WHERE kept::text <> now::text",
     )
-    silent = [row for row in changed if row[0] != bonded]
+    silent = [row for row in changed if row[0] not in (bonded, written)]
     assert (bonded, "BONDED", True) in changed
+    assert [(TEXT,)] == rows(
+        owner.app_url, f"SELECT description FROM \"TokenDiscovery\" WHERE mint = '{written}'"
+    )
     assert {("DEAD", True)} >= {(status, same) for _, status, same in silent}
     assert len(silent) < ROWS / 100  # those that fell silent meanwhile
     assert [(ROWS + 1,)] == rows(owner.app_url, 'SELECT count(*) FROM "TokenDiscovery"')
