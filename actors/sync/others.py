@@ -60,7 +60,8 @@ class Others:
     append: Callable[[], None]
     # State.
     position: OverlayPosition = field(default=FIRST_POSITION, init=False)
-    horizon: int = field(default=0, init=False)  # of the pass under way, by its first page
+    begun_at: OverlayPosition = field(default=FIRST_POSITION, init=False)  # the pass under way
+    horizon: int = field(default=0, init=False)  # of that pass, by its first page
     whole_at: float = field(default=-inf, init=False)  # began at; trio's clock
     seen: set[Mint] | None = field(default=None, init=False)  # in such a pass
     is_reading: bool = field(default=False, init=False)
@@ -98,6 +99,7 @@ class Others:
         self.is_reading = True
         if trio.current_time() - self.whole_at >= WHOLE_EVERY_SECONDS:
             self.position, self.seen = FIRST_POSITION, set()
+        self.begun_at = self.position
         self._ask_for_page(is_first=True)
 
     def _ask_for_page(self, *, is_first: bool) -> None:
@@ -130,8 +132,9 @@ class Others:
         self._set_read_timer()
 
     def _note_failure(self, _: StoreUnavailable) -> None:
-        """Postgres is away, which is told elsewhere: the next look tells all."""
+        """Postgres is away, which is told elsewhere. Only a whole pass is sure to miss nobody."""
         self.is_reading = False
+        self.position = self.begun_at
         self._set_read_timer()
 
     def _forget_unseen(self, seen: set[Mint]) -> None:

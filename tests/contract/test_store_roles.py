@@ -25,7 +25,7 @@ from tests.contract.store_world import (
     write,
 )
 from tests.contract.test_store_overlay import overlay_of
-from tests.postgres_roles import Roles, made_roles
+from tests.postgres_roles import Roles, made_roles, run_script
 
 WATCH_TABLE = """CREATE SCHEMA "Their own"; CREATE TABLE "Their own"."TokenWatch" (mint text);
 INSERT INTO "Their own"."TokenWatch" VALUES ('m'), ('m'), ('n'), (NULL)"""
@@ -170,3 +170,13 @@ async def test_others_watches_are_read_where_that_is_granted(roles: Roles) -> No
     await insert(store, [a_token(2)])  # as well as ever
     assert mint_of(2) == (await found(store, mint_of(2))).mint
     await world.close()
+
+
+async def test_names_are_there_by_default_and_the_script_may_run_again(postgres_url: str) -> None:
+    names = ("token_discovery", "token_discovery_backend")
+    for _ in range(2):
+        assert "start the service" in run_script(postgres_url)
+    may = """SELECT has_schema_privilege(%s, 'token_discovery', 'CREATE'),
+        has_schema_privilege(%s, 'token_discovery', 'CREATE')"""
+    assert [(True, False)] == await asked(postgres_url, may, *names)
+    await asked(postgres_url, "DROP OWNED BY {0}, {1}; DROP ROLE {0}, {1}".format(*names))

@@ -225,6 +225,30 @@ async def test_more_than_a_page_is_taken_at_once(autojump_clock: MockClock) -> N
         assert {} == world.servers.database.overlay
 
 
+async def test_a_pass_that_was_cut_short_misses_nobody_who_committed_late(
+    autojump_clock: MockClock,
+) -> None:
+    world = OthersWorld()
+    database = world.servers.database
+    async with running(world.sync()):
+        await until(1.0)
+        await world.admit(*(token(number) for number in range(1, 802)))
+        await until(10.5)
+        database.last_change_id = 10
+        for number in range(2, 802):
+            world.write(10.5, number, twitter="theirs")
+        world.store.delay_seconds = 1.0
+        await until(16.5)  # one page has come, of two
+        assert len([t for t in world.shown_by_mint.values() if t.twitter]) == 500
+        world.store.go_down()
+        late = attrs.evolve(database.overlay[mint(2)], mint=mint(1), change_id=5)
+        database.overlay[mint(1)] = late
+        await until(18.0)
+        world.store.come_up()
+        await until(40.0)
+        assert {"theirs"} == {each.twitter for each in world.shown_by_mint.values()}
+
+
 # Watchers.
 
 
