@@ -48,6 +48,10 @@ SELECT format('GRANT SELECT, UPDATE ON %I."TokenDiscovery" TO %I', :'schema', :'
 FROM pg_class JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
 WHERE nspname = :'schema' AND relname = 'TokenDiscovery' AND relkind = 'v' \gexec
 
+-- Reading much of the view at once looks like much work to the planner, and a server with JIT would
+-- compile that for longer than it takes.
+SELECT format('ALTER ROLE %I IN DATABASE %I SET jit = off', :'backend', current_database()) \gexec
+
 \if :{?watch_table}
 GRANT USAGE ON SCHEMA :"watch_schema" TO :"service";
 GRANT SELECT ON :"watch_schema".:"watch_table" TO :"service";

@@ -85,6 +85,7 @@ async def test_the_backend_reads_and_writes_the_view(roles: Roles) -> None:
     assert [(token.mint, 1, "w")] == await asked(roles.backend_url, query, token.mint)
     row = (await overlay_of(store))[token.mint]
     assert (1, {"website": "w"}) == (row.watchers, row.texts)
+    assert [("off",)] == await asked(roles.backend_url, "SHOW jit")
     await world.close()
 
 
