@@ -95,7 +95,8 @@ class UpdateBuffer(Protocol):
         becomes dirty again also if the server believes that it is.
 
         After a failed append, which may have happened, the next one that has the same token
-        takes also equal values for changes: nobody has been told of them.
+        takes also equal values for changes: nobody has been told of them. One that puts back
+        between them does not count as the next: it tells of older values.
 
         A token with a value that JSON cannot say (NaN, infinity, None, an integer of more than
         64 bits, a lone surrogate), with a status that is no number, or with no time, is refused;

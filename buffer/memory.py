@@ -110,7 +110,8 @@ class MemoryBuffer:
             self._unsure.update(batch)
             raise
         self._newest = max(self._newest, appended.newest)
-        self._unsure.difference_update(batch)
+        if not forced:
+            self._unsure.difference_update(batch)
         return appended
 
     def _append(self, batch: Mapping[Mint, Observations], forced: bool) -> Appended:

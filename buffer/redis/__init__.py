@@ -114,7 +114,7 @@ class RedisBuffer:
             self._unsure.update(batch)
             raise
         self._newest = max(self._newest, appended.newest)
-        if self._unsure:
+        if self._unsure and not forced:  # what is put back is older than what is unsure
             self._unsure.difference_update(batch)
         return appended
 

@@ -486,6 +486,20 @@ async def test_a_repeated_append_reports_what_nobody_was_told_of(rig: Rig) -> No
     assert len(rig.published()) == 3  # the followers of the stream may hear it twice
 
 
+async def test_a_repeated_append_reports_it_also_when_older_values_were_put_back_before(
+    rig: Rig,
+) -> None:
+    await rig.buffer.append_observations(held := observed({"price_usd": 1.0}, at=1000))
+    rig.lose_answers(1)
+    update = observed({"price_usd": 2.0}, at=1001)
+    with pytest.raises(BufferUnavailable):
+        await rig.buffer.append_observations(update)
+    put_back = await rig.buffer.append_observations(held, forced=True)
+    assert {} == put_back.changed  # it is older than what the server has
+    assert update == (await rig.buffer.append_observations(update)).changed
+    assert {} == (await rig.buffer.append_observations(update)).changed
+
+
 async def test_what_a_repeated_append_reports_waits_for_a_flush(rig: Rig) -> None:
     """Also when the first one, of which nobody knows, was flushed before."""
     rig.lose_answers(1)
