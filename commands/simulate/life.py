@@ -131,6 +131,7 @@ class Life:
     redis: Link
     log: Any
     random: Random
+    leave_at_once: Callable[[int], object]  # the process ends with actors that do not
     line: LifeLine = field(factory=LifeLine, init=False)
     clock: SteadyClock = field(init=False)
     readiness: Readiness = field(init=False)
@@ -165,7 +166,7 @@ class Life:
             environment,
             on_drain=self.readiness.drain,
             has_started=lambda: self.has_started,
-            leave_at_once=lambda code: self.watch.report(f"11: the drain was stuck, code {code}"),
+            leave_at_once=self.leave_at_once,
             unsaved=self.composition.count_unsaved,
         )
 

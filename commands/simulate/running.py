@@ -199,6 +199,7 @@ class Simulation:
             redis=self.redis,
             log=self.log,
             random=self.random,
+            leave_at_once=self._leave_at_once,
         )
         self.outcome.happened["processes"] += 1
         self.life_scope = trio.CancelScope()
@@ -245,6 +246,11 @@ class Simulation:
         if self.watch.is_calm or not isinstance(error, ValuesNotSaved):
             self.report(f"11: exit {error.exit_code}: {error}")
         self.watch.note_death()
+
+    def _leave_at_once(self, code: int) -> None:
+        """A call to a slow store has outlasted the drain: nothing waits for it."""
+        self.outcome.happened[f"left at once, code {code}"] += 1
+        self.kill_process()
 
     def kill_process(self) -> None:
         """The process is gone, at whatever checkpoint each of its tasks has come to."""
