@@ -75,7 +75,6 @@ class InvariantWatch:
     losing_until: float = field(default=0.0, init=False)  # trio time: Redis loses what it holds
     wall_read: float = field(default=0.0, init=False)  # the steady clock's last reading
     excused: set[Mint] = field(factory=set, init=False)  # what two faults have truly lost
-    checks: int = field(default=0, init=False)
     idle_since: float = field(default=inf, init=False)  # trio time
     empty_since: float = field(default=0.0, init=False)  # no client, and not idle; trio time
 
@@ -113,7 +112,6 @@ class InvariantWatch:
     def note_shown(self, message: object) -> None:
         if not isinstance(message, TokenPublished):
             return
-        self.checks += 1
         token = message.token
         self.excused.discard(token.mint)
         self._note_birth(token)

@@ -21,6 +21,7 @@ from config.settings import Settings
 from domain.snapshots import Snapshot
 from feed import Operations
 from feed.hub import Hub
+from service import CONDITIONS
 from sources import EventStream, MarketProviders
 from sources.line import LineSettings
 from sources.names import PUMPAPI, PUMPPORTAL
@@ -38,7 +39,6 @@ from wiring.children import Composition
 from wiring.doors import Doors, Stream
 from wiring.mailboxes import Mailboxes
 
-CONDITIONS = ("ingest", "sync", "gateway")
 NOWHERE = "ws://simulated"
 
 

@@ -40,7 +40,6 @@ class Link:
     is_slow: bool = field(default=False, init=False)
     is_hanging: bool = field(default=False, init=False)
     loses_replies: bool = field(default=False, init=False)
-    lost_replies: int = field(default=0, init=False)
 
     @asynccontextmanager
     async def exchange(self, life: "LifeLine", method: str) -> AsyncIterator[None]:
@@ -55,7 +54,6 @@ class Link:
                 raise self.error(f"{self.name}: no answer")
             await trio.sleep(self._draw_seconds())
         if self.loses_replies and self.random.random() < 0.5:
-            self.lost_replies += 1
             raise self.error(f"{self.name}: the answer was lost")
 
     async def _travel(self, life: "LifeLine") -> None:

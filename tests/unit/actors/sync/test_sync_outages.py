@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import inf
+from typing import Any
 
 import attrs
 import pytest
@@ -236,21 +237,29 @@ async def test_drain_without_the_buffer_writes_straight_to_postgres(
     assert trio.current_time() <= 12.0
 
 
-async def test_what_was_written_past_the_buffer_is_not_undone_when_the_buffer_is_back(
-    autojump_clock: MockClock,
-) -> None:
+async def drain_past_the_buffer(**buffered: Any) -> SyncWorld:
+    """The next start after a drain that wrote a holder count of 4 to Postgres, past the buffer.
+
+    The buffer was away by then; it is back, and still has what was `buffered` before it, dirty.
+    """
     world = SyncWorld()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.sync().run)
         await admit_tokens(world, 1)
-        await world.update(2.0, holder_count=3, buys_24h=7)
+        await world.update(2.0, **buffered)
         await until(3.0)
         world.servers.buffer.fail_next(FOR_EVER)
         await world.update(4.0, holder_count=4)
         await until(5.0)
         world.messages.close()
-    world.servers.buffer.fail_next(0)  # it still has the 3, dirty
-    later = SyncWorld(servers=world.servers, store=world.store)
+    world.servers.buffer.fail_next(0)
+    return SyncWorld(servers=world.servers, store=world.store)
+
+
+async def test_what_was_written_past_the_buffer_is_not_undone_when_the_buffer_is_back(
+    autojump_clock: MockClock,
+) -> None:
+    later = await drain_past_the_buffer(holder_count=3, buys_24h=7)
     async with running(later.sync()):
         await until(400.0)
     assert (4, 7) == (later.stored().holder_count, later.stored().buys_24h)
@@ -260,18 +269,7 @@ async def test_what_was_written_past_the_buffer_is_shown_and_no_later_change_tak
     autojump_clock: MockClock,
 ) -> None:
     """The next change of such a token took along what the buffer still held of it."""
-    world = SyncWorld()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(world.sync().run)
-        await admit_tokens(world, 1)
-        await world.update(2.0, holder_count=3)
-        await until(3.0)
-        world.servers.buffer.fail_next(FOR_EVER)
-        await world.update(4.0, holder_count=4)
-        await until(5.0)
-        world.messages.close()
-    world.servers.buffer.fail_next(0)  # it still has the 3, dirty
-    later = SyncWorld(servers=world.servers, store=world.store)
+    later = await drain_past_the_buffer(holder_count=3)
     async with running(later.sync()):
         await until(10.0)
         assert 4 == later.shown().holder_count
@@ -283,25 +281,14 @@ async def test_what_was_written_past_the_buffer_is_shown_and_no_later_change_tak
 async def test_a_start_waits_for_the_buffer_that_is_to_forget_what_is_stored_anew(
     autojump_clock: MockClock,
 ) -> None:
-    world = SyncWorld()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(world.sync().run)
-        await admit_tokens(world, 1)
-        await world.update(2.0, holder_count=3)
-        await until(3.0)
-        world.servers.buffer.fail_next(FOR_EVER)
-        await world.update(4.0, holder_count=4)
-        await until(5.0)
-        world.messages.close()
-    world.servers.buffer.fail_next(0)
-    later = SyncWorld(servers=world.servers, store=world.store)
+    later = await drain_past_the_buffer(holder_count=3)
     later.servers.buffer.is_read_only = True  # it can be read, and forgets nothing
     async with running(later.sync()):
         await until(20.0)
         later.servers.buffer.is_read_only = False
         await until(400.0)
         assert 4 == later.shown().holder_count
-    assert {} == {m: f for m, f in world.servers.buffer.data.tokens.items() if f.is_dirty}
+    assert {} == {m: f for m, f in later.servers.buffer.data.tokens.items() if f.is_dirty}
 
 
 async def test_spooled_token_is_written_straight_to_postgres_at_such_a_drain(
