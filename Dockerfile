@@ -15,8 +15,8 @@ WORKDIR /build
 COPY requirements.lock requirements-service.lock ./
 RUN python -m venv /opt/token-discovery \
     && /opt/token-discovery/bin/pip install --require-hashes --requirement requirements-service.lock
-# The build needs setuptools, and only that, of the larger lock.
-RUN awk '/^[a-z]/ { keep = /^setuptools==/ } keep' requirements.lock > build.lock \
+# Of the larger lock the build needs setuptools, and what writes the bill of materials.
+RUN awk '/^[a-z]/ { keep = /^(setuptools|cyclonedx-python-lib|boolean-py|defusedxml|license-expression|packageurl-python|py-serializable|sortedcontainers|typing-extensions)==/ } keep' requirements.lock > build.lock \
     && python -m venv /build/tools \
     && /build/tools/bin/pip install --require-hashes --requirement build.lock
 
@@ -24,6 +24,8 @@ COPY . .
 RUN /build/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
     && /opt/token-discovery/bin/pip install --no-deps wheels/*.whl \
     && /opt/token-discovery/bin/pip uninstall --yes pip
+RUN /build/tools/bin/python deploy/sbom.py --site-packages /opt/token-discovery/lib/python3.*/site-packages \
+    > /opt/token-discovery/token-discovery.cdx.json
 # So that `python -m supervisor` works here as in a checkout; nothing else shares this environment.
 RUN cd "$(/opt/token-discovery/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     && echo token_discovery/rooms > token_discovery.pth

@@ -3,7 +3,9 @@
 settings -> doors, mailboxes, child specs (wiring/) -> Supervisor -> exit code
 """
 
+import faulthandler
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -23,6 +25,7 @@ from config.redaction import find_secrets, register_secrets
 from config.settings import Settings
 from domain.errors import ExitingError, StoreNotReached
 from feed import Operations
+from feed.descriptors import OTHER_DESCRIPTORS, allow_descriptors
 from feed.operations import render_dump, render_snapshot, render_writes
 from sources.http import new_http_client
 from store.ledger import Ledger
@@ -30,18 +33,23 @@ from supervision.clock import SteadyClock
 from supervision.dump import Dump
 from supervision.environment import Environment
 from supervision.failures import find_first_error
-from supervision.garbage_collection import freeze_startup_objects
+from supervision.garbage_collection import freeze_startup_objects, suspend_collection
+from supervision.heartbeat import Heartbeat
+from supervision.loop_monitor import LoopMonitor, Question
 from supervision.notify import Notifier
 from supervision.readiness import Readiness
 from supervision.signals import Signals
 from supervision.supervisor import Supervisor
+from supervision.task_tree import render_task_tree
 from wiring.children import Composition, governor_plan
 from wiring.doors import RealDoors
 from wiring.mailboxes import Mailboxes
 from wiring.metrics import MetricSources, build_exposition, take_health_snapshot
+from wiring.quarantine import QuarantineView
 
 CONDITIONS = ("ingest", "sync", "gateway")
 CLOSE_SECONDS = 1.0
+STDERR = 2  # the file descriptor, whatever has become of sys.stderr
 SWITCH_INTERVAL_SECONDS = 0.0005  # threads of the store clients must not hold up the event loop
 
 
@@ -57,8 +65,10 @@ class Service:
     readiness: Readiness = field(init=False)
     clock: SteadyClock = field(init=False)
     ledger: Ledger = field(init=False)
+    heartbeat: Heartbeat = field(init=False, factory=Heartbeat)
     supervisor: Supervisor = field(init=False)
     sync_memory: SyncMemory = field(init=False)
+    quarantine: QuarantineView = field(init=False)
     started: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -74,6 +84,7 @@ class Service:
         environment = Environment(
             clock=self.clock,
             raise_clock=self.clock.raise_to,
+            loop_clock=trio.lowlevel.current_clock().current_time,
             random=Random(),
             log=self.log,
             readiness=self.readiness,
@@ -86,6 +97,7 @@ class Service:
             doors = real.build(mailboxes.events)
             composition = Composition(self.settings, doors, environment, mailboxes)
             self.sync_memory = composition.sync_memory
+            self.quarantine = composition.view_quarantine()
             self.supervisor = Supervisor(
                 composition.child_specs(self._build_operations()),
                 self.settings.supervision,
@@ -94,6 +106,8 @@ class Service:
                 on_drain=self._say_draining,
                 has_started=lambda: self.started,
                 unsaved=composition.count_unsaved,
+                heartbeat=self.heartbeat,
+                on_quarantined=composition.quarantine_message,
             )
             try:
                 await self._serve_until_drained()
@@ -103,19 +117,37 @@ class Service:
 
     async def _serve_until_drained(self) -> None:
         signals = Signals(
-            supervisor=self.supervisor,
-            render=render_dump,
-            reload=self._reload_settings,
-            dump_directory=Path(self.settings.logging.dump_directory or tempfile.gettempdir()),
-            log=self.log,
+            begin_drain=self.supervisor.begin_drain, reload=self._reload_settings, log=self.log
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(signals.serve)
+            nursery.start_soon(self.heartbeat.keep_beating)
             nursery.start_soon(self.notifier.keep_watchdog, lambda: self.supervisor.is_sound)
             nursery.start_soon(self.notifier.keep_status, self._describe_status)
             nursery.start_soon(self._require_start)
-            await self.supervisor.run()
+            with self._build_monitor().running():
+                await self.supervisor.run()
             nursery.cancel_scope.cancel()
+
+    def _build_monitor(self) -> LoopMonitor:
+        root = trio.lowlevel.current_root_task()
+        dump = Question(
+            event="dump",
+            name="document",
+            file_name="dump.json",
+            take=lambda: render_dump(self.supervisor.take_dump()),
+        )
+        tasks = Question(
+            event="tasks", name="tasks", file_name="tasks.txt", take=lambda: render_task_tree(root)
+        )
+        return LoopMonitor(
+            heartbeat=self.heartbeat,
+            questions={signal.SIGUSR1: dump, signal.SIGUSR2: tasks},
+            dump_directory=Path(self.settings.logging.dump_directory or tempfile.gettempdir()),
+            log=self.log,
+            port=self.settings.gateway.operators_port,
+            limit_seconds=self.settings.supervision.stall_limit_seconds,
+        )
 
     def _build_operations(self) -> Operations:
         def dump() -> Dump:  # of the supervisor that is built with these
@@ -138,6 +170,8 @@ class Service:
             writes=lambda: render_writes(ledger(), governor()),
             checkpoints=lambda: render_snapshot(checkpoints()),
             governor=lambda: render_snapshot(governor()),
+            quarantine=self.quarantine.list_entries,
+            quarantined=self.quarantine.show_entry,
             metrics=build_exposition(sources),
         )
 
@@ -182,10 +216,13 @@ class Service:
 
 def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
     """Run the service until it is drained; the process's exit code, its reason in the log."""
+    suspend_collection()
     threshold = configure_log(settings)
     log = structlog.get_logger()
     log.info("starting", settings=str(settings))
+    faulthandler.enable(STDERR)  # all stacks, when a fatal signal ends the process
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    _allow_clients(settings.gateway.clients, log)
     service = Service(settings=settings, reload=reload, threshold=threshold, log=log)
     try:
         trio.run(service.run)
@@ -199,3 +236,11 @@ def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:
         log.error("service failed", error=str(error), exit_code=error.exit_code)
         return error.exit_code
     return 0
+
+
+def _allow_clients(clients: int, log: structlog.typing.FilteringBoundLogger) -> None:
+    """Raise the limit of open files to what the clients need, and say where it is too low."""
+    wanted = clients + OTHER_DESCRIPTORS
+    limit = allow_descriptors(wanted)
+    if limit < wanted:
+        log.warning("fewer open files than gateway.clients needs", limit=limit, wanted=wanted)

@@ -151,14 +151,15 @@ class ActivityMonitor:
         await self._send_last_counts()
 
     def snapshot(self) -> ActivitySnapshot:
+        now = self.environment.loop_clock()
         return ActivitySnapshot(
             active=self.is_active,
             clients=len(self.watched),
             users_elsewhere=self._count_elsewhere(),
             last_sign=self.last_sign.kind,
-            quiet_seconds=self._count_quiet_seconds(),
-            until_idle_seconds=self._count_seconds_until_idle(),
-            idle_seconds=0.0 if self.is_active else trio.current_time() - self.changed_at,
+            quiet_seconds=self._count_quiet_seconds(now),
+            until_idle_seconds=self._count_seconds_until_idle(now),
+            idle_seconds=0.0 if self.is_active else now - self.changed_at,
             watched_mints=len(self.count_watchers()),
             counts_due=len(self.counts_due),
             uninformed=len(self.uninformed),
@@ -168,16 +169,16 @@ class ActivityMonitor:
         told = self.memory.elsewhere
         return {teller: told[teller].users if teller in told else 0 for teller in TELLERS}
 
-    def _count_quiet_seconds(self) -> float | None:
+    def _count_quiet_seconds(self, now: float) -> float | None:
         """None before the first sign, which is the start."""
         if self._is_somebody_there:
             return 0.0
-        return None if self.last_sign.kind is None else trio.current_time() - self.last_sign.at
+        return None if self.last_sign.kind is None else now - self.last_sign.at
 
-    def _count_seconds_until_idle(self) -> float | None:
+    def _count_seconds_until_idle(self, now: float) -> float | None:
         if not self.is_active or self._is_somebody_there:
             return None
-        return max(0.0, self._quiet_until - trio.current_time())
+        return max(0.0, self._quiet_until - now)
 
     # Presences.
 

@@ -1,21 +1,25 @@
 """Gateway: what clients see, and what activity hears of them.
 
-    TokenPublished (from sync) -> Gateway -> boards -> deltas -> WebSocket clients
+    TokensPublished (from sync) -> Gateway -> boards -> deltas -> WebSocket clients
     StatisticsPublished (from trading) ->
     HTTP requests, WebSocket messages -> Gateway -> Presence -> activity, GovernorSet -> sync
+                                                  QuarantineOrder -> quarantine
 
 What happens after a quiet time is published at once; what follows within one delta interval
 is collected and published together at its end. A (re)started gateway begins with empty boards
 under a new epoch, and asks sync for every token; what it knew of their trading it has kept.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import trio
 from attrs import Factory, define, field, frozen
 
 from config.settings import GatewaySettings, HotScoreSettings, TrackingSettings
+from domain.chunks import chunks
 from domain.errors import AddressUnavailable
+from domain.lifecycle import is_live
 from domain.messages import (
     CensusWanted,
     GatewayMessage,
@@ -24,9 +28,12 @@ from domain.messages import (
     RosterTold,
     RosterWanted,
     StatisticsPublished,
-    TokenPublished,
+    TokensPublished,
 )
+from domain.quarantine import QuarantineOrder
 from domain.snapshots import Snapshot, counter, detail, gauge, snapshot_class
+from domain.token import Token
+from domain.values import Mint
 from feed import Library, Operations, Surroundings
 from feed.board import Boards
 from feed.catalogue import Catalogue
@@ -35,12 +42,17 @@ from feed.listening import name_address, open_listeners
 from feed.routes import Routes
 from feed.server import Server
 from feed.statistics import StatisticsMemory
+from feed.views import Views
 from supervision import Inbox, Outbox
 from supervision.environment import Environment
 
 NAME = "gateway"
-MESSAGES_AT_ONCE = 50  # some 2 ms of ranking; between two batches the clients get their turn
+SILENT = "silent tokens"  # by which name it is told that not all of them can be found yet
+SILENT_PAUSE_SECONDS = 0.002  # between two parts: half of the time is for what is urgent
+MESSAGES_AT_ONCE = 50
+TOKENS_AT_ONCE = 100  # some 2 ms of ranking; between two such parts the clients get their turn
 LISTEN_ATTEMPTS, LISTEN_AGAIN_SECONDS = 6, 0.5  # as long as nginx tries
+VIEWS_SECONDS = 0.125  # between two looks whether time alone changes a view
 HEALTH_SECONDS = 1.0  # an outage is told that late
 PRUNED_AT_ONCE = 50  # tokens between two checkpoints, some 2 ms
 PRUNE_SECONDS = 60.0  # longest wait for a message before expired tokens are looked for
@@ -51,6 +63,7 @@ class GatewayOutboxes:
     roster: Outbox[RosterWanted]  # sync
     presences: Outbox[Presence]  # activity
     governor: Outbox[GovernorSet]  # sync
+    quarantine: Outbox[QuarantineOrder]
 
 
 @frozen(kw_only=True)
@@ -68,15 +81,26 @@ class GatewayPlan:
 class GatewaySnapshot(Snapshot):
     addresses: tuple[str, ...] = detail("Where it listens.")
     epoch: str = detail("The numbering of the boards' offsets.")
-    offset: int = counter("Rounds of deltas that the boards have made.", metric="publications")
+    offset: int = counter(
+        "Rounds of deltas that the boards have made, and views that began.", metric="publications"
+    )
     tokens: int = gauge("Tokens in the catalogue.")
     boards: Mapping[str, int] = gauge("Tokens that a board shows.", by="board")
+    views: int = gauge("Boards of clients' own that live.")
+    views_refused: int = counter("Views refused because as many lived as may.")
     connections: int = gauge("Connections that are open, of HTTP and WebSocket.")
-    connections_refused: int = counter("Connections refused for want of room.")
+    connections_refused: Mapping[str, int] = counter(
+        "Connections refused, or closed at a request, beyond a limit.", by="reason"
+    )
     connections_failed: int = counter("Connections that ended with an error.")
-    clients: int = gauge("WebSocket clients.")
-    clients_served: int = counter("WebSocket clients that have connected.")
+    clients: int = gauge("Clients of the WebSocket and of the event stream.")
+    clients_streaming: int = gauge("Clients of the event stream.")
+    tokens_followed: int = gauge("Tokens that clients follow by themselves, beside the boards.")
+    clients_deflated: int = gauge("WebSocket clients that have asked for deflated messages.")
+    clients_served: int = counter("Clients, of both kinds, that have connected.")
     clients_conflated: int = counter("Snapshots sent to clients too slow for every delta.")
+    deflate_input_bytes: int = counter("Bytes of messages before they were deflated, once for all.")
+    deflate_output_bytes: int = counter("Bytes of the same messages deflated.")
     frames_refused: int = counter("Frames of clients that were not understood.")
     pruned: int = counter("Tokens that left the catalogue because their time was over.")
     statistics_waiting: int = gauge("Mints whose trading is known, and who are not tracked yet.")
@@ -85,8 +109,10 @@ class GatewaySnapshot(Snapshot):
 
 def _new_boards(gateway: "Gateway") -> Boards:
     settings = gateway.plan.gateway
+    catalogue = Catalogue(gateway.plan.tracking.tokens, gateway.statistics)
     return Boards(
-        catalogue=Catalogue(gateway.plan.tracking.tokens, gateway.statistics),
+        catalogue=catalogue,
+        views=Views(catalogue=catalogue, clock=gateway.environment.clock, most=settings.views),
         board_tokens=settings.board_tokens,
         history_limit=settings.delta_history,
         epoch=f"{gateway.environment.random.getrandbits(64):016x}",
@@ -98,7 +124,11 @@ def _new_server(gateway: "Gateway") -> Server:
         clock=gateway.environment.clock,
         announce=gateway.outboxes.presences.send_nowait,
         govern=gateway.outboxes.governor.send,
+        order=gateway.outboxes.quarantine.send_nowait,
         log=gateway.environment.log,
+        report_shortage=partial(
+            gateway.environment.readiness.report_outage, "file descriptors", NAME
+        ),
     )
     settings, boards = gateway.plan.gateway, gateway.boards
     health = gateway.operations.health
@@ -127,6 +157,10 @@ class Gateway:
     addresses: list[str] = field(init=False, factory=list)  # while listening
     census_wanted: bool = field(init=False, default=True)
     is_filled: bool = field(init=False, default=False)  # sync has told of every token
+    # Told of, and still to be taken up: they are on no board.
+    silent: dict[Mint, Token] = field(init=False, factory=dict)
+    has_silent: trio.Event = field(init=False, factory=trio.Event)
+    waiting: trio.CancelScope = field(init=False, factory=trio.CancelScope)  # for messages
     published_at: float = field(init=False, default=float("-inf"))  # trio's clock
     pruned: int = field(init=False, default=0)
 
@@ -146,6 +180,10 @@ class Gateway:
             self.environment.log.info("gateway listens", addresses=self.addresses)
             self.environment.readiness.set(NAME, "the boards are not filled yet")
             nursery.start_soon(self.watch_health)
+            if (history := self.plan.library.history) is not None:
+                nursery.start_soon(self.server.hub.tell_trades, history)
+            nursery.start_soon(self.take_up_silent)
+            nursery.start_soon(self.watch_views)
             # Not awaited here: while sync's mailbox is full, clients are served all the same.
             wanted = RosterWanted(subscriber=NAME, wants_end=True)
             nursery.start_soon(self.outboxes.roster.send, wanted)
@@ -165,12 +203,19 @@ class Gateway:
             offset=self.boards.offset,
             tokens=len(self.boards.catalogue.tokens),
             boards=self.boards.count_tokens(),
-            connections=self.server.connections,
-            connections_refused=self.server.refused,
+            views=len(self.boards.views.living),
+            views_refused=self.boards.views.refused,
+            connections=self.server.places.open,
+            connections_refused=dict(self.server.places.refused),
             connections_failed=self.server.failed,
             clients=len(hub.sessions),
+            clients_streaming=hub.count_streams(),
+            tokens_followed=len(self.boards.of_tokens.living),
+            clients_deflated=sum(1 for each in hub.sessions.values() if each.deflated),
             clients_served=hub.served,
             clients_conflated=hub.broadcast.conflated,
+            deflate_input_bytes=hub.broadcast.deflated_frames.input_bytes,
+            deflate_output_bytes=hub.broadcast.deflated_frames.output_bytes,
             frames_refused=hub.broadcast.refused,
             pruned=self.pruned,
             statistics_waiting=self.statistics.count_waiting(),
@@ -205,35 +250,75 @@ class Gateway:
 
     async def collect_round(self) -> bool:
         """Take in messages until the next round is due; False once the mailbox has closed."""
-        # Receiving is atomic under cancellation, so the timeouts lose no token.
-        with trio.move_on_after(PRUNE_SECONDS):
-            if not await self.receive_messages():
-                return False
-        with trio.move_on_at(self.published_at + self.plan.gateway.delta_interval_seconds):
-            while await self.receive_messages():
-                pass
-            return False
-        return True
+        until = trio.current_time() + PRUNE_SECONDS
+        while True:
+            messages: Sequence[GatewayMessage] = ()
+            # Receiving is atomic under cancellation, so the time-out loses no token.
+            with trio.move_on_at(until) as self.waiting:
+                try:
+                    messages = await self.inbox.receive_batch(MESSAGES_AT_ONCE)
+                except trio.EndOfChannel:
+                    return False
+            if not messages:
+                return True
+            for message in messages:
+                await self.apply_message(message)
+            until = self._round_due_at()
 
-    async def receive_messages(self) -> bool:
-        """Wait for one batch of messages and apply it; False once the mailbox has closed."""
-        try:
-            self.apply_messages(await self.inbox.receive_batch(MESSAGES_AT_ONCE))
-        except trio.EndOfChannel:
-            return False
-        return True
+    async def apply_message(self, message: GatewayMessage) -> None:
+        """Apply a message; between two parts of a large one the clients get their turn."""
+        catalogue = self.boards.catalogue
+        match message:
+            case TokensPublished(tokens=tokens):
+                await self.take_tokens(tokens.values())
+            case StatisticsPublished(statistics=told):
+                for number, figures in enumerate(chunks(told.items(), TOKENS_AT_ONCE)):
+                    await self._give_turn(number)
+                    for mint, statistics in figures:
+                        catalogue.put_statistics(mint, statistics)
+            case CensusWanted():
+                self.census_wanted = True
+            case RosterTold():
+                self.is_filled = True
 
-    def apply_messages(self, messages: Sequence[GatewayMessage]) -> None:
-        for message in messages:
-            match message:
-                case TokenPublished(token=token):
+    async def take_tokens(self, tokens: Iterable[Token]) -> None:
+        """Take up the tokens; silent ones that are new here come later, for no board has them."""
+        catalogue = self.boards.catalogue
+        live: list[Token] = []
+        for token in tokens:
+            if is_live(token) or token.mint in catalogue.tokens:
+                self.silent.pop(token.mint, None)
+                live.append(token)
+            else:
+                self.silent[token.mint] = token
+        if self.silent:
+            self.has_silent.set()
+        for number, part in enumerate(chunks(live, TOKENS_AT_ONCE)):
+            await self._give_turn(number)
+            for token in part:
+                catalogue.put_token(token)
+
+    async def take_up_silent(self) -> None:
+        """Take up silent tokens, a part between others' turns; before that no query finds them."""
+        while True:
+            await self.has_silent.wait()
+            self.has_silent = trio.Event()
+            while self.silent:
+                for _ in range(min(TOKENS_AT_ONCE, len(self.silent))):
+                    _, token = self.silent.popitem()
                     self.boards.catalogue.put_token(token)
-                case StatisticsPublished(mint=mint, statistics=statistics):
-                    self.boards.catalogue.put_statistics(mint, statistics)
-                case CensusWanted():
-                    self.census_wanted = True
-                case RosterTold():
-                    self.is_filled = True
+                await trio.sleep(SILENT_PAUSE_SECONDS)
+            self.environment.readiness.report_outage(SILENT, NAME, None)
+
+    async def _give_turn(self, parts: int) -> None:
+        """After some parts of a message let others run, and publish if a round is due."""
+        if parts:
+            await trio.lowlevel.checkpoint()
+            if trio.current_time() >= self._round_due_at():
+                await self.publish_changes()
+
+    def _round_due_at(self) -> float:
+        return self.published_at + self.plan.gateway.delta_interval_seconds
 
     async def publish_changes(self) -> None:
         """Send the clients what changed since the last time, and activity the census it wants."""
@@ -248,6 +333,9 @@ class Gateway:
             await self.server.hub.send_round(delta_round)
         if self.is_filled:
             self.is_filled = False
+            if self.silent:
+                problem = f"{len(self.silent)} are still taken up, and not found before"
+                self.environment.readiness.report_outage(SILENT, NAME, problem)
             self.environment.readiness.set(NAME, None)
 
     async def prune_expired(self) -> None:
@@ -257,12 +345,22 @@ class Gateway:
             self.pruned += pruned
             await trio.lowlevel.checkpoint()
 
+    async def watch_views(self) -> None:
+        """Publish without a message where time alone changes a view, as far as views live."""
+        views = self.boards.views
+        while True:
+            await views.wait_until_one_lives()
+            if views.are_due():
+                self.waiting.cancel()
+            await trio.sleep(VIEWS_SECONDS)
+
     async def watch_health(self) -> None:
-        """Look at the health every second while a client follows it, and send what has changed."""
+        """While a client follows the health, send what has changed and a heartbeat, each second."""
         hub = self.server.hub
         while True:
             await hub.wait_until_health_is_followed()
             await hub.send_health()
+            await hub.send_heartbeat(self.environment.clock())
             await trio.sleep(HEALTH_SECONDS)
 
 

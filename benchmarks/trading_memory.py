@@ -26,7 +26,7 @@ from attrs import define, evolve, field
 from actors.trading.actor import Trading, TradingInboxes, TradingOutboxes, TradingPlan
 from actors.trading.coverage import StreamCoverage, StreamReach
 from actors.trading.memory import TokenFacts, TradingMemory
-from benchmarks.results import Cell, Result
+from benchmarks.results import Cell, Figure, Result
 from benchmarks.world import silent_environment
 from buffer.redis.tape import RedisTape
 from buffer.tape import TapeBounds
@@ -75,6 +75,11 @@ def run(is_quick: bool) -> Result:
             f"All {TRACKED:,} tokens: {whole_mb:,.0f} MB of the process (bar {MEMORY_BAR_MB:,}, "
             f"with all else in it) and {redis_mb:,.0f} MB of Redis (bar {REDIS_BAR_MB})."
         ),
+        figures={
+            "process": Figure(value=whole_mb, unit="MB", tolerance=0.1),
+            "Redis": Figure(value=redis_mb, unit="MB", tolerance=0.1),
+            "a trade": Figure(value=day.cpu_seconds / day.trades * 1e6, unit="us CPU"),
+        },
     )  # fmt: skip
 
 

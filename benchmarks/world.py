@@ -15,7 +15,7 @@ import structlog
 import trio
 from attrs import define, field, frozen
 
-from actors.sync.flusher import FlushOrder
+from actors.sync.flush import FlushOrder
 from buffer.memory_tape import MemoryTape
 from buffer.redis import RedisBuffer
 from buffer.tape import TapeBounds
@@ -155,6 +155,7 @@ class SyncWorld:
             sync_store=self.store,
             ingest_buffer=self.buffer,
             sync_buffer=self.buffer,
+            quarantine=self.buffer,
             tape=MemoryTape(TapeBounds(trades=1, candle_days=1)),  # trading does not run
             streams={},
         )
@@ -211,6 +212,7 @@ class Spent:
     wall: float
     loop: float  # CPU of the Trio thread
     client: float  # CPU of the thread that talks to Postgres
+    redis: float  # CPU of the thread that talks to Redis
 
     @staticmethod
     def middle(several: "list[Spent]") -> "Spent":
@@ -218,17 +220,22 @@ class Spent:
             wall=median(each.wall for each in several),
             loop=median(each.loop for each in several),
             client=median(each.client for each in several),
+            redis=median(each.redis for each in several),
         )
 
 
-async def spent_in(step: Callable[[], Any], offload: MeasuringOffload) -> Spent:
+async def spent_in(
+    step: Callable[[], Any], store: MeasuringOffload, buffer: MeasuringOffload
+) -> Spent:
     """What one awaited step costs, when nothing else runs."""
-    wall, loop, client = perf_counter(), thread_time(), offload.cpu_seconds
+    wall, loop = perf_counter(), thread_time()
+    client, redis = store.cpu_seconds, buffer.cpu_seconds
     await step()
     return Spent(
         wall=perf_counter() - wall,
         loop=thread_time() - loop,
-        client=offload.cpu_seconds - client,
+        client=store.cpu_seconds - client,
+        redis=buffer.cpu_seconds - redis,
     )
 
 

@@ -4,18 +4,22 @@ A single value travels and is compared as its JSON text: the server never parses
 only doubles), and `True`, `1` and `1.0` stay what they are.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
+from operator import attrgetter
 from typing import Any
 
 import orjson
 
+from domain.changes import ChangeColumns
 from domain.merging import Observations
-from domain.messages import Refused, TokenChange
+from domain.messages import Values
+from domain.records import list_needed_fields
 from domain.token import (
     FIELDS,
     FIELDS_OF_TYPE_STATUS,
     GREATEST_WINS,
+    PLAIN_FIELDS,
     UPDATE_FIELDS,
     Status,
     Token,
@@ -25,6 +29,8 @@ from domain.values import Mint, UnixSeconds, Value
 NOT_SAYABLE = "null"  # what orjson makes of NaN, infinity and None
 LONGEST_SHOWN_CHARACTERS = 100  # of a value, in the reason for refusing it
 FIELDS_OF_THIS_RELEASE = frozenset(UPDATE_FIELDS)
+NEEDED_FIELDS = list_needed_fields(Token)
+_list_fields = attrgetter(*FIELDS)
 
 
 def encode_values(values: Mapping[str, Value]) -> list[str]:
@@ -111,38 +117,38 @@ def decode_value(text: str) -> Value:
 
 
 def encode_token(token: Token) -> str:
-    """Every field that is known; absent ones are None again on the way back."""
-    values = ((name, getattr(token, name)) for name in FIELDS)
+    """Every field that is known; absent ones are None again on the way back.
+
+    `ValueError` names the first field whose value JSON cannot say.
+    """
+    values = zip(FIELDS, _list_fields(token), strict=True)
     known = {name: value for name, value in values if value is not None}
-    texts = encode_values(known)
-    members = (f'"{name}":{text}' for name, text in zip(known, texts, strict=True))
-    return "{" + ",".join(members) + "}"
+    try:
+        text = orjson.dumps(known).decode()
+    except TypeError:
+        text = NOT_SAYABLE
+    if NOT_SAYABLE in text and not all(map(_is_sayable, known.values())):  # else it is in a name
+        raise ValueError(_describe_unsayable(known))
+    return text
+
+
+def join_members(texts: Mapping[str, str]) -> str:
+    """The JSON object whose values have these texts."""
+    return "{" + ",".join(f'"{name}":{text}' for name, text in texts.items()) + "}"
 
 
 def decode_token(row: Mapping[str, Any]) -> Token:
-    """A spooled token; fields of a newer release of the service are left out."""
+    """A spooled token; fields of a newer release of the service are left out.
+
+    `ValueError` where it is no token's row.
+    """
+    if not isinstance(row, Mapping) or not row.keys() >= NEEDED_FIELDS:
+        raise ValueError("no row of a token")
     known = {name: value for name, value in row.items() if name in FIELDS}
     for name in FIELDS_OF_TYPE_STATUS:
         if name in known:
             known[name] = Status(known[name])
     return Token(**known)
-
-
-def encode_refused(row: Refused) -> str:
-    """A row for the quarantine, which refuses nothing."""
-    return orjson.dumps(
-        {
-            "mint": row.mint,
-            "reason": _sayable(row.reason),
-            "refused_at": row.refused_at,
-            "values": {name: _sayable(value) for name, value in row.values.items()},
-        }
-    ).decode()
-
-
-def _sayable(value: Any) -> Any:
-    """The value itself, or its `repr` where JSON cannot say it: a person will read it."""
-    return value if _is_sayable(value) else ascii(value)
 
 
 def _is_sayable(value: object) -> bool:
@@ -152,22 +158,28 @@ def _is_sayable(value: object) -> bool:
         return False
 
 
-def decode_refused(row: Mapping[str, Any]) -> Refused:
-    return Refused(
-        mint=Mint(row["mint"]),
-        reason=row["reason"],
-        refused_at=UnixSeconds(float(row["refused_at"])),
-        values=row["values"],
-    )
+def is_plain(name: str, text: str) -> bool:
+    """True for a value of the type that its field has in `PLAIN_FIELDS`; as read_dirty.lua has it.
+
+    A whole number has no point and no exponent. Any number will do for a fraction.
+    """
+    kind = PLAIN_FIELDS.get(name)
+    if kind is bool:
+        return text in ("true", "false")
+    if kind is int:
+        return text.removeprefix("-").isdecimal()
+    return kind is float and text.lstrip("-")[0].isdecimal()
 
 
-def decode_changes(rows: Sequence[Sequence[Any]]) -> list[TokenChange]:
-    """Changes as read_dirty.lua lists them, without fields of another release of the service."""
-    changes = list(map(TokenChange._make, rows))
-    if all(change.values.keys() <= FIELDS_OF_THIS_RELEASE for change in changes):
-        return changes
-    return [change._replace(values=_of_this_release(change.values)) for change in changes]
+def decode_others(changes: ChangeColumns, places: Iterable[int]) -> ChangeColumns:
+    """Texts of changes, with those at `places`, which are not plain, decoded.
+
+    Fields of another release of the service, which cannot be written, are left out.
+    """
+    texts = changes.list_texts()
+    return changes.with_values({place: _decode_known(texts[place]) for place in places})
 
 
-def _of_this_release(values: Mapping[str, Value]) -> dict[str, Value]:
+def _decode_known(text: str) -> Values:
+    values: Values = orjson.loads(text)
     return {name: value for name, value in values.items() if name in FIELDS_OF_THIS_RELEASE}

@@ -8,16 +8,17 @@ with `lose` is what a deletion, an eviction or an empty disk does to a server.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from itertools import count
 
 from attrs import Factory, define, field, frozen
 
 from buffer import BufferBounds, DirtyPage
-from buffer.codec import decode_changes, decode_value
+from buffer.codec import decode_others, decode_value, is_plain, join_members
 from buffer.memory_spool import SpoolShelf
+from domain.changes import ChangeColumns
 from domain.errors import BufferUnavailable
 from domain.merging import Observations, supersedes
-from domain.messages import TokenChange
 from domain.values import NO_VERSION, Mint, UnixSeconds, Value, Version
 
 
@@ -82,12 +83,19 @@ class Data:
     expires_at: dict[Mint, float] = Factory(dict)  # of clean tokens, the first to go first
     has_dirty_landmark: bool = False  # see append.lua: the list was not lost since the epoch began
     spool: SpoolShelf = Factory(SpoolShelf)
-    quarantined: dict[Mint, str] = Factory(dict)
+    quarantined: dict[str, str] = Factory(dict)
+    births: dict[Mint, str] = Factory(dict)
+    store_epoch: str | None = None  # noted; of Postgres' data
     epoch_numbers: Iterator[int] = Factory(lambda: count(1))
 
     @published.default
     def _new_stream(self) -> deque[Published]:
         return deque(maxlen=self.bounds.stream_entries)
+
+    def copy(self) -> "Data":
+        """What a replica, or a disk, has of it now: to be fallen back to."""
+        shared = {id(self.epoch_numbers): self.epoch_numbers}  # no two epochs are of one name
+        return deepcopy(self, shared)
 
     # Losses.
 
@@ -131,6 +139,8 @@ class Data:
         for mint, one in encoded.items():
             last = self.tokens[mint].newest if mint in self.tokens else NO_VERSION
             least = max(self.newest + 1, int(now * 1e6), last + 1)
+            if is_put_back:
+                self._restore_dirty_entry(mint)
             names = self._merge(mint, one, Version(least), now)
             if names:
                 is_all = len(names) == len(one.texts)
@@ -165,8 +175,6 @@ class Data:
                     changed[name] = Field(version, known.observed_at, text)
             elif known is None or known.loses(name, value, observed_at):
                 changed[name] = Field(version, observed_at, text)
-        if one.is_forced and fields.is_dirty:
-            self.dirty_since.setdefault(mint, fields.newest)
         if changed:
             self._become_dirty(mint, fields, version)
             fields.by_name.update(changed)
@@ -177,7 +185,9 @@ class Data:
 
     def _become_dirty(self, mint: Mint, fields: Fields, version: Version) -> None:
         self.tokens[mint] = fields
-        if not fields.is_dirty:
+        if fields.is_dirty:
+            self._restore_dirty_entry(mint)
+        else:
             self.dirty_since[mint] = version
             self.expires_at.pop(mint, None)
         fields.newest = self.newest = version
@@ -191,6 +201,19 @@ class Data:
                 values={name: decode_value(one.text) for name, one in changed.items()},
             )
         )
+
+    # spool.lua
+
+    def spool_rows(
+        self, rows: Sequence[tuple[Mint, str]], most: int, *, newest_told: Version, now: UnixSeconds
+    ) -> Version:
+        """Keep the rows; the newest version, which moves so that their loss shows."""
+        self.spool.add(rows, most)
+        if self.newest is None or self.newest < newest_told:
+            self.lose_epoch()  # the new version would hide what was lost
+        newest = self.newest or NO_VERSION
+        self.newest = Version(max(newest + 1, int(now * 1e6), newest_told + 1))
+        return self.newest
 
     def _remember_for_a_while(self, mint: Mint, now: UnixSeconds) -> None:
         self.expires_at.pop(mint, None)  # to go last
@@ -206,7 +229,7 @@ class Data:
     # read_dirty.lua
 
     def read_dirty(self, after: Version, limit: int, newest_told: Version) -> DirtyPage:
-        rows: list[TokenChange] = []
+        rows: list[tuple[Mint, Version]] = []
         is_whole = (
             self.spool.mend(has_epoch=bool(self.epoch))
             and self.has_dirty_landmark
@@ -216,7 +239,7 @@ class Data:
             if len(rows) == limit:
                 break
             if since > after and mint in self.tokens:
-                rows.append(self._change(mint, since))
+                rows.append((mint, since))
             elif since > after:
                 del self.dirty_since[mint]
                 is_whole = False
@@ -224,28 +247,48 @@ class Data:
             self.epoch = ""
         newest = self.newest or NO_VERSION
         epoch = self.epoch if newest >= newest_told else ""
-        return DirtyPage(epoch, newest, decode_changes(rows))
+        return DirtyPage(epoch, newest, self._list_changes(rows))
 
-    def _change(self, mint: Mint, dirty_since: Version) -> TokenChange:
-        fields = self.tokens[mint]
-        unflushed = fields.unflushed()
-        return TokenChange(
-            mint=mint,
-            version=fields.newest,
-            dirty_since=dirty_since,
-            observed_at=max(one.observed_at for one in unflushed.values()),
-            values={name: decode_value(one.text) for name, one in unflushed.items()},
+    def _list_changes(self, rows: Sequence[tuple[Mint, Version]]) -> ChangeColumns:
+        unflushed = [self.tokens[mint].unflushed() for mint, _ in rows]
+        changes = ChangeColumns(
+            mints=[mint for mint, _ in rows],
+            versions=[self.tokens[mint].newest for mint, _ in rows],
+            dirty_since=[since for _, since in rows],
+            observed_at=[max(one.observed_at for one in fields.values()) for fields in unflushed],
+            values=[join_members({n: one.text for n, one in f.items()}) for f in unflushed],
         )
+        others = [
+            place
+            for place, fields in enumerate(unflushed)
+            if not all(is_plain(name, one.text) for name, one in fields.items())
+        ]
+        return decode_others(changes, others)
 
     # mend_dirty.lua
 
     def mend_dirty_list(self) -> None:
         """Put tokens with unflushed fields back into a list that was lost."""
-        if self.has_dirty_landmark:
-            return
+        if not self.has_dirty_landmark:
+            for mint in self.tokens:
+                self._restore_dirty_entry(mint)
+
+    def _restore_dirty_entry(self, mint: Mint) -> None:
+        fields = self.tokens.get(mint)
+        if fields is not None and fields.is_dirty:
+            self.dirty_since.setdefault(mint, fields.newest)
+
+    # recall.lua
+
+    def recall_stored(self, epoch: str) -> bool:
+        """Make remembered tokens dirty again, if the epoch is not the noted one; whether it is."""
+        if epoch == self.store_epoch:
+            return False
         for mint, fields in self.tokens.items():
-            if fields.is_dirty:
-                self.dirty_since.setdefault(mint, fields.newest)
+            fields.cleared = NO_VERSION
+            self.dirty_since.setdefault(mint, fields.newest)
+        self.expires_at.clear()
+        return True
 
     # clear.lua
 

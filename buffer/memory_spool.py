@@ -59,5 +59,5 @@ class SpoolShelf:
         if (self.has_landmark or not has_epoch) and len(self.order) == len(self.rows):
             return True
         places = [mint for mint in self.order if mint in self.rows]
-        self.order = dict.fromkeys([*places, *self.rows])
+        self.order = dict.fromkeys([*places, *sorted(self.rows)])
         return False

@@ -24,6 +24,7 @@ COMPRESSED_SHARE = {"zstd": 0.55, "lz4": 0.65, "on": 0.75}
 WANTED_CHECKPOINT_SECONDS = 1800
 ENOUGH_CHECKPOINTS = 4  # fewer say nothing of what is usual
 ENOUGH_UPDATES = 1000
+ENOUGH_SECONDS = HOUR_SECONDS  # of counting: a shorter time says nothing of an hour
 FULL_SHARE = 0.8  # of maxmemory: as good as full, since a busy hour may take the rest
 # What is missing where a server refuses one of these queries.
 UNTOLD_FIGURES = {
@@ -81,9 +82,24 @@ def on_postgres(facts: PostgresFacts) -> Iterator[Finding]:
 
 @define
 class Traffic:
-    """What the server's counters say of an hour on it."""
+    """What the server's counters say of an hour on it; nothing where they have just begun."""
 
     facts: PostgresFacts
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the counters have counted long enough to tell of an hour."""
+        return self.facts.watched_seconds >= ENOUGH_SECONDS
+
+    def tell_saving(self, saving: str) -> str:
+        """A saving, as the end of a sentence; without figures where they are not known yet."""
+        if self.is_known:
+            return f": {saving}"
+        minutes = int(self.facts.watched_seconds // 60)
+        return (
+            f". How much that saves can be told when an hour was counted: the server's counters"
+            f" began {minutes} minutes ago"
+        )
 
     @property
     def wal_bytes_an_hour(self) -> float:
@@ -106,8 +122,7 @@ class Traffic:
         return self.facts.pulse.checkpoints_timed + self.facts.pulse.checkpoints_requested
 
     def _an_hour(self, counter: float) -> float:
-        # A server watched for less than a minute says nothing of an hour.
-        return counter * HOUR_SECONDS / max(self.facts.watched_seconds, 60.0)
+        return counter * HOUR_SECONDS / self.facts.watched_seconds if self.is_known else 0.0
 
 
 def on_redis(facts: RedisFacts | None) -> Iterator[Finding]:
@@ -212,9 +227,10 @@ def _archiving(facts: PostgresFacts, traffic: Traffic) -> Finding:
     return _advise(
         not forced,
         "archive_timeout",
-        f"is {seconds} s: {segments:.0f} segments of 16 MB an hour, of which {_size(padding)} are "
-        "padding. Set it to 1h or 0 and stream the WAL instead: saves up to "
-        f"{_size(saved)} of archive an hour",
+        f"is {seconds} s: {segments:.0f} segments of 16 MB an hour"
+        + (f", of which {_size(padding)} are padding" if traffic.is_known else ", however empty")
+        + ". Set it to 1h or 0 and stream the WAL instead"
+        + traffic.tell_saving(f"saves up to {_size(saved)} of archive an hour"),
     )
 
 
@@ -226,8 +242,11 @@ def _checkpoint_timeout(facts: PostgresFacts, traffic: Traffic) -> Finding:
         seconds >= 900,
         "checkpoint_timeout",
         f"is {seconds} s: each checkpoint makes the next change of every page log the whole page. "
-        f"Set 30min: saves up to {_size(most)} of {_size(traffic.wal_bytes_an_hour)} WAL an hour "
-        "(this service's own part falls 1.1 times only)",
+        "Set 30min"
+        + traffic.tell_saving(
+            f"saves up to {_size(most)} of {_size(traffic.wal_bytes_an_hour)} WAL an hour "
+            "(this service's own part falls 1.1 times only)"
+        ),
     )
 
 
@@ -241,7 +260,8 @@ def _max_wal_size(facts: PostgresFacts, traffic: Traffic) -> Finding:
         f"is {_size(pulse.max_wal_size_bytes)}, which requests a checkpoint each "
         f"{_size(pulse.wal_before_requested_bytes)} of WAL: {pulse.checkpoints_requested} of "
         f"{traffic.checkpoints} checkpoints came before their time (backups and CHECKPOINT count, "
-        f"too). Set {_size(wanted)}: saves up to {_size(saved)} WAL an hour"
+        f"too). Set {_size(wanted)}"
+        + traffic.tell_saving(f"saves up to {_size(saved)} WAL an hour")
     )
     return _advise(not (is_early or small), "max_wal_size", says)
 
@@ -262,8 +282,10 @@ def _compression(facts: PostgresFacts, traffic: Traffic) -> Finding:
         facts.settings["wal_compression"] in {"zstd", "lz4", "on", "pglz"},
         "wal_compression",
         f"is off: whole pages are logged as they are. Set wal_compression = {best}, which this "
-        f"server has: saves about {_size(saved)} of {_size(traffic.wal_bytes_an_hour)} WAL an "
-        "hour (20 to 45 % of what this service writes)",
+        "server has and which saves 20 to 45 % of what this service writes"
+        + traffic.tell_saving(
+            f"saves about {_size(saved)} of {_size(traffic.wal_bytes_an_hour)} WAL an hour"
+        ),
     )
 
 

@@ -28,6 +28,8 @@ from commands.market.model import Market
 from commands.market.server import MarketServer, ServerSettings
 from commands.screen import Screen
 from commands.service_process import ServiceProcess
+from config.command_line import read_number
+from config.conversion import make_printable
 from domain.errors import BadConfiguration, ExitingError
 from domain.values import UnixSeconds
 
@@ -66,15 +68,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    value = read_number(text)
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        raise argparse.ArgumentTypeError(f"{make_printable(text)} is not a positive number")
     return value
 
 
 def _port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text} is not a port")
+        raise argparse.ArgumentTypeError(f"{make_printable(text)} is not a port")
     return int(text)
 
 

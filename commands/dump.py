@@ -3,6 +3,10 @@
 The dump holds every actor (state, uptime, restarts, last error, summary) and every mailbox
 (policy, depth, capacity, oldest message's age, waiting senders and receivers, a sample). Sync's
 summary holds the governor: what it allows, and why it holds back.
+
+A service of this machine whose event loop is blocked answers all the same, within two seconds: a
+thread of its own tells where every thread is, and what it can see of the rest. Ask as the user
+that the service runs as, or as root.
 """
 
 import argparse
@@ -16,7 +20,10 @@ import orjson
 
 from config.loading import load_gateway_settings
 from domain.errors import BadConfiguration, ServiceNotReached
+from supervision.local_socket import connect_locally, read_answer, read_peer
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOCAL_SECONDS = 1.0  # an event loop that runs answers its own machine within some milliseconds
 # Asked here, not listened on; `::` is every address of IPv4, too, which more machines have.
 ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104
 
@@ -46,7 +53,7 @@ def address_of(arguments: argparse.Namespace) -> str:
         return str(arguments.url).rstrip("/")
     gateway = load_gateway_settings(arguments.config, os.environ)
     host = ALL_ADDRESSES.get(gateway.host, gateway.host)
-    port = gateway.ops_port or gateway.port
+    port = gateway.operators_port
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -71,13 +78,53 @@ def _reason_of(answer: httpx.Response) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    address = f"{address_of(arguments)}/api/ops/actors"
-    headers = credentials_of(arguments)
+    address = address_of(arguments)
     try:
-        answer = httpx.get(address, timeout=arguments.timeout, headers=headers)
-        require_accepted(answer)
-        document = answer.json()
+        document = _ask_service(address, arguments)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise ServiceNotReached(f"no dump from {address}: {error}") from error
+        raise ServiceNotReached(f"no dump from {address}/api/ops/actors: {error}") from error
     sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
     return 0
+
+
+def _ask_service(address: str, arguments: argparse.Namespace) -> object:
+    """The dump over HTTP; without an answer from this machine's service, over its local socket."""
+    port = _local_port(address, arguments)
+    if port is None:
+        return _ask_over_http(address, arguments, arguments.timeout)
+    try:
+        return _ask_over_http(address, arguments, min(arguments.timeout, LOCAL_SECONDS))
+    except httpx.TransportError:
+        if (answer := _ask_locally(port)) is None:
+            return _ask_over_http(address, arguments, arguments.timeout)
+    told = f"{address} does not answer; this tells a thread beside its event loop"
+    print(f"token-discovery: {told}", file=sys.stderr)
+    return answer
+
+
+def _ask_over_http(address: str, arguments: argparse.Namespace, seconds: float) -> object:
+    headers = credentials_of(arguments)
+    answer = httpx.get(f"{address}/api/ops/actors", timeout=seconds, headers=headers)
+    require_accepted(answer)
+    return answer.json()
+
+
+def _local_port(address: str, arguments: argparse.Namespace) -> int | None:
+    """The port of a service that runs on this machine, as far as the address tells."""
+    url = httpx.URL(address)
+    return url.port if not arguments.url or url.host in LOOPBACK else None
+
+
+def _ask_locally(port: int) -> object:
+    """What the thread beside the event loop tells; None if nobody is there."""
+    if (connection := connect_locally(port)) is None:
+        return None
+    with connection:
+        peer = read_peer(connection)
+        try:
+            answer: object = orjson.loads(read_answer(connection))
+        except (OSError, ValueError) as error:
+            told = f"process {peer.pid} is there and tells nothing ({error})"
+            advice = "kill -ABRT ends it, with all stacks in its log"
+            raise ServiceNotReached(f"no dump: {told}; {advice}") from error
+        return answer

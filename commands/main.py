@@ -14,6 +14,7 @@ COMMANDS = {
     "simulate": "replay hours of life with everything that can go wrong, in seconds",
     "storm": "replay an hour of writes on a real Postgres, as it was and as it is now",
     "dump": "print what a running service's actors and mailboxes are doing",
+    "quarantine": "list, show, replay or drop what a running service could not handle",
     "govern": "read, or change, what a running service may write to Postgres",
     "import": 'bring an existing table "TokenDiscovery" along',
     "export": "write a table of its shape, or bring it up to date: the way back",
@@ -23,9 +24,9 @@ COMMANDS = {
 MODULES = {"import": "past.importing", "export": "past.exporting", "compare": "past.comparing"}
 
 EXIT_CODES = (
-    "Exit codes: 0 clean, 1 import has skipped rows or compare has found a difference, 69 a store "
-    "or the service asked could not be reached, 70 it kept failing, 78 bad usage or configuration, "
-    "130 ended by Ctrl-C, 143 by SIGTERM."
+    "Exit codes: 0 clean, 1 import has skipped rows, compare has found a difference, quarantine a "
+    "row refused again, 69 a store or the service asked could not be reached, 70 it kept failing, "
+    "78 bad usage or configuration, 130 ended by Ctrl-C, 143 by SIGTERM."
 )
 
 

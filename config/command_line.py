@@ -10,19 +10,44 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from math import isfinite
 from types import TracebackType
 from typing import Any, NoReturn
 
+from config.conversion import INTEGER, NUMBER, make_printable
 from config.redaction import redact_text
 from config.version import DISTRIBUTION, read_version
 from domain.errors import BadConfiguration, ExitingError
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises what is wrong with the usage, instead of printing all of the usage."""
+    """Raises what is wrong with the usage, instead of printing all of the usage.
+
+    What an option's number should have been is said in words of people: argparse tells the name of
+    the function that could not read it.
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.register("type", int, read_whole_number)
+        self.register("type", float, read_number)
 
     def error(self, message: str) -> NoReturn:
         raise BadConfiguration(f"{' '.join(message.split())} (see {self.prog} --help)")
+
+
+def read_whole_number(text: str) -> int:
+    """The number of an option; `ArgumentTypeError` for what is none."""
+    if not INTEGER.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{make_printable(text)} is not a whole number")
+    return int(text)
+
+
+def read_number(text: str) -> float:
+    """The number of an option, as people write one; `ArgumentTypeError` for what is none."""
+    if not NUMBER.fullmatch(text) or not isfinite(float(text)):
+        raise argparse.ArgumentTypeError(f"{make_printable(text)} is not a number")
+    return float(text)
 
 
 class ShowVersion(argparse.Action):

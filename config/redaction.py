@@ -30,9 +30,10 @@ _SENSITIVE_WORDS = r"(?:api[-_]?key|secret|token|password|passwd|authorization|c
 _SECRET_PARAMETER = re.compile(rf"(?:.*{_SENSITIVE_WORDS}|key|auth|pass|pwd)", re.IGNORECASE)
 # `token` and `auth_token` name secrets; `tokens` and `token_id` do not.
 _SECRET_NAME = re.compile(rf"(?:.*[-_])?{_SENSITIVE_WORDS}", re.IGNORECASE)
-_URL_CREDENTIALS = re.compile(r"(?<=://)\S*@")  # to the last @: a password may hold one
+# Both take time in proportion to the text, whatever it is: each character is looked at by one try.
+_ADDRESS = re.compile(r"(?<=://)\S+")
 _ASSIGNMENT = re.compile(
-    rf"""(\b(?:[\w-]*[-_])?{_SENSITIVE_WORDS}(?:["']?\s*=|["']\s*:)\s*["']?)"""
+    rf"""((?<![^\W_]){_SENSITIVE_WORDS}(?:["']?\s*=|["']\s*:)\s*["']?)"""
     r"""(?!\[hidden\])[^\s&"',;#)\]}]+""",
     re.IGNORECASE,
 )
@@ -41,10 +42,16 @@ _AUTHORIZATION = re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]+", re.IGNORECASE
 
 def redact_text(text: str) -> str:
     """`text` without what looks like a secret, and without the registered secrets."""
-    text = _URL_CREDENTIALS.sub(HIDDEN + "@", text)
+    text = _ADDRESS.sub(_hide_credentials, text)
     text = _AUTHORIZATION.sub(rf"\g<1>{HIDDEN}", text)
     text = _ASSIGNMENT.sub(rf"\g<1>{HIDDEN}", text)
     return _registered.hide_in(text)
+
+
+def _hide_credentials(address: re.Match[str]) -> str:
+    # To the last @: a password may hold one.
+    _credentials, at, location = address[0].rpartition("@")
+    return f"{HIDDEN}@{location}" if at else address[0]
 
 
 def is_secret_name(name: str) -> bool:

@@ -9,7 +9,10 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import ge, in_, le
 
+from config.api_keys import list_of_api_keys
+from config.link_list import list_of_links
 from config.listening import listening_host
+from config.networks import list_of_networks
 from config.postgres_url import parse_postgres_url
 from config.redis_url import parse_redis_url
 from config.table_name import parse_table_name
@@ -243,15 +246,27 @@ class GatewaySettings:
     host: str = _listening_host()
     port: int = field(validator=[ge(0), le(65535)])
     clients: int = _count()
+    clients_per_address: int = field(validator=[ge(0), le(100_000_000)])
+    requests_per_second_per_address: float = field(validator=[ge(0), le(1_000_000)])
+    trusted_proxies: str = list_of_networks()
+    unlimited_addresses: str = list_of_networks()
     board_tokens: int = field(validator=[ge(1), le(1000)])
+    views: int = field(validator=[ge(0), le(1000)])
     delta_interval_seconds: float = _seconds()
     delta_history: int = field(validator=[ge(1), le(1_000_000)])
     client_queue_bytes: int = field(validator=[ge(1024), le(1 << 30)])
     send_timeout_seconds: float = _seconds()
     request_timeout_seconds: float = _seconds()
+    links: str = list_of_links()
     allowed_origins: str = list_of_browser_origins()
+    api_keys: str = list_of_api_keys()
     control_token: str = _secret()
     ops_port: int = field(validator=[ge(0), le(65535)])
+
+    @property
+    def operators_port(self) -> int:
+        """Where operators ask."""
+        return self.ops_port or self.port
 
 
 @frozen(kw_only=True)
@@ -261,6 +276,7 @@ class SupervisionSettings:
     backoff_seconds: float = _seconds()
     backoff_longest_seconds: float = _seconds()
     crashes_before_quarantine: int = _count()
+    stall_limit_seconds: float = field(validator=[ge(0), le(86_400)])
 
 
 @frozen(kw_only=True)

@@ -31,6 +31,12 @@ class MintRefused(InputRefused):
 class FrameRefused(InputRefused):
     """This frame is not one that its protocol knows."""
 
+    request_id: str | None = None  # by which who sent it knows it
+
+    def __init__(self, sample: object, *, reason: str, message: str | None = None) -> None:
+        self.message = message  # for who sent it; None: the usual one of the reason
+        super().__init__(sample, reason=reason)
+
 
 class QueryRefused(InputRefused):
     """A client asked for something that cannot be answered."""

@@ -65,8 +65,11 @@ def is_retained(token: Token, now: UnixSeconds) -> bool:
     return now - token.first_seen_at < RETAIN_NEW_SECONDS
 
 
+def is_live(token: Token) -> bool:
+    """False for an unbonded token that is silent."""
+    return token.status is Status.BONDED or not token.silent
+
+
 def shown_status(token: Token) -> str:
     """The status that readers see: NEW, GRADUATING, BONDED, or DEAD for a silent unbonded token."""
-    if token.silent and token.status < Status.BONDED:
-        return "DEAD"
-    return token.status.name
+    return token.status.name if is_live(token) else "DEAD"

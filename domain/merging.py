@@ -36,6 +36,10 @@ class Observations:
     def time_of(self, name: str) -> UnixSeconds:
         return self.sighting_of(name)[0]
 
+    def newest_time(self) -> UnixSeconds:
+        """When the last one of its values was observed."""
+        return max(map(self.time_of, self.values))
+
     def sighting_of(self, name: str) -> Sighting:
         return self.sightings.get(name) or (self.observed_at, self.origin)
 
@@ -44,10 +48,14 @@ class Observations:
         return Observations(values, self.observed_at, self.origin, self.sightings, self.newest)
 
     def take_newer(self, newer: "Observations") -> None:
-        """Let another's fields take the place of ours."""
-        if self._is_mixed_with(newer):
-            ours = {name: self.sighting_of(name) for name in self.values}
-            self.sightings = ours | {name: newer.sighting_of(name) for name in newer.values}
+        """Let another's fields take the place of ours; its usual sighting becomes that of both."""
+        if newer.values and self._is_mixed_with(newer):
+            theirs, kept = newer.values, newer.sightings
+            sightings = {n: self.sighting_of(n) for n in self.values if n not in theirs}
+            if kept:
+                sightings |= {name: kept[name] for name in theirs if name in kept}
+            self.sightings = sightings or NO_SIGHTINGS
+            self.observed_at, self.origin = newer.observed_at, newer.origin
         self.values.update(newer.values)
         self.newest = max(self.newest, newer.newest)
 
@@ -78,6 +86,7 @@ def fold_update(into: Observations, update: TokenUpdated) -> None:
     if _replaces_all(into, update):
         into.values.update(update.values)
         into.observed_at, into.origin = update.observed_at, update.origin
+        into.sightings = NO_SIGHTINGS
     else:
         newer = Observations(dict(update.values), update.observed_at, update.origin)
         fold_observations(into, newer)
@@ -85,12 +94,12 @@ def fold_update(into: Observations, update: TokenUpdated) -> None:
 
 def _replaces_all(older: Observations, update: TokenUpdated) -> bool:
     """True for the usual update, which observes anew all that was observed before, at one time."""
-    new = update.values
-    return (
+    known, new = older.values, update.values
+    return not known or (
         not older.sightings
         and older.observed_at <= update.observed_at
-        and older.values.keys() <= new.keys()
-        and GREATEST_WINS.isdisjoint(new)
+        and known.keys() <= new.keys()
+        and all(known[name] == new[name] for name in GREATEST_WINS if name in known)
     )
 
 

@@ -3,21 +3,24 @@
 source --> TokenCreated, TradeSeen, CurveCompleted, MigrationSeen, PoolCreated --> ingest
 ingest --> TokensAdmitted, TokenUpdated --> sync;  TradeSeen --> trading
 trading -> TradesWeighed --> hot-score;  StatisticsPublished --> gateway, market-data
-jobs   --> TokenUpdated --> sync --> TokenPublished, RosterTold --> gateway and jobs
+jobs   --> TokenUpdated --> sync --> TokensPublished, RosterTold --> gateway and jobs
 market-data -> SolPriceTold --> ingest;  market-data, holder-count -> WindowsQuoted --> trading
 activity-keys, gateway -> UsersElsewhereTold --> activity
+quarantine -> BirthReplayed --> ingest;  UpdateReplayed --> sync
 gateway -> ClientConnected ... --> activity --> SystemActivated, SystemIdled --> jobs, sync
 """
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from attrs import field, frozen
+from attrs import frozen
 
+from domain.records import record
 from domain.token import Token
 from domain.trading import TokenStatistics, WindowStatistics
 from domain.values import WRAPPED_SOL, Mint, Sol, UnixSeconds, Usd, Value, Version
 
+Values = Mapping[str, Value]  # by field
 UNNAMED_SOURCE = "unnamed"  # of an event that no stream has brought
 Teller = Literal["redis keys", "http"]  # of users elsewhere
 
@@ -56,9 +59,8 @@ class TokenCreated:
     market_cap_usd: Usd | None = None
 
 
-@frozen(kw_only=True)
-class TradeSeen:
-    """Somebody bought or sold.
+class TradeSeen(NamedTuple):
+    """Somebody bought or sold. A tuple, for there are thousands a second, made and filled in.
 
     Its identity is (signature, mint, side, ordinal); never mint and time. Of size, curve and cap
     a stream tells those in the coin's quote: SOL or dollars. Ingest adds the other of both sizes
@@ -68,11 +70,11 @@ class TradeSeen:
     mint: Mint
     seen_at: UnixSeconds
     signature: str
+    side: Literal["buy", "sell"]
     ordinal: int = 0  # among the trades of one transaction with the same mint and side, from 0
     source: str = UNNAMED_SOURCE
     at: UnixSeconds | None = None  # the chain's time, whole seconds
     slot: int | None = None
-    side: Literal["buy", "sell"]
     trader: str | None = None  # wallet
     tokens: float | None = None  # how many changed hands
     sol: Sol | None = None  # size; absent in frames of 2024
@@ -138,10 +140,18 @@ class SolPriceTold:
     observed_at: UnixSeconds
 
 
-IngestMessage = SourceEvent | SolPriceTold
-
-
 @frozen(kw_only=True)
+class BirthReplayed:
+    """An operator hands a new token back that Postgres had refused."""
+
+    entry_id: str  # of the quarantine
+    token: Token
+
+
+IngestMessage = SourceEvent | SolPriceTold | BirthReplayed
+
+
+@record(kw_only=True)
 class TradesWeighed:
     """What some trades of one token count for its score, without a trader's repeated volume."""
 
@@ -160,12 +170,11 @@ class WindowsQuoted:
     windows: Mapping[str, WindowStatistics]  # keys are names in `trading.WINDOW_SECONDS`
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class StatisticsPublished:
-    """A token's trading as it now is."""
+    """The trading of some tokens as it now is."""
 
-    mint: Mint
-    statistics: TokenStatistics
+    statistics: Mapping[Mint, TokenStatistics]
 
 
 @frozen(kw_only=True)
@@ -175,7 +184,7 @@ class TokensAdmitted:
     tokens: tuple[Token, ...]
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class TokenUpdated:
     """New values of some fields of one token."""
 
@@ -185,6 +194,14 @@ class TokenUpdated:
     values: Mapping[str, Value]  # keys are names in `token.UPDATE_FIELDS`
 
 
+@frozen(kw_only=True)
+class UpdateReplayed:
+    """An operator hands values back that were refused; newer ones of their fields win."""
+
+    entry_id: str  # of the quarantine
+    update: TokenUpdated
+
+
 class TokenChange(NamedTuple):
     """The unflushed fields of one token. A tuple, for there are thousands of them a flush."""
 
@@ -192,14 +209,14 @@ class TokenChange(NamedTuple):
     version: Version  # of its newest field; a lower one never replaces a higher one
     dirty_since: Version  # version at which it became dirty; pages of `dirty` go by this
     observed_at: UnixSeconds  # newest observation among the values
-    values: Mapping[str, Value]  # as `domain.precision` keeps them
+    values: Values  # as `domain.precision` keeps them
 
 
-@frozen(kw_only=True)
-class TokenPublished:
-    """A token as it now is; everything in it is durable."""
+@record(kw_only=True)
+class TokensPublished:
+    """Some tokens as they now are; everything in them is durable."""
 
-    token: Token
+    tokens: Mapping[Mint, Token]
 
 
 @frozen(kw_only=True)
@@ -302,16 +319,8 @@ Presence = (
     | UsersElsewhereTold
     | CensusTaken
 )
-GatewayMessage = TokenPublished | StatisticsPublished | RosterTold | CensusWanted
+GatewayMessage = TokensPublished | StatisticsPublished | RosterTold | CensusWanted
 ActivityChange = SystemActivated | SystemIdled
-SyncMessage = TokensAdmitted | TokenUpdated | RosterWanted | GovernorSet | ActivityChange
-
-
-@frozen(kw_only=True)
-class Refused:
-    """A row that cannot be written, kept for a person to look at."""
-
-    mint: Mint
-    reason: str
-    refused_at: UnixSeconds
-    values: Mapping[str, Value] = field(factory=dict)
+SyncMessage = (
+    TokensAdmitted | TokenUpdated | UpdateReplayed | RosterWanted | GovernorSet | ActivityChange
+)

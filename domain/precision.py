@@ -7,18 +7,19 @@ difference that is only rounding is never a change, and hot columns take four by
 `real` gives back every number of six significant digits as it was.
 """
 
+from collections.abc import Mapping
 from math import floor
-from typing import Any
+from operator import attrgetter
 
-from attrs import evolve
-
-from domain.token import FIELDS, UPDATE_FIELDS, Group, Token
+from domain.token import FIELDS, UPDATE_FIELDS, Group, Token, replace_fields
 from domain.values import UnixSeconds, Value
 
 SIGNIFICANT_DIGITS = 6  # of prices, volumes, SOL and per cent: what `real` keeps for certain
 SCORE_DECIMALS = 4  # 1e-4 of a half-life; scores are large and close together
 SMALLEST_NUMBER, GREATEST_NUMBER = 1e-37, 3.4e38  # beyond, `real` has fewer digits, or none
 
+_AS_KEPT = f"%.{SIGNIFICANT_DIGITS}g"
+_list_values = attrgetter(*UPDATE_FIELDS)
 _TIMES = frozenset(name for name in UPDATE_FIELDS if FIELDS[name].is_time)
 _SCORES = frozenset(name for name in UPDATE_FIELDS if FIELDS[name].group is Group.SCORE)
 
@@ -33,7 +34,15 @@ def round_value(name: str, value: Value) -> Value:
         return round(value, SCORE_DECIMALS)
     if abs(value) < SMALLEST_NUMBER:
         return 0.0
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    return float(_AS_KEPT % value)
+
+
+def round_values(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values of some fields that change, as they are kept."""
+    return {
+        name: round_value(name, value) if type(value) is float else value
+        for name, value in values.items()
+    }
 
 
 def floor_time(moment: UnixSeconds) -> UnixSeconds:
@@ -43,10 +52,9 @@ def floor_time(moment: UnixSeconds) -> UnixSeconds:
 
 def round_token(token: Token) -> Token:
     """A token whose values are as they are kept; identity and times of its birth stay exact."""
-    values = {name: getattr(token, name) for name in UPDATE_FIELDS}
-    changed: dict[str, Any] = {
+    changed = {
         name: rounded
-        for name, value in values.items()
+        for name, value in zip(UPDATE_FIELDS, _list_values(token), strict=True)
         if type(value) is float and (rounded := round_value(name, value)) != value
     }
-    return evolve(token, **changed) if changed else token
+    return replace_fields(token, changed) if changed else token

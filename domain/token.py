@@ -7,16 +7,20 @@ those of the Prisma model TokenDiscovery, which existing readers know.
 
 from collections.abc import Mapping
 from enum import Enum, IntEnum
-from operator import attrgetter
-from typing import Any
+from itertools import compress
+from operator import attrgetter, ne
+from types import MappingProxyType, NoneType
+from typing import Any, get_args
 
 import attrs
 from attrs import field, frozen
 
+from domain.records import make_copier, record
 from domain.trading import TokenStatistics
 from domain.values import Mint, Sol, UnixSeconds, Usd, Value
 
 Provenance = Mapping[str, tuple[str, UnixSeconds]]
+NO_PROVENANCE: Provenance = MappingProxyType({})
 LIVE: Mapping[str, object] = {"live": True}
 
 
@@ -44,7 +48,7 @@ def _of(group: Group, wire: str | None, **more: object) -> dict[str, object]:
     return {"group": group, "wire": wire, **more}
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class Token:
     """What is known of one token; None is "not known", and never replaces a value."""
 
@@ -156,7 +160,7 @@ class Token:
     # Where the values of each group came from last, and when: group's name -> (source, time). Of
     # a group that no source of this life of the process has told of, there is nothing. Two tokens
     # with the same values are equal, whoever told them.
-    provenance: Provenance = field(factory=dict, eq=False, metadata=LIVE)
+    provenance: Provenance = field(default=NO_PROVENANCE, eq=False, metadata=LIVE)
 
 
 @frozen
@@ -169,6 +173,14 @@ class FieldRule:
     is_time: bool  # UnixSeconds here, ISO 8601 text on the wire
     greatest_wins: bool  # else the newest observation wins
     is_derived: bool  # follows from other fields; never part of an update
+    type: type  # of its values: without "not known", and without the name of their unit
+
+
+def _find_type(hint: Any) -> type:
+    alternatives = [each for each in get_args(hint) if each is not NoneType]
+    plain = alternatives[0] if alternatives else hint
+    found: type = getattr(plain, "__supertype__", plain)
+    return found
 
 
 def _rule(attribute: "attrs.Attribute[Any]") -> FieldRule:
@@ -180,6 +192,7 @@ def _rule(attribute: "attrs.Attribute[Any]") -> FieldRule:
         facts.get("time", False),
         facts.get("merge") == "greatest",
         facts.get("derived", False),
+        _find_type(attribute.type),
     )
 
 
@@ -190,9 +203,26 @@ IDENTITY_FIELDS = tuple(r.name for r in FIELDS.values() if r.group is Group.IDEN
 UPDATE_FIELDS = tuple(
     r.name for r in FIELDS.values() if r.group is not Group.IDENTITY and not r.is_derived
 )
+# Profiles, and what changes about once in a token's life.
+RARELY_CHANGED = frozenset(r.name for r in FIELDS.values() if r.group is Group.PROFILE) | {
+    "pool_address",
+    "pool_type",
+    "pool_created_at",
+}
+# What nearly every change consists of: numbers and flags, by their type. A change of nothing else
+# is plain, if its values are of these types: as JSON text it goes to Postgres unread.
+PLAIN_FIELDS: Mapping[str, type] = MappingProxyType(
+    {
+        name: FIELDS[name].type
+        for name in UPDATE_FIELDS
+        if name not in RARELY_CHANGED and FIELDS[name].type in (int, float, bool)
+    }
+)
 GREATEST_WINS = frozenset(r.name for r in FIELDS.values() if r.greatest_wins)
-_ATTRIBUTES = tuple(attribute.name for attribute in attrs.fields(Token))
-_list_attributes = attrgetter(*_ATTRIBUTES)
+_copy_token = make_copier(Token)
+_list_values = attrgetter(*FIELDS)
+_DEFAULTS = tuple(a.default for a in attrs.fields(Token) if a.name in FIELDS)
+_GROUP_NAMES = tuple(rule.group.value for rule in FIELDS.values())
 # What tells of a change of status, and says nothing without one.
 STATUS_FIELDS = ("status", "previous_status", "status_changed_at")
 FIELDS_OF_TYPE_STATUS = ("status", "previous_status")
@@ -232,17 +262,30 @@ def with_values(
             known[name] = Status(int(known[name]))
     if provenance is not None:
         known["provenance"] = provenance
-    newest = max(observed_at, token.last_updated_at or observed_at)
-    known["last_updated_at"] = newest
-    # As `attrs.evolve` does, a little quicker: this is done for every update that is news.
-    return Token(**dict(zip(_ATTRIBUTES, _list_attributes(token), strict=True)) | known)
+    known["last_updated_at"] = max(observed_at, token.last_updated_at or observed_at)
+    return replace_fields(token, known)
+
+
+def with_statistics(token: Token, statistics: TokenStatistics | None) -> Token:
+    """`token` as it is traded now."""
+    return replace_fields(token, {"statistics": statistics})
+
+
+def with_watchers(token: Token, watchers: int) -> Token:
+    """`token` as so many watch it."""
+    return replace_fields(token, {"watcher_count": watchers})
+
+
+def replace_fields(token: Token, fields: Mapping[str, object]) -> Token:
+    """As `attrs.evolve`: this is done for every birth, and every update that is news."""
+    replaced = _copy_token(token)
+    for name, value in fields.items():
+        setattr(replaced, name, value)
+    return replaced
 
 
 def with_birth_source(token: Token, source: str, at: UnixSeconds) -> Token:
     """A new token, all that is known of which `source` has told."""
-    told = {
-        FIELDS[attribute.name].group.value
-        for attribute in attrs.fields(Token)
-        if attribute.name in FIELDS and getattr(token, attribute.name) != attribute.default
-    }
-    return attrs.evolve(token, provenance=dict.fromkeys(sorted(told), (source, at)))
+    is_told = map(ne, _list_values(token), _DEFAULTS)
+    told = sorted(set(compress(_GROUP_NAMES, is_told)))
+    return replace_fields(token, {"provenance": dict.fromkeys(told, (source, at))})

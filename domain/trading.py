@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import field
 
+from domain.records import record
 from domain.values import Sol, UnixSeconds, Usd, Value
 
 WINDOW_SECONDS: Mapping[str, int] = MappingProxyType(
@@ -37,7 +38,7 @@ TRADES_OF_DAY = "tx_count_24h"  # buys and sells together
 Currency = Literal["usd", "sol"]
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class WindowStatistics:
     """Trading within one window that ends now."""
 
@@ -49,7 +50,7 @@ class WindowStatistics:
     price_change: float | None = None  # per cent, from the window's begin to now
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class TokenStatistics:
     """What is known of a token's trading now."""
 
@@ -74,7 +75,7 @@ class TokenStatistics:
         return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class Candle:
     """Trading within one interval."""
 
@@ -90,7 +91,7 @@ class Candle:
     sells: int
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class TradeRecord:
     """One trade as it is kept for `GET /api/tokens/{mint}/trades`."""
 

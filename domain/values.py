@@ -1,5 +1,11 @@
-"""The types of identifiers and quantities, and the check of a mint."""
+"""The types of identifiers and quantities, and the check of a mint.
 
+An address is the base58 of 32 bytes. The alphabet is in the order of ASCII, so of two texts of one
+length the later one is the greater number, and the size of an address shows in its text: it need
+not be decoded. A leading 1 is a zero byte (draft-msporny-base58-03).
+"""
+
+import re
 from typing import NewType
 
 import base58
@@ -24,7 +30,23 @@ USD1 = Mint("USD1ttGY1N17NEEHLmELoaybftRBUSErhqYiQzvEmuB")
 DOLLAR_MINTS = frozenset({USDC, USDT, USD1})
 QUOTE_MINTS = DOLLAR_MINTS | {WRAPPED_SOL}
 
+ADDRESS_BYTES = 32
 SHORTEST_MINT, LONGEST_MINT = 32, 44  # characters that 32 bytes can take in base58
+BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}")
+
+SizedText = tuple[int, str]  # characters, and the text: ordered as the numbers are
+
+
+def _size_text(number: int) -> SizedText:
+    text = base58.b58encode_int(number, default_one=False).decode()
+    return len(text), text
+
+
+# The least and the greatest number of 32 bytes, by how many of its first bytes are zero.
+ADDRESS_BOUNDS: tuple[tuple[SizedText, SizedText], ...] = tuple(
+    (_size_text(256**size // 256), _size_text(256**size - 1))
+    for size in range(ADDRESS_BYTES, -1, -1)
+)
 
 
 def parse_mint(text: object) -> Mint:
@@ -39,12 +61,23 @@ def parse_address(text: object) -> Mint:
     """`text`, if any mint can be written so; `MintRefused` otherwise."""
     if not isinstance(text, str) or not SHORTEST_MINT <= len(text) <= LONGEST_MINT:
         raise MintRefused(text, reason="not_a_mint")
-    try:
-        size = len(base58.b58decode(text))
-    except ValueError as error:
-        raise MintRefused(text, reason="not_base58") from error
-    if not text.isalnum():  # the library passes over white space at the end
+    if not BASE58.fullmatch(text):
         raise MintRefused(text, reason="not_base58")
-    if size != 32:
+    if not has_address_size(text):
         raise MintRefused(text, reason="not_32_bytes")
     return Mint(text)
+
+
+def is_address(text: str) -> bool:
+    """True for the base58 of 32 bytes."""
+    return BASE58.fullmatch(text) is not None and has_address_size(text)
+
+
+def has_address_size(text: str) -> bool:
+    """True where base58 text is that of 32 bytes."""
+    digits = text.lstrip("1")
+    zeros = len(text) - len(digits)
+    if zeros > ADDRESS_BYTES:
+        return False
+    least, greatest = ADDRESS_BOUNDS[zeros]
+    return least <= (len(digits), digits) <= greatest

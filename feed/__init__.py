@@ -1,23 +1,28 @@
 """What clients see: boards, queries, and one port for HTTP and WebSocket.
 
-    TokenPublished -> catalogue -> boards -> deltas -> sessions -> clients
-                          └──────> query  -> routes -> HTTP
+    TokensPublished -> catalogue -> boards -> deltas -> sessions -> clients
+                          └──────> query  -> routes -> HTTP   (by token_columns, orders, selection)
     the tape of trades, the cache of images -> shelves ┘
 
-`catalogue`, `ranking`, `board`, `query`, `wire`, `client_items`, `commands` and `frames` are pure;
-`outgoing`, `http`, `session`, `hub` and `server` talk to sockets. `actors.gateway` puts them
-together. `history` and `images` are the ports of what is kept elsewhere.
+`catalogue`, `ranking`, `board`, `query`, `selection`, `wire`, `client_items`, `commands`, `frames`
+and `client_frames` are pure; `outgoing`, `http`, `session`, `hub` and `server` talk to sockets.
+`actors.gateway` puts them together. `history` and `images` are the ports of what is kept elsewhere.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import frozen
 
 from domain.messages import GovernorSet, Presence
+from domain.quarantine import QuarantineOrder
 from domain.values import UnixSeconds
 from feed.history import TradeHistory
 from feed.images import ImageShelf
+
+# Else numpy starts threads when it is imported, one a core, for products of matrices.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 Clock = Callable[[], UnixSeconds]
 Announce = Callable[[Presence], object]  # tells the activity actor, and never waits
@@ -62,6 +67,8 @@ class Operations:
     writes: Callable[[], object]
     checkpoints: Callable[[], object]
     governor: Callable[[], object]
+    quarantine: Callable[[], object]
+    quarantined: Callable[[str], Mapping[str, Any] | None]  # one entry by its id
     metrics: Callable[[], bytes]  # Prometheus' text format
 
 
@@ -80,4 +87,6 @@ class Surroundings:
     clock: Clock
     announce: Announce
     govern: Callable[[GovernorSet], Awaitable[None]]  # tells sync
+    order: Callable[[QuarantineOrder], object]  # tells the quarantine, and never waits
     log: Any  # a structlog logger
+    report_shortage: Callable[[str | None], object]  # of file descriptors; None: it is over

@@ -26,6 +26,16 @@ class Allowance:
         self._left -= units
         return max(-self._left / self.rate, 0.0)
 
+    def count_left(self, now: float) -> float:
+        """How many units could be taken."""
+        self._refill(now)
+        return max(self._left, 0.0)
+
+    def seconds_until(self, units: float, now: float) -> float:
+        """How long it takes until so many units are left; 0 if they are."""
+        self._refill(now)
+        return max((units - self._left) / self.rate, 0.0)
+
     def _refill(self, now: float) -> None:
         self._left = min(self._left + (now - self.now) * self.rate, self.burst)
         self.now = now

@@ -1,4 +1,4 @@
-"""The four boards that clients follow: a snapshot, then deltas that fold into the next snapshot.
+"""The boards that clients follow: a snapshot, then deltas that fold into the next snapshot.
 
     catalogue --publish_changes, every delta interval--> DeltaRound: deltas of changed boards
 
@@ -9,6 +9,8 @@ sort what they hold, equal values by `mint` ascending, null last.
     graduating  bondingCurveProgress, greatest first
     bonded      stateChangedAt, newest first
     hot         hotScore, greatest first; tokens of every live status that have a score
+
+Beside these four there are views, boards as clients describe them (feed/views.py).
 
 A change is a mint with the fields that differ, a whole item where the token is new to the board,
 or `{"mint", "removed": true}`. To fold, merge each change into the item of its mint and sort.
@@ -21,22 +23,23 @@ deltas of its own: a quiet one can be resumed from however much the others publi
 epoch is one life of the boards: another epoch means that a cursor is worth nothing.
 """
 
-from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 
 import orjson
 from attrs import Factory, define, field, frozen
 
-from domain.token import Status, Token
 from domain.values import Mint
 from feed.catalogue import Catalogue
-from feed.ranking import Ranking
-from feed.wire import ItemCache, encode_json, find_changes, tell_of_times_alone
+from feed.ranked_board import Board, History
+from feed.token_boards import PREFIX, TokenBoards, is_token_board
+from feed.view_query import ViewQuery
+from feed.views import Views
+from feed.wire import ItemCache
 
 BOARD_NAMES = ("new", "graduating", "bonded", "hot")
 SMALL_RESUME_BYTES = 16 * 1024  # deltas up to this size are sent whatever the snapshot's size
-HISTORY_BYTES = 8 * 1024 * 1024  # most bytes of deltas kept a board; `limit` bounds their number
+HISTORY_BYTES = 8 * 1024 * 1024  # most bytes of deltas kept a board
+VIEW_HISTORY_BYTES = 1024 * 1024  # and a view: more than its snapshot has is of no use
 
 
 @frozen(kw_only=True)
@@ -55,99 +58,31 @@ class Cursor:
     offset: int
 
 
-@define(eq=False)
-class History:
-    """The newest deltas of a board, for clients that resume."""
-
-    limit: int
-    complete_since: int = field(init=False, default=0)  # every delta after this offset is kept
-    _deltas: deque[tuple[int, bytes]] = field(init=False, factory=deque)  # by offset
-    _bytes: int = field(init=False, default=0)
-
-    def remember_delta(self, offset: int, delta: bytes) -> None:
-        """Keep one more delta, and forget the oldest past the bounds."""
-        self._deltas.append((offset, delta))
-        self._bytes += len(delta)
-        while len(self._deltas) > self.limit or self._bytes > HISTORY_BYTES:
-            self.complete_since, forgotten = self._deltas.popleft()
-            self._bytes -= len(forgotten)
-
-    @property
-    def newest_offset(self) -> int:
-        """Of the last delta; 0 before the first."""
-        return self._deltas[-1][0] if self._deltas else self.complete_since
-
-    def deltas_after(self, offset: int) -> list[bytes]:
-        """The deltas after `offset`, oldest first."""
-        missed = takewhile(lambda kept: kept[0] > offset, reversed(self._deltas))
-        return [delta for _, delta in missed][::-1]
-
-
-@define(eq=False)
-class Board:
-    """The first `size` tokens of a ranking, as last published."""
-
-    ranking: Ranking
-    size: int
-    history: History
-    published: dict[Mint, Token] = field(init=False, factory=dict)  # in order
-    # Tokens that differ from the published ones in times alone: compared once.
-    _held_back: dict[Mint, Token] = field(init=False, factory=dict)
-
-    def publish_changes(self, tokens: Mapping[Mint, Token], items: ItemCache) -> list[bytes]:
-        """Take the ranking's first tokens as published; the changes, at most two for each place."""
-        before, held_back = self.published, self._held_back
-        self.published = {mint: tokens[mint] for mint in self.ranking.top_mints(self.size)}
-        self._held_back = {}
-        gone = [mint for mint in before if mint not in self.published]
-        changes = [encode_json({"mint": mint, "removed": True}) for mint in gone]
-        for mint, token in self.published.items():
-            shown = before.get(mint)
-            if shown is None:
-                changes.append(items.get_json(token))
-            elif token is held_back.get(mint):
-                self._hold_back(token, shown)
-            elif token is not shown:
-                item = items.get_item(shown)
-                changed = find_changes(item, items.get_item(token))
-                if tell_of_times_alone(changed, item):
-                    self._hold_back(token, shown)
-                elif changed:
-                    changes.append(encode_json({"mint": mint, **changed}))
-        return changes
-
-    def _hold_back(self, token: Token, shown: Token) -> None:
-        """Leave `shown` as published, so that snapshots are what clients have folded."""
-        self.published[token.mint] = shown
-        self._held_back[token.mint] = token
-
-
 @define(eq=False, kw_only=True)
 class Boards:
     """All boards under their common offset."""
 
     catalogue: Catalogue
+    views: Views
     board_tokens: int
     history_limit: int  # deltas a board
     epoch: str
     offset: int = field(init=False, default=0)
     items: ItemCache = field(init=False)
+    of_tokens: TokenBoards = field(init=False)  # beside the four: those of one token each
     _boards: dict[str, Board] = field(init=False)
-    _collected_version: int = field(init=False, default=0)
     _snapshots: dict[str, bytes] = field(init=False, default=Factory(dict))
 
     def __attrs_post_init__(self) -> None:
-        # Changes are found by comparing four boards' items, old and new; the rest serves queries.
-        self.items = ItemCache(8 * self.board_tokens + 4096)
-        shelves = self.catalogue.shelves
-        rankings = {
-            "new": shelves[Status.NEW]["new"],
-            "graduating": shelves[Status.GRADUATING]["graduating"],
-            "bonded": shelves[Status.BONDED]["bonded"],
-            "hot": self.catalogue.hot,
-        }
+        # The newest items of four boards, which keep those they have published; the rest serves
+        # queries.
+        self.items = ItemCache(len(BOARD_NAMES) * self.board_tokens + 4096)
+        self.of_tokens = TokenBoards(self.catalogue.tokens, self.items)
+        rankings = self.catalogue.rankings
         self._boards = {
-            name: Board(rankings[name], self.board_tokens, History(self.history_limit))
+            name: Board(
+                rankings[name], self.board_tokens, History(self.history_limit, HISTORY_BYTES)
+            )
             for name in BOARD_NAMES
         }
 
@@ -159,11 +94,27 @@ class Boards:
     @property
     def is_up_to_date(self) -> bool:
         """True while the catalogue has not changed since the last `publish_changes`."""
-        return self._collected_version == self.catalogue.version
+        return not self.catalogue.changed
 
     def find_last_change(self, name: str) -> int:
         """The offset since which a board is as it is now."""
-        return self._boards[name].history.newest_offset
+        return self._find_board(name).history.newest_offset
+
+    def has_board(self, name: str) -> bool:
+        """True for the four, for a view that lives, and for the board of any one token."""
+        return name in self._boards or name in self.views.living or is_token_board(name)
+
+    def open_view(self, query: ViewQuery) -> None:
+        """Let a view live, if it does not; `FrameRefused` where too many do.
+
+        A view begins at an offset that no other life of it had, so that nobody resumes from one
+        of those.
+        """
+        if not self.views.is_living(query):
+            history = History(self.history_limit, VIEW_HISTORY_BYTES, self.offset + 1)
+            self.views.open_view(query, history, self.items)
+            self.offset += 1
+            self._snapshots.pop(query.name, None)  # of an earlier life
 
     def count_tokens(self) -> dict[str, int]:
         """How many tokens each board shows."""
@@ -171,11 +122,13 @@ class Boards:
 
     def publish_changes(self) -> DeltaRound | None:
         """Publish what changed since the last call; None when no board did."""
-        if self.is_up_to_date:
+        if self.is_up_to_date and not self.views.are_due():
             return None
-        self._collected_version = self.catalogue.version
-        tokens = self.catalogue.tokens
-        changes = {name: b.publish_changes(tokens, self.items) for name, b in self._boards.items()}
+        changed, self.catalogue.changed = self.catalogue.changed, {}
+        tokens, items = self.catalogue.tokens, self.items
+        changes = {n: b.publish_changes(changed, tokens, items) for n, b in self._boards.items()}
+        changes |= self.views.publish_changes(changed, items)
+        changes |= self.of_tokens.publish_changes(changed)
         if not any(changes.values()):
             return None
         self.offset += 1
@@ -184,14 +137,17 @@ class Boards:
             n: self._encode_message("delta", n, parts) for n, parts in changes.items() if parts
         }
         for name, delta in deltas.items():
-            self._boards[name].history.remember_delta(self.offset, delta)
+            if not is_token_board(name):  # of which there is no history
+                self._find_board(name).history.remember_delta(self.offset, delta)
         return DeltaRound(offset=self.offset, deltas=deltas)
 
     def snapshot_message(self, name: str) -> bytes:
         """The whole board as last published, as a JSON message."""
+        if is_token_board(name):
+            items = self.of_tokens.list_items(Mint(name.removeprefix(PREFIX)))
+            return self._encode_message("snapshot", name, items)
         if name not in self._snapshots:
-            tokens = self._boards[name].published.values()
-            items = [self.items.get_json(token) for token in tokens]
+            items = [shown.to_json() for shown in self._find_board(name).list_tokens()]
             self._snapshots[name] = self._encode_message("snapshot", name, items)
         return self._snapshots[name]
 
@@ -199,9 +155,11 @@ class Boards:
         """`resumed` and the deltas after `cursor`, oldest first.
 
         None where a snapshot is needed: another epoch, an offset that is not yet or no longer
-        known, or deltas that together are larger than the snapshot.
+        known, or deltas that together are larger than the snapshot; and for the board of one token.
         """
-        history = self._boards[name].history
+        if is_token_board(name):
+            return None
+        history = self._find_board(name).history
         is_known = history.complete_since <= cursor.offset <= self.offset
         if cursor.epoch != self.epoch or not is_known:
             return None
@@ -209,6 +167,9 @@ class Boards:
         if sum(map(len, deltas)) > max(len(self.snapshot_message(name)), SMALL_RESUME_BYTES):
             return None
         return [_encode_resumed(name, cursor), *deltas]
+
+    def _find_board(self, name: str) -> Board:
+        return self._boards[name] if name in self._boards else self.views.living[name].board
 
     def _encode_message(self, kind: str, name: str, parts: Sequence[bytes]) -> bytes:
         head = {"type": kind, "board": name, "epoch": self.epoch, "offset": self.offset}

@@ -1,25 +1,26 @@
-"""Every tracked token, and the orders in which clients ask for them.
+"""Every tracked token, and what queries and boards find them by.
 
-A live token stands on one shelf, that of its status; a silent one (shown as DEAD) on none, but
-it can still be looked up. Tokens past their retention are pruned, and past `limit` tokens the
-one whose retention ends first goes.
+A live token can be on the boards; a silent one (shown as DEAD) is on none, but it can still be
+looked up and asked for. Tokens past their retention are pruned, and past `limit` tokens the one
+whose retention ends first goes.
 
 A token's statistics come apart from it, and stay with it when it is published anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import takewhile
 from math import isfinite
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, define, field
 
-from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
-from domain.token import Status, Token
+from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS, is_live
+from domain.token import Status, Token, with_statistics
 from domain.trading import TokenStatistics
 from domain.values import Mint, UnixSeconds
 from feed.ranking import Ranking, RankRule, greatest_first, newest_first
-from feed.search_text import to_search_text
-from feed.statistics import StatisticsMemory, shown_volume_24h
+from feed.selection import Selection
+from feed.statistics import StatisticsMemory
+from feed.token_columns import TokenColumns
 
 
 def retained_until(token: Token) -> UnixSeconds:
@@ -30,38 +31,28 @@ def retained_until(token: Token) -> UnixSeconds:
     return UnixSeconds(token.first_seen_at + RETAIN_NEW_SECONDS)
 
 
-def _is_live(token: Token) -> bool:
-    return token.status is Status.BONDED or not token.silent
-
-
 def _heat_of(token: Token) -> float | None:
     score = token.hot_score
-    return None if score is None or not isfinite(score) or not _is_live(token) else -score
+    return None if score is None or not isfinite(score) or not is_live(token) else -score
 
 
-def _search_text(token: Token) -> str:
-    # Nothing that is searched for holds a line break, so that no match spans both.
-    return f"{to_search_text(token.symbol or '')}\n{to_search_text(token.name or '')}"
+def _of_status(status: Status, value_of: Callable[[Token], float]) -> RankRule:
+    """A rule for the live tokens of one status."""
+    return lambda token: value_of(token) if token.status is status and is_live(token) else None
 
 
-SORT_RULES: Mapping[str, RankRule] = {
-    "hot": lambda token: greatest_first(token.hot_score),
-    "volume": lambda token: greatest_first(shown_volume_24h(token)),
-    "marketcap": lambda token: greatest_first(token.market_cap_usd),
-    "recent": lambda token: newest_first(token.last_trade_at),
-    "graduating": lambda token: greatest_first(token.bonding_curve_progress),
-    "bonded": lambda token: newest_first(token.status_changed_at),
-    "new": lambda token: newest_first(token.first_seen_at),
-    "watched": lambda token: greatest_first(token.watcher_count),
-    "alphabetical": lambda token: (token.symbol or token.name or "\U0010ffff").casefold(),
+BOARD_RULES: Mapping[str, RankRule] = {
+    "new": _of_status(Status.NEW, lambda token: newest_first(token.first_seen_at)),
+    "graduating": _of_status(
+        Status.GRADUATING, lambda token: greatest_first(token.bonding_curve_progress)
+    ),
+    "bonded": _of_status(Status.BONDED, lambda token: newest_first(token.status_changed_at)),
+    "hot": _heat_of,
 }
-ORDERS_BY_STATISTICS = ("volume",)
-
-Shelf = Mapping[str, Ranking]  # by name of the order
 
 
-def _empty_shelves() -> dict[Status, Shelf]:
-    return {status: {name: Ranking(rule) for name, rule in SORT_RULES.items()} for status in Status}
+def _make_rankings() -> dict[str, Ranking]:
+    return {board: Ranking(rule) for board, rule in BOARD_RULES.items()}
 
 
 @define(eq=False)
@@ -73,11 +64,17 @@ class Catalogue:
         default=Factory(lambda self: StatisticsMemory(self.limit), takes_self=True)
     )
     tokens: dict[Mint, Token] = field(init=False, factory=dict)
-    shelves: Mapping[Status, Shelf] = field(init=False, factory=_empty_shelves)
-    hot: Ranking = field(init=False, default=Factory(lambda: Ranking(_heat_of)))
-    search_texts: dict[Mint, str] = field(init=False, factory=dict)  # symbol, line break, name
+    rankings: Mapping[str, Ranking] = field(init=False, factory=_make_rankings)  # by board
+    selection: Selection = field(init=False)
     version: int = field(init=False, default=0)  # grows with every change
+    # Tokens that came, went or changed since the boards were published.
+    changed: dict[Mint, None] = field(init=False, factory=dict)
+    _columns: TokenColumns = field(init=False)
     _endings: Ranking = field(init=False, default=Factory(lambda: Ranking(retained_until)))
+
+    def __attrs_post_init__(self) -> None:
+        self._columns = TokenColumns(self.limit + 1)  # one comes before another goes
+        self.selection = Selection(self._columns, self.tokens)
 
     def put_token(self, token: Token) -> None:
         """Add or replace a token; past `limit`, the one whose retention ends first is forgotten."""
@@ -86,11 +83,9 @@ class Catalogue:
             return
         token = self._with_statistics(before, token)
         self.tokens[token.mint] = token
-        if before is None or (before.symbol, before.name) != (token.symbol, token.name):
-            self.search_texts[token.mint] = _search_text(token)
+        self.changed[token.mint] = None
         self._rank_again(before, token)
-        ending = self._endings.first_rank()
-        if ending is not None and len(self.tokens) > self.limit:
+        if len(self.tokens) > self.limit and (ending := self._endings.first_rank()) is not None:
             self._forget_token(ending[1])
 
     def put_statistics(self, mint: Mint, statistics: TokenStatistics) -> None:
@@ -100,11 +95,10 @@ class Catalogue:
             self.statistics.keep_waiting(mint, statistics)
             return
         self.statistics.keep_attached(mint, statistics)
-        self.tokens[mint] = after = evolve(before, statistics=statistics)
+        self.tokens[mint] = after = with_statistics(before, statistics)
+        self.changed[mint] = None
         self.version += 1
-        if _is_live(after):
-            for order in ORDERS_BY_STATISTICS:
-                self.shelves[after.status][order].replace_token(before, after)
+        self._columns.replace_token(before, after)  # no board goes by them
 
     def prune_expired(self, now: UnixSeconds, most: int) -> int:
         """Forget at most `most` tokens past their retention; return how many were forgotten."""
@@ -116,26 +110,16 @@ class Catalogue:
 
     def _with_statistics(self, before: Token | None, token: Token) -> Token:
         known = self.statistics.recall(token.mint) if before is None else before.statistics
-        return token if known is None else evolve(token, statistics=known)
+        return token if known is None else with_statistics(token, known)
 
     def _forget_token(self, mint: Mint) -> None:
-        del self.search_texts[mint]
         self.statistics.forget(mint)
+        self.changed[mint] = None
         self._rank_again(self.tokens.pop(mint), None)
 
     def _rank_again(self, before: Token | None, after: Token | None) -> None:
         self.version += 1
+        self._columns.replace_token(before, after)
         self._endings.replace_token(before, after)
-        self.hot.replace_token(before, after)
-        here = before.status if before is not None and _is_live(before) else None
-        there = after.status if after is not None and _is_live(after) else None
-        if here is there and here is not None:
-            for ranking in self.shelves[here].values():
-                ranking.replace_token(before, after)
-            return
-        if here is not None:
-            for ranking in self.shelves[here].values():
-                ranking.replace_token(before, None)
-        if there is not None:
-            for ranking in self.shelves[there].values():
-                ranking.replace_token(None, after)
+        for ranking in self.rankings.values():
+            ranking.replace_token(before, after)

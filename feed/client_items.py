@@ -17,27 +17,61 @@ A client that folds deltas into an answer derives them from the item as it then 
     ath, top1HolderPct, top5HolderPct, tradeFailRate    null: no source tells of them
 """
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from math import isfinite
 
 from domain.token import Token
 from domain.values import UnixSeconds
-from feed.wire import encode_json, to_milliseconds
+from feed.item_fields import ITEM_FIELDS
+from feed.wire import Item, ItemCache, encode_json, to_milliseconds
 
 # Venues (see `Token.pool_type`) whose pools keep the product of their two reserves.
 CONSTANT_PRODUCT_VENUES = frozenset({"pumpswap", "raydium", "raydium-cpmm"})
 TRADED_SHARE = 0.01  # of the liquidity, both reserves together
+LONGEST_KEY_SHOWN = 60  # characters
 # Its reserves are worth the same, so that such a trade adds a fiftieth to one of them.
 IMPACT_PERCENT = round(100 * 2 * TRADED_SHARE / (1 + 2 * TRADED_SHARE), 2)
-UNKNOWN_OR_CONSTANT = (
-    b'"creatorVerified":false,"ath":null,"top1HolderPct":null,"top5HolderPct":null,'
-    b'"tradeFailRate":null}'
-)
+UNKNOWN_OR_CONSTANT: Item = {
+    "creatorVerified": False,
+    "ath": None,
+    "top1HolderPct": None,
+    "top5HolderPct": None,
+    "tradeFailRate": None,
+}
+ALWAYS = "mint"  # of the keys: without it nobody knows whose the others are
+
+
+def encode_client_item(
+    items: ItemCache, token: Token, now: UnixSeconds, keys: Collection[str] | None = None
+) -> bytes:
+    """The token's item as JSON, as answers over HTTP have it; of its keys only some, if told so."""
+    if keys is None:
+        return append_client_keys(items.get_json(token), token, now)
+    item = {**items.get_item(token), **_make_client_keys(token, now)}
+    return encode_json({key: value for key, value in item.items() if key in keys})
+
+
+def parse_item_keys(text: str) -> frozenset[str]:
+    """The keys of an item that are asked for; `ValueError` says what is wrong with one."""
+    keys = text.split(",")
+    for key in keys:
+        if key not in ITEM_FIELDS:
+            shown = key[:LONGEST_KEY_SHOWN]
+            (nearest,) = get_close_matches(shown, ITEM_FIELDS, n=1, cutoff=0.0)
+            wanted = "keys of an item with commas between them"
+            raise ValueError(f"{wanted}; {shown} is none: did you mean {nearest}?")
+    return frozenset((ALWAYS, *keys))
 
 
 def append_client_keys(item: bytes, token: Token, now: UnixSeconds) -> bytes:
     """The token's item as JSON, with the client's keys behind its own."""
+    return b"%b,%b" % (item[:-1], encode_json(_make_client_keys(token, now))[1:])
+
+
+def _make_client_keys(token: Token, now: UnixSeconds) -> Item:
     impact = find_price_impact(token)
-    keys = {
+    return {
         "liqUsd": token.liquidity_usd,
         "poolAgeMin": minutes_between(token.pool_created_at, now),
         "priceImpactPctAt1pct": impact,
@@ -45,8 +79,8 @@ def append_client_keys(item: bytes, token: Token, now: UnixSeconds) -> bytes:
         "isWatched": token.watcher_count > 0,
         "mintAuthorityRevoked": token.mint_renounced,
         "sellable": is_sellable(token),
+        **UNKNOWN_OR_CONSTANT,
     }
-    return b"%b,%b,%b" % (item[:-1], encode_json(keys)[1:-1], UNKNOWN_OR_CONSTANT)
 
 
 def find_price_impact(token: Token) -> float | None:

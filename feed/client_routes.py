@@ -17,7 +17,8 @@ from domain.token import Token
 from domain.values import UnixSeconds
 from feed import Surroundings
 from feed.board import Boards
-from feed.client_items import append_client_keys, is_sellable, minutes_between
+from feed.client_items import encode_client_item, is_sellable, minutes_between
+from feed.conditional import make_tagged_response
 from feed.http import HttpRequest, HttpResponse
 from feed.token_routes import Route, require_known
 from feed.wire import Item, encode_json
@@ -68,8 +69,8 @@ class ClientRoutes:
     async def _get_token(self, text: str, request: HttpRequest) -> HttpResponse:
         token = require_known(self.boards, text)
         self.surroundings.announce(FeedRequested())
-        item = self.boards.items.get_json(token)
-        return HttpResponse(body=append_client_keys(item, token, self.surroundings.clock()))
+        now = self.surroundings.clock()
+        return make_tagged_response(request, encode_client_item(self.boards.items, token, now))
 
     async def _get_health(self, text: str, request: HttpRequest) -> HttpResponse:
         token = require_known(self.boards, text)

@@ -27,6 +27,7 @@ KEEP_ALIVE_SECONDS = 60.0  # how long a connection may stay without a request
 LINGER_SECONDS = 1.0  # how long to read on before closing
 LARGEST_LINGER_BYTES = 1024 * 1024
 LINE_END = b"\r\n"
+LINE_BYTES = 4  # of a header line, beside its name and its value
 GO_ON = h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[])
 
 
@@ -108,7 +109,7 @@ class HttpConnection:
         headers = _join_lines(head)
         self.origin = headers.get("origin")
         _check_size(head)
-        peer, port = _ends_of(self.stream)
+        peer, port = read_ends(self.stream)
         return evolve(_make_request(head, headers), peer=peer, port=port)
 
     async def _read_body(self) -> bytes:
@@ -156,6 +157,17 @@ class HttpConnection:
             return False
         self._begin_next_request()
         return not self.outgoing.is_broken
+
+    def begin_response(self, response: HttpResponse) -> None:
+        """Write the head of a response whose body ends with the connection.
+
+        h11 would have it chunked, and so made anew for each client.
+        """
+        fields = [("Content-Type", response.content_type), *response.headers]
+        lines = [f"{name}: {value}" for name, value in (*fields, ("Connection", "close"))]
+        phrase = HTTPStatus(response.status).phrase
+        head = "\r\n".join([f"HTTP/1.1 {response.status} {phrase}", *lines, "", ""])
+        self.outgoing.put_piece(head.encode("ascii"))
 
     async def linger_until_closed(self) -> None:
         """Close our side, and read until the client closes its own.
@@ -245,11 +257,12 @@ def _check_size(head: h11.Request) -> None:
     if len(head.target) > LARGEST_TARGET_BYTES:
         raise _target_too_long()
     # h11 bounds a head only while it is incomplete.
-    if sum(len(name) + len(value) for name, value in head.headers) > LARGEST_HEAD_BYTES:
+    lines = (len(name) + len(value) + LINE_BYTES for name, value in head.headers)
+    if sum(lines) > LARGEST_HEAD_BYTES:
         raise _head_too_large()
 
 
-def _ends_of(stream: trio.SocketStream) -> tuple[str, int]:
+def read_ends(stream: trio.SocketStream) -> tuple[str, int]:
     """The client's address, and our port."""
     try:
         return str(stream.socket.getpeername()[0]), int(stream.socket.getsockname()[1])

@@ -6,8 +6,9 @@ ServiceHealth -> GET /readyz, GET /api/ops/health, the `health` message of /ws -
 import orjson
 from attrs import frozen
 
+from domain.values import UnixSeconds
 from feed import ServiceHealth
-from feed.wire import to_iso_time
+from feed.wire import to_iso_time, to_milliseconds
 
 READY, DEGRADED, NOT_READY = "ready", "degraded", "not ready"
 
@@ -40,6 +41,11 @@ def report_health(health: ServiceHealth) -> HealthReport:
     ]
     status = NOT_READY if not health.is_ready else DEGRADED if degraded else READY
     return HealthReport(status=status, reasons=list(health.reasons()), degraded=degraded)
+
+
+def heartbeat_message(now: UnixSeconds) -> bytes:
+    """`{"type": "heartbeat", "at"}`, in milliseconds since 1970."""
+    return orjson.dumps({"type": "heartbeat", "at": to_milliseconds(now)})
 
 
 def health_message(health: ServiceHealth) -> bytes:

@@ -30,25 +30,28 @@ class TradeHistory(Protocol):
 
 
 def encode_candles(mint: Mint, interval: str, candles: Sequence[Candle]) -> bytes:
-    """`{"mint", "interval", "candles": [{"time", "open", "high", "low", "close", ...}]}`.
+    """`{"mint", "interval", "currency", "candles": [{"time", "open", "high", "low", ...}]}`.
 
-    `volume` is in US dollars, `volumeSol` in SOL, `time` the second at which the candle opens.
+    Prices are in `currency`, "usd" or "sol", which is null where there is no candle. `volume`
+    is in US dollars, `volumeSol` in SOL, `time` the second at which the candle opens.
     """
-    head = encode_json({"mint": mint, "interval": interval})
-    return _append_list(head, b"candles", [_render_candle(candle) for candle in candles])
+    currency = candles[-1].currency if candles else None
+    head = encode_json({"mint": mint, "interval": interval, "currency": currency})
+    return _append_list(head, b"candles", [render_candle(candle) for candle in candles])
 
 
 def encode_trades(mint: Mint, trades: Sequence[TradeRecord]) -> bytes:
     """`{"mint", "trades": [{"time", "side", "signature", "trader", "tokens", "sol", ...}]}`."""
     head = encode_json({"mint": mint})
-    return _append_list(head, b"trades", [_render_trade(trade) for trade in trades])
+    return _append_list(head, b"trades", [render_trade(trade) for trade in trades])
 
 
 def _append_list(head: bytes, name: bytes, values: Sequence[Mapping[str, object]]) -> bytes:
     return b'%b,"%b":[%b]}' % (head[:-1], name, b",".join(map(encode_json, values)))
 
 
-def _render_candle(candle: Candle) -> dict[str, object]:
+def render_candle(candle: Candle) -> dict[str, object]:
+    """A candle under its JSON names."""
     return {
         "time": int(candle.opened_at),
         "open": candle.open,
@@ -62,7 +65,8 @@ def _render_candle(candle: Candle) -> dict[str, object]:
     }
 
 
-def _render_trade(trade: TradeRecord) -> dict[str, object]:
+def render_trade(trade: TradeRecord) -> dict[str, object]:
+    """A trade under its JSON names."""
     values = asdict(trade)
     at, price_usd = values.pop("at"), values.pop("price_usd")
     return {"time": round(at, 3), **values, "priceUsd": price_usd}

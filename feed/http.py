@@ -11,6 +11,7 @@ from feed.fields import has_token
 
 Headers = tuple[tuple[str, str], ...]
 
+JSON_TYPE = "application/json"
 WITHOUT_CONTENT = (204, 304)  # statuses whose responses have no body, and tell no length of one
 
 
@@ -26,6 +27,7 @@ class HttpRequest:
     peer: str = ""  # the client's address; empty when it is gone already
     port: int = 0  # ours, that the client has connected to
     http_version: str = "1.1"
+    block: str | None = None  # whose limits it counts against (feed/limits.py)
 
     @property
     def is_upgrade(self) -> bool:
@@ -39,9 +41,10 @@ class HttpResponse:
     """One response; its length and its date are added when it is sent."""
 
     status: int = 200
-    content_type: str = "application/json"
+    content_type: str = JSON_TYPE
     body: bytes = b""
     headers: Headers = ()
+    is_endless: bool = False  # the head of a stream of events
 
     def has_header(self, name: str) -> bool:
         """True when the response itself sets this header."""

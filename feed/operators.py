@@ -2,7 +2,7 @@
 
     HttpRequest  ->  require_operator  ->  nothing, or 401, 403, 404
 
-                                  reads                changes (POST)
+                                  reads                changes (POST, DELETE)
     from this machine             always               while no token is set, and from no page
     with the control token        always               always
     on gateway.ops_port           always               as on the other port
@@ -17,10 +17,10 @@ machine ask us in its own name (DNS rebinding); and behind a proxy on this machi
 
 from base64 import b64decode
 from hmac import compare_digest
-from ipaddress import ip_address
 
 from config.settings import GatewaySettings
 from domain.errors import RequestRefused
+from feed.addresses import read_address
 from feed.http import Headers, HttpRequest
 from feed.targets import parse_host
 
@@ -96,12 +96,9 @@ def _is_proxy_header(name: str) -> bool:
 
 
 def _is_loopback(text: str) -> bool:
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return False  # a name; or unknown, since the client is gone already
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+    address = read_address(text)
+    # None for a name; or unknown, since the client is gone already.
+    return address is not None and address.is_loopback
 
 
 def _forbidden() -> RequestRefused:

@@ -20,15 +20,16 @@ from feed.targets import canonical_host, parse_host
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # they change nothing
 DEFAULT_PORTS = {"http": 80, "https": 443}
-EXPOSED = "Allow, Date, ETag, Retry-After, WWW-Authenticate"  # beside those that always are
+# Beside those that always are.
+EXPOSED = "Allow, Date, ETag, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
 PREFLIGHT_SECONDS = 7200  # how long a browser need not ask again; Chromium's greatest
 # What clients and their libraries add to a request; `*` would leave Authorization out.
 REQUEST_FIELDS = frozenset(
     list_members(
         "accept, accept-language, authorization, baggage, cache-control, content-language,"
         " content-type, if-match, if-modified-since, if-none-match, last-event-id, pragma, range,"
-        " sentry-trace, traceparent, tracestate, x-client-version, x-csrf-token, x-request-id,"
-        " x-requested-with"
+        " sentry-trace, traceparent, tracestate, x-api-key, x-client-version, x-csrf-token,"
+        " x-request-id, x-requested-with"
     )
 )
 

@@ -14,6 +14,10 @@ import trio
 from attrs import define, field
 
 
+def do_nothing() -> None:
+    """What follows a drained queue unless there is more to do."""
+
+
 @define
 class _Piece:
     data: memoryview
@@ -27,7 +31,7 @@ class Outgoing:
     stream: trio.SocketStream
     nursery: trio.Nursery  # of the connection; cancelled when it cannot be written to any more
     send_timeout_seconds: float
-    on_drained: Callable[[], None] = field(init=False, default=lambda: None)
+    on_drained: Callable[[], None] = field(init=False, default=do_nothing)
     queued_bytes: int = field(init=False, default=0)
     is_broken: bool = field(init=False, default=False)
     is_sealed: bool = field(init=False, default=False)
@@ -63,16 +67,24 @@ class Outgoing:
 
     def give_up(self) -> None:
         """Close the connection at once, whatever is still to be sent."""
-        self.is_broken = True
-        self._queue.clear()
-        self.queued_bytes = 0
-        self._progress.unpark_all()
+        self._drop_everything()
         self.nursery.cancel_scope.cancel()
+
+    async def close_socket(self) -> None:
+        """Close the socket of a client that has left; whatever is put later is ignored."""
+        self._drop_everything()
+        await self.stream.aclose()
 
     async def wait_until_sent(self, at_most_queued_bytes: int = 0) -> None:
         """Wait until at most so many bytes are queued, or the connection is given up."""
         while self.queued_bytes > at_most_queued_bytes:
             await self._progress.park()
+
+    def _drop_everything(self) -> None:
+        self.is_broken = True
+        self._queue.clear()
+        self.queued_bytes = 0
+        self._progress.unpark_all()
 
     def _queue_piece(self, data: memoryview, is_droppable: bool) -> None:
         self._queue.append(_Piece(data, is_droppable))

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from domain.errors import QueryRefused
 
 Parsed = TypeVar("Parsed")
+Default = TypeVar("Default")
 
 MOST_PARAMETERS = 100
 FILTER_BEGINNINGS = ("min", "max", "require", "only", "sort")  # in any case
@@ -54,8 +55,8 @@ def _refuse_lookalike(name: str, known: Collection[str]) -> None:
 
 
 def read_parameter(
-    given: Mapping[str, str], name: str, parse: Callable[[str], Parsed], default: Parsed
-) -> Parsed:
+    given: Mapping[str, str], name: str, parse: Callable[[str], Parsed], default: Default
+) -> Parsed | Default:
     """The parsed value, or the default for none; the message of a `ValueError` is told."""
     value = given.get(name, "").strip()
     if not value:

@@ -1,29 +1,46 @@
 """The feed over HTTP: what a client may ask for, and which tokens answer it.
 
-    query string --parse_query--> FeedQuery --find_matches--> tokens of one shelf, in order
+    query string --parse_query--> FeedQuery --find_matches--> tokens of one list, in order
+    the same parameters --read_filters--> Filters of a view (feed/view_query.py)
 
 A filter on a value that is not known leaves the token out.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from heapq import nsmallest
 from math import isfinite
-from operator import attrgetter
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from domain.chunks import chunks
-from domain.errors import QueryRefused
+from domain.errors import MintRefused, QueryRefused
 from domain.token import Status, Token
-from domain.values import Mint, UnixSeconds
-from feed.catalogue import SORT_RULES, Catalogue
+from domain.trading import WINDOW_SECONDS
+from domain.values import USD1, USDC, USDT, WRAPPED_SOL, UnixSeconds, parse_address
+from feed.catalogue import Catalogue
+from feed.client_items import parse_item_keys
+from feed.orders import ORDERS
+from feed.page_cursor import Places, read_page_cursor
 from feed.parameters import parse_limit, read_parameter, read_parameters
 from feed.ranking import Rank
 from feed.search_text import to_search_text
-from feed.statistics import shown_volume_24h
-
-Test = Callable[[Token], bool]
+from feed.selection import Bounds, Filters
+from feed.token_columns import (
+    DEAD,
+    LIVE,
+    LIVE_NUMBERS,
+    PAID,
+    SCORED,
+    SECURE,
+    TELEGRAM,
+    TRADED,
+    TWITTER,
+    UNSCORED,
+    WASH_SCORE,
+    WATCHED,
+    WEBSITE,
+    flag_of,
+    window_column,
+)
 
 LISTS: Mapping[str, Status] = {
     "bonded": Status.BONDED,
@@ -32,23 +49,43 @@ LISTS: Mapping[str, Status] = {
 }
 LARGEST_LIMIT = 100
 LONGEST_SEARCH = 100  # characters
-EXAMINED_AT_ONCE = 250  # tokens between two pauses: about a millisecond
+MOST_TEXTS, LONGEST_TEXT = 10, 50  # of one parameter; characters of each
 
-NUMBER_FIELDS = {  # parameter suffix -> field of Token
+FIGURES = {  # parameter suffix -> figure, in each of the windows
+    "Volume": "volume_usd",
+    "Buys": "buys",
+    "Sells": "sells",
+    "Traders": "unique_traders",
+    "PriceChange": "price_change",
+}
+NUMBER_COLUMNS = {  # parameter suffix -> column
     "LiquidityUsd": "liquidity_usd",
-    "Volume24h": "volume_24h",
     "MarketCap": "market_cap_usd",
     "BondingProgress": "bonding_curve_progress",
     "SolToGraduate": "sol_to_graduate",
     "Top10Holders": "top_holders_percent",
+    "Holders": "holder_count",
+    "DevBalance": "dev_balance_percent",
+    "DevMints": "dev_mints",
+    "DevMigrations": "dev_migrations",
+    "InitialBuySol": "initial_buy_sol",
+    "WashScore": WASH_SCORE,
+    **{
+        f"{suffix}{window}": window_column(figure, window)
+        for suffix, figure in FIGURES.items()
+        for window in WINDOW_SECONDS
+    },
 }
-# Fields that are not shown as the token has them.
-SHOWN_NUMBERS: Mapping[str, Callable[[Token], float | None]] = {"volume_24h": shown_volume_24h}
-LINK_FIELDS = {
-    "requireTwitter": "twitter",
-    "requireTelegram": "telegram",
-    "requireWebsite": "website",
+REQUIRED_FLAGS = {  # parameter -> what a token must be
+    "onlyWatched": WATCHED,
+    "requireSecurity": SECURE,  # nobody can freeze it, or mint more of it
+    "requireTwitter": TWITTER,
+    "requireTelegram": TELEGRAM,
+    "requireWebsite": WEBSITE,
+    "dexPaid": PAID,
 }
+TEXT_COLUMNS = {"launchpad": "launchpad", "creator": "creator_wallet", "quote": "quote_mint"}
+QUOTES = {"sol": WRAPPED_SOL, "usdc": USDC, "usdt": USDT, "usd1": USD1}
 OTHER_NAMES = {"minLiquidity": "minLiquidityUsd", "maxLiquidity": "maxLiquidityUsd"}
 OTHER_ORDERS = {  # by the keys of an item
     "hotScore": "hot",
@@ -58,39 +95,15 @@ OTHER_ORDERS = {  # by the keys of an item
 }
 
 
-@frozen(kw_only=True)
-class Bounds:
-    """A range that includes both ends; None: open at that end."""
-
-    least: float | None = None
-    most: float | None = None
-
-    def contains(self, value: float | None) -> bool:
-        """True when the value is known and within the range."""
-        return (
-            value is not None
-            and (self.least is None or value >= self.least)
-            and (self.most is None or value <= self.most)
-        )
-
-
-@frozen
-class Standing:
-    """The tokens that one value of `status` asks for."""
-
-    status: Status | None = None  # None: unbonded ones that are silent, and on no shelf
-    is_scored: bool | None = None  # whether a trade has counted for the hot score; None: either
-
-
-STANDINGS: Mapping[str, Standing] = {
-    "NEW": Standing(Status.NEW),
-    "GRADUATING": Standing(Status.GRADUATING),
-    "BONDED": Standing(Status.BONDED),
-    "DEAD": Standing(),
+STANDINGS: Mapping[str, int] = {  # value of `status` -> what a token must be
+    "NEW": LIVE | flag_of(Status.NEW),
+    "GRADUATING": LIVE | flag_of(Status.GRADUATING),
+    "BONDED": LIVE | flag_of(Status.BONDED),
+    "DEAD": DEAD,
     # As "TokenDiscovery" uses the words of the Prisma model.
-    "LAUNCHING": Standing(Status.NEW, is_scored=False),
-    "ACTIVE": Standing(Status.NEW, is_scored=True),
-    "ABOUT_TO_BOND": Standing(Status.GRADUATING),
+    "LAUNCHING": LIVE | UNSCORED | flag_of(Status.NEW),
+    "ACTIVE": LIVE | SCORED | flag_of(Status.NEW),
+    "ABOUT_TO_BOND": LIVE | flag_of(Status.GRADUATING),
 }
 
 
@@ -100,132 +113,63 @@ class FeedQuery:
 
     sort_by: str = "hot"
     limit: int = 50  # tokens a list
-    search: str = ""  # as `to_search_text` leaves it
-    search_mint: str = ""  # as given: base58 is case-sensitive
-    standing: Standing | None = None  # None: every live token
-    only_watched: bool = False
-    must_be_secure: bool = False  # nobody can freeze it, or mint more of it
-    must_be_paid: bool = False  # "dexPaid", of which no source tells: nothing answers
-    age_minutes: Bounds | None = None
-    numbers: Mapping[str, Bounds] = field(factory=dict)  # by field of Token
-    links: tuple[str, ...] = ()  # fields of Token that must be there
+    filters: Filters = field(factory=partial(Filters, flags=LIVE))
+    after: Places | None = None  # where the page before has ended; None: this is the first
+    keys: frozenset[str] | None = None  # of the items; None: all
 
 
 def parse_query(text: str) -> FeedQuery:
     """Parse a URL's query string; `QueryRefused` says what is wrong with it."""
-    given = _use_first_names(read_parameters(text, KNOWN_PARAMETERS))
-    search = read_parameter(given, "searchQuery", _parse_search, "")
-    age = _read_bounds(given, "Age")
-    numbers = {name: _read_bounds(given, suffix) for suffix, name in NUMBER_FIELDS.items()}
+    given = use_first_names(read_parameters(text, KNOWN_PARAMETERS))
+    sort_by = read_parameter(given, "sortBy", _parse_sort_order, "hot")
     return FeedQuery(
-        sort_by=read_parameter(given, "sortBy", _parse_sort_order, "hot"),
+        sort_by=sort_by,
         limit=read_parameter(given, "limit", partial(parse_limit, most=LARGEST_LIMIT), 50),
-        search=to_search_text(search),
-        search_mint=search,
-        standing=read_parameter(given, "status", _parse_standing, None),
-        only_watched=read_parameter(given, "onlyWatched", _parse_truth, False),
-        must_be_secure=read_parameter(given, "requireSecurity", _parse_truth, False),
-        must_be_paid=read_parameter(given, "dexPaid", _parse_truth, False),
-        age_minutes=age,
-        numbers={name: bounds for name, bounds in numbers.items() if bounds is not None},
-        links=tuple(
-            f for name, f in LINK_FIELDS.items() if read_parameter(given, name, _parse_truth, False)
+        filters=read_filters(given),
+        after=read_parameter(
+            given, "after", partial(read_page_cursor, order=sort_by, lists=LISTS), None
         ),
+        keys=read_parameter(given, "fields", parse_item_keys, None),
     )
 
 
 def find_matches(
-    catalogue: Catalogue, query: FeedQuery, status: Status, now: UnixSeconds
-) -> Iterator[Token | None]:
-    """At most `limit` tokens of one list, in order; None between them asks for a checkpoint.
-
-    During a pause the catalogue may change: the search goes on from where it stood.
-    """
-    standing = query.standing
-    if query.must_be_paid:
-        return
-    tests = _make_tests(query, now, catalogue.search_texts)
-    if standing is None or standing.status is status:
-        yield from _find_live(catalogue, query, status, tests)
-    elif standing.status is None and status is not Status.BONDED:
-        yield from _find_silent(catalogue, query, status, tests)
+    catalogue: Catalogue,
+    query: FeedQuery,
+    status: Status,
+    now: UnixSeconds,
+    after: Rank | None = None,
+) -> list[Token]:
+    """At most `limit` tokens of one list, behind a rank, in order."""
+    filters = evolve(query.filters, flags=query.filters.flags | flag_of(status))
+    order = ORDERS[query.sort_by]
+    ranks = catalogue.selection.find_ranks(filters, order, query.limit, now, after)
+    return [catalogue.tokens[mint] for _, mint in ranks]
 
 
-def _find_live(
-    catalogue: Catalogue, query: FeedQuery, status: Status, tests: list[Test]
-) -> Iterator[Token | None]:
-    ranking = catalogue.shelves[status][query.sort_by]
-    found = 0
-    rank: Rank | None = None
-    while page := ranking.ranks_after(rank, EXAMINED_AT_ONCE):
-        for _, mint in page:
-            token = catalogue.tokens[mint]
-            if _passes_all(tests, token):
-                yield token
-                found += 1
-                if found == query.limit:
-                    return
-        rank = page[-1]
-        yield None
+def read_filters(given: Mapping[str, str]) -> Filters:
+    """The filters among the parameters; `QueryRefused` for a bad value."""
+    flags = read_parameter(given, "status", _parse_standing, LIVE)
+    for name, flag in REQUIRED_FLAGS.items():
+        if read_parameter(given, name, _parse_truth, False):
+            flags |= flag
+    search = read_parameter(given, "searchQuery", _parse_search, "")
+    bounds = {name: _read_bounds(given, suffix) for suffix, name in NUMBER_COLUMNS.items()}
+    numbers = {name: within for name, within in bounds.items() if within is not None}
+    if numbers.keys() & set(LIVE_NUMBERS):
+        flags |= TRADED
+    texts = {column: _read_texts(given, name) for name, column in TEXT_COLUMNS.items()}
+    return Filters(
+        flags=flags,
+        numbers=numbers,
+        texts={column: wanted for column, wanted in texts.items() if wanted},
+        age_minutes=_read_bounds(given, "Age"),
+        search=to_search_text(search),
+        mint_prefix=search,  # as given: base58 is case-sensitive
+    )
 
 
-def _find_silent(
-    catalogue: Catalogue, query: FeedQuery, status: Status, tests: list[Test]
-) -> Iterator[Token | None]:
-    """Silent tokens stand on no shelf: all tokens are looked through, and the best kept."""
-    rule = SORT_RULES[query.sort_by]
-    best: list[tuple[Rank, Token]] = []
-    for mints in chunks(tuple(catalogue.tokens), EXAMINED_AT_ONCE):
-        for mint in mints:
-            token = catalogue.tokens.get(mint)
-            if token is None or not token.silent or token.status is not status:
-                continue
-            value = rule(token)
-            if value is not None and _passes_all(tests, token):
-                best.append(((value, mint), token))
-        best = nsmallest(query.limit, best, key=lambda ranked: ranked[0])
-        yield None
-    yield from (token for _, token in best)
-
-
-def _passes_all(tests: list[Test], token: Token) -> bool:
-    for test in tests:  # noqa: SIM110  # all() over a generator takes twice as long
-        if not test(token):
-            return False
-    return True
-
-
-def _make_tests(query: FeedQuery, now: UnixSeconds, search_texts: Mapping[Mint, str]) -> list[Test]:
-    tests: list[Test] = []
-    if query.standing is not None and query.standing.is_scored is not None:
-        is_scored = query.standing.is_scored
-        tests.append(lambda token: (token.hot_score is not None) is is_scored)
-    if query.must_be_secure:
-        tests.append(lambda token: token.freeze_revoked is True and token.mint_renounced is True)
-    if query.only_watched:
-        tests.append(lambda token: token.watcher_count > 0)
-    for name in query.links:
-        tests.append(lambda token, name=name: bool(getattr(token, name)))  # type: ignore[misc]
-    for name, bounds in query.numbers.items():
-        tests.append(_make_number_test(name, bounds))
-    if (age := query.age_minutes) is not None:
-        tests.append(lambda token: age.contains((now - token.first_seen_at) / 60))
-    if query.search:
-        tests.append(_make_search_test(query, search_texts))
-    return tests
-
-
-def _make_number_test(name: str, bounds: Bounds) -> Test:
-    value_of = SHOWN_NUMBERS.get(name) or attrgetter(name)
-    return lambda token: bounds.contains(value_of(token))
-
-
-def _make_search_test(query: FeedQuery, search_texts: Mapping[Mint, str]) -> Test:
-    wanted, mint_prefix = query.search, query.search_mint
-    return lambda token: wanted in search_texts[token.mint] or token.mint.startswith(mint_prefix)
-
-
-def _use_first_names(given: dict[str, str]) -> dict[str, str]:
+def use_first_names(given: dict[str, str]) -> dict[str, str]:
     """The parameters under their first names; `QueryRefused` where both names have a value."""
     for other, name in OTHER_NAMES.items():
         value = given.pop(other, "").strip()
@@ -240,6 +184,10 @@ def _read_bounds(given: Mapping[str, str], suffix: str) -> Bounds | None:
     least = read_parameter(given, f"min{suffix}", _parse_number, None)
     most = read_parameter(given, f"max{suffix}", _parse_number, None)
     return None if least is None and most is None else Bounds(least=least, most=most)
+
+
+def _read_texts(given: Mapping[str, str], name: str) -> frozenset[str]:
+    return read_parameter(given, name, partial(_parse_texts, TEXT_PARSERS[name]), frozenset())
 
 
 def _parse_number(value: str) -> float | None:
@@ -259,7 +207,7 @@ def _parse_truth(value: str) -> bool:
     return truths[value.lower()]
 
 
-def _parse_standing(value: str) -> Standing:
+def _parse_standing(value: str) -> int:
     if value.upper() not in STANDINGS:
         raise ValueError(f"one of {', '.join(STANDINGS)}")
     return STANDINGS[value.upper()]
@@ -267,8 +215,8 @@ def _parse_standing(value: str) -> Standing:
 
 def _parse_sort_order(value: str) -> str:
     value = OTHER_ORDERS.get(value, value)
-    if value not in SORT_RULES:
-        raise ValueError(f"one of {', '.join(SORT_RULES)}")
+    if value not in ORDERS:
+        raise ValueError(f"one of {', '.join(ORDERS)}")
     return value
 
 
@@ -278,8 +226,46 @@ def _parse_search(value: str) -> str:
     return value
 
 
+def _parse_texts(parse: Callable[[str], str], value: str) -> frozenset[str]:
+    """Texts that are separated by commas."""
+    texts = [stripped for text in value.split(",") if (stripped := text.strip())]
+    if len(texts) > MOST_TEXTS:
+        raise ValueError(f"at most {MOST_TEXTS}, separated by commas")
+    return frozenset(map(parse, texts))
+
+
+def _parse_launchpad(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"names of at most {LONGEST_TEXT} characters")
+    return text.lower()
+
+
+def _parse_address(text: str) -> str:
+    try:
+        return parse_address(text)
+    except MintRefused:
+        raise ValueError("an address, base58 of 32 bytes") from None
+
+
+def _parse_quote(text: str) -> str:
+    if text.lower() in QUOTES:
+        return QUOTES[text.lower()]
+    try:
+        return _parse_address(text)
+    except ValueError as error:
+        raise ValueError(f"{', '.join(QUOTES)}, or {error}") from None
+
+
+TEXT_PARSERS: Mapping[str, Callable[[str], str]] = {
+    "launchpad": _parse_launchpad,
+    "creator": _parse_address,
+    "quote": _parse_quote,
+}
+NUMBER_PARAMETERS = frozenset(
+    f"{end}{suffix}" for end in ("min", "max") for suffix in ("Age", *NUMBER_COLUMNS)
+)
 KNOWN_PARAMETERS = frozenset(
-    {"searchQuery", "sortBy", "status", "onlyWatched", "requireSecurity", "dexPaid", "limit"}
-    | {*LINK_FIELDS, *OTHER_NAMES}
-    | {f"{end}{suffix}" for end in ("min", "max") for suffix in ("Age", *NUMBER_FIELDS)}
+    {"searchQuery", "sortBy", "status", "limit", "after", "fields"}
+    | NUMBER_PARAMETERS
+    | {*REQUIRED_FLAGS, *OTHER_NAMES, *TEXT_COLUMNS}
 )

@@ -2,39 +2,40 @@
 
     HttpRequest -> Routes.answer -> HttpResponse
 
-GET and HEAD, and POST for what operators may change (feed/control.py); OPTIONS tells which. Answers
-of the API are never cached; pages are revalidated by ETag. What is asked for by mint is answered
-in feed/token_routes.py and, for the React client, in feed/client_routes.py.
+GET and HEAD, and POST for what operators may change (feed/control.py); OPTIONS tells which. Pages,
+the feed and tokens are revalidated by ETag; no other answer is kept. The feed is answered in
+feed/feed_routes.py, what is asked for by mint in feed/token_routes.py and, for the React client, in
+feed/client_routes.py; what operators ask of the quarantine, in feed/quarantine_routes.py.
 """
 
 import gzip
 from collections.abc import Callable, Mapping
 
-import orjson
 import trio
 from attrs import asdict, define, evolve, field
 
+from config.link_list import parse_links
 from config.settings import GatewaySettings
-from domain.errors import QueryRefused, RequestRefused
-from domain.messages import FeedRequested
-from domain.token import Status
+from domain.errors import MintRefused, RequestRefused
+from domain.values import parse_address
 from feed import Library, Operations, Surroundings
 from feed.board import Boards
-from feed.client_items import append_client_keys
 from feed.client_routes import WATCH_METHODS, ClientRoutes, is_watch_path
 from feed.conditional import require_match, was_seen
 from feed.control import parse_governor_set, parse_users_elsewhere
+from feed.creator_routes import CreatorRoutes
+from feed.documents import load_documents
+from feed.feed_routes import FeedRoutes
 from feed.fields import GZIP, choose_encoding
 from feed.health import NOT_READY, report_health
 from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_response
 from feed.operators import require_operator
-from feed.pages import Page, load_pages
-from feed.query import LISTS, FeedQuery, find_matches, parse_query
+from feed.pages import MINT_PAGE, NO_MINT_PAGE, Page, load_pages
+from feed.quarantine_routes import QuarantineRoutes, quarantine_methods
+from feed.stream_session import STREAM_HEAD, STREAM_PATH, read_stream_wanted
 from feed.targets import ASTERISK
-from feed.token_routes import Route, TokenRoutes
+from feed.token_routes import WEBP, Route, TokenRoutes
 
-QUERIES_AT_ONCE = 4  # a query may look at every token; more of them wait
-QUERIES_WAITING = 64  # more are refused
 COMPRESS_FROM_BYTES = 1400  # one packet: a smaller body would gain nothing
 
 CONTROL_PATHS = ("/api/ops/governor",)
@@ -43,7 +44,7 @@ HEALTH_PATHS = ("/livez", "/readyz", "/health", "/metrics")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 SECURITY_HEADERS: Headers = (
     ("X-Content-Type-Options", "nosniff"),
@@ -64,18 +65,21 @@ class Routes:
     half_life_seconds: float  # of hot scores
     _pages: Mapping[str, Page] = field(init=False)
     _exact: Mapping[str, Route] = field(init=False)
+    _feed: FeedRoutes = field(init=False)
     _tokens: TokenRoutes = field(init=False)
     _client: ClientRoutes = field(init=False)
-    _querying: trio.CapacityLimiter = field(
-        init=False, factory=lambda: trio.CapacityLimiter(QUERIES_AT_ONCE)
-    )
+    _creators: CreatorRoutes = field(init=False)
+    _quarantine: QuarantineRoutes = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._pages = load_pages(self.half_life_seconds)
+        pages = load_pages(self.half_life_seconds, parse_links(self.settings.links))
+        self._pages = {**pages, **load_documents()}
+        self._feed = FeedRoutes(self.boards, self.surroundings)
         self._tokens = TokenRoutes(self.settings, self.boards, self.library, self.surroundings)
         self._client = ClientRoutes(self.boards, self.surroundings)
+        self._creators = CreatorRoutes(self.boards, self.surroundings, self._feed.querying)
+        self._quarantine = QuarantineRoutes(self.operations, self.surroundings)
         self._exact = {
-            "/api/warp-pipes/feed": self._get_feed,
             "/api/ops/actors": self._route_to(self.operations.actors),
             "/api/ops/writes": self._route_to(self.operations.writes),
             "/api/ops/checkpoints": self._route_to(self.operations.checkpoints),
@@ -86,6 +90,7 @@ class Routes:
             "/readyz": self._get_readiness,
             "/health": self._get_readiness,
             "/metrics": self._get_metrics,
+            STREAM_PATH: self._open_stream,
             "/ws": self._refuse_without_upgrade,
         }
 
@@ -109,48 +114,24 @@ class Routes:
     def _find_route(self, path: str) -> Route:
         if path in self._exact:
             return self._exact[path]
+        if path.startswith(MINT_PAGE):
+            return self._get_token_page
         if path in self._pages:
             return self._get_page
-        if (route := self._tokens.find_route(path) or self._client.find_route(path)) is not None:
-            return route
+        for routes in (self._feed, self._tokens, self._client, self._creators, self._quarantine):
+            if (route := routes.find_route(path)) is not None:
+                return route
         raise RequestRefused(404, "not_found", "there is nothing at this path")
 
-    # The feed.
-
-    async def _get_feed(self, request: HttpRequest) -> HttpResponse:
-        try:
-            query = parse_query(request.query)
-        except QueryRefused as refusal:
-            raise RequestRefused(400, "bad_query", refusal.reason) from refusal
-        self.surroundings.announce(FeedRequested())
-        if self._querying.statistics().tasks_waiting >= QUERIES_WAITING:
-            raise RequestRefused(429, "too_many_requests", "too many queries at once; try again")
-        async with self._querying:
-            return await self._make_feed_response(query)
-
-    async def _make_feed_response(self, query: FeedQuery) -> HttpResponse:
-        # Taken before the tokens: a client that resumes from it gets some changes twice, and misses
-        # none.
-        cursor = self.boards.cursor
-        parts = [
-            b'"%b":[%b]' % (n.encode(), await self._find_items(query, s)) for n, s in LISTS.items()
-        ]
-        value = orjson.dumps({"epoch": cursor.epoch, "offset": cursor.offset})
-        return HttpResponse(body=b'{%b,"cursor":%b}' % (b",".join(parts), value))
-
-    async def _find_items(self, query: FeedQuery, status: Status) -> bytes:
-        found = []
-        now = self.surroundings.clock()
-        for token in find_matches(self.boards.catalogue, query, status, now):
-            if token is None:
-                await trio.lowlevel.checkpoint()
-            else:
-                item = self.boards.items.get_json(token)
-                found.append(append_client_keys(item, token, now))
-        return b",".join(found)
+    # What goes on.
 
     async def _refuse_without_upgrade(self, request: HttpRequest) -> HttpResponse:
         raise RequestRefused(400, "websocket_expected", "this path speaks WebSocket, version 13")
+
+    async def _open_stream(self, request: HttpRequest) -> HttpResponse:
+        """The head of the stream; what follows comes from the hub (feed/stream_session.py)."""
+        read_stream_wanted(request)
+        return STREAM_HEAD
 
     # Operations.
 
@@ -192,20 +173,16 @@ class Routes:
     # Pages.
 
     async def _get_page(self, request: HttpRequest) -> HttpResponse:
-        page = self._pages[request.path]
-        encoding = _negotiated_encoding(request, is_large=True)
-        body = page.compressed if encoding == GZIP else page.body
-        headers: Headers = (
-            ("ETag", page.tags[encoding]),
-            ("Cache-Control", "no-cache"),
-            ("Vary", "Accept-Encoding"),
-        )
-        require_match(request, page.tags[encoding])
-        if was_seen(request, page.tags[encoding]):
-            return HttpResponse(status=304, headers=headers)
-        if encoding == GZIP:
-            headers += (("Content-Encoding", GZIP),)
-        return HttpResponse(content_type=page.content_type, body=body, headers=headers)
+        return _send_page(request, self._pages[request.path])
+
+    async def _get_token_page(self, request: HttpRequest) -> HttpResponse:
+        """The page of any mint, tracked or not, and 404 for what is no mint."""
+        try:
+            parse_address(request.path.removeprefix(MINT_PAGE))
+        except MintRefused:
+            page = self._pages[NO_MINT_PAGE]
+            return HttpResponse(status=404, content_type=page.content_type, body=page.body)
+        return _send_page(request, self._pages[MINT_PAGE])
 
 
 def methods_of(path: str) -> tuple[str, ...]:
@@ -214,6 +191,8 @@ def methods_of(path: str) -> tuple[str, ...]:
         return ("GET", "HEAD", "OPTIONS", "POST")
     if path in TELLING_PATHS:
         return ("OPTIONS", "POST")
+    if (methods := quarantine_methods(path)) is not None:
+        return methods
     return WATCH_METHODS if is_watch_path(path) else ("GET", "HEAD", "OPTIONS")
 
 
@@ -227,21 +206,37 @@ def common_headers(response: HttpResponse) -> Headers:
     headers = SECURITY_HEADERS
     if not response.has_header("Cache-Control"):
         headers += (("Cache-Control", "no-store"),)
-    if response.status in (429, 503):
+    if response.status in (429, 503) and not response.has_header("Retry-After"):
         headers += (("Retry-After", "1"),)
     return headers
 
 
 async def _compress_response(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """The response in a content coding that the client takes."""
-    if response.has_header("ETag"):
-        return response  # a page, negotiated already, or a picture, which would gain nothing
+    if response.is_endless or response.has_header("Vary") or response.content_type == WEBP:
+        return response  # events, a page, negotiated already; a picture, which would gain nothing
     is_large = len(response.body) >= COMPRESS_FROM_BYTES
-    if _negotiated_encoding(request, is_large=is_large) == GZIP:
+    if _negotiated_encoding(request, is_large=is_large) == GZIP and response.body:
         # In a thread: a third of a megabyte takes some milliseconds.
         body = await trio.to_thread.run_sync(gzip.compress, response.body, 1)
         response = add_headers(evolve(response, body=body), (("Content-Encoding", GZIP),))
     return add_headers(response, (("Vary", "Accept-Encoding"),))
+
+
+def _send_page(request: HttpRequest, page: Page) -> HttpResponse:
+    encoding = _negotiated_encoding(request, is_large=True)
+    body = page.compressed if encoding == GZIP else page.body
+    headers: Headers = (
+        ("ETag", page.tags[encoding]),
+        ("Cache-Control", "no-cache"),
+        ("Vary", "Accept-Encoding"),
+    )
+    require_match(request, page.tags[encoding])
+    if was_seen(request, page.tags[encoding]):
+        return HttpResponse(status=304, headers=headers)
+    if encoding == GZIP:
+        headers += (("Content-Encoding", GZIP),)
+    return HttpResponse(content_type=page.content_type, body=body, headers=headers)
 
 
 def _negotiated_encoding(request: HttpRequest, *, is_large: bool) -> str:

@@ -1,26 +1,20 @@
-"""One WebSocket client: what it follows, what it says, and what it is still owed.
+"""One WebSocket client: what it says, and what it follows.
 
     hub --FramedRound--> ClientSession --> Outgoing --> client
-    client --> trio-websocket --> ClientSession --> Presence --> activity
+    client --> SessionStream --> trio-websocket --> ClientSession --> Presence --> activity
 
-trio-websocket reads; `SessionStream` gives it the socket so that whatever it writes (handshake,
-pong, close) goes through the connection's one writer, as deltas do.
-
-A slow client is never owed more than `client_queue_bytes` (or one snapshot, if that is larger):
-past it, what is queued is dropped, and when the rest has drained it gets fresh snapshots.
+What a client is owed is the same whatever it speaks: feed/follower.py. `ClientSession` speaks
+WebSocket, feed/stream_session.py server-sent events.
 """
 
 import trio
 from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from config.settings import GatewaySettings
 from domain.errors import FrameRefused
 from domain.messages import ClientSpoke, MintUnwatched, MintWatched
 from domain.values import Mint
-from feed import Announce, ServiceHealth
 from feed.allowance import Allowance
-from feed.board import BOARD_NAMES, Boards
 from feed.commands import (
     FollowHealth,
     Ping,
@@ -30,193 +24,108 @@ from feed.commands import (
     Watch,
     error_message,
     parse_command,
+    view_message,
 )
-from feed.frames import FIRST_BYTE_OF_CLOSE, FramedRound, text_frame
-from feed.health import health_message
+from feed.follower import Follower
+from feed.frames import GOING_AWAY, PING_FRAME, FramedRound, close_frame, text_frame
 from feed.outgoing import Outgoing
+from feed.session_stream import SessionStream
+from feed.token_boards import is_token_board
 
 MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 50, 300  # a page that returns repeats 200 watches
 PAUSE_SECONDS = 1.0  # for a client past its allowance
-BYTES_PER_SECOND, BYTES_AT_ONCE = 8 * 1024, 128 * 1024  # received; also bounds floods of pings
 MOST_WATCHES = 200  # a client
+MOST_TOKENS = 8  # boards of one token that a client follows
+MOST_VIEWS = 8  # a client
+# Pings: the client has vanished. Counted, not timed: a machine that is slow for a minute sends them
+# late, and must not take everybody for gone.
+MOST_UNANSWERED = 3
 SPOKE_SECONDS = 1.0  # activity hears of a client's messages at most so often
 
 PONG_MESSAGE = b'{"type":"pong"}'
 
 
 @define(eq=False)
-class Broadcast:
-    """What all sessions share."""
-
-    settings: GatewaySettings
-    boards: Boards
-    announce: Announce
-    health: ServiceHealth
-    latest: FramedRound = field(init=False, factory=lambda: FramedRound(0, {}))
-    health_wanted: trio.Event = field(init=False, factory=trio.Event)  # somebody follows it
-    conflated: int = field(init=False, default=0)  # times a slow client fell behind
-    refused: int = field(init=False, default=0)  # frames
-
-    def snapshot_frame(self, board: str) -> bytes:
-        """The snapshot of a board as a frame."""
-        return text_frame(self.boards.snapshot_message(board))
-
-    def health_frame(self) -> bytes:
-        """The health message as a frame."""
-        return text_frame(health_message(self.health))
-
-    def resume_frames(self, wanted: Subscribe) -> bytes | None:
-        """What a client has missed; None when it needs a snapshot."""
-        if wanted.since is None:
-            return None
-        messages = self.boards.resume_messages(wanted.board, wanted.since)
-        return None if messages is None else b"".join(map(text_frame, messages))
-
-
-@define(eq=False)
-class SessionStream(trio.abc.Stream):
-    """The socket as trio-websocket sees it."""
-
-    outgoing: Outgoing
-    handshake: bytes  # the client's request; read first
-    unread: bytes  # what the client has sent behind it
-    queue_bytes: int  # nothing is read from a client while more than this is queued for it
-    is_accepted: trio.Event = field(init=False, factory=trio.Event)
-    heard_at: float = field(init=False, factory=trio.current_time)
-    allowance: Allowance = field(
-        init=False,
-        factory=lambda: Allowance(BYTES_PER_SECOND, BYTES_AT_ONCE, trio.current_time()),
-    )
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """One whole frame, or the handshake's response."""
-        await trio.lowlevel.checkpoint()
-        if self.outgoing.is_broken:
-            raise trio.BrokenResourceError
-        self.outgoing.put_piece(bytes(data))
-        if data and data[0] == FIRST_BYTE_OF_CLOSE:
-            self.outgoing.accept_no_more()
-        await self.outgoing.wait_until_sent(self.queue_bytes)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.outgoing.wait_until_sent()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Bytes of the client, at most as fast as its allowance."""
-        if self.handshake:
-            await trio.lowlevel.checkpoint()
-            handshake, self.handshake = self.handshake, b""
-            return handshake
-        # trio-websocket loses frames that it is given before it has accepted the handshake.
-        await self.is_accepted.wait()
-        if self.unread:
-            data, self.unread = self.unread, b""
-        else:
-            data = bytes(await self.outgoing.stream.receive_some(max_bytes))
-        self.heard_at = trio.current_time()
-        await trio.sleep(self.allowance.take_on_credit(len(data), self.heard_at))
-        return data
-
-    async def aclose(self) -> None:
-        """Close the socket, once what was put is sent."""
-        try:
-            await self.outgoing.wait_until_sent()
-        finally:
-            await self.outgoing.stream.aclose()
-
-
-@define(eq=False)
-class ClientSession:
+class ClientSession(Follower):
     """One WebSocket client."""
 
-    client: int
-    broadcast: Broadcast
     stream: SessionStream
-    following: frozenset[str] = field(init=False, default=frozenset())  # boards sent as deltas
-    stale: dict[str, None] = field(init=False, factory=dict)  # boards that await a snapshot
-    offset: int = field(init=False, default=0)  # of the last round delivered
-    follows_health: bool = field(init=False, default=False)
-    is_health_due: bool = field(init=False, default=False)  # to be told once the queue is empty
-    health_told: bytes = field(init=False, default=b"")  # the frame it had last
-    watched: frozenset[Mint] = field(
-        init=False, default=frozenset()
-    )  # immutable: shared with a census
+    tokens: frozenset[str] = field(init=False, default=frozenset())  # boards of one token
+    views: frozenset[str] = field(init=False, default=frozenset())  # boards that clients describe
     spoke_at: float = field(init=False, default=float("-inf"))
     allowance: Allowance = field(
         init=False,
         factory=lambda: Allowance(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE, trio.current_time()),
     )
 
-    @property
-    def outgoing(self) -> Outgoing:
-        """The connection's writer."""
-        return self.stream.outgoing
-
     # Out.
 
-    def deliver_round(self, delta_round: FramedRound) -> None:
-        """Send the deltas of the boards this client follows, once a round."""
-        if delta_round.offset <= self.offset:
-            return
-        self.offset = delta_round.offset
-        frames = delta_round.frames_of(self.following)
-        if not frames:
-            return
-        if self.outgoing.queued_bytes + len(frames) > self.broadcast.settings.client_queue_bytes:
-            self._fall_behind()
+    @property
+    def outgoing(self) -> Outgoing:
+        return self.stream.outgoing
+
+    def encode_round(self, delta_round: FramedRound) -> bytes:
+        return delta_round.frames_of(self.following, self.deflated)
+
+    def encode_snapshot(self, board: str) -> bytes:
+        return self.broadcast.snapshot_frame(board, is_deflated=board in self.deflated)
+
+    def encode_health(self, message: bytes) -> bytes:
+        return text_frame(message)
+
+    def deliver_message(self, board: str, message: bytes) -> None:
+        """Send a message that belongs to a board beside its deltas, if the client follows it.
+
+        Not to one that is slow: it is told everything anew once it has caught up.
+        """
+        room = self.broadcast.settings.client_queue_bytes - self.outgoing.queued_bytes
+        if board in self.following and len(message) <= room:
+            is_deflated = board in self.deflated
+            frame = self.broadcast.frame_message(message, is_deflated=is_deflated)
+            self.outgoing.put_piece(frame, is_droppable=True)
+
+    def check_on(self) -> None:
+        """Ping the client, or give it up when it has left too many pings unanswered."""
+        if self.outgoing.queued_bytes:
+            # No ping would come through. It takes what is queued, or the send time-out drops it.
+            self.stream.unanswered_pings = 0
+        elif self.stream.unanswered_pings >= MOST_UNANSWERED:
+            self.outgoing.give_up()
         else:
-            self.outgoing.put_piece(frames, is_droppable=True)
+            self.stream.unanswered_pings += 1
+            self.outgoing.put_piece(PING_FRAME)
 
-    def deliver_health(self, frame: bytes) -> None:
-        """Send the health if it is news; behind queued bytes later, and as it is then."""
-        is_news = frame != self.health_told
-        self.is_health_due = is_news and self.outgoing.queued_bytes > 0
-        if is_news and not self.is_health_due:
-            self.health_told = frame
-            self.outgoing.put_piece(frame)
-
-    def send_what_is_due(self) -> None:
-        """Send what waited for the queue to drain: the health, then snapshots."""
-        if self.is_health_due:
-            self.deliver_health(self.broadcast.health_frame())
-        self.send_snapshots()
-
-    def send_snapshots(self) -> None:
-        """Send the snapshots that are owed, one after the other, as long as nothing is queued."""
-        self.deliver_round(self.broadcast.latest)
-        while self.stale and not self.outgoing.queued_bytes and not self.outgoing.is_broken:
-            board = next(iter(self.stale))
-            del self.stale[board]
-            self.following |= {board}
-            self.outgoing.put_piece(self.broadcast.snapshot_frame(board), is_droppable=True)
+    def say_goodbye(self) -> None:
+        self.outgoing.put_piece(close_frame(GOING_AWAY))
+        self.outgoing.accept_no_more()
 
     def send_reply(self, message: bytes) -> None:
         """Send one text frame, which is never dropped."""
         self.outgoing.put_piece(text_frame(message))
-
-    def _fall_behind(self) -> None:
-        self.broadcast.conflated += 1
-        self.outgoing.drop_droppable()
-        self.stale |= dict.fromkeys(board for board in BOARD_NAMES if board in self.following)
-        self.following = frozenset()
 
     # In.
 
     async def serve_client(self, connection: WebSocketConnection) -> None:
         """Act on the client's messages until it leaves."""
         self.outgoing.on_drained = self.send_what_is_due
-        while True:
-            try:
-                message = await connection.get_message()
-            except ConnectionClosed:
-                return
-            self._note_sign_of_life()
-            try:
-                await self._act_on(message)
-            except FrameRefused as refusal:
-                self.broadcast.refused += 1
-                self.send_reply(error_message(refusal.reason))
-            await self.outgoing.wait_until_sent(self.stream.queue_bytes)
+        try:
+            while True:
+                try:
+                    message = await connection.get_message()
+                except ConnectionClosed:
+                    return
+                await self._hear_message(message)
+        finally:
+            self.leave_boards()
+
+    async def _hear_message(self, message: str | bytes) -> None:
+        self._note_sign_of_life()
+        try:
+            await self._act_on(message)
+        except FrameRefused as refusal:
+            self.broadcast.refused += 1
+            self.send_reply(error_message(refusal.reason, refusal.message, refusal.request_id))
+        await self.outgoing.wait_until_sent(self.stream.queue_bytes)
 
     async def _act_on(self, message: str | bytes) -> None:
         if not self.allowance.try_take(1, trio.current_time()):
@@ -225,27 +134,55 @@ class ClientSession:
             return
         match parse_command(message):
             case Subscribe() as wanted:
-                self._subscribe(wanted)
+                await self._open_board(wanted)
             case Unsubscribe(board=board):
-                self.following -= {board}
-                self.stale.pop(board, None)
+                self._unsubscribe(board)
             case Watch(mint=mint):
                 self._watch(mint)
             case Unwatch(mint=mint):
                 if mint in self.watched:
                     self.watched -= {mint}
                     self.broadcast.announce(MintUnwatched(client=self.client, mint=mint))
-            case FollowHealth():
+            case FollowHealth(wants_heartbeat=wants_heartbeat):
                 self.follows_health, self.health_told = True, b""
+                self.wants_heartbeat = wants_heartbeat
                 self.broadcast.health_wanted.set()
-                self.deliver_health(self.broadcast.health_frame())
+                self.deliver_health(self.broadcast.health_message())
             case Ping():
                 self.send_reply(PONG_MESSAGE)
 
+    async def _open_board(self, wanted: Subscribe) -> None:
+        try:
+            if wanted.view is not None:
+                self._require_room(wanted.board)
+                await self.broadcast.prepare_view(wanted.view)
+            self._subscribe(wanted)
+        except FrameRefused as refusal:
+            refusal.request_id = wanted.request_id
+            raise
+
     def _subscribe(self, wanted: Subscribe) -> None:
+        boards = self.broadcast.boards
+        if wanted.view is not None:
+            boards.open_view(wanted.view)
+        if not boards.has_board(wanted.board):
+            raise FrameRefused(wanted.board, reason="unknown_board")
+        if wanted.board in boards.views.living:
+            self._require_room(wanted.board)
         self.deliver_round(self.broadcast.latest)
-        self.following -= {wanted.board}
-        self.stale.pop(wanted.board, None)
+        self._unsubscribe(wanted.board)
+        if is_token_board(wanted.board):
+            if len(self.tokens) >= MOST_TOKENS:
+                raise FrameRefused(wanted.board, reason="too_many_tokens")
+            self.tokens |= {wanted.board}
+            self.broadcast.follow_token(wanted.board, self.client)
+        if wanted.board in boards.views.living:
+            boards.views.hold_view(wanted.board)
+            self.views |= {wanted.board}
+        if wanted.view is not None:
+            self.send_reply(view_message(wanted.view, wanted.request_id))
+        if wanted.is_deflated:
+            self.deflated |= {wanted.board}
         frames = self.broadcast.resume_frames(wanted)
         room = self.broadcast.settings.client_queue_bytes - self.outgoing.queued_bytes
         if frames is not None and len(frames) <= room:
@@ -254,6 +191,27 @@ class ClientSession:
         else:
             self.stale[wanted.board] = None
             self.send_snapshots()
+
+    def _unsubscribe(self, board: str) -> None:
+        self.following -= {board}
+        self.deflated -= {board}
+        self.stale.pop(board, None)
+        if board in self.tokens:
+            self.tokens -= {board}
+            self.broadcast.unfollow_token(board, self.client)
+        if board in self.views:
+            self.views -= {board}
+            self.broadcast.boards.views.release_view(board)
+
+    def leave_boards(self) -> None:
+        """Count as a follower of tokens and views no more."""
+        for board in sorted(self.tokens | self.views):
+            self._unsubscribe(board)
+
+    def _require_room(self, board: str) -> None:
+        if board not in self.views and len(self.views) >= MOST_VIEWS:
+            message = f"a client follows {MOST_VIEWS} views at most: unsubscribe from one first"
+            raise FrameRefused(board, reason="too_many_views", message=message)
 
     def _watch(self, mint: Mint) -> None:
         if mint in self.watched:

@@ -7,12 +7,19 @@ the providers tell it otherwise.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from operator import attrgetter
 
 from attrs import define, field
 
 from domain.token import Token
-from domain.trading import WHOLE_DAY, WINDOW_SECONDS, TokenStatistics, WindowStatistics
+from domain.trading import (
+    FIELDS_OF_DAY,
+    WHOLE_DAY,
+    WINDOW_SECONDS,
+    TokenStatistics,
+    WindowStatistics,
+)
 from domain.values import Mint, Usd
 
 SHORT_WINDOWS = tuple(name for name in WINDOW_SECONDS if name != WHOLE_DAY)
@@ -22,6 +29,12 @@ _figures_of = attrgetter(
     "volume_usd", "volume_sol", "buys", "sells", "unique_traders", "price_change"
 )
 _NOTHING = WindowStatistics()
+
+# The figures of a window that queries compare.
+COMPARED_FIGURES = ("volume_usd", "buys", "sells", "unique_traders", "price_change")
+_compared_of = attrgetter(*COMPARED_FIGURES)
+_field_of_day = {figure: name for name, figure in FIELDS_OF_DAY.items()}
+_told_day_of = attrgetter(*(_field_of_day[figure] for figure in COMPARED_FIGURES))
 
 
 def _window_keys(window: str) -> tuple[str, ...]:
@@ -78,6 +91,24 @@ def shown_volume_24h(token: Token) -> Usd | None:
     """The volume of the last day as clients see it, in US dollars."""
     day = find_counted_day(token.statistics)
     return token.volume_24h if day is None or day.volume_usd is None else day.volume_usd
+
+
+def list_shown_day(token: Token) -> Sequence[float | None]:
+    """The `COMPARED_FIGURES` of the last day as clients see them."""
+    told: tuple[float | None, ...] = _told_day_of(token)
+    day = find_counted_day(token.statistics)
+    if day is None:
+        return told
+    pairs = zip(_compared_of(day), told, strict=True)
+    return [other if counted is None else counted for counted, other in pairs]
+
+
+def list_windows(statistics: TokenStatistics) -> Sequence[float | None]:
+    """The `COMPARED_FIGURES` of each of the `SHORT_WINDOWS`."""
+    windows = statistics.windows
+    return [
+        figure for window in SHORT_WINDOWS for figure in _compared_of(windows.get(window, _NOTHING))
+    ]
 
 
 @define

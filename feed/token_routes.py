@@ -21,16 +21,19 @@ from domain.trading import CANDLE_SECONDS
 from domain.values import Mint, parse_address
 from feed import Library, Surroundings
 from feed.board import Boards
-from feed.client_items import append_client_keys
-from feed.conditional import require_match, was_seen
+from feed.client_items import encode_client_item, parse_item_keys
+from feed.conditional import make_tagged_response, require_match, was_seen
 from feed.history import encode_candles, encode_trades
 from feed.http import HttpRequest, HttpResponse, add_headers, error_response
 from feed.images import StoredImage
 from feed.parameters import parse_limit, read_parameter, read_parameters
+from feed.turns import Turns
 
 Read = TypeVar("Read")
+Default = TypeVar("Default")
 Route = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
+WEBP = "image/webp"
 TOKENS_PATH, IMAGES_PATH = "/api/tokens", "/img/"
 MOST_MINTS = 100  # a request
 MOST_CANDLES, CANDLES = 1000, 500
@@ -52,9 +55,7 @@ class TokenRoutes:
     boards: Boards
     library: Library
     surroundings: Surroundings
-    _reading: trio.CapacityLimiter = field(
-        init=False, factory=lambda: trio.CapacityLimiter(READS_AT_ONCE)
-    )
+    _reading: Turns = field(init=False, factory=lambda: Turns(READS_AT_ONCE, READS_WAITING))
 
     def find_route(self, path: str) -> Route | None:
         """The route of a path; None for one that is not answered here."""
@@ -74,20 +75,22 @@ class TokenRoutes:
     # From memory.
 
     async def _get_token(self, text: str, request: HttpRequest) -> HttpResponse:
-        return HttpResponse(body=self._encode_item(require_known(self.boards, text)))
+        token = require_known(self.boards, text)
+        keys = _read_keys(_read_query(request, ("fields",)))
+        return make_tagged_response(request, self._encode_item(token, keys))
 
     async def _get_tokens(self, request: HttpRequest) -> HttpResponse:
-        given = _read_query(request, ("mints",))
+        given = _read_query(request, ("mints", "fields"))
+        keys = _read_keys(given)
         mints = [_parse_mint(text) for text in _split_mints(given.get("mints", ""))]
         self.surroundings.announce(FeedRequested())
         tokens = self.boards.catalogue.tokens
         known = [tokens[mint] for mint in dict.fromkeys(mints) if mint in tokens]
-        items = b",".join(self._encode_item(token) for token in known)
-        return HttpResponse(body=b'{"tokens":[%b]}' % items)
+        items = b",".join(self._encode_item(token, keys) for token in known)
+        return make_tagged_response(request, b'{"tokens":[%b]}' % items)
 
-    def _encode_item(self, token: Token) -> bytes:
-        item = self.boards.items.get_json(token)
-        return append_client_keys(item, token, self.surroundings.clock())
+    def _encode_item(self, token: Token, keys: frozenset[str] | None) -> bytes:
+        return encode_client_item(self.boards.items, token, self.surroundings.clock(), keys)
 
     # From elsewhere.
 
@@ -100,8 +103,8 @@ class TokenRoutes:
         history = self.library.history
         if history is None:
             raise _history_away("candles are not kept by this service")
-        candles = await self._read(partial(history.read_candles, mint, interval, limit))
-        return HttpResponse(body=encode_candles(mint, interval, candles))
+        candles = await self._read(request, partial(history.read_candles, mint, interval, limit))
+        return make_tagged_response(request, encode_candles(mint, interval, candles))
 
     async def _get_trades(self, text: str, request: HttpRequest) -> HttpResponse:
         mint = require_known(self.boards, text).mint
@@ -111,8 +114,8 @@ class TokenRoutes:
         history = self.library.history
         if history is None:
             raise _history_away("trades are not kept by this service")
-        trades = await self._read(partial(history.read_trades, mint, limit))
-        return HttpResponse(body=encode_trades(mint, trades))
+        trades = await self._read(request, partial(history.read_trades, mint, limit))
+        return make_tagged_response(request, encode_trades(mint, trades))
 
     async def _get_image(self, text: str, request: HttpRequest) -> HttpResponse:
         mint = _parse_mint(text)
@@ -121,7 +124,7 @@ class TokenRoutes:
         if mint in self.boards.catalogue.tokens:
             self.surroundings.announce(FeedRequested())
             if images is not None:
-                image = await self._read(partial(images.read_image, mint))
+                image = await self._read(request, partial(images.read_image, mint))
         if image is None:
             refusal = RequestRefused(404, "no_image", "there is no picture of this coin yet")
             return add_headers(error_response(refusal), (("Cache-Control", NO_IMAGE_CACHING),))
@@ -130,14 +133,12 @@ class TokenRoutes:
         require_match(request, tag)
         if was_seen(request, tag):
             return HttpResponse(status=304, headers=headers)
-        return HttpResponse(content_type="image/webp", body=image.body, headers=headers)
+        return HttpResponse(content_type=WEBP, body=image.body, headers=headers)
 
-    async def _read(self, read: Callable[[], Awaitable[Read]]) -> Read:
+    async def _read(self, request: HttpRequest, read: Callable[[], Awaitable[Read]]) -> Read:
         """What `read` gives, in its turn; `RequestRefused` where that cannot be had now."""
-        if self._reading.statistics().tasks_waiting >= READS_WAITING:
-            raise RequestRefused(429, "too_many_requests", "too many requests at once; try again")
         with trio.move_on_after(self.settings.request_timeout_seconds):
-            async with self._reading:
+            async with self._reading.take_turn(request.block):
                 try:
                     return await read()
                 except BufferUnavailable as error:
@@ -161,12 +162,17 @@ def _read_query(request: HttpRequest, known: tuple[str, ...]) -> dict[str, str]:
 
 
 def _read_value(
-    given: dict[str, str], name: str, parse: Callable[[str], Read], default: Read
-) -> Read:
+    given: dict[str, str], name: str, parse: Callable[[str], Read], default: Default
+) -> Read | Default:
     try:
         return read_parameter(given, name, parse, default)
     except QueryRefused as refusal:
         raise _bad_query(refusal.reason) from refusal
+
+
+def _read_keys(given: dict[str, str]) -> frozenset[str] | None:
+    """Which keys of an item are asked for; None: all."""
+    return _read_value(given, "fields", parse_item_keys, None)
 
 
 def _split_mints(text: str) -> list[str]:

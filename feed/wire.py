@@ -15,7 +15,7 @@ from functools import lru_cache
 from operator import attrgetter
 
 import orjson
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from domain.lifecycle import shown_status
 from domain.token import FIELDS, Group, Status, Token
@@ -146,27 +146,55 @@ def _tame_value(value: object) -> object:
     return value
 
 
+@define(eq=False)
+class ShownToken:
+    """A token as clients see it."""
+
+    token: Token
+    item: Item  # callers must not change it
+    _json: bytes | None = field(init=False, default=None)
+    # The change that was described last, which other boards want as well.
+    _newer: "ShownToken | None" = field(init=False, default=None)
+    _change: bytes | None = field(init=False, default=None)
+
+    def describe_change(self, newer: "ShownToken") -> bytes | None:
+        """The mint with what differs, as JSON: empty for nothing, None for times alone."""
+        if self._newer is not newer:
+            changes = find_changes(self.item, newer.item)
+            self._newer = newer
+            self._change = encode_json({"mint": newer.token.mint, **changes}) if changes else b""
+            if tell_of_times_alone(changes, self.item):
+                self._change = None
+        return self._change
+
+    def to_json(self) -> bytes:
+        """The item as JSON, encoded once."""
+        if self._json is None:
+            self._json = encode_json(self.item)
+        return self._json
+
+
 @define
 class ItemCache:
-    """Items and their bytes by token; at most `limit`, the longest unused go first."""
+    """Tokens as clients see them; at most `limit`, the longest unused go first."""
 
     limit: int
-    _entries: OrderedDict[Mint, tuple[Token, Item, bytes]] = Factory(OrderedDict)
+    _shown: OrderedDict[Mint, ShownToken] = Factory(OrderedDict)
+
+    def show(self, token: Token) -> ShownToken:
+        """The token with its item, which is made once."""
+        shown = self._shown.get(token.mint)
+        if shown is None or shown.token is not token:
+            shown = self._shown[token.mint] = ShownToken(token, make_item(token))
+            if len(self._shown) > self.limit:
+                self._shown.popitem(last=False)
+        self._shown.move_to_end(token.mint)
+        return shown
 
     def get_item(self, token: Token) -> Item:
-        """The token's item, made once; callers must not change it."""
-        return self._get_entry(token)[1]
+        """The token's item; callers must not change it."""
+        return self.show(token).item
 
     def get_json(self, token: Token) -> bytes:
-        """The token's item as JSON, encoded once."""
-        return self._get_entry(token)[2]
-
-    def _get_entry(self, token: Token) -> tuple[Token, Item, bytes]:
-        entry = self._entries.get(token.mint)
-        if entry is None or entry[0] is not token:
-            item = make_item(token)
-            entry = self._entries[token.mint] = token, item, encode_json(item)
-            if len(self._entries) > self.limit:
-                self._entries.popitem(last=False)
-        self._entries.move_to_end(token.mint)
-        return entry
+        """The token's item as JSON."""
+        return self.show(token).to_json()

@@ -6,7 +6,7 @@ ingest's mailbox. Providers (of quotes, holders, SOL's price) are asked by the j
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
@@ -24,6 +24,9 @@ class EventOutbox(Protocol):
 
     async def send(self, message: SourceEvent) -> None:
         """Put an event by the mailbox's policy; waits while a blocking mailbox is full."""
+
+    async def send_all(self, messages: Iterable[SourceEvent]) -> None:
+        """Put each event as `send` does, with one checkpoint before the first is asked for."""
 
 
 class OutageReports(Protocol):

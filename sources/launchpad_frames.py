@@ -12,8 +12,7 @@ tokens and 30 SOL are added and one progress formula fits both.
 """
 
 from collections.abc import Mapping
-
-from attrs import frozen
+from typing import NamedTuple
 
 from domain.errors import FrameRefused
 from domain.lifecycle import CURVE_SOL_AT_BIRTH, CURVE_TOKENS_AT_BIRTH
@@ -49,8 +48,7 @@ CAP_KEYS = ("marketCapSol", "marketCapQuote")
 Frame = Mapping[str, object]
 
 
-@frozen
-class QuotedSum:
+class QuotedSum(NamedTuple):
     """A sum in a coin's quote: in SOL, in dollars, or (another quote) in neither."""
 
     sol: Sol | None = None
@@ -76,6 +74,8 @@ def decode_frame(text: str | bytes) -> dict[str, object]:
 def read_signature(frame: Frame) -> str:
     """The transaction's signature; `FrameRefused` without one."""
     value = frame.get("signature")
+    if isinstance(value, str) and value.isalnum() and len(value) <= LONGEST_SIGNATURE:
+        return value  # the usual case: base58
     if not isinstance(value, str) or read_label(value, LONGEST_SIGNATURE) != value:
         raise FrameRefused(value, reason="no_signature")
     return value

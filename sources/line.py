@@ -18,8 +18,8 @@ message queue stops the reader and its pongs, so the queue is long.
 
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import trio
@@ -35,12 +35,13 @@ from wsproto.utilities import ProtocolError
 
 from domain.backoff import Backoff
 from domain.errors import InputRefused, SourceUnavailable
+from domain.messages import SourceEvent
 from domain.snapshots import counter, detail, gauge, snapshot_class
-from sources import SourceEnvironment, StreamSnapshot
+from sources import EventOutbox, SourceEnvironment, StreamSnapshot
+from sources.connection import FRAMES_A_BATCH, Frame, PacedStream, SourceConnection
 from sources.outages import SourceOutage
 
 RECEIVE_BUFFER_BYTES = 256 * 2**10
-MESSAGE_QUEUE_FRAMES = 256  # read ahead while the mailbox is full; then the server has to wait
 # A longer message ends the connection, and with it all that comes before the next one. So this
 # bounds memory only; whoever reads the messages refuses those that are too long to mean anything.
 LARGEST_MESSAGE_CHARACTERS = 4 * 2**20
@@ -60,8 +61,9 @@ LOST = (
     SourceUnavailable,
 )
 
-Talk = Callable[[WebSocketConnection], Awaitable[None]]
-TcpOrTls = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+Talk = Callable[[SourceConnection], Awaitable[None]]
+Reader = Callable[[Sequence[Frame]], Iterable[SourceEvent]]
+Said = TypeVar("Said")
 
 
 @frozen(kw_only=True)
@@ -124,18 +126,25 @@ class Line:
             self.environment.log.debug("reconnecting", source=self.name, wait_seconds=wait)
             await trio.sleep(wait)
 
-    async def receive(self, connection: WebSocketConnection) -> str | bytes:
-        """The next message; `SourceUnavailable` after a silence too long."""
+    async def receive_frames(self, connection: SourceConnection) -> list[Frame]:
+        """The next messages, at least one; `SourceUnavailable` after a silence too long."""
         if self.has_received:  # and what was received has been handled
             self.outage.note_success()
         with trio.move_on_after(self.settings.silence_seconds):
-            message = await connection.get_message()
+            frames = await connection.receive_frames()
             self.last_message_at = trio.current_time()
             self.has_received = True
-            return message
+            return frames
         raise SourceUnavailable(f"silent for {self.settings.silence_seconds:g} s")
 
-    async def send(self, connection: WebSocketConnection, message: str | bytes) -> None:
+    async def relay(self, connection: SourceConnection, events: EventOutbox, read: Reader) -> None:
+        """Put the events that the next messages tell.
+
+        Each is read when it is put, so that a failure costs none of those before it.
+        """
+        await events.send_all(read(await self.receive_frames(connection)))
+
+    async def send(self, connection: SourceConnection, message: str | bytes) -> None:
         """Send a text frame; a send that hangs ends the connection."""
         text = message if isinstance(message, str) else message.decode()
         with trio.fail_after(SEND_SECONDS):
@@ -171,38 +180,55 @@ class Line:
     async def _connect_and_talk(self, nursery: trio.Nursery, talk: Talk) -> None:
         address = urlsplit(self.settings.url)
         with trio.fail_after(CONNECT_SECONDS):
-            stream = await open_stream(address)
+            tcp, stream = await open_stream(address)
         try:
             with trio.fail_after(CONNECT_SECONDS):
-                connection = await self._shake_hands(nursery, stream, address)
+                websocket = await self._shake_hands(nursery, stream, address)
             self.is_connected = True
             self.connections += 1
             log = self.environment.log.info if self.connections == 1 else self.environment.log.debug
             log("connected", source=self.name, host=address.hostname)
             try:
-                await talk(connection)
+                await talk(SourceConnection(websocket, tcp))
             finally:
                 with trio.move_on_after(CLOSE_SECONDS):
-                    await connection.aclose()
+                    await websocket.aclose()
         finally:
             await trio.aclose_forcefully(stream)
 
     async def _shake_hands(
         self,
         nursery: trio.Nursery,
-        stream: TcpOrTls,
+        stream: trio.abc.Stream,
         address: SplitResult,
     ) -> WebSocketConnection:
         query = f"?{address.query}" if address.query else ""
         return await wrap_client_stream(
             nursery,
-            stream,
+            stream,  # type: ignore[arg-type]  # any stream will do
             host=address.netloc.rpartition("@")[2],
             resource=(address.path or "/") + query,
-            message_queue_size=MESSAGE_QUEUE_FRAMES,
+            message_queue_size=FRAMES_A_BATCH,  # while the mailbox is full; then the server waits
             max_message_size=LARGEST_MESSAGE_CHARACTERS,
             receive_buffer_size=RECEIVE_BUFFER_BYTES,
         )
+
+
+def parse_each(
+    frames: Iterable[Frame],
+    parse: Callable[[Frame], Said],
+    refused: Counter[str],
+    log: Any,
+    **more: object,
+) -> Iterator[Said]:
+    """What each frame says; one that is refused is counted, and costs only itself."""
+    for frame in frames:
+        try:
+            said = parse(frame)
+        except InputRefused as refusal:
+            count_refusal(refused, refusal, log, **more)
+            continue
+        yield said
 
 
 def count_refusal(refused: Counter[str], refusal: InputRefused, log: Any, **more: object) -> None:
@@ -212,13 +238,13 @@ def count_refusal(refused: Counter[str], refusal: InputRefused, log: Any, **more
     tell("frame refused", **more, reason=refusal.reason, sample=refusal.sample)
 
 
-async def open_stream(address: SplitResult) -> TcpOrTls:
-    """A connected stream, for wss:// with TLS and a verified certificate."""
+async def open_stream(address: SplitResult) -> tuple[PacedStream, trio.abc.Stream]:
+    """A connected stream, and the one to talk on: for wss:// TLS, with a verified certificate."""
     is_secure = address.scheme == "wss"
     host = address.hostname or ""
-    tcp = await trio.open_tcp_stream(host, address.port or (443 if is_secure else 80))
+    tcp = PacedStream(await trio.open_tcp_stream(host, address.port or (443 if is_secure else 80)))
     if not is_secure:
-        return tcp
+        return tcp, tcp
     context = ssl.create_default_context()
     stream = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
     try:
@@ -227,7 +253,7 @@ async def open_stream(address: SplitResult) -> TcpOrTls:
     except BaseException:
         await trio.aclose_forcefully(tcp)
         raise
-    return stream
+    return tcp, stream
 
 
 def list_errors(group: BaseExceptionGroup[Exception]) -> list[Exception]:

@@ -9,7 +9,6 @@ byte at 165 tells a mint (1) from an account (2).
 """
 
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -88,7 +87,7 @@ def _read_account(account: Mapping[str, object]) -> dict[str, Value] | str:
     encoded = read_array(account.get("data"))[:1]
     try:
         data = b64decode(str(encoded[0]), validate=True) if encoded else b""
-    except Base64Error:
+    except ValueError:  # also for what is not ASCII
         return "not_base64"
     is_extended = len(data) > KIND_OFFSET and data[KIND_OFFSET] == KIND_MINT
     if len(data) != MINT_BYTES and not is_extended:

@@ -51,12 +51,12 @@ async def _hold_conversation(
     nursery: trio.Nursery, url: str, subscription: Mapping[str, object] | None
 ) -> str:
     address = urlsplit(url)
-    stream = await open_stream(address)
+    _, stream = await open_stream(address)
     try:
         query = f"?{address.query}" if address.query else ""
         connection = await wrap_client_stream(
             nursery,
-            stream,
+            stream,  # type: ignore[arg-type]  # any stream will do
             host=address.netloc.rpartition("@")[2],
             resource=(address.path or "/") + query,
         )

@@ -7,17 +7,17 @@ that nobody here follows too; ingest drops those. One connection is allowed a cl
 missed while a socket was down does not come again.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
-from attrs import define, evolve, field
-from trio_websocket import WebSocketConnection
+from attrs import define, field
 
-from domain.errors import InputRefused
 from domain.messages import SourceEvent, TradeSeen
 from domain.snapshots import counter, read_fields, snapshot_class
 from sources import EventOutbox, SourceEnvironment
-from sources.line import Line, LineSettings, LineSnapshot, count_refusal
+from sources.connection import Frame, SourceConnection
+from sources.line import Line, LineSettings, LineSnapshot, parse_each
 from sources.names import PUMPAPI
 from sources.pumpapi_frames import parse_frame
 from sources.pumpportal_frames import ControlFrame
@@ -44,7 +44,7 @@ class TradeNumbers:
     """
 
     limit: int = RECENT_TRADES
-    known: dict[tuple[str, str, str], list[Sums]] = field(factory=dict, init=False)
+    known: OrderedDict[tuple[str, str, str], list[Sums]] = field(factory=OrderedDict, init=False)
 
     def number_trades(self, trades: Iterable[TradeSeen]) -> list[TradeSeen]:
         """Those that are new, each with its ordinal."""
@@ -56,12 +56,12 @@ class TradeNumbers:
             if earlier is None:
                 self.known[key] = [sums]
                 if len(self.known) > self.limit:
-                    del self.known[next(iter(self.known))]
+                    self.known.popitem(last=False)
                 new.append(trade)
             elif sums not in earlier:
                 ordinal = len(earlier)
                 earlier.append(sums)
-                new.append(trade if trade.ordinal == ordinal else evolve(trade, ordinal=ordinal))
+                new.append(trade if trade.ordinal == ordinal else trade._replace(ordinal=ordinal))
         return new
 
 
@@ -101,24 +101,22 @@ class PumpApi:
             refused=dict(self.refused),
         )
 
-    async def _listen(self, connection: WebSocketConnection) -> None:
+    async def _listen(self, connection: SourceConnection) -> None:
         while True:
-            await self._take_frame(await self.line.receive(connection))
+            await self.line.relay(connection, self.events, self._read_frames)
 
-    async def _take_frame(self, frame: str | bytes) -> None:
-        try:
-            said = parse_frame(frame, self.environment.clock())
-        except InputRefused as refusal:
-            count_refusal(self.refused, refusal, self.environment.log, source=NAME)
-            return
-        if isinstance(said, ControlFrame):
-            self._note_control(said)
-        elif not said:
-            self.received["ignored"] += 1
-        else:
-            for event in self._select_new(said):
-                self.received[type(event).__name__] += 1
-                await self.events.send(event)
+    def _read_frames(self, frames: Iterable[Frame]) -> Iterator[SourceEvent]:
+        """The events of the frames that are news."""
+        parse = partial(parse_frame, seen_at=self.environment.clock())
+        for said in parse_each(frames, parse, self.refused, self.environment.log, source=NAME):
+            if isinstance(said, ControlFrame):
+                self._note_control(said)
+            elif not said:
+                self.received["ignored"] += 1
+            else:
+                for event in self._select_new(said):
+                    self.received[type(event).__name__] += 1
+                    yield event
 
     def _select_new(self, said: tuple[SourceEvent, ...]) -> list[SourceEvent]:
         """A frame's events without trades that came before; other repetitions ingest drops."""

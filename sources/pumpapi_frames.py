@@ -21,7 +21,7 @@ and what they exceed the pool by tells S and N: 73,025,605.6 for the usual ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Literal
 
 from domain.errors import FrameRefused
@@ -63,7 +63,6 @@ from sources.venues import CURVE_VENUES, LAUNCHLAB, PUMPFUN, UNKNOWN
 IGNORED_KINDS = frozenset({"transfer", "add", "remove"})  # nothing of them is shown
 MOST_TRADES = 64  # of one breakdown; a longer one counts as one trade
 OTHER_POOL = "custom"  # `poolCreatedBy` of a pool that a person opened
-ADDRESSES_REMEMBERED = 16_384  # as checked; pools, mints and busy wallets come again and again
 CHAIN_BEGAN_AT = 1.58e9  # 2020-01-26; the chain's first block is younger
 MILLISECONDS_FROM = 1e11  # seconds would be in the year 5138
 
@@ -92,7 +91,7 @@ def parse_frame(text: str | bytes, seen_at: UnixSeconds) -> Events | ControlFram
     parse = PARSERS.get(kind)
     if parse is None:
         raise FrameRefused(kind, reason="unknown_tx_type")
-    return parse(frame, check_mint(frame.get("mint")), seen_at)
+    return parse(frame, parse_mint(frame.get("mint")), seen_at)
 
 
 def _parse_create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> Events:
@@ -112,7 +111,7 @@ def _parse_create(frame: Frame, mint: Mint, seen_at: UnixSeconds) -> Events:
         name=read_label(frame.get("name"), LONGEST_NAME),
         symbol=read_label(frame.get("symbol"), LONGEST_SYMBOL),
         metadata_uri=read_metadata_link(frame.get("uri")),
-        creator_wallet=_read_wallet(frame.get("txSigner")),
+        creator_wallet=read_address(frame.get("txSigner")),
         bonding_curve_key=_read_pool(frame) if where in CURVE_VENUES else None,
         decimals=read_count(frame.get("decimals")),
         total_supply=_read_supply(frame, where),
@@ -177,7 +176,7 @@ def _number_parts(
     for part in parts:
         side: Literal["buy", "sell"] = "sell" if part["action"] == "sell" else "buy"
         size = read_sum(part, SIZE_KEYS, quote)
-        trader, tokens = _read_wallet(part.get("trader")), read_tokens(part.get("tokenAmount"))
+        trader, tokens = read_address(part.get("trader")), read_tokens(part.get("tokenAmount"))
         trades.append(
             build(
                 side=side,
@@ -239,27 +238,8 @@ PARSERS: Mapping[str, Parser] = {
 # Reading one thing.
 
 
-@lru_cache(ADDRESSES_REMEMBERED)
-def _check_address(text: str) -> str | None:
-    return read_address(text)
-
-
-@lru_cache(ADDRESSES_REMEMBERED)
-def _check_mint(text: str) -> Mint:
-    return parse_mint(text)
-
-
-def check_mint(value: object) -> Mint:
-    """As `parse_mint`, and remembered: a mint's trades come by the hundred."""
-    return _check_mint(value) if isinstance(value, str) else parse_mint(value)
-
-
-def _read_wallet(value: object) -> str | None:
-    return _check_address(value) if isinstance(value, str) else None
-
-
 def _read_pool(frame: Frame) -> str | None:
-    return _read_wallet(frame.get("poolId"))
+    return read_address(frame.get("poolId"))
 
 
 def _read_time(frame: Frame, seen_at: UnixSeconds) -> UnixSeconds | None:
@@ -281,7 +261,7 @@ def _read_revoked(frame: Frame, key: str) -> bool | None:
     value = frame[key]
     if value is None:
         return True
-    return None if _read_wallet(value) is None else False
+    return None if read_address(value) is None else False
 
 
 def _read_supply(frame: Frame, where: str) -> str | None:
@@ -296,11 +276,11 @@ def _read_supply(frame: Frame, where: str) -> str | None:
 
 def _read_trader(frame: Frame) -> str | None:
     """Who traded: the one wallet involved, or the one of several that signed; else nobody knows."""
-    signer = _read_wallet(frame.get("txSigner"))
+    signer = read_address(frame.get("txSigner"))
     involved = read_object(frame.get("tradersInvolved"))
     if not involved or signer in involved:
         return signer
-    return _read_wallet(next(iter(involved))) if len(involved) == 1 else None
+    return read_address(next(iter(involved))) if len(involved) == 1 else None
 
 
 def _read_breakdown(frame: Frame, side: str, tokens: float | None) -> Sequence[Frame] | None:

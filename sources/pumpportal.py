@@ -8,19 +8,19 @@ dropped. Frames carry no sequence number, so what was missed while a socket was 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from urllib.parse import quote
 
 import orjson
 import trio
 from attrs import define, evolve, field
-from trio_websocket import WebSocketConnection
 
-from domain.errors import InputRefused
 from domain.messages import SourceEvent, TokenCreated, TradeSeen
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from sources import EventOutbox, SourceEnvironment
-from sources.line import Line, LineSettings, LineSnapshot, count_refusal
+from sources.connection import Frame, SourceConnection
+from sources.line import Line, LineSettings, LineSnapshot, parse_each
 from sources.names import PUMPPORTAL
 from sources.pumpportal_frames import ControlFrame, parse_frame
 from sources.recent import RecentKeys
@@ -88,7 +88,7 @@ class PumpPortal:
 
     # One connection.
 
-    async def _talk(self, connection: WebSocketConnection) -> None:
+    async def _talk(self, connection: SourceConnection) -> None:
         self.trades_refused = False
         for request in SUBSCRIPTIONS:
             await self.line.send(connection, request)
@@ -97,34 +97,32 @@ class PumpPortal:
                 self.memory.subscriptions.start_over()
                 nursery.start_soon(self._subscribe_to_trades, connection)
             while True:
-                await self._take_frame(await self.line.receive(connection))
+                await self.line.relay(connection, self.events, self._read_frames)
 
-    async def _subscribe_to_trades(self, connection: WebSocketConnection) -> None:
+    async def _subscribe_to_trades(self, connection: SourceConnection) -> None:
         while self._streams_trades():
             for request in self.memory.subscriptions.take_requests():
                 await self.line.send(connection, request)
             await trio.sleep(REQUEST_INTERVAL_SECONDS)
 
-    # One frame.
+    # What came together.
 
-    async def _take_frame(self, frame: str | bytes) -> None:
-        try:
-            said = parse_frame(frame, self.environment.clock())
-        except InputRefused as refusal:
-            count_refusal(self.refused, refusal, self.environment.log)
-            return
-        if isinstance(said, ControlFrame):
-            self._note_control(said)
-        elif self.memory.recent.add_key(identify_event(said)):
-            await self._send_event(said)
-        else:
-            self.received["duplicates"] += 1
+    def _read_frames(self, frames: Iterable[Frame]) -> Iterator[SourceEvent]:
+        """The events of the frames that are news."""
+        parse = partial(parse_frame, seen_at=self.environment.clock())
+        for said in parse_each(frames, parse, self.refused, self.environment.log):
+            if isinstance(said, ControlFrame):
+                self._note_control(said)
+            elif self.memory.recent.add_key(identify_event(said)):
+                self._note_event(said)
+                yield said
+            else:
+                self.received["duplicates"] += 1
 
-    async def _send_event(self, event: SourceEvent) -> None:
+    def _note_event(self, event: SourceEvent) -> None:
         self.received[type(event).__name__] += 1
         if isinstance(event, TokenCreated):
             self.memory.subscriptions.follow_mint(event.mint)
-        await self.events.send(event)
 
     def _note_control(self, control: ControlFrame) -> None:
         self.received["notices"] += 1

@@ -16,13 +16,13 @@ from collections.abc import Mapping
 import orjson
 import trio
 from attrs import define, field, frozen
-from trio_websocket import WebSocketConnection
 
 from domain.backoff import Backoff
 from domain.errors import FrameRefused, InputRefused, SourceUnavailable
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from domain.values import UnixSeconds
 from sources import EventOutbox, SourceEnvironment
+from sources.connection import Frame, SourceConnection
 from sources.delayed import DelayedQueue
 from sources.fields import decode_json, read_object
 from sources.line import Line, LineSettings, LineSnapshot
@@ -161,18 +161,21 @@ class SolanaPools:
 
     # The log.
 
-    async def _listen(self, connection: WebSocketConnection) -> None:
+    async def _listen(self, connection: SourceConnection) -> None:
         await self.line.send(connection, SUBSCRIPTION)
         while True:
-            text = await self.line.receive(connection)
-            self.received["frames"] += 1
-            try:
-                opened = parse_notification(text, self.environment.clock())
-            except InputRefused as refusal:
-                self._count_refusal(refusal)
-                continue
-            if opened is not None:
-                self._enqueue(opened)
+            for text in await self.line.receive_frames(connection):
+                self._take_frame(text)
+
+    def _take_frame(self, text: Frame) -> None:
+        self.received["frames"] += 1
+        try:
+            opened = parse_notification(text, self.environment.clock())
+        except InputRefused as refusal:
+            self._count_refusal(refusal)
+            return
+        if opened is not None:
+            self._enqueue(opened)
 
     def _enqueue(self, opened: OpenedPool) -> None:
         if not self.memory.recent.add_key(opened.signature):

@@ -7,16 +7,80 @@ Beside them: `bisection` writes around refused rows, `ledger` books what each co
 `columns` says what is kept where.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Protocol, cast, overload
 
 from attrs import frozen
 
+from domain.changes import NO_CHANGES, ChangeColumns, select_places
 from domain.messages import TokenChange
+from domain.outline import TokenOutline
 from domain.token import Token
-from domain.values import Mint, UnixSeconds
+from domain.values import Mint, UnixSeconds, Value
 
 StoredChange = tuple[int, TokenChange]  # with the id that Postgres has given to its token
+
+
+@frozen
+class StoredChanges(Sequence[StoredChange]):
+    """Changes in columns, as `ChangeColumns`, with their tokens' ids beside them."""
+
+    ids: Sequence[int] = ()
+    changes: ChangeColumns = NO_CHANGES
+
+    @classmethod
+    def of(cls, changes: Sequence[StoredChange]) -> "StoredChanges":
+        """The changes in columns, as they are if they are so already."""
+        if isinstance(changes, cls):
+            return changes
+        return cls([i for i, _ in changes], ChangeColumns.of([change for _, change in changes]))
+
+    @classmethod
+    def match(
+        cls, changes: ChangeColumns, tokens: Mapping[Mint, Token]
+    ) -> "tuple[StoredChanges, ChangeColumns]":
+        """The changes of those of the tokens that have an id, and the other changes."""
+        found = map(tokens.get, changes.mints)
+        ids = [None if token is None else token.id for token in found]
+        if None not in ids:
+            return cls(cast(list[int], ids), changes), NO_CHANGES
+        known = [place for place, token_id in enumerate(ids) if token_id is not None]
+        others = [place for place, token_id in enumerate(ids) if token_id is None]
+        return cls([i for i in ids if i is not None], changes.select(known)), changes.select(others)
+
+    def part_plain(self) -> "tuple[StoredChanges, StoredChanges]":
+        """Those whose values are texts, and those whose values are not."""
+        decoded = self.changes.list_decoded()
+        if not decoded:
+            return self, NOTHING_STORED
+        others = set(decoded)
+        return self.select([p for p in range(len(self)) if p not in others]), self.select(decoded)
+
+    def select(self, places: Sequence[int]) -> "StoredChanges":
+        """The changes at these places, in their order."""
+        return StoredChanges(select_places(self.ids, places), self.changes.select(places))
+
+    def joined_with(self, others: "StoredChanges") -> "StoredChanges":
+        """These, and then the others."""
+        return StoredChanges([*self.ids, *others.ids], self.changes.joined_with(others.changes))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, place: int) -> StoredChange: ...
+    @overload
+    def __getitem__(self, place: slice) -> "StoredChanges": ...
+    def __getitem__(self, place: int | slice) -> "StoredChange | StoredChanges":
+        if isinstance(place, slice):
+            return StoredChanges(self.ids[place], self.changes[place])
+        return self.ids[place], self.changes[place]
+
+    def __iter__(self) -> Iterator[StoredChange]:
+        return zip(self.ids, self.changes, strict=True)
+
+
+NOTHING_STORED = StoredChanges()
 RefusedTokens = Sequence[tuple[Token, str]]  # each with the reason
 RefusedChanges = Sequence[tuple[StoredChange, str]]
 
@@ -29,6 +93,28 @@ class WriteReceipt:
     statements: int  # that write
     wal_bytes: int  # while it ran, so others' included; 0 where the server does not tell
     seconds: float  # from its begin to its commit
+    # Names this life of the server's data, as `LossReport` does; empty where nobody asked.
+    epoch: str = ""
+    # Of the tokens that have not the id they came with: they are gone, or the server has lost the
+    # commit of their birth. Nothing of them was written.
+    misplaced: frozenset[Mint] = frozenset()
+
+
+@frozen(kw_only=True)
+class StoreLoss:
+    """What of one token the store has not, although somebody knows it."""
+
+    mint: Mint
+    id: int | None  # under which it is stored; None: it is not
+    values: Mapping[str, Value]  # that differ, or are missing
+
+
+@frozen(kw_only=True)
+class LossReport:
+    """What the store has not of the tokens that it was asked about."""
+
+    epoch: str  # another one than before: the server may have lost commits
+    losses: Sequence[StoreLoss]
 
 
 @frozen(kw_only=True)
@@ -91,6 +177,7 @@ class ServerPulse:
     wal_before_requested_bytes: int
     max_wal_size_bytes: int
     own: Sequence[BackendWal] = ()  # where the server tells (PostgreSQL 18)
+    epoch: str | None = None  # as `LossReport`; None where nobody asked
 
 
 class TokenStore(Protocol):
@@ -101,8 +188,8 @@ class TokenStore(Protocol):
     that Postgres refuses is found by bisection, and everything else of its batch is written.
     """
 
-    async def open(self) -> None:
-        """Connect and bring the schema up to date; harmless when already open."""
+    async def open(self) -> str:
+        """Connect and bring the schema up to date; harmless when already open. Tells the epoch."""
 
     async def insert_tokens(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], RefusedTokens]:
         """Write the tokens that are not there yet, in one commit where none is refused.
@@ -124,7 +211,8 @@ class TokenStore(Protocol):
         At most one change a token, else `ValueError`.
 
         Values that are as stored write nothing, a version that is not above the stored one
-        changes nothing, and a status never falls.
+        changes nothing, and a status never falls. An id alone never decides whose values they
+        are: where it is not that of the change's mint, nothing is written, and the receipt says so.
         """
 
     async def select_newer(self, changes: Sequence[StoredChange]) -> Sequence[TokenChange]:
@@ -133,8 +221,19 @@ class TokenStore(Protocol):
         One that is left without a value is left out. Nothing is written.
         """
 
+    async def find_losses(self, tokens: Sequence[Token]) -> LossReport:
+        """What is not stored of these tokens, as the caller knows them from what was stored.
+
+        A commit that was acknowledged may be gone: a replica was promoted that had not got it, or
+        a copy restored. Then the epoch is another one; also after a crash that lost nothing.
+        Nothing is told of values that the caller does not know, nor of a status that is higher.
+        """
+
     async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         """The newest `limit` tokens that `lifecycle.is_retained` keeps at `now`, newest first."""
+
+    async def outline_tokens(self, now: UnixSeconds, limit: int) -> Sequence[TokenOutline]:
+        """As `load_tokens`, of each token its outline."""
 
     async def read_pulse(self) -> ServerPulse:
         """How the server's checkpoints and WAL stand; cheap, and books no commit."""

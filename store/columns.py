@@ -9,30 +9,34 @@ value that did not change is recognised as such, also after a restart.
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from types import MappingProxyType, NoneType
-from typing import Any, cast, get_args, get_type_hints
+from operator import attrgetter
+from types import MappingProxyType
 
 import attrs
 from attrs import frozen
 
 from domain.errors import RowsRefused
 from domain.messages import TokenChange
+from domain.outline import ACCOUNT_FIELDS, TokenOutline
 from domain.precision import GREATEST_NUMBER, floor_time, round_token, round_value
 from domain.token import (
     BIRTH_PROFILE_FIELDS,
     FIELDS,
     GREATEST_WINS,
     IDENTITY_FIELDS,
+    RARELY_CHANGED,
     STATUS_FIELDS,
     UPDATE_FIELDS,
+    FieldRule,
     Group,
     Status,
     Token,
+    replace_fields,
 )
 from domain.values import USD1, USDC, USDT, WRAPPED_SOL, Mint, UnixSeconds, Value
-from store import StoredChange
+from store import StoredChanges
 
 DAY_SECONDS = 86_400
 EPOCH_SECONDS = 1_577_836_800  # 2020-01-01, when Solana began; times in hot rows count from here
@@ -66,12 +70,8 @@ SHORT_SUPPLIES: Mapping[str, str] = MappingProxyType(
 )
 USUAL_URI_PREFIX = "https://ipfs.io/ipfs/"  # two of three; kept as E'\x01'
 # Text, and what changes about once in a token's life, would only fatten the hot rows.
-RARELY_CHANGED = frozenset({"pool_address", "pool_type", "pool_created_at"})
-
-PROFILE_FIELDS = tuple(
-    name for name in UPDATE_FIELDS if FIELDS[name].group is Group.PROFILE or name in RARELY_CHANGED
-)
-STATS_FIELDS = tuple(name for name in UPDATE_FIELDS if name not in PROFILE_FIELDS)
+PROFILE_FIELDS = tuple(name for name in UPDATE_FIELDS if name in RARELY_CHANGED)
+STATS_FIELDS = tuple(name for name in UPDATE_FIELDS if name not in RARELY_CHANGED)
 # What readers look up by token once they have chosen: all that a birth or a profile tells. (Its
 # last trade stands there, too, in another unit.)
 CARD_FIELDS = (
@@ -122,28 +122,25 @@ _KIND_OF_TYPE = {
 }
 
 
-def _find_kind(name: str, hint: Any) -> Kind:
-    """What keeps an attribute: its type, optional or not, `NewType` or not, and its precision."""
-    rule = FIELDS[name]
+def _find_kind(name: str, rule: FieldRule) -> Kind:
+    """What keeps a field: its type, and its precision."""
     if rule.is_time and name in STATS_FIELDS:
         return Kind.TIME
     if rule.is_time or rule.group is Group.SCORE:
         return Kind.PRECISE
-    alternatives = [each for each in get_args(hint) if each is not NoneType]
-    plain = alternatives[0] if alternatives else hint
-    return _KIND_OF_TYPE[getattr(plain, "__supertype__", plain)]
+    return _KIND_OF_TYPE[rule.type]
 
 
-KINDS: Mapping[str, Kind] = {
-    name: _find_kind(name, hint) for name, hint in get_type_hints(Token).items() if name in FIELDS
-}
-FIELDS_OF_ANY_NUMBER = frozenset(
-    name for name, kind in KINDS.items() if kind.value.python == {float, int}
-)
-DEFAULTS: Mapping[str, Value] = {
-    attribute.name: attribute.default
-    for attribute in attrs.fields(Token)
-    if attribute.name in UPDATE_FIELDS and attribute.default is not None
+KINDS: Mapping[str, Kind] = {name: _find_kind(name, rule) for name, rule in FIELDS.items()}
+# Of a new token: what its first row keeps, and what needs another.
+_list_first = attrgetter(*TOKEN_FIELDS)
+_LATER_FIELDS = tuple(name for name in UPDATE_FIELDS if name not in BIRTH_FIELDS)
+_list_later = attrgetter(*_LATER_FIELDS)
+_LATER_DEFAULTS = tuple(getattr(attrs.fields(Token), name).default for name in _LATER_FIELDS)
+# Of columns that take any such value: the texts, and the range of the numbers.
+_TEXTS = frozenset(name for name, kind in KINDS.items() if kind is Kind.TEXT)
+_RANGES_OF_FRACTIONS = {
+    name: _RANGES[kind] for name, kind in KINDS.items() if float in kind.value.python
 }
 
 
@@ -162,7 +159,13 @@ def make_token_row(token: Token) -> dict[str, Value]:
     """The row of table `token`; `RowsRefused` names the first value that cannot be kept."""
     return {
         "period": find_period(token.first_seen_at),
-        **convert_values(_list_known_values(token, TOKEN_FIELDS)),
+        **convert_values(
+            {
+                name: value
+                for name, value in zip(TOKEN_FIELDS, _list_first(token), strict=True)
+                if value is not None
+            }
+        ),
     }
 
 
@@ -171,16 +174,19 @@ def list_later_values(token: Token) -> dict[str, Value]:
 
     Mostly nothing, and then the token needs no second row.
     """
-    known = _list_known_values(token, (name for name in UPDATE_FIELDS if name not in BIRTH_FIELDS))
-    return convert_values({n: value for n, value in known.items() if value != DEFAULTS.get(n)})
+    values = _list_later(token)
+    if values == _LATER_DEFAULTS:
+        return {}
+    pairs = zip(_LATER_FIELDS, values, _LATER_DEFAULTS, strict=True)
+    return convert_values({name: v for name, v, usual in pairs if v is not None and v != usual})
 
 
-def to_stored_token(token: Token) -> Token:
+def to_stored_token(token: Token, token_id: int | None = None) -> Token:
     """A new token as it is read back: until a value comes later, its birth is its last update."""
     newest = token.first_seen_at
     if token.last_updated_at is not None and list_later_values(token):
         newest = max(newest, floor_time(token.last_updated_at))
-    return attrs.evolve(round_token(token), last_updated_at=newest)
+    return replace_fields(round_token(token), {"last_updated_at": newest, "id": token_id})
 
 
 def find_period(moment: UnixSeconds) -> int:
@@ -190,9 +196,9 @@ def find_period(moment: UnixSeconds) -> int:
     return int(moment // PERIOD_SECONDS)
 
 
-def refuse_repeated_tokens(changes: Sequence[StoredChange]) -> None:
+def refuse_repeated_tokens(changes: StoredChanges) -> None:
     """A batch with two changes of one token is a programming error: which would be the newer?"""
-    if len(dict(changes)) < len(changes):
+    if len(set(changes.ids)) < len(changes):
         raise ValueError("a batch holds at most one change a token")
 
 
@@ -214,6 +220,16 @@ def convert_values(values: Mapping[str, Value]) -> dict[str, Value]:
 
 def convert_value(name: str, value: Value) -> Value:
     """The value as column `name` takes it."""
+    if type(value) is str and name in _TEXTS and value.isascii() and "\x00" not in value:
+        return value
+    if type(value) is float and name in _RANGES_OF_FRACTIONS:
+        lowest, highest = _RANGES_OF_FRACTIONS[name]
+        if lowest <= value <= highest:
+            return value if name in IDENTITY_FIELDS else round_value(name, value)
+    return _convert_unusual(name, value)
+
+
+def _convert_unusual(name: str, value: Value) -> Value:
     kind = KINDS[name]
     reason = _find_refusal(kind, value)
     if reason is not None:
@@ -223,11 +239,6 @@ def convert_value(name: str, value: Value) -> Value:
     if kind is Kind.TEXT or kind is Kind.FLAG:
         return value
     return float(value) if name in IDENTITY_FIELDS else round_value(name, float(value))
-
-
-def _list_known_values(token: Token, names: Iterable[str]) -> dict[str, Value]:
-    values = ((name, getattr(token, name)) for name in names)
-    return {name: value for name, value in values if value is not None}
 
 
 def _find_refusal(kind: Kind, value: Value) -> str | None:
@@ -261,18 +272,6 @@ def _find_text_refusal(value: Value) -> str | None:
     return None
 
 
-# -- From records to tokens ----------------------------------------------------------------
-
-
-def token_from_record(record: Sequence[object]) -> Token:
-    """The token in a record of `reading_list`'s columns."""
-    values = dict(zip(FIELDS, record, strict=True))
-    values["status"] = Status(cast(int, values["status"]))
-    if values["previous_status"] is not None:
-        values["previous_status"] = Status(cast(int, values["previous_status"]))
-    return Token(**cast(dict[str, Any], values))
-
-
 # -- Lists of columns for the named queries ------------------------------------------------
 
 
@@ -284,6 +283,13 @@ def render_definitions(names: Iterable[str]) -> str:
 def render_list(names: Iterable[str], of: str | None = None) -> str:
     """`of.name, ...`, or `name, ...`."""
     return ", ".join(f"{of}.{name}" if of else name for name in names)
+
+
+def render_outline() -> str:
+    """The columns of an outline, in the order of its fields."""
+    told = (f"({n} IS NOT NULL)::integer << {place}" for place, n in enumerate(ACCOUNT_FIELDS))
+    computed = {"told": " | ".join(f"({bit})" for bit in told)}
+    return ", ".join(computed.get(name, name) for name in TokenOutline._fields)
 
 
 def render_birth(names: Iterable[str]) -> str:

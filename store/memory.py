@@ -8,10 +8,9 @@ meet every outcome that a real one has: not done, done but unknown, refused, awa
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
-from typing import Any
 
 import attrs
 import trio
@@ -20,10 +19,12 @@ from attrs import Factory, define, field, frozen
 from domain.errors import RowsRefused, StoreUnavailable
 from domain.lifecycle import RETAIN_NEW_SECONDS, is_retained
 from domain.messages import TokenChange
+from domain.outline import TokenOutline, outline_token
 from domain.precision import floor_time
 from domain.token import STATUS_FIELDS, Status, Token, with_values
 from domain.values import Mint, UnixSeconds, Value
 from store import (
+    LossReport,
     OverlayPage,
     OverlayPosition,
     OverlayRow,
@@ -31,6 +32,7 @@ from store import (
     RefusedTokens,
     ServerPulse,
     StoredChange,
+    StoredChanges,
     WatchCounts,
     WriteReceipt,
 )
@@ -49,72 +51,11 @@ from store.columns import (
     refuse_repeated_tokens,
     to_stored_token,
 )
+from store.losses import list_losses
+from store.memory_database import MemoryDatabase, MemoryRow
 
 LONGEST_MINT_BYTES = 64  # as the CHECK of table token
 LOG_CALLS = 10_000  # newest calls kept for assertions
-
-
-# A server on which nothing has happened, with Postgres' usual settings.
-UNTROUBLED = ServerPulse(
-    checkpoints_timed=0,
-    checkpoints_requested=0,
-    checkpoint_buffers=0,
-    wal_bytes=0,
-    full_page_images=0,
-    wal_position=0,
-    wal_since_checkpoint_bytes=0,
-    checkpoint_timeout_seconds=300.0,
-    wal_before_requested_bytes=int((1 << 30) / 1.9),
-    max_wal_size_bytes=1 << 30,
-)
-
-
-@frozen(kw_only=True)
-class MemoryRow:
-    """One token's row in a table of changing values."""
-
-    version: int
-    values: Mapping[str, Value]
-
-
-@define(kw_only=True)
-class MemoryDatabase:
-    """The tables, and each token as their join shows it."""
-
-    tokens: dict[Mint, Token] = Factory(dict)
-    mints: dict[int, Mint] = Factory(dict)  # by token id
-    rows: dict[tuple[str, int], MemoryRow] = Factory(dict)  # by (table, token id)
-    cold: dict[Mint, UnixSeconds] = Factory(dict)  # when a bonded token left the feed's tables
-    last_id: int = 0
-    last_change_id: int = 0
-    overlay: dict[Mint, OverlayRow] = Factory(dict)
-    watches: dict[str, dict[Mint, int] | str] = Factory(dict)  # by table; text: what is wrong
-    is_down: bool = False
-    pulse: ServerPulse = UNTROUBLED  # as the server would tell it
-
-    def write_as_others(
-        self, mint: Mint, at: UnixSeconds, more_watchers: int = 0, **texts: str
-    ) -> None:
-        """What an UPDATE through the view does; an unknown mint has no row there."""
-        known = self.overlay.get(mint)
-        if mint in self.tokens and (known or texts or more_watchers > 0):
-            self._lay_over(
-                mint,
-                watchers=max(0, (known.watchers if known else 0) + more_watchers),
-                texts={**(known.texts if known else {}), **texts},
-                written_at={**(known.written_at if known else {}), **dict.fromkeys(texts, at)},
-            )
-
-    def set_watchers(self, mint: Mint, watchers: int) -> None:
-        """Others' watchers as counted; a count that is as it was changes nothing."""
-        known = self.overlay.get(mint)
-        if watchers != (known.watchers if known else 0):
-            texts, written_at = (known.texts, known.written_at) if known else ({}, {})
-            self._lay_over(mint, watchers=watchers, texts=texts, written_at=written_at)
-
-    def _lay_over(self, mint: Mint, **values: Any) -> None:
-        self.last_change_id += 1
-        self.overlay[mint] = OverlayRow(mint=mint, change_id=self.last_change_id, **values)
 
 
 @frozen(kw_only=True)
@@ -142,9 +83,9 @@ class MemoryStore:
 
     # -- The port --------------------------------------------------------------------------
 
-    async def open(self) -> None:
+    async def open(self) -> str:
         async with self._exchange():
-            return
+            return str(self.database.epoch)
 
     async def insert_tokens(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], RefusedTokens]:
         parts, refused = await write_around_refusals(self._insert_tokens, tokens)
@@ -155,6 +96,7 @@ class MemoryStore:
             offered = keep_first_of_each(tokens).values()
             for token in offered:
                 _check_insert(token)
+            self._require_acceptable(token.mint for token in offered)
             stored = (self._insert_if_new(token) for token in offered)
             new = {token.mint: token for token in stored if token is not None}
             if new:
@@ -178,11 +120,15 @@ class MemoryStore:
 
     async def _write_changes(self, changes: Sequence[StoredChange]) -> WriteReceipt:
         async with self._exchange(is_write=True):
-            refuse_repeated_tokens(changes)
+            refuse_repeated_tokens(StoredChanges.of(changes))
+            self._require_acceptable(change.mint for _, change in changes)
             kept = {
                 token_id: change._replace(values=convert_values(change.values))
                 for token_id, change in changes
             }
+            mints = self.database.mints
+            misplaced = {c.mint for i, c in kept.items() if c.values and mints.get(i) != c.mint}
+            kept = {i: change for i, change in kept.items() if change.mint not in misplaced}
             rows = statements = 0
             for table, fields in CHANGE_TABLES.items():
                 parts = {
@@ -192,7 +138,14 @@ class MemoryStore:
                 touched = {key: part for key, part in parts.items() if part.values}
                 statements += bool(touched)
                 rows += sum(self._merge_change(key, part) for key, part in touched.items())
-            receipt = WriteReceipt(rows=rows, statements=statements, wal_bytes=0, seconds=0.0)
+            receipt = WriteReceipt(
+                rows=rows,
+                statements=statements,
+                wal_bytes=0,
+                seconds=0.0,
+                epoch=str(self.database.epoch),
+                misplaced=frozenset(misplaced),
+            )
             self.written.append(WrittenChanges(changes=changes, receipt=receipt))
         return receipt
 
@@ -200,8 +153,14 @@ class MemoryStore:
         if not changes:
             return []
         async with self._exchange():
-            rows = self.database.rows
-            return keep_newer(changes, {key: row.version for key, row in rows.items()})
+            mints, rows = self.database.mints, self.database.rows
+            ours = {token_id for token_id, change in changes if mints.get(token_id) == change.mint}
+            return keep_newer(changes, {k: row.version for k, row in rows.items() if k[1] in ours})
+
+    async def find_losses(self, tokens: Sequence[Token]) -> LossReport:
+        async with self._exchange(is_counted=False):
+            losses = list_losses(tokens, self.database.tokens)
+            return LossReport(epoch=str(self.database.epoch), losses=losses)
 
     async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         async with self._exchange():
@@ -209,10 +168,13 @@ class MemoryStore:
         retained.sort(key=lambda token: (token.first_seen_at, token.id or 0), reverse=True)
         return retained[:limit]
 
+    async def outline_tokens(self, now: UnixSeconds, limit: int) -> Sequence[TokenOutline]:
+        return [outline_token(token) for token in await self.load_tokens(now, limit)]
+
     async def read_pulse(self) -> ServerPulse:
         # A test that counts failing calls does not count the watch's.
         async with self._exchange(is_counted=False):
-            return self.database.pulse
+            return attrs.evolve(self.database.pulse, epoch=str(self.database.epoch))
 
     async def drop_unretained(self, now: UnixSeconds) -> WriteReceipt:
         async with self._exchange(is_write=True):
@@ -224,7 +186,13 @@ class MemoryStore:
                     self.database.cold[token.mint] = now
                 else:
                     self._forget_token(token)
-        return WriteReceipt(rows=len(moved), statements=1, wal_bytes=0, seconds=0.0)
+        return WriteReceipt(
+            rows=len(moved),
+            statements=1,
+            wal_bytes=0,
+            seconds=0.0,
+            epoch=str(self.database.epoch),
+        )
 
     async def read_overlay(self, after: OverlayPosition, limit: int) -> OverlayPage:
         async with self._exchange(is_counted=False):
@@ -301,6 +269,11 @@ class MemoryStore:
             self._is_commit_unknown = False
             raise StoreUnavailable("told to fail after the commit")
 
+    def _require_acceptable(self, mints: Iterable[Mint]) -> None:
+        for mint in mints:
+            if self.database.refuses(mint):
+                raise RowsRefused(f"{mint}: told to refuse")
+
     # -- The tables ------------------------------------------------------------------------
 
     def _insert_if_new(self, token: Token) -> Token | None:
@@ -309,7 +282,7 @@ class MemoryStore:
         if token.mint in database.tokens:
             return None
         token_id = database.last_id = database.last_id + 1
-        stored = to_stored_token(attrs.evolve(token, id=token_id))
+        stored = to_stored_token(token, token_id)
         # No table has a place for what is live.
         database.tokens[token.mint] = attrs.evolve(stored, statistics=None, provenance={})
         database.mints[token_id] = token.mint
@@ -345,11 +318,10 @@ class MemoryStore:
         if row and (row.version >= change.version or merged == row.values):
             return False
         database.rows[key] = MemoryRow(version=change.version, values=merged)
-        mint = database.mints.get(key[1])
-        if mint is not None:  # a row without its token is kept, and shown to no reader
-            shown = {name: merged[name] for name in change.values if name in merged}
-            observed_at = floor_time(change.observed_at)
-            database.tokens[mint] = with_values(database.tokens[mint], shown, observed_at)
+        shown = {name: merged[name] for name in change.values if name in merged}
+        observed_at = floor_time(change.observed_at)
+        token = database.tokens[change.mint]
+        database.tokens[change.mint] = with_values(token, shown, observed_at)
         return True
 
 

@@ -6,7 +6,7 @@ the supervisor restarts it, its mailbox survives.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from domain.snapshots import Snapshot
 from domain.values import UnixSeconds
@@ -43,6 +43,13 @@ class Outbox(Protocol[Sent_contra]):
         """Put each message as `send` does, with one checkpoint before the first is asked for."""
 
 
+class ReturnBox(Protocol):
+    """A mailbox, as whoever hands a quarantined message back sees it."""
+
+    def return_message(self, message: Any, *, crashes: int, tell: Callable[[bool], object]) -> None:
+        """Put a message in front, to be received alone; see `Mailbox.return_message`."""
+
+
 class Inbox(Protocol[Received_co]):
     """The receiving end of a mailbox, as its one reader sees it."""
 
@@ -52,6 +59,9 @@ class Inbox(Protocol[Received_co]):
         `trio.EndOfChannel` once closed and empty. The batch is in hand until the actor comes for
         more: a crash offers it again.
         """
+
+    def mark_handled(self) -> None:
+        """Count what is in hand as handled; a crash will not offer it again."""
 
     def __aiter__(self) -> AsyncIterator[Received_co]:
         """Every message until the mailbox is closed and empty; each in hand until the next."""

@@ -8,9 +8,11 @@ the largest trees.
 
 import math
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from itertools import islice
+from typing import Any
 
 import attrs
 from attrs import define
@@ -18,9 +20,11 @@ from attrs import define
 from config.redaction import HIDDEN, is_secret_name, longest_registered_secret, redact_text
 
 LONGEST_TEXT = 200  # characters
+LONGEST_SEARCHED = 4 * LONGEST_TEXT  # looked at for secrets before a text is cut
 LONGEST_COLLECTION = 50  # items shown of one collection
 DEEPEST = 6  # levels of nesting
 MOST_VALUES = 500  # of one tree
+LONGEST_NUMBER = 256  # bits; what chains count in has that many at most
 CUT = "..."
 
 _ADDRESS_AT_THE_END = re.compile(r"(?<=://)\S*\Z")
@@ -28,8 +32,9 @@ _ADDRESS_AT_THE_END = re.compile(r"(?<=://)\S*\Z")
 
 def shorten_text(text: str) -> str:
     """`text` without secrets, cut to `LONGEST_TEXT`."""
-    searched = text[: 4 * LONGEST_TEXT]  # a text may have megabytes; hiding shortens it
-    shown = redact_text(searched)
+    searched = text[:LONGEST_SEARCHED]  # a text may have megabytes; hiding shortens it
+    # Half of a surrogate pair is no text in UTF-8, and so none in JSON.
+    shown = redact_text(searched.encode(errors="backslashreplace").decode())
     if len(text) > len(searched):
         # What the cut has halved is not recognised: an address, and a registered secret.
         shown = _ADDRESS_AT_THE_END.sub(HIDDEN, shown)
@@ -42,8 +47,8 @@ def shorten_text(text: str) -> str:
 def describe_value(value: object) -> object:
     """`value` as JSON values: its shape, bounded and without secrets.
 
-    An attrs object becomes its known fields under its class's name; what JSON cannot say
-    becomes its redacted `repr`.
+    An attrs object, or a named tuple, becomes its known fields under its class's name; what JSON
+    cannot say becomes its redacted `repr`.
     """
     return _Description().describe_any(value, depth=0)
 
@@ -58,26 +63,36 @@ class _Description:
         self.values_left -= 1
         if self.values_left < 0:
             return CUT
+        try:
+            return self._describe_known(value, depth)
+        except Exception as error:  # one broken value must not cost the whole dump
+            return f"<{type(value).__name__} that raises {type(error).__name__}>"
+
+    def _describe_known(self, value: object, depth: int) -> object:
         if isinstance(value, Enum):
             return value.name
         if value is None or isinstance(value, bool | int):
             return _fit_in_64_bits(value)
         if isinstance(value, float):
-            return value if math.isfinite(value) else repr(value)  # JSON knows no NaN
+            return float(value) if math.isfinite(value) else repr(value)  # JSON knows no NaN
         if isinstance(value, str):
             return shorten_text(value)
+        if isinstance(value, bytes | bytearray):
+            return shorten_text(repr(value[: LONGEST_SEARCHED + 1]))
         return self._describe_tree(value, depth + 1)
 
     def _describe_tree(self, value: object, depth: int) -> object:
         if depth > DEEPEST:
             return CUT
         if isinstance(value, Mapping):
-            return self._describe_pairs(((str(key), item) for key, item in value.items()), depth)
+            return self._describe_pairs(_named_items(value), depth)
         if attrs.has(type(value)):
             return {type(value).__name__: self._describe_pairs(_known_fields(value), depth)}
-        if isinstance(value, list | tuple | set | frozenset):
+        if isinstance(value, tuple) and hasattr(value, "_asdict"):
+            return {type(value).__name__: self._describe_pairs(_named_parts(value), depth)}
+        if isinstance(value, list | tuple | set | frozenset | deque):
             return self._describe_items(value, depth)
-        return shorten_text(_safe_repr(value))
+        return shorten_text(repr(value))
 
     def _describe_pairs(self, pairs: Iterable[tuple[str, object]], depth: int) -> dict[str, object]:
         pairs = iter(pairs)
@@ -105,7 +120,19 @@ class _Description:
 
 def _fit_in_64_bits(value: bool | int | None) -> object:
     # JSON readers (and orjson) take 64 bits; amounts of chains can have more.
-    return str(value) if isinstance(value, int) and abs(value) >= 2**63 else value
+    if value is None or abs(value) < 2**63:
+        return value
+    bits = value.bit_length()
+    return str(value) if bits <= LONGEST_NUMBER else f"<a number of {bits} bits>"
+
+
+def _named_items(value: Mapping[object, object]) -> Iterable[tuple[str, object]]:
+    for key, item in value.items():
+        yield key if isinstance(key, str) else str(describe_value(key)), item
+
+
+def _named_parts(value: Any) -> Iterable[tuple[str, object]]:
+    return ((name, item) for name, item in value._asdict().items() if item is not None)
 
 
 def _known_fields(value: object) -> Iterable[tuple[str, object]]:
@@ -113,10 +140,3 @@ def _known_fields(value: object) -> Iterable[tuple[str, object]]:
         item = getattr(value, attribute.name, None)
         if item is not None:
             yield attribute.name, item if attribute.repr else HIDDEN
-
-
-def _safe_repr(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception as error:  # a dump must not end at somebody's broken repr
-        return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"

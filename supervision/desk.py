@@ -77,12 +77,21 @@ class Desk:
 
     # Mail.
 
-    async def bring_mail(self, inbox: Inbox[Any], batch_messages: int) -> None:
-        """Post a batch, wait until it is handled and more is wanted, post the next."""
+    async def bring_mail(
+        self, inbox: Inbox[Any], batch_messages: int, rest_seconds: float = 0.0
+    ) -> None:
+        """Post a batch, wait until it is handled and more is wanted, post the next.
+
+        What comes after a quiet time is posted at once; what comes within the rest after that
+        collects in the inbox, where messages may take each other's place, and is one batch.
+        """
         async for messages in receive_batches(inbox, batch_messages):
             self._mail_wanted = trio.Event()
             self.post(MailTaken(messages))
             await self._mail_wanted.wait()
+            if rest_seconds and len(messages) < batch_messages:
+                inbox.mark_handled()
+                await trio.sleep(rest_seconds)
         self.post(MailEnded())
 
     # Timers.
@@ -107,11 +116,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(inbox: Inbox[Any], batch_messages: int) -> AsyncIterator[Desk]:
+async def open_desk(
+    inbox: Inbox[Any], batch_messages: int, *, rest_seconds: float = 0.0
+) -> AsyncIterator[Desk]:
     """A desk for one life of an actor; what is still under way at its end is cancelled."""
     async with trio.open_nursery() as nursery:
         desk = Desk(nursery)
-        nursery.start_soon(desk.bring_mail, inbox, batch_messages)
+        nursery.start_soon(desk.bring_mail, inbox, batch_messages, rest_seconds)
         yield desk
         nursery.cancel_scope.cancel()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from random import Random
 from typing import Any, Protocol
 
+import trio
 from attrs import evolve, frozen
 
 from domain.values import UnixSeconds
@@ -30,6 +31,8 @@ class Environment:
     clock: WallClock
     # Told of the newest time that an earlier life has observed: the clock goes on from there.
     raise_clock: Callable[[UnixSeconds], object] = lambda moment: None
+    # Trio's clock. That of the service may be read by any thread: snapshots ask this one.
+    loop_clock: Callable[[], float] = trio.current_time
     random: Random
     log: Any  # a structlog logger
     readiness: Conditions

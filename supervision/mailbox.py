@@ -13,7 +13,7 @@ The hand-over from waiting senders follows trio's own memory channel (trio/_chan
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, Self, TypeVar
 
 import trio
@@ -35,6 +35,7 @@ class _Entry(Generic[M]):
     sent_at: float  # trio's clock; of the oldest message conflated into this one
     key: Hashable | None
     crashes: int = 0  # of readers that had it in hand
+    tell: Callable[[bool], object] | None = None  # whether it was handled, or dropped
 
 
 @define(eq=False)
@@ -68,11 +69,14 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
     _closed: bool = field(init=False, default=False)
 
     _counters: MailboxCounters = field(init=False, factory=MailboxCounters)
+    _untold: int = field(init=False, default=0)  # entries here of which somebody is to be told
+    _key: Callable[[M], Hashable | None] | None = field(init=False)  # None: nothing is conflated
 
     def __attrs_post_init__(self) -> None:
         # Not an attrs validator: that would slow down every assignment to any attribute.
         if self.capacity < 1:
             raise ValueError(f"mailbox {self.name} needs room for at least one message")
+        self._key = self.policy.key if isinstance(self.policy, Conflate) else None
 
     # Sending.
 
@@ -86,29 +90,21 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
     async def send_all(self, messages: Iterable[M]) -> None:
         """Put each message as `send` does, with one checkpoint before the first is asked for.
 
-        A checkpoint costs ten times what a message does. When cancelled in the middle, the
-        messages before are sent.
+        A checkpoint costs ten times what a message does, and the clock is read once. When
+        cancelled in the middle, the messages before are sent.
         """
         await trio.lowlevel.checkpoint()
+        now = trio.current_time()
         for message in messages:
             try:
-                self.send_nowait(message)
+                self._put(message, now)
             except trio.WouldBlock:
                 await self._wait_for_room(message)
+                now = trio.current_time()
 
     def send_nowait(self, message: M) -> None:
         """As `send`, in the same instant; `trio.WouldBlock` where that would wait."""
-        if self._closed:
-            self._counters.sent += 1
-            self._counters.dropped += 1
-            return
-        key = self._key_of(message)
-        if key is not None and self._can_conflate(key):
-            self._conflate_into(self._waiting_by_key[key], message)
-            return
-        if self._is_full():
-            self._make_room()
-        self._add_entry(message, key)
+        self._put(message, trio.current_time())
 
     def close(self) -> None:
         """No more messages: the reader gets `trio.EndOfChannel` once it has had the rest.
@@ -147,8 +143,7 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
         if limit < 1:
             raise ValueError("a batch has at least one message")
         await self._wait_for_message()
-        count = 1 if self._returned else min(limit, len(self._waiting))
-        return [self._take_oldest() for _ in range(count)]
+        return self._take_batch(limit)
 
     def __aiter__(self) -> Self:
         """Every message until the mailbox is closed and empty."""
@@ -165,6 +160,9 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
     def mark_handled(self) -> None:
         """Count what is in hand as handled; a crash will not offer it again."""
         self._counters.handled += len(self._in_hand)
+        if self._untold:
+            for entry in self._in_hand:
+                self._tell_of(entry, is_handled=True)
         self._in_hand.clear()
 
     # Surviving the reader.
@@ -178,6 +176,9 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
         for entry in self._in_hand:
             entry.crashes += 1
         poison = [e.message for e in self._in_hand if e.crashes >= crashes_before_quarantine]
+        self._untold -= sum(
+            e.tell is not None and e.crashes >= crashes_before_quarantine for e in self._in_hand
+        )
         innocent = [e for e in self._in_hand if e.crashes < crashes_before_quarantine]
         self._in_hand.clear()
         self._returned.extendleft(reversed(innocent))
@@ -185,19 +186,45 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
         self.quarantine.extend(poison)
         return poison
 
+    def return_message(self, message: M, *, crashes: int, tell: Callable[[bool], object]) -> None:
+        """Put a message back in front, to be received alone, that has crashed its reader so often.
+
+        `tell` is called once: with True when it was handled, with False when it was dropped for
+        want of room; not at all when it goes to quarantine again. `trio.WouldBlock` while the
+        mailbox is full, or closed.
+        """
+        if self._closed or self._is_full():
+            raise trio.WouldBlock
+        self._returned.append(_Entry(message, trio.current_time(), None, crashes, tell))
+        self._untold += 1
+        self._counters.sent += 1
+        if self._reader:
+            self._reader.unpark()
+
     # Looking.
 
-    def statistics(self) -> MailboxStatistics:
-        """Counters and depths now; call it from within trio, whose clock gives the ages."""
+    @property
+    def depth(self) -> int:
+        """Messages that wait or are in hand."""
+        return len(self._in_hand) + len(self._returned) + len(self._waiting)
+
+    @property
+    def miscount(self) -> int:
+        """By how much the accounts are off: 0, unless this class has a mistake."""
+        return self._counters.count_open() - self.depth
+
+    def statistics(self, now: float | None = None) -> MailboxStatistics:
+        """Counters and depths; whoever is outside of trio gives the time `now` on its clock."""
         oldest = [queue[0].sent_at for queue in self._all_queues() if queue]
+        now = trio.current_time() if now is None else now
         return MailboxStatistics(
             name=self.name,
             policy=self.policy.name,
             capacity=self.capacity,
-            depth=sum(len(queue) for queue in self._all_queues()),
+            depth=self.depth,
             in_hand=len(self._in_hand),
             **asdict(self._counters),
-            oldest_age_seconds=trio.current_time() - min(oldest) if oldest else 0.0,
+            oldest_age_seconds=now - min(oldest) if oldest else 0.0,
             senders_waiting=len(self._senders),
             receivers_waiting=len(self._reader),
         )
@@ -214,8 +241,19 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
 
     # Pure parts and hand-over.
 
-    def _key_of(self, message: M) -> Hashable | None:
-        return self.policy.key(message) if isinstance(self.policy, Conflate) else None
+    def _put(self, message: M, now: float) -> None:
+        """Put one message, sent at `now`, by the policy; `trio.WouldBlock` where it would wait."""
+        if self._closed:
+            self._counters.sent += 1
+            self._counters.dropped += 1
+            return
+        key = self._key(message) if self._key is not None else None
+        if key is not None and self._can_conflate(key):
+            self._conflate_into(self._waiting_by_key[key], message)
+            return
+        if self._is_full():
+            self._make_room()
+        self._add_entry(message, key, now)
 
     def _is_full(self) -> bool:
         return len(self._waiting) + len(self._returned) >= self.capacity
@@ -235,11 +273,16 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
     def _make_room(self) -> None:
         if self.policy.when_full == "block":
             raise trio.WouldBlock
-        self._pop_oldest()
+        self._tell_of(self._pop_oldest(), is_handled=False)
         self._counters.dropped += 1
 
-    def _add_entry(self, message: M, key: Hashable | None) -> None:
-        entry = _Entry(message, trio.current_time(), key)
+    def _tell_of(self, entry: _Entry[M], *, is_handled: bool) -> None:
+        if entry.tell is not None:
+            self._untold -= 1
+            entry.tell(is_handled)
+
+    def _add_entry(self, message: M, key: Hashable | None, now: float) -> None:
+        entry = _Entry(message, now, key)
         self._waiting.append(entry)
         if key is not None:
             self._waiting_by_key[key] = entry
@@ -249,7 +292,7 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
 
     async def _wait_for_room(self, message: M) -> None:
         task = trio.lowlevel.current_task()
-        self._senders[task] = message, self._key_of(message)
+        self._senders[task] = message, self._key(message) if self._key is not None else None
 
         def abort(_: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
             del self._senders[task]
@@ -266,7 +309,7 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
                 return
             task, _ = self._senders.popitem(last=False)
             if older is None:
-                self._add_entry(message, key)
+                self._add_entry(message, key, trio.current_time())
                 trio.lowlevel.reschedule(task)
             else:
                 # Should combining raise, that is the sender's error and not the reader's.
@@ -288,6 +331,21 @@ class Mailbox(trio.abc.SendChannel[M], trio.abc.ReceiveChannel[M]):
             self._reading = False
         if not (self._waiting or self._returned):
             raise trio.EndOfChannel
+
+    def _take_batch(self, limit: int) -> list[M]:
+        """What waits, up to `limit`; of what a crash has returned one at a time."""
+        if self._returned:
+            return [self._take_oldest()]
+        waiting = self._waiting
+        taken = [waiting.popleft() for _ in range(min(limit, len(waiting)))]
+        if self._waiting_by_key:
+            for entry in taken:
+                if entry.key is not None:
+                    del self._waiting_by_key[entry.key]
+        self._in_hand.extend(taken)
+        if self._senders:
+            self._admit_senders()
+        return [entry.message for entry in taken]
 
     def _take_oldest(self) -> M:
         entry = self._pop_oldest()

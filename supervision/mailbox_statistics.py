@@ -18,6 +18,10 @@ class MailboxCounters:
     dropped: int = 0
     quarantined: int = 0
 
+    def count_open(self) -> int:
+        """Messages that were sent and of which nothing has become yet."""
+        return self.sent - self.handled - self.conflated - self.dropped - self.quarantined
+
 
 @snapshot_class
 class MailboxStatistics(Snapshot):

@@ -61,7 +61,7 @@ class MetricFamilies:
 
 
 def add_dump(families: MetricFamilies, dump: Dump) -> None:
-    """Add every actor with its own snapshot, every mailbox and the process."""
+    """Add every actor with its own snapshot, every mailbox, the process and its event loop."""
     for mailbox in dump.mailboxes:
         families.add_snapshot("mailbox", mailbox, {"mailbox": mailbox.name})
     for actor in dump.actors:
@@ -71,6 +71,7 @@ def add_dump(families: MetricFamilies, dump: Dump) -> None:
             subject, labels = (kind, {kind: actor.name}) if kind else (actor.name, NO_LABELS)
             families.add_snapshot(subject.replace("-", "_"), actor.summary, labels)
     families.add_snapshot("process", dump.process)
+    families.add_snapshot("event_loop", dump.event_loop)
 
 
 def _to_number(value: Any) -> float:

@@ -20,9 +20,10 @@ from domain.errors import ActorReturned, ExitingError, RestartIntensityExceeded,
 from supervision.child import Child, State
 from supervision.children import ChildSpec
 from supervision.description import describe_value
-from supervision.dump import Dump, dump_children
+from supervision.dump import Dump, Moment, dump_children
 from supervision.environment import Environment
-from supervision.failures import describe_failure
+from supervision.failures import Failure, describe_failure
+from supervision.heartbeat import Heartbeat
 
 # Parts of the shutdown deadline. The first children to be drained leave a quarter of it to the
 # later ones; the process needs the last 0.3 s, or a twentieth if that is less, to end.
@@ -43,8 +44,11 @@ class Supervisor:
     on_drain: Callable[[], object] = lambda: None  # called once, whatever began the drain
     leave_at_once: Callable[[int], object] = os._exit  # for an actor that cannot be ended
     has_started: Callable[[], bool] = lambda: True  # the service has been ready once
+    # Told of each quarantined message: its mailbox, itself, and how it crashed its reader.
+    on_quarantined: Callable[[str, Any, Failure | None], object] = lambda *_: None
     # What would be lost if the process ended now, and how much of it; empty: nothing.
     unsaved: Callable[[], Mapping[str, int]] = dict
+    heartbeat: Heartbeat = field(factory=Heartbeat)  # of the loop that all this runs in
     children: list[Child] = field(init=False)
     _draining: trio.Event = field(init=False, factory=trio.Event)
     _drain_seconds: float = field(init=False, default=0.0)
@@ -92,13 +96,17 @@ class Supervisor:
         return self._fatal is None
 
     def take_dump(self) -> Dump:
-        """Every actor, every mailbox and the process, at this moment."""
-        return dump_children(
-            self.children,
-            taken_at=self.environment.clock(),
-            uptime_seconds=trio.current_time() - self._started_at,
-            is_draining=self.is_draining,
+        """Every actor, every mailbox and the process, at this moment.
+
+        Another thread may take it while the event loop is blocked: it reads, and calls nothing of
+        the loop's.
+        """
+        now = self.environment.loop_clock()
+        moment = Moment(
+            taken_at=self.environment.clock(), now=now, uptime_seconds=now - self._started_at
         )
+        event_loop = self.heartbeat.describe_loop()
+        return dump_children(self.children, moment, event_loop, is_draining=self.is_draining)
 
     # A child's lives.
 
@@ -170,6 +178,7 @@ class Supervisor:
             for message in mailbox.offer_again(crashes_before_quarantine=limit):
                 shown = describe_value(message)
                 self._log.error("message quarantined", mailbox=mailbox.name, message=shown)
+                self.on_quarantined(mailbox.name, message, child.last_failure)
 
     # The drain.
 

@@ -1,20 +1,20 @@
 """Every Trio task with its stack, as text: what the process waits for.
 
-SIGUSR2  ->  Signals  ->  render_task_tree
+SIGUSR2  ->  LoopMonitor  ->  render_task_tree
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import trio
+
+from supervision.frames import describe_frame
 
 MOST_TASKS = 2000  # rendered; the text says how many are left out
 MOST_FRAMES = 30  # innermost ones rendered of a task
 
 
-def render_task_tree() -> str:
-    """The tasks of this run, each under the task whose nursery it lives in."""
-    root = trio.lowlevel.current_root_task()
+def render_task_tree(root: trio.lowlevel.Task | None) -> str:
+    """The root task of a run and all below it, each under the task whose nursery it lives in."""
     lines: list[str] = []
     tasks = 0
     for depth, task in _walk_tasks(root) if root is not None else ():
@@ -45,8 +45,7 @@ def _describe_frames(task: trio.lowlevel.Task) -> list[str]:
     lines: list[str] = []
     try:
         for frame, line_number in task.iter_await_frames():
-            path = Path(frame.f_code.co_filename)
-            lines.append(f"{path.parent.name}/{path.name}:{line_number} {frame.f_code.co_qualname}")
+            lines.append(describe_frame(frame, line_number))
     except (AttributeError, TypeError) as error:  # an awaitable that trio cannot look into
         lines.append(f"? {error}")
     return lines[-MOST_FRAMES:]

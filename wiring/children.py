@@ -1,7 +1,7 @@
 """The child specs, in flow order, and what each actor is given.
 
     streams -> ingest -> trading -> market-data, hot-score, holder-count, metadata
-        -> activity-keys -> activity -> sync -> gateway
+        -> activity-keys -> activity -> sync -> quarantine -> gateway
 
 Among the children only ingest and sync are given a store.
 """
@@ -17,12 +17,15 @@ from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.activity_keys import ActivityKeysReader
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from actors.ingest.actor import Ingest
-from actors.ingest.intake import IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
+from actors.ingest.news import IngestOutboxes
 from actors.jobs.job import JobContext, JobOutboxes
 from actors.jobs.mail import JobMail
 from actors.jobs.switch import JobMemory
+from actors.quarantine.actor import NAME as QUARANTINE
+from actors.quarantine.actor import QuarantineKeeper, QuarantineOutboxes
+from actors.quarantine.book import QuarantineBook
 from actors.sync.actor import Sync
 from actors.sync.allowance import Budget, GovernorPlan
 from actors.sync.backlog import WAITING_GROUPS
@@ -34,17 +37,21 @@ from actors.trading.actor import Trading, TradingInboxes, TradingOutboxes, Tradi
 from actors.trading.coverage import StreamCoverage
 from actors.trading.memory import TradingMemory
 from buffer.activity_keys import ActivityKeys
+from buffer.entries import make_message_entry
 from config.settings import Settings
+from domain.quarantine import EntriesQuarantined
 from feed import Operations
 from feed.statistics import StatisticsMemory
 from store.checkpoints import CheckpointWatch
 from supervision import Actor
 from supervision.children import ChildSpec
 from supervision.environment import Environment
+from supervision.failures import Failure
 from supervision.mailbox import Mailbox
 from wiring.doors import Doors, Stream
 from wiring.jobs import JOBS, JobWiring
 from wiring.mailboxes import TRADING, Mailboxes
+from wiring.quarantine import QuarantineView
 
 
 @define
@@ -57,6 +64,7 @@ class Composition:
     mailboxes: Mailboxes
     ingest_memory: IngestMemory = field(init=False, factory=IngestMemory)
     sync_memory: SyncMemory = field(init=False)
+    quarantine: QuarantineBook = field(init=False, factory=QuarantineBook)
 
     def __attrs_post_init__(self) -> None:
         self.sync_memory = SyncMemory(
@@ -70,7 +78,20 @@ class Composition:
             **self.mailboxes.count_unsaved(),
             **self.ingest_memory.count_unsaved(),
             **self.sync_memory.count_unsaved(),
+            **self.quarantine.count_unsaved(),
         }
+
+    def quarantine_message(self, mailbox: str, message: Any, failure: Failure | None) -> None:
+        """Hand a message to the quarantine that has crashed its reader too often.
+
+        One of the quarantine's own stays in its mailbox's list alone.
+        """
+        if mailbox == QUARANTINE:
+            return
+        entry = make_message_entry(
+            mailbox, message, reason=str(failure), refused_at=self.environment.clock()
+        )
+        self.mailboxes.quarantine.send_nowait(EntriesQuarantined(entries=(entry,)))
 
     def child_specs(self, operations: Operations) -> list[ChildSpec]:
         """Every child, upstream first: the order of a drain."""
@@ -96,6 +117,9 @@ class Composition:
                 "activity", self._build_activity, boxes.presences, memory=ActivityMemory()
             ),
             self._make_spec("sync", self._build_sync, boxes.updates, memory=self.sync_memory),
+            self._make_spec(
+                QUARANTINE, self._build_quarantine, boxes.quarantine, memory=self.quarantine
+            ),
             self._make_spec(
                 "gateway",
                 partial(self._build_gateway, operations),
@@ -136,12 +160,20 @@ class Composition:
         build = partial(self._build_activity_keys, self.doors.activity_keys)
         return [self._make_spec(activity_keys.NAME, build)]
 
+    def view_quarantine(self) -> QuarantineView:
+        """What operators are shown of it."""
+        return QuarantineView(book=self.quarantine, parked=self.sync_memory.parked)
+
     # Those that hold a store.
 
     def _build_ingest(self, environment: Environment, memory: IngestMemory) -> Ingest:
         return Ingest(
             events=self.mailboxes.events,
-            outboxes=IngestOutboxes(sync=self.mailboxes.updates, trades=self.mailboxes.trades),
+            outboxes=IngestOutboxes(
+                sync=self.mailboxes.updates,
+                trades=self.mailboxes.trades,
+                quarantine=self.mailboxes.quarantine,
+            ),
             stores=IngestStores(store=self.doors.ingest_store, buffer=self.doors.ingest_buffer),
             memory=memory,
             settings=self.settings.ingest,
@@ -154,6 +186,7 @@ class Composition:
         return Sync(
             inbox=boxes.updates,
             publications={**boxes.publications, "gateway": boxes.gateway},
+            quarantine=boxes.quarantine,
             stores=SyncStores(store=self.doors.sync_store, buffer=self.doors.sync_buffer),
             memory=memory,
             tracked_tokens=self.settings.tracking.tokens,
@@ -187,6 +220,22 @@ class Composition:
         )
 
     # Those that do not.
+
+    def _build_quarantine(self, environment: Environment, book: QuarantineBook) -> QuarantineKeeper:
+        boxes = self.mailboxes
+        return QuarantineKeeper(
+            inbox=boxes.quarantine,
+            outboxes=QuarantineOutboxes(
+                ingest=boxes.events,
+                sync=boxes.updates,
+                mailboxes=boxes.by_name(),
+                own=boxes.quarantine,
+            ),
+            shelf=self.doors.quarantine,
+            book=book,
+            crashes_before_quarantine=self.settings.supervision.crashes_before_quarantine,
+            environment=environment,
+        )
 
     def _build_job(
         self, name: str, job: JobWiring, environment: Environment, memory: JobMemory
@@ -247,7 +296,10 @@ class Composition:
             environment=environment,
             statistics=memory,
             outboxes=GatewayOutboxes(
-                roster=boxes.updates, presences=boxes.presences, governor=boxes.updates
+                roster=boxes.updates,
+                presences=boxes.presences,
+                governor=boxes.updates,
+                quarantine=boxes.quarantine,
             ),
         )
 

@@ -12,7 +12,7 @@ import trio
 from attrs import define, field, frozen
 
 from actors.trading.coverage import StreamReach
-from buffer import UpdateBuffer
+from buffer import NewestTold, QuarantineShelf, UpdateBuffer
 from buffer.activity_keys import ActivityKeys
 from buffer.redis import RedisBuffer
 from buffer.redis.activity_keys import RedisActivityKeys
@@ -21,7 +21,7 @@ from buffer.tape import TapeBounds, TradeTape
 from config.settings import Settings
 from config.web_address import find_http_address
 from domain.messages import SourceEvent
-from domain.token import Token
+from domain.outline import TokenOutline
 from feed import Library
 from feed.listening import open_listeners
 from images.cache import open_cache
@@ -65,11 +65,12 @@ class Doors:
     sync_store: TokenStore
     ingest_buffer: UpdateBuffer
     sync_buffer: UpdateBuffer
+    quarantine: QuarantineShelf
     tape: TradeTape
     streams: Mapping[str, Stream]  # by child's name
     # Which tokens' trades each stream brings, by the stream's name.
     trade_reaches: Mapping[str, StreamReach] = field(factory=dict)
-    follow_tokens: Callable[[Sequence[Token]], object] = lambda tokens: None  # older ones
+    follow_tokens: Callable[[Sequence[TokenOutline]], object] = lambda tokens: None  # older ones
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
     library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
     activity_keys: ActivityKeys | None = None  # None: they are not heeded
@@ -82,6 +83,7 @@ class Doors:
             self.sync_store,
             self.ingest_buffer,
             self.sync_buffer,
+            self.quarantine,
             self.tape,
             self.activity_keys,
         ):
@@ -120,6 +122,7 @@ class RealDoors:
         tape = self._new_tape()
         images = self.settings.images
         cache = open_cache(images.directory, images.cache_bytes, self.environment.clock)
+        newest_told = NewestTold()
         outside = Outside(
             upstreams=Upstreams(self.settings, self.client),
             images=cache,
@@ -128,8 +131,9 @@ class RealDoors:
         return Doors(
             ingest_store=self._new_store("ingest"),
             sync_store=self._new_store("sync"),
-            ingest_buffer=self._new_buffer(),
-            sync_buffer=self._new_buffer(),
+            ingest_buffer=self._new_buffer(newest_told),
+            sync_buffer=self._new_buffer(newest_told),
+            quarantine=self._new_buffer(newest_told),
             tape=tape,
             library=Library(history=tape, images=cache),
             trade_reaches=self._list_reaches(),
@@ -139,7 +143,7 @@ class RealDoors:
             activity_keys=self._new_activity_keys(),
         )
 
-    def _follow_tokens(self, tokens: Sequence[Token]) -> None:
+    def _follow_tokens(self, tokens: Sequence[TokenOutline]) -> None:
         """Tell the streams of tokens that an earlier life of the service knew, newest first."""
         self.pumpportal.subscriptions.follow_older([token.mint for token in tokens])
         self.chain.follow_pools(tokens)
@@ -151,13 +155,14 @@ class RealDoors:
         half_life = self.settings.hot_score.half_life_seconds
         return PostgresStore(self.settings.postgres, component, offload, self.ledger, half_life)
 
-    def _new_buffer(self) -> RedisBuffer:
+    def _new_buffer(self, newest_told: NewestTold) -> RedisBuffer:
         redis = self.settings.redis
         return RedisBuffer(
             redis.url,
             redis.timeout_seconds,
             offload_to_threads(THREADS_A_DOOR),
             self.environment.clock,
+            newest_told=newest_told,
         )
 
     def _new_tape(self) -> RedisTape:

@@ -8,11 +8,13 @@ better than PumpPortal. So the token ends the same in whatever order they come.
 """
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 from attrs import define
 
 from domain.messages import TokenCreated
-from domain.token import BIRTH_PROFILE_FIELDS, Token
+from domain.outline import ACCOUNT_FIELDS, TokenOutline
+from domain.token import BIRTH_PROFILE_FIELDS
 from domain.values import Value
 from sources.names import CHAIN, PUMPAPI, PUMPPORTAL
 from sources.venues import CURVE_VENUES, UNKNOWN
@@ -25,9 +27,12 @@ NOT_TOLD = 0
 PLACE_FIELDS = ("pool_type", "pool_address")
 RANK_BITS = 3
 RANK_MASK = 0b111
-SHIFTS = {
-    name: RANK_BITS * place for place, name in enumerate((*BIRTH_PROFILE_FIELDS, *PLACE_FIELDS))
-}
+SHIFTS = {name: RANK_BITS * place for place, name in enumerate(ACCOUNT_FIELDS)}
+
+# Of a birth's profile, what is inferred from its event, and what that says as it is.
+INFERRED_FIELDS = ("launchpad", "initial_buy_sol")
+TOLD_FIELDS = tuple(name for name in BIRTH_PROFILE_FIELDS if name not in INFERRED_FIELDS)
+_list_told = attrgetter(*TOLD_FIELDS)
 
 
 def rank_source(source: str) -> int:
@@ -47,11 +52,13 @@ class FieldRanks:
     def take_above(self, values: Mapping[str, Value], rank: int) -> dict[str, Value]:
         """Those of the values that nobody of this rank or a higher one has told before."""
         better: dict[str, Value] = {}
+        ranks = self.ranks
         for name, value in values.items():
-            if rank > self.read_rank(name):
-                self.forget_rank(name)
-                self.ranks |= rank << SHIFTS[name]
+            shift = SHIFTS[name]
+            if rank > ranks >> shift & RANK_MASK:
+                ranks = ranks & ~(RANK_MASK << shift) | rank << shift
                 better[name] = value
+        self.ranks = ranks
         return better
 
     def forget_rank(self, name: str) -> None:
@@ -61,19 +68,16 @@ class FieldRanks:
 
 def list_profile(event: TokenCreated, initial_buy_sol: float | None) -> dict[str, Value]:
     """What a birth says the token is; without what it does not know."""
-    inferred = {"launchpad": name_launchpad(event.venue), "initial_buy_sol": initial_buy_sol}
-    told = {
-        name: inferred[name] if name in inferred else getattr(event, name)
-        for name in BIRTH_PROFILE_FIELDS
-    }
-    return {name: value for name, value in told.items() if value is not None}
+    told = (*_list_told(event), name_launchpad(event.venue), initial_buy_sol)
+    names = TOLD_FIELDS + INFERRED_FIELDS
+    return {name: value for name, value in zip(names, told, strict=True) if value is not None}
 
 
-def rank_stored(token: Token, rank: int) -> int:
+def rank_stored(token: TokenOutline, rank: int) -> int:
     """The ranks of a token that somebody of this rank has told all of; as `FieldRanks` has them."""
     ranks = 0
-    for name, shift in SHIFTS.items():
-        if getattr(token, name) is not None:
+    for place, shift in enumerate(SHIFTS.values()):
+        if token.told >> place & 1:
             ranks |= rank << shift
     if token.pool_type == UNKNOWN:
         ranks &= ~(RANK_MASK << SHIFTS["pool_type"])

@@ -2,6 +2,7 @@
 
     SourceEvent -> Ingest -> rows in the store (admission.py), TokensAdmitted, TokenUpdated -> sync
                           -> TradeSeen -> trading
+    rows that Postgres refuses -> EntriesQuarantined -> quarantine, and back as BirthReplayed
 
 What an event means stands in intake.py.
 
@@ -19,15 +20,19 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import define, field
 
 from actors.ingest.admission import Admission, AdmitDue
-from actors.ingest.intake import NAME, IngestOutboxes, Intake, name_origin
+from actors.ingest.births import BirthMemory, BirthsDue
+from actors.ingest.intake import NAME, Intake, name_origin
 from actors.ingest.life import IngestLife, IngestStores
 from actors.ingest.memory import IngestMemory
-from actors.ingest.quarantine import Quarantine, QuarantineDue
+from actors.ingest.news import IngestOutboxes
 from actors.ingest.sights import Sights
 from actors.ingest.snapshot import IngestSnapshot
 from actors.ingest.spool import Spool, SpoolDue, TokensTaken
+from buffer.entries import make_birth_entry
 from config.settings import IngestSettings
 from domain.messages import IngestMessage, TokensAdmitted, TokenUpdated
+from domain.outline import TokenOutline
+from domain.quarantine import EntriesQuarantined, EntrySettled
 from domain.token import Token
 from domain.values import Mint
 from supervision import Inbox
@@ -51,13 +56,13 @@ class Ingest:
     memory: IngestMemory
     settings: IngestSettings
     environment: Environment
-    follow_tokens: Callable[[Sequence[Token]], object] = lambda tokens: None  # older ones
+    follow_tokens: Callable[[Sequence[TokenOutline]], object] = lambda tokens: None  # older ones
     counts: Counter[str] = field(factory=Counter, init=False)
     sights: Sights = field(init=False)
     intake: Intake = field(init=False)
     admission: Admission = field(init=False)
     spool: Spool = field(init=False)
-    quarantine: Quarantine = field(init=False)
+    births: BirthMemory = field(init=False)
     is_draining: bool = field(default=False, init=False)
 
     @sights.default
@@ -74,10 +79,13 @@ class Ingest:
         """Serve until the sources are closed; what is in hand is admitted before the return."""
         async with open_desk(self.events, self.settings.commit_tokens) as desk:
             self._begin_life(desk)
-            while not (self.is_draining and self.admission.is_done and self.quarantine.is_done):
+            while not (self.is_draining and self._is_done()):
                 await self._handle_note(await desk.take_note())
                 self.admission.admit_next(is_last=self.is_draining)
                 desk.takes_mail = len(self.memory.unadmitted) < UNADMITTED_TOKENS
+
+    def _is_done(self) -> bool:
+        return self.admission.is_done and self.births.is_done
 
     def _begin_life(self, desk: Desk) -> None:
         life = IngestLife(
@@ -89,7 +97,7 @@ class Ingest:
             environment=self.environment,
             counts=self.counts,
         )
-        self.quarantine = Quarantine(life=life)
+        self.births = BirthMemory(life=life)
         self.spool = Spool(life=life, recall=self._recall_tokens)
         self.admission = Admission(life=life, spool=self.spool)
         self.spool.look_into()
@@ -117,8 +125,7 @@ class Ingest:
     async def _handle_note(self, note: object) -> None:
         match note:
             case MailTaken(messages=events):
-                for event in events:
-                    await self.intake.take_event(event)
+                await self.intake.take_events(events)
             case TokensTaken():
                 await self._announce_tokens(note)
             case CallEnded():
@@ -129,8 +136,8 @@ class Ingest:
                 self.admission.try_again()
             case SpoolDue():
                 self.spool.look_into()
-            case QuarantineDue():
-                self.quarantine.try_again()
+            case BirthsDue():
+                self.births.try_again()
 
     # Births that a store has taken.
 
@@ -149,8 +156,23 @@ class Ingest:
                 self.counts["admitted"] += 1
                 await self._tell_birth(token)
         await self._tell_held(seen_at)
-        self.quarantine.add_refused(taken.refused)
+        self._tell_quarantine(taken)
+        self.births.add_births(taken.stored)
         taken.then()
+
+    def _tell_quarantine(self, taken: TokensTaken) -> None:
+        """Hand over what Postgres has refused; of a birth that was replayed, tell how it ended."""
+        for token, reason in taken.refused:
+            self.environment.log.warning("new token quarantined", mint=token.mint, reason=reason)
+            self.counts["quarantined"] += 1
+            self.memory.replays.pop(token.mint, None)  # it is the same entry again
+            refused_at = self.environment.clock()
+            entry = make_birth_entry(token, reason=reason, refused_at=refused_at)
+            self.outboxes.quarantine.send_nowait(EntriesQuarantined(entries=(entry,)))
+        for token in taken.stored:
+            if token.id is not None and token.mint in self.memory.replays:
+                entry_id = self.memory.replays.pop(token.mint)
+                self.outboxes.quarantine.send_nowait(EntrySettled(entry_id=entry_id))
 
     async def _tell_birth(self, token: Token) -> None:
         birth = self.memory.unadmitted.get(token.mint)
@@ -171,8 +193,7 @@ class Ingest:
             self.memory.held.pop(mint, None)
             self.memory.unadmitted.pop(mint, None)
 
-    def _recall_tokens(self, newest_first: Sequence[Token]) -> None:
+    def _recall_tokens(self, newest_first: Sequence[TokenOutline]) -> None:
         """Take up what an earlier life knew: the newest tokens, and their trades."""
-        for token in reversed(newest_first):
-            self.sights.remember_token(token)
+        self.sights.recall_tokens(reversed(newest_first))
         self.follow_tokens(newest_first)

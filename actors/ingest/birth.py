@@ -9,8 +9,6 @@ price of SOL is known; progress follows from the tokens alone, whatever the quot
 
 from typing import Any
 
-from attrs import evolve
-
 from actors.ingest.accounts import list_profile
 from actors.ingest.prices import price_both
 from actors.ingest.sights import USUAL_SUPPLY
@@ -24,7 +22,7 @@ from domain.lifecycle import (
     status_from_progress,
 )
 from domain.messages import CurveCompleted, MigrationSeen, PoolCreated, TokenCreated, TradeSeen
-from domain.precision import round_token
+from domain.precision import round_values
 from domain.token import Status, Token
 from domain.values import Sol, Usd, Value
 
@@ -39,22 +37,22 @@ def born_token(
     A token whose migration was heard first takes no curve values from its birth. One whose birth
     was told late is as old as the chain says.
     """
-    token = Token(
+    values: dict[str, Any] = {"pool_type": event.venue}
+    if isinstance(event, PoolCreated):
+        values |= {"decimals": event.decimals, "quote_mint": event.quote_mint}
+    else:
+        values |= birth_profile(event, sol_usd)
+        values["bonding_curve_progress"] = 0.0
+        values |= birth_market(event, on_curve=on_curve, sol_usd=sol_usd)
+        if event.initial_buy_sol or event.initial_buy_usd:
+            values["last_trade_at"] = find_time(event)
+    known: dict[str, Any] = round_values(values)
+    return Token(
         mint=event.mint,
         first_seen_at=find_first_sight(event),
-        pool_type=event.venue,
         last_updated_at=event.seen_at,
+        **known,
     )
-    if isinstance(event, PoolCreated):
-        return evolve(token, decimals=event.decimals, quote_mint=event.quote_mint)
-    values: dict[str, Any] = {
-        **birth_profile(event, sol_usd),
-        "bonding_curve_progress": 0.0,
-        **birth_market(event, on_curve=on_curve, sol_usd=sol_usd),
-    }
-    if event.initial_buy_sol or event.initial_buy_usd:
-        values["last_trade_at"] = find_time(event)
-    return round_token(evolve(token, **values))
 
 
 def birth_profile(event: TokenCreated, sol_usd: Usd | None = None) -> dict[str, Value]:

@@ -1,16 +1,17 @@
 """What ingest keeps when it is restarted.
 
-Births that no store has taken yet, refused rows, which trades were counted, and SOL's price.
+Births that no store has taken yet, which trades were counted, and SOL's price.
 """
 
 from collections.abc import Mapping
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
 from actors.ingest.prices import SolPrice
 from actors.ingest.repeats import TradeKeys
 from domain.merging import merge_updates
-from domain.messages import Refused, TokenUpdated
+from domain.messages import TokenUpdated
+from domain.records import record
 from domain.token import Token
 from domain.values import Mint, Value
 
@@ -19,7 +20,7 @@ HELD_UPDATES = (
 )
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class Birth:
     """A new token on its way to a store."""
 
@@ -35,7 +36,8 @@ class IngestMemory:
     unadmitted: dict[Mint, Birth] = Factory(dict)  # oldest first
     # What was said of an unadmitted token: sync is told of it once it has the token.
     held: dict[Mint, list[TokenUpdated]] = Factory(dict)
-    refusals: list[Refused] = Factory(list)  # on their way to quarantine
+    unremembered: list[Token] = Factory(list)  # births on their way to the buffer's memory
+    replays: dict[Mint, str] = Factory(dict)  # births handed back, with their quarantine entries
     is_spooling: bool = False  # Postgres is away, or has not caught up with the spool
     trade_keys: TradeKeys = Factory(TradeKeys)  # of the trades that have been counted
     sol_price: SolPrice = Factory(SolPrice)

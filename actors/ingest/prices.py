@@ -3,7 +3,7 @@
 SolPriceTold -> SolPrice.read -> price_both, price_trade
 """
 
-from attrs import define, evolve
+from attrs import define
 
 from domain.messages import SolPriceTold, TradeSeen
 from domain.values import WRAPPED_SOL, Mint, Sol, UnixSeconds, Usd
@@ -50,8 +50,8 @@ def price_trade(trade: TradeSeen, coin_quote: Mint, sol_usd: Usd | None) -> Trad
     else, nobody knows what these sums are: they are left out.
     """
     if trade.quote_mint is None and coin_quote != WRAPPED_SOL and trade.usd is None:
-        trade = evolve(trade, sol=None, curve_sol=None, market_cap_sol=None)
+        trade = trade._replace(sol=None, curve_sol=None, market_cap_sol=None)
     if sol_usd is None or (trade.sol is None) == (trade.usd is None):
         return trade
     sol, usd = price_both(trade.sol, trade.usd, sol_usd)
-    return evolve(trade, sol=sol, usd=usd)
+    return trade._replace(sol=sol, usd=usd)

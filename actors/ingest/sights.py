@@ -1,7 +1,7 @@
 """What ingest remembers of the mints that it has seen: who was born, who is bonded, who said so."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import Factory, define
 
@@ -14,6 +14,7 @@ from actors.ingest.accounts import (
 )
 from actors.ingest.times import LATE_SECONDS
 from domain.messages import PoolCreated, TradeSeen
+from domain.outline import TokenOutline, outline_token
 from domain.token import Status, Token
 from domain.values import WRAPPED_SOL, Mint, UnixSeconds, Value
 from sources.names import CHAIN, PUMPAPI
@@ -84,7 +85,7 @@ class Sight(FieldRanks):
         self._note_told(better)
         return better
 
-    def note_stored(self, token: Token) -> None:
+    def note_stored(self, token: TokenOutline) -> None:
         """The token is in a store, with what its accounts have told."""
         self.is_admitted = True
         self.is_bonded |= token.status is Status.BONDED
@@ -92,7 +93,7 @@ class Sight(FieldRanks):
         if self.ranks == 0:  # an earlier life was told of it
             self.note_earlier(token, STORED_RANK)
 
-    def note_earlier(self, token: Token, rank: int) -> None:
+    def note_earlier(self, token: TokenOutline, rank: int) -> None:
         """What the token has was told before this mint was seen, by somebody of that rank."""
         self.ranks = rank_stored(token, rank)
         self.total_supply, self.pool_address = token.total_supply, token.pool_address
@@ -120,27 +121,48 @@ class Sight(FieldRanks):
 
 @define
 class Sights:
-    """The `limit` mints seen last."""
+    """The `limit` mints seen last.
+
+    Most of the tokens that are recalled at a start are never heard of again: of each its outline is
+    kept, which becomes a sight when something is told of it.
+    """
 
     limit: int
-    by_mint: OrderedDict[Mint, Sight] = Factory(OrderedDict)
+    by_mint: OrderedDict[Mint, Sight | TokenOutline] = Factory(OrderedDict)
 
     def find_sight(self, mint: Mint) -> Sight | None:
         """What is remembered of the mint, if it has been seen lately; it is seen now."""
-        sight = self.by_mint.get(mint)
-        if sight is not None:
-            self.by_mint.move_to_end(mint)
-        return sight
+        known = self.by_mint.get(mint)
+        if known is None:
+            return None
+        self.by_mint.move_to_end(mint)
+        if isinstance(known, TokenOutline):
+            sight = self.by_mint[mint] = Sight()
+            sight.note_stored(known)
+            return sight
+        return known
 
     def remember_mint(self, mint: Mint) -> Sight:
         """The mint is seen now; those seen longest ago are forgotten."""
         sight = self.find_sight(mint)
         if sight is None:
             sight = self.by_mint[mint] = Sight()
-            if len(self.by_mint) > self.limit:
-                self.by_mint.popitem(last=False)
+            self._forget_oldest()
         return sight
 
     def remember_token(self, token: Token) -> None:
         """The token is in a store."""
-        self.remember_mint(token.mint).note_stored(token)
+        self.remember_mint(token.mint).note_stored(outline_token(token))
+
+    def recall_tokens(self, tokens: Iterable[TokenOutline]) -> None:
+        """The tokens are in a store, as an earlier life has left them; the newest come last."""
+        for token in tokens:
+            if token.mint in self.by_mint:
+                self.remember_mint(token.mint).note_stored(token)
+            else:
+                self.by_mint[token.mint] = token
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        while len(self.by_mint) > self.limit:
+            self.by_mint.popitem(last=False)

@@ -16,9 +16,10 @@ from attrs import define, field, frozen
 from actors.ingest.life import IngestLife
 from domain.backoff import Backoff
 from domain.errors import StoreNeedsRepair, StoreUnavailable
+from domain.outline import TokenOutline
 from domain.token import Token
 
-LOOK_EVERY_SECONDS = 60.0
+LOOK_EVERY_SECONDS = 10.0
 InsertedTokens = tuple[Sequence[Token], Sequence[tuple[Token, str]]]  # stored, refused
 
 
@@ -42,7 +43,7 @@ class Spool:
     """Opens Postgres, and empties the spool into it."""
 
     life: IngestLife
-    recall: Callable[[Sequence[Token]], None]  # is given the newest stored tokens, once
+    recall: Callable[[Sequence[TokenOutline]], None]  # is given the newest stored tokens, once
     started_at: float = field(factory=trio.current_time, init=False)
     is_store_open: bool = field(default=False, init=False)
     is_store_tried: bool = field(default=False, init=False)  # with or without success
@@ -73,13 +74,13 @@ class Spool:
 
     # Opening Postgres.
 
-    async def _open_store(self) -> Sequence[Token]:
+    async def _open_store(self) -> Sequence[TokenOutline]:
         store = self.life.stores.store
         await store.open()
         now, most = self.life.environment.clock(), self.life.settings.recalled_tokens
-        return await store.load_tokens(now, most)
+        return await store.outline_tokens(now, most)
 
-    def _note_opened(self, newest_first: Sequence[Token]) -> None:
+    def _note_opened(self, newest_first: Sequence[TokenOutline]) -> None:
         self.is_store_open = self.is_store_tried = True
         self.recall(newest_first)
         self.life.environment.readiness.set(self.life.name, None)

@@ -1,6 +1,6 @@
 """Holder count: how many own each token that matters now, and what is told in the same answer.
 
-TokenPublished (from sync) -> HolderCountJob -> TokenUpdated -> sync;  WindowsQuoted -> trading
+TokensPublished (from sync) -> HolderCountJob -> TokenUpdated -> sync;  WindowsQuoted -> trading
 SystemActivated, SystemIdled (from activity) decide whether it asks the world at all.
 
 Of what others know better (a price, a picture) only what is missing is told, and kept up to date

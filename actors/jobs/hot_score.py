@@ -1,6 +1,6 @@
 """Hot score: how much a token is traded right now.
 
-    TradesWeighed (from trading), TokenPublished (from sync) -> HotScoreJob -> TokenUpdated -> sync
+    TradesWeighed (from trading), TokensPublished (from sync) -> HotScoreJob -> TokenUpdated -> sync
 
 A trade adds its size, forward-decayed (domain/scoring.py): a quiet token's score never changes,
 so an idle market is scored for free. Where no trade stream reaches the service, the growth of a

@@ -15,13 +15,15 @@ from actors.jobs.mail import JobMail
 from actors.jobs.schedule import run_at_intervals
 from actors.jobs.switch import ActivitySwitch, JobMemory
 from config.settings import Settings
+from domain.chunks import chunks
 from domain.messages import SolPriceTold, StatisticsPublished, TradesWeighed, WindowsQuoted
 from domain.token import Token
-from domain.trading import WindowStatistics
+from domain.trading import TokenStatistics, WindowStatistics
 from domain.values import Mint
 from supervision import Inbox, Outbox
 from supervision.environment import Environment
 
+TOKENS_AT_ONCE = 500  # of a publication: some 2 ms; between two such parts others get their turn
 ROSTER_SECONDS = 1.0  # from the first publication until a start has told of (nearly) all tokens
 
 
@@ -64,7 +66,7 @@ class JobContext:
         job: Callable[[], Awaitable[None]],
         *,
         learn_token: Callable[[Token], Awaitable[None]],
-        learn_statistics: Callable[[StatisticsPublished], None] | None = None,
+        learn_statistics: Callable[[Mint, TokenStatistics], None] | None = None,
         intervals_seconds: Iterable[float],
         wait_for_first_run: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -99,8 +101,12 @@ class JobContext:
                 for message in published:
                     if isinstance(message, StatisticsPublished):
                         if learn_statistics is not None:
-                            learn_statistics(message)
+                            for mint, statistics in message.statistics.items():
+                                learn_statistics(mint, statistics)
                     else:
                         has_heard.set()
-                        await learn_token(message.token)
+                        for tokens in chunks(message.tokens.values(), TOKENS_AT_ONCE):
+                            for token in tokens:
+                                await learn_token(token)
+                            await trio.lowlevel.cancel_shielded_checkpoint()
             nursery.cancel_scope.cancel()

@@ -1,6 +1,6 @@
 """The mail of a job: what it hears of tokens, and what it tells sync.
 
-TokenPublished (from sync) -> JobMail -> the job;  the job -> JobMail -> TokenUpdated -> sync
+TokensPublished (from sync) -> JobMail -> the job;  the job -> JobMail -> TokenUpdated -> sync
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,14 +11,14 @@ from domain.messages import (
     ActivityChange,
     RosterWanted,
     StatisticsPublished,
-    TokenPublished,
+    TokensPublished,
     TokenUpdated,
 )
 from domain.values import Mint, Value
 from supervision import Inbox, Outbox, WallClock
 from supervision.batches import receive_batches
 
-PUBLICATIONS_AT_ONCE = 1000
+PUBLICATIONS_AT_ONCE = 10
 
 
 @frozen(kw_only=True)
@@ -26,7 +26,7 @@ class JobMail:
     """The mailboxes of one job; they outlive its restarts."""
 
     name: str  # origin of its updates, subscriber of its publications
-    publications: Inbox[TokenPublished | StatisticsPublished]
+    publications: Inbox[TokensPublished | StatisticsPublished]
     control: Inbox[ActivityChange]
     updates: Outbox[TokenUpdated | RosterWanted]
     clock: WallClock
@@ -37,8 +37,8 @@ class JobMail:
 
     def receive_publications(
         self,
-    ) -> AsyncIterator[Sequence[TokenPublished | StatisticsPublished]]:
-        """Batches of tokens, and of their trading, as they now are, until the mailbox closes."""
+    ) -> AsyncIterator[Sequence[TokensPublished | StatisticsPublished]]:
+        """Tokens, and their trading, as they now are, until the mailbox closes."""
         return receive_batches(self.publications, PUBLICATIONS_AT_ONCE)
 
     async def send_update(

@@ -1,6 +1,6 @@
 """Market data: prices, caps and volumes of the tokens that matter now.
 
-    TokenPublished (from sync), StatisticsPublished (from trading) -> MarketDataJob
+    TokensPublished (from sync), StatisticsPublished (from trading) -> MarketDataJob
         -> TokenUpdated -> sync;  WindowsQuoted -> trading;  SolPriceTold -> ingest
     SystemActivated, SystemIdled (from activity) decide whether it asks the world at all.
 
@@ -28,10 +28,9 @@ from actors.jobs.job import ROSTER_SECONDS, JobContext
 from actors.jobs.roster import Roster
 from actors.jobs.schedule import run_at_intervals
 from actors.jobs.sol_price import SolPriceWatch
-from domain.messages import StatisticsPublished
 from domain.snapshots import counter, detail, gauge, read_fields, snapshot_class
 from domain.token import Token
-from domain.trading import FIELDS_OF_DAY, TRADES_OF_DAY
+from domain.trading import FIELDS_OF_DAY, TRADES_OF_DAY, TokenStatistics
 from domain.values import DOLLAR_MINTS, Mint, UnixSeconds, Usd, Value
 from sources import MarketProviders, MarketQuote
 
@@ -141,12 +140,11 @@ class MarketDataJob:
         if getattr(token, name) != (getattr(before, name) if before else None):
             await self._value_cap(token)
 
-    def learn_statistics(self, published: StatisticsPublished) -> None:
+    def learn_statistics(self, mint: Mint, statistics: TokenStatistics) -> None:
         """Note whether the trade stream counts all of a token's last day."""
-        self.covered_at.pop(published.mint, None)
-        is_covered = published.statistics.is_day_counted
-        if is_covered and published.mint in self.roster.entries:  # which bounds them
-            self.covered_at[published.mint] = published.statistics.observed_at
+        self.covered_at.pop(mint, None)
+        if statistics.is_day_counted and mint in self.roster.entries:  # which bounds them
+            self.covered_at[mint] = statistics.observed_at
 
     def _is_covered(self, mint: Mint, now: UnixSeconds) -> bool:
         covered_at = self.covered_at.get(mint)

@@ -1,6 +1,6 @@
 """Metadata: what a coin's people say of it, its picture, and what the chain says of its mint.
 
-    TokenPublished (from sync) -> MetadataJob -> TokenUpdated -> sync
+    TokensPublished (from sync) -> MetadataJob -> TokenUpdated -> sync
                                               -> small pictures -> the cache of images
     SystemActivated, SystemIdled (from activity) decide whether it asks the world at all.
 

@@ -1,6 +1,6 @@
 """Which tokens still want something that is fetched once each, and when to try again.
 
-    TokenPublished -> learn_token (does it still want it?) -> pick_tokens -> note_success / _failure
+    TokensPublished -> learn_token (does it still want it?) -> pick_tokens -> note_success, _failure
 
 A failure is followed by waits that double, with jitter; after `MOST_TRIES` of them, or one that
 waiting cannot mend, the token is left alone for hours. What has succeeded is left alone as well,

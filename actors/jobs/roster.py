@@ -3,7 +3,7 @@
 Most of a run goes to the most interesting tokens, the rest to those that have waited longest for
 an answer: else what is never among the first would never be asked about.
 
-A job's own picture of the tokens, filled by `TokenPublished`. Two kinds of tokens are asked about
+A job's own picture of the tokens, filled by `TokensPublished`. Two kinds of tokens are asked about
 less and less often:
 
 - Absent: the provider does not know it. Up to an hour; any sign of life (a trade, a new status)

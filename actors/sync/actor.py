@@ -1,8 +1,9 @@
 """Sync: every update is durable in the buffer before anybody sees it, and in Postgres in time.
 
     TokensAdmitted (from ingest), TokenUpdated (from all) -> Sync
-        -> append to the buffer (appender.py) -> TokenPublished -> gateway and jobs
+        -> append to the buffer (appender.py) -> TokensPublished -> gateway and jobs
         -> flush, every interval (flusher.py) -> rows in the store, as many as the governor allows
+    values that nobody takes -> EntriesQuarantined -> quarantine, and back as UpdateReplayed
     GovernorSet (from the gateway) -> Sync -> governor;  the server's pulse -> governor
 
 One inbox, one note at a time: mail, timers (`FlushDue`, `RetainDue`, `PulseDue` ...) and the
@@ -15,7 +16,7 @@ updates. While the system is idle only changes of status are flushed, and what r
 miss; after one last flush the buffer keeps what still comes, until somebody looks.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
@@ -25,34 +26,31 @@ from attrs import define, field
 from actors.sync.appender import AppendDue, Appender
 from actors.sync.backlog import Backlog
 from actors.sync.draining import DrainDue, Drainer
-from actors.sync.flusher import Flusher, FlushOrder, FlushRetryDue
+from actors.sync.flush import FlushOrder
+from actors.sync.flusher import Flusher, FlushRetryDue
 from actors.sync.life import SyncLife, SyncStores
 from actors.sync.memory import SyncMemory
 from actors.sync.others import Others, OthersDue, WatchesDue, WatchPlan
+from actors.sync.regaining import LossesDue, RegainedDue, Regaining
+from actors.sync.replaying import ReplayDue, Replayer
 from actors.sync.restoring import BufferReadDue, Restorer, StoreLoadDue
 from actors.sync.snapshots import SyncSnapshot
 from actors.sync.table import TokenTable
-from actors.sync.upkeep import (
-    ProbeDue,
-    PulseDue,
-    RetainDue,
-    TidyDue,
-    Upkeep,
-    mints_with_status,
-)
+from actors.sync.upkeep import ProbeDue, PulseDue, RetainDue, TidyDue, Upkeep, mints_with_status
 from config.settings import SyncSettings
 from domain.messages import (
     GovernorSet,
-    Refused,
     RosterTold,
     RosterWanted,
     SyncMessage,
     SystemActivated,
     SystemIdled,
-    TokenPublished,
     TokensAdmitted,
+    TokensPublished,
     TokenUpdated,
+    UpdateReplayed,
 )
+from domain.quarantine import QuarantineMessage, list_longest_parked
 from domain.token import Group
 from domain.values import Mint
 from supervision import Inbox, Outbox
@@ -60,8 +58,8 @@ from supervision.desk import CallEnded, Desk, MailEnded, MailTaken, open_desk
 from supervision.environment import Environment
 
 ORIGIN = "sync"
-TOLD_AT_ONCE = 500  # tokens of a roster, between two notes
 MAIL_REST_SECONDS = 0.05  # of the 0.25 s within which a client sees a new token
+PARKED_SHOWN = 5  # in a dump
 FRESH_SECONDS = 1.0  # an activation does not repeat a flush that began so lately
 
 
@@ -73,10 +71,6 @@ class MailDue:
     """Mail has rested in its mailbox for long enough."""
 
 
-class RosterDue:
-    """Some subscriber has not been told of all tokens yet."""
-
-
 @define(kw_only=True)
 class Sync:
     """Owns the table of tokens; the only writer of updates."""
@@ -84,7 +78,8 @@ class Sync:
     # Messages in.
     inbox: Inbox[SyncMessage]
     # Messages out, by subscriber.
-    publications: Mapping[str, Outbox[TokenPublished | RosterTold]]
+    publications: Mapping[str, Outbox[TokensPublished | RosterTold]]
+    quarantine: Outbox[QuarantineMessage]
     # State.
     stores: SyncStores
     memory: SyncMemory
@@ -98,24 +93,31 @@ class Sync:
     restorer: Restorer = field(init=False)
     appender: Appender = field(init=False)
     flusher: Flusher = field(init=False)
+    replayer: Replayer = field(init=False)
     upkeep: Upkeep = field(init=False)
     others: Others = field(init=False)
+    regaining: Regaining = field(init=False)
     drainer: Drainer = field(init=False)
-    untold: dict[str, deque[Mint]] = field(factory=dict, init=False)  # by subscriber
-    askers: dict[str, RosterWanted] = field(factory=dict, init=False)  # to be told, by subscriber
+    askers: dict[str, RosterWanted] = field(factory=dict, init=False)  # before all is restored
     mail_due_at: float = field(default=-inf, init=False)  # at the latest, trio time
     flushed_at: float = field(default=-FRESH_SECONDS, init=False)  # the last regular one began
     counts: Counter[str] = field(factory=Counter, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.table = TokenTable(
-            self.tracked_tokens, spooled=self.memory.spooled, unflushed=self.memory.unflushed
+            self.tracked_tokens,
+            spooled=self.memory.spooled,
+            unflushed=self.memory.unflushed,
+            unregained=self.memory.unregained,
+            unsure=self.memory.unsure,
         )
 
     async def run(self) -> None:
         """Restore, serve until the mailbox closes, then flush what is left."""
         self.memory.take_back_in_flight()  # what an earlier life never heard of
-        async with open_desk(self.inbox, self.settings.append_updates) as desk:
+        async with open_desk(
+            self.inbox, self.settings.append_updates, rest_seconds=MAIL_REST_SECONDS
+        ) as desk:
             self._begin_life(desk)
             while not self.drainer.is_done:
                 self._handle_note(await desk.take_note())
@@ -125,12 +127,20 @@ class Sync:
 
     def _begin_life(self, desk: Desk) -> None:
         life = self.life = self._new_life(desk)
-        self.appender = Appender(life=life, quarantine=self._quarantine_rows)
+        self.appender = Appender(life=life)
+        self.regaining = Regaining(life=life, append_again=self.appender.append_again)
         self.flusher = Flusher(
-            life=life, epoch=lambda: self.appender.epoch, put_back=self.appender.put_back
+            life=life,
+            epoch=lambda: self.appender.epoch,
+            put_back=self.appender.put_back,
+            note_receipt=self.regaining.note_receipt,
         )
+        self.replayer = Replayer(life=life, appender=self.appender, flusher=self.flusher)
         self.upkeep = Upkeep(
-            life=life, order_flush=self.flusher.order_flush, note_epoch=self.appender.note_epoch
+            life=life,
+            order_flush=self.flusher.order_flush,
+            note_epoch=self.appender.note_epoch,
+            note_store_epoch=self.regaining.note_epoch,
         )
         self.others = Others(
             life=life,
@@ -138,7 +148,9 @@ class Sync:
             add_update=self.appender.add_update,
             append=self.appender.append_next,
         )
-        self.restorer = Restorer(life=life, then=self._note_restored)
+        self.restorer = Restorer(
+            life=life, then=self._note_restored, note_lost=self.regaining.note_lost
+        )
         self.drainer = Drainer(
             life=life, restorer=self.restorer, appender=self.appender, flusher=self.flusher
         )
@@ -157,6 +169,7 @@ class Sync:
             environment=self.environment,
             counts=self.counts,
             publish=self.publish_tokens,
+            quarantine=self.quarantine,
         )
 
     def snapshot(self) -> SyncSnapshot:
@@ -164,9 +177,14 @@ class Sync:
             tokens=len(self.table.published),
             unflushed=len(self.table.unflushed),
             unappended=len(self.memory.unappended),
+            parked=len(self.memory.parked),
+            oldest_parked=list_longest_parked(self.memory.parked.values(), PARKED_SHOWN),
             appended=self.counts["appended"],
             failed_appends=self.counts["failed_appends"],
             put_back=self.counts["put_back"],
+            lost_births=self.counts["lost_births"],
+            lost_values=self.counts["lost_values"],
+            unregained=len(self.table.unregained),
             failed_flushes=self.counts["failed_flushes"],
             lost=self.counts["lost"],
             quarantined=self.counts["quarantined"],
@@ -176,7 +194,7 @@ class Sync:
             taken_from_others=self.counts["taken_from_others"],
             owed_to_others=len(self.table.owed_to_others),
             watched_by_others=len(self.table.outside_watchers),
-            governor=self.memory.governor.snapshot(trio.current_time()),
+            governor=self.memory.governor.snapshot(self.environment.loop_clock()),
         )
 
     def _handle_note(self, note: object) -> None:
@@ -190,8 +208,10 @@ class Sync:
                 self.drainer.begin_drain()
             case FlushDue():
                 self._flush_regularly()
-            case RosterDue():
-                self._tell_more()
+            case LossesDue():
+                self.regaining.try_again()
+            case RegainedDue():
+                self.regaining.look_if_done()
             case MailDue():
                 pass  # every note lets the actor see whether it wants mail
             case _:
@@ -201,6 +221,8 @@ class Sync:
         match note:
             case AppendDue():
                 self.appender.try_again()
+            case ReplayDue():
+                self.replayer.try_again()
             case FlushRetryDue():
                 self.flusher.try_again()
             case RetainDue():
@@ -244,8 +266,10 @@ class Sync:
                     admitted += [token.mint for token in tokens if self.table.admit_token(token)]
                 case TokenUpdated():
                     self.appender.add_update(message)
+                case UpdateReplayed():
+                    self.replayer.take_replay(message)
                 case RosterWanted():
-                    self._tell_all(message)
+                    self._take_asker(message)
                 case GovernorSet():
                     self._set_governor(message)
                 case SystemActivated():
@@ -254,6 +278,7 @@ class Sync:
                     self._go_idle()
         self.publish_tokens(admitted)
         self.appender.append_next()
+        self.replayer.append_next()
         if self.appender.has_next_call:
             self.mail_due_at = trio.current_time() + MAIL_REST_SECONDS
             self.life.desk.set_timer(MailDue(), MAIL_REST_SECONDS)
@@ -275,58 +300,50 @@ class Sync:
             reset=message.reset,
         )
 
-    def _quarantine_rows(self, rows: Sequence[Refused]) -> None:
-        """Keep what no store takes for a person to look at; while Redis is away the log has it."""
-        self.counts["refused"] += len(rows)
-        for row in rows:
-            self.environment.log.warning("update quarantined", mint=row.mint, reason=row.reason)
-        self.life.buffer_caller.ask(
-            lambda: self.stores.buffer.quarantine_rows(rows), lambda _: None, lambda _: None
-        )
-
     # Publishing.
 
     def publish_tokens(self, mints: Iterable[Mint]) -> None:
         """Tell all subscribers of these tokens as they are now; their mailboxes never wait."""
-        for mint in mints:
-            token = self.table.find_shown(mint)
-            if token is not None:
-                published = TokenPublished(token=token)
-                for outbox in self.publications.values():
-                    outbox.send_nowait(published)
+        self._tell_of(mints, self.publications.values())
 
-    def _tell_all(self, wanted: RosterWanted) -> None:
-        """Tell a subscriber of every token, a part between two notes, once all are restored."""
-        self.askers[wanted.subscriber] = wanted
+    def _tell_of(
+        self, mints: Iterable[Mint], outboxes: Iterable[Outbox[TokensPublished | RosterTold]]
+    ) -> None:
+        shown = self.table.list_shown(mints)
+        if shown:  # else they were let go meanwhile
+            published = TokensPublished(tokens=shown)
+            for outbox in outboxes:
+                outbox.send_nowait(published)
+
+    def _take_asker(self, wanted: RosterWanted) -> None:
+        """A subscriber wants to be told of every token: now, or once all are restored."""
         if self.restorer.is_done:
-            self.untold[wanted.subscriber] = deque(self.table.published)
-            self.life.desk.post(RosterDue())
+            self._tell_roster([wanted])
+        else:
+            self.askers[wanted.subscriber] = wanted
 
-    def _tell_more(self) -> None:
-        for subscriber, mints in list(self.untold.items()):
-            outbox = self.publications[subscriber]
-            for _ in range(min(len(mints), TOLD_AT_ONCE)):
-                token = self.table.find_shown(mints.popleft())
-                if token is not None:  # else it was let go meanwhile
-                    outbox.send_nowait(TokenPublished(token=token))
-            if not mints:
-                del self.untold[subscriber]
-                wanted = self.askers.pop(subscriber, None)
-                if wanted is not None and wanted.wants_end:
-                    outbox.send_nowait(RosterTold())
-        if self.untold:
-            self.life.desk.post(RosterDue())
+    def _tell_roster(self, wanted: Iterable[RosterWanted]) -> None:
+        """Tell each subscriber of every token, as one message that all of them share."""
+        roster = TokensPublished(tokens=self.table.list_all_shown())
+        for each in wanted:
+            outbox = self.publications[each.subscriber]
+            if roster.tokens:
+                outbox.send_nowait(roster)
+            if each.wants_end:
+                outbox.send_nowait(RosterTold())
 
     # Restored, and flushing from then on.
 
-    def _note_restored(self, epoch: str) -> None:
-        self.appender.epoch = epoch
+    def _note_restored(self, buffer_epoch: str, store_epoch: str) -> None:
+        self.appender.begin(buffer_epoch)
+        self.regaining.epoch = store_epoch
         self.environment.readiness.set(ORIGIN, None)
         self.memory.governor.make_next_regular()
-        for subscriber in self.publications:
-            wanted = self.askers.get(subscriber, RosterWanted(subscriber=subscriber))
-            self._tell_all(wanted)
+        unasked = {name: RosterWanted(subscriber=name) for name in self.publications}
+        self._tell_roster((unasked | self.askers).values())
+        self.askers.clear()
         self.appender.append_next()
+        self.replayer.append_next()
         self.upkeep.start_timers()
         self.others.resume()
         self._flush_regularly()

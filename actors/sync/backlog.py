@@ -7,8 +7,9 @@ in which they began to wait.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from heapq import merge
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 
 from attrs import Factory, define
 
@@ -17,6 +18,11 @@ from domain.values import Mint
 
 GROUP_OF = {name: FIELDS[name].group for name in UPDATE_FIELDS}
 WAITING_GROUPS = tuple(group for group in Group if group in set(GROUP_OF.values()))
+
+
+@lru_cache(maxsize=1024)  # the same few fields change together, again and again
+def _groups_of(names: tuple[str, ...]) -> tuple[Group, ...]:
+    return tuple(dict.fromkeys(GROUP_OF[name] for name in names))
 
 
 def _no_tokens() -> dict[Group, dict[Mint, float]]:
@@ -33,7 +39,7 @@ class Backlog:
 
     def note_fields(self, mint: Mint, names: Iterable[str], now: float) -> None:
         """These fields of the token wait; those that waited already keep their place."""
-        for group in {GROUP_OF[name] for name in names}:
+        for group in _groups_of(tuple(names)):
             self.since[group].setdefault(mint, now)
 
     def restore_entries(self, waiting: Iterable[tuple[Mint, Iterable[str], float]]) -> None:
@@ -43,21 +49,22 @@ class Backlog:
 
     def settle_token(self, mint: Mint, left: Iterable[str], now: float) -> None:
         """The token was flushed; `left` are fields that changed meanwhile, and wait anew."""
-        self.drop_token(mint)
+        self.drop_tokens((mint,))
         self.note_fields(mint, left, now)
 
-    def drop_token(self, mint: Mint) -> None:
-        """The token has left, or is parked: it waits for something else than a flush."""
-        for tokens in self.since.values():
-            tokens.pop(mint, None)
+    def drop_tokens(self, mints: Iterable[Mint]) -> None:
+        """The tokens have left, or are parked: they wait for something else than a flush."""
+        for tokens in filter(None, self.since.values()):
+            for mint in mints:
+                tokens.pop(mint, None)
 
     def drop_before(self, moment: float) -> None:
         """After a flush of everything nothing older is left, whatever was noted."""
         for tokens in self.since.values():
-            if tokens and next(reversed(tokens.values())) < moment:
-                tokens.clear()  # nothing came meanwhile
-            for mint in list(_waiting_before(tokens, moment)):
-                del tokens[mint]
+            newest_first = takewhile(lambda entry: entry[1] >= moment, reversed(tokens.items()))
+            later = list(newest_first)  # than that: usually few
+            tokens.clear()
+            tokens.update(reversed(later))
 
     def restart_ages(self, now: float) -> None:
         """While nobody looked nothing was due: what waits is as old as this moment."""

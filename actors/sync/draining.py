@@ -7,16 +7,20 @@ again until the supervisor ends it; the process then says by its exit code what 
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from attrs import define, field
 
 from actors.sync.appender import Appender
-from actors.sync.flusher import MICROSECONDS, Flusher, FlushOrder
+from actors.sync.flush import FlushOrder
+from actors.sync.flusher import Flusher
 from actors.sync.life import SyncLife
+from actors.sync.parking import MICROSECONDS
 from actors.sync.rescue import Rescue, Rescued
 from actors.sync.restoring import Restorer
 from domain.errors import StoreUnavailable
 from domain.merging import Observations, fold_observations
+from domain.messages import TokenUpdated
 from domain.values import Mint, Version
 from supervision.desk import Retry
 
@@ -67,8 +71,6 @@ class Drainer:
             self.is_flush_ordered = True
             self.flusher.order_flush(FlushOrder(name="drain"))
             self.flusher.try_again()
-        elif self.flusher.is_losing:
-            self._write_past_buffer()
         else:
             # While Postgres is away the buffer keeps the values for the next life.
             is_postgres_away = self.flusher.retry.is_waiting and self.life.store_caller.is_away
@@ -77,7 +79,7 @@ class Drainer:
     def _append_the_rest(self) -> None:
         """The appender goes on by itself; in a life that was never restored it begins here."""
         if not self.appender.epoch and self.restorer.held is not None:
-            self.appender.epoch = self.restorer.held.epoch
+            self.appender.begin(self.restorer.held.epoch)
             self.appender.append_next()
 
     # Past the buffer.
@@ -102,7 +104,9 @@ class Drainer:
             batch_rows=self.life.settings.batch_rows,
         )
         self.life.store_caller.ask(
-            lambda: rescue.write_all(self.life.stores.store), self._note_rescued, self._note_failure
+            lambda: rescue.write_all(self.life.stores.store),
+            partial(self._note_rescued, rescue),
+            self._note_failure,
         )
 
     def _values_left(self) -> dict[Mint, Observations]:
@@ -121,11 +125,10 @@ class Drainer:
         now = int(self.life.environment.clock() * MICROSECONDS)
         return Version(max(newest, now) + 1)
 
-    def _note_rescued(self, rescued: Rescued) -> None:
+    def _note_rescued(self, rescue: Rescue, rescued: Rescued) -> None:
         table, memory = self.life.table, self.life.memory
         for mint, reason in rescued.refused:
-            self.life.environment.log.warning("refused by Postgres", mint=mint, reason=reason)
-            table.spooled.pop(mint, None)
+            self._quarantine_refused(rescue, mint, reason)
         for token in rescued.stored:
             table.admit_token(token)
         memory.in_flight = {m: s for m, s in memory.in_flight.items() if m not in rescued.mints}
@@ -135,6 +138,20 @@ class Drainer:
         self.is_rescuing = False
         # What is left belongs to tokens that nobody has created: no store takes it.
         self.is_done = True
+
+    def _quarantine_refused(self, rescue: Rescue, mint: Mint, reason: str) -> None:
+        """The quarantine is drained after sync: it saves this, or tells that it could not."""
+        token = self.life.table.spooled.pop(mint, None)
+        if token is not None:
+            self.life.quarantine_birth(token, reason)
+        elif (seen := rescue.values.get(mint)) is not None:
+            update = TokenUpdated(
+                mint=mint,
+                observed_at=max(map(seen.time_of, seen.values)),
+                origin=seen.origin,
+                values=dict(seen.values),
+            )
+            self.life.tell_quarantine([self.life.make_refusal(update, reason)])
 
     def _note_failure(self, error: StoreUnavailable) -> None:
         """Neither store answers; the buffer may come back as well."""

@@ -9,28 +9,35 @@ versions that were read are cleared.
 
 A flush of everything must meet every value that the table holds unflushed. One that it did not
 meet has been lost by the buffer (evicted, or deleted by hand), and is put back and flushed again.
+A buffer that loses again what it was given back, as one that evicts for want of memory, holds
+nothing up: the flush then takes what is unflushed from the table.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from functools import partial
 
 import trio
 from attrs import define, evolve, field, frozen
 
 from actors.sync.allowance import CommitCost, Grant
+from actors.sync.flush import Flush, FlushOrder
 from actors.sync.life import SyncLife
+from actors.sync.parking import MICROSECONDS, note_parked, note_unparked
 from actors.sync.profiles import ProfileShelf
 from buffer import DirtyPage
+from domain.changes import ChangeColumns
 from domain.errors import StoreNeedsRepair
 from domain.lifecycle import is_retained
-from domain.messages import Refused, TokenChange
+from domain.merging import NO_ORIGIN
+from domain.messages import TokenChange, TokenUpdated
+from domain.quarantine import QuarantineEntry
 from domain.token import Token
-from domain.values import NO_VERSION, Mint, Version
-from store import StoredChange, WriteReceipt
+from domain.values import NO_VERSION, Mint
+from store import StoredChange, StoredChanges, WriteReceipt
 from supervision.desk import Retry
 
-MICROSECONDS = 1_000_000  # a version is at least the wall clock's microseconds
+LOSSES_BORNE = 3  # in a row, then a flush does without the buffer
 
 
 class FlushRetryDue:
@@ -38,64 +45,12 @@ class FlushRetryDue:
 
 
 @frozen(kw_only=True)
-class FlushOrder:
-    """Which tokens a flush is to take, and what is to be done with their values."""
-
-    name: str  # why; a second order of the same name is dropped while one waits
-    chosen: frozenset[Mint] | None = None  # None: every dirty token
-    is_governed: bool = False  # the governor chooses, when the flush begins
-    is_discarded: bool = False  # the values are forgotten instead of written
-    is_repeated: bool = False  # of what the flush before did not meet
-    then: Callable[[], None] = lambda: None  # once it has ended well
-
-
-@define(kw_only=True)
-class Flush:
-    """One flush under way."""
-
-    order: FlushOrder
-    grant: Grant | None  # of the governor, where it was asked
-    missing: set[Mint] | None  # chosen, and not met yet; None: everything is taken
-    started_at: float = field(factory=trio.current_time, init=False)
-    read_at: Version | None = field(default=None, init=False)  # what is newer is of the next flush
-    position: Version = field(default=NO_VERSION, init=False)  # `dirty_since` of the last change
-    is_read: bool = field(default=False, init=False)  # to the end
-    waiting: list[TokenChange] = field(factory=list, init=False)  # read, and in no batch yet
-    parked: set[Mint] = field(factory=set, init=False)  # met, and left in the buffer
-    receipts: list[WriteReceipt] = field(factory=list, init=False)
-
-    def take_page(self, page: DirtyPage, page_tokens: int) -> None:
-        """Take the chosen changes of a page, and see whether it was the last.
-
-        What becomes dirty after the first page is of the next flush: else this might never end.
-        """
-        changes, newest = page.changes, page.newest if self.read_at is None else self.read_at
-        self.read_at = newest
-        if self.missing is None:
-            self.waiting += changes
-        else:
-            missing = self.missing
-            self.waiting += [change for change in changes if change.mint in missing]
-            missing.difference_update(change.mint for change in changes)
-        if changes:
-            self.position = changes[-1].dirty_since
-        is_last = len(changes) < page_tokens or self.position >= newest
-        self.is_read = is_last or (self.missing is not None and not self.missing)
-
-    def take_batch(self, most: int) -> Sequence[TokenChange]:
-        """The next batch to write; empty while more has to be read for it."""
-        if len(self.waiting) < most and not self.is_read:
-            return ()
-        batch, self.waiting = self.waiting[:most], self.waiting[most:]
-        return batch
-
-
-@frozen(kw_only=True)
 class WrittenBatch:
     """What the store made of one batch."""
 
     found: Mapping[Mint, Token]  # tokens that had not been in the table
-    known: frozenset[Mint]  # whose tokens are in Postgres
+    beside: frozenset[Mint]  # whose tokens are not in Postgres
+    misplaced: frozenset[Mint]  # that had an id, and have not that one
     receipts: Sequence[WriteReceipt]
     refused: Sequence[tuple[StoredChange, str]]
 
@@ -108,11 +63,11 @@ class Flusher:
     life: SyncLife
     epoch: Callable[[], str]  # of the buffer's data, as it is known
     put_back: Callable[[Callable[[], None]], None]  # the buffer has lost data
+    note_receipt: Callable[[WriteReceipt], None]  # the store may have lost commits
     # State.
     orders: deque[FlushOrder] = field(factory=deque, init=False)  # the first one is under way
     flush: Flush | None = field(default=None, init=False)
     losses: int = field(default=0, init=False)  # of the buffer's data, since a flush ended well
-    is_losing: bool = field(default=False, init=False)  # what was put back was lost once more
     retry: Retry = field(init=False)
     shelf: ProfileShelf = field(init=False)
 
@@ -149,7 +104,10 @@ class Flusher:
             grant, chosen = self._ask_governor()
         missing = None if chosen is None else set(chosen)
         self.flush = Flush(order=order, grant=grant, missing=missing)
-        self._read_page(self.flush)
+        if order.is_from_table:
+            self._take_from_table(self.flush)
+        else:
+            self._read_page(self.flush)
 
     def _ask_governor(self) -> tuple[Grant, Collection[Mint] | None]:
         """Usually everything is granted; under pressure what is due first."""
@@ -179,6 +137,13 @@ class Flusher:
         flush.take_page(page, self.life.settings.batch_rows)
         self._go_on(flush)
 
+    def _take_from_table(self, flush: Flush) -> None:
+        """What the buffer may hold of it besides has no newer version, and changes nothing."""
+        changes = self.life.table.list_unflushed()
+        newest = max((change.version for change in changes), default=NO_VERSION)
+        flush.take_page(DirtyPage("", newest, changes), len(changes) + 1)
+        self._go_on(flush)
+
     def _go_on(self, flush: Flush) -> None:
         """The next step: write a batch, read on, or end."""
         if batch := flush.take_batch(self.life.settings.batch_rows):
@@ -190,13 +155,11 @@ class Flusher:
 
     # Writing.
 
-    def _write_batch(self, flush: Flush, batch: Sequence[TokenChange]) -> None:
+    def _write_batch(self, flush: Flush, batch: ChangeColumns) -> None:
         if flush.order.is_discarded:
             self._clear_batch(flush, batch, batch, ())
             return
-        known = self.life.table.with_ids(batch)
-        mints = {change.mint for _, change in known}
-        unknown = [change for change in batch if change.mint not in mints]
+        known, unknown = StoredChanges.match(batch, self.life.table.published)
         known = self.shelf.choose_profiles(known, self.life.environment.clock())
         self.life.store_caller.ask(
             partial(self._write_to_store, known, unknown),
@@ -204,43 +167,57 @@ class Flusher:
             self._give_up,
         )
 
-    async def _write_to_store(
-        self, known: Sequence[StoredChange], unknown: Sequence[TokenChange]
-    ) -> WrittenBatch:
+    async def _write_to_store(self, known: StoredChanges, unknown: ChangeColumns) -> WrittenBatch:
         """Look up the tokens that the table does not know, and write what Postgres has.
 
         Tokens that left the table can still change: an old coin that graduates, say.
         """
         found: Mapping[Mint, Token] = {}
+        changes = known
         if unknown:
-            found = await self.life.stores.store.find_tokens([change.mint for change in unknown])
-        ids = {mint: token.id for mint, token in found.items() if token.id is not None}
-        changes = [*known, *((ids[each.mint], each) for each in unknown if each.mint in ids)]
+            found = await self.life.stores.store.find_tokens(unknown.mints)
+            changes = known.joined_with(StoredChanges.match(unknown, found)[0])
         receipts, refused = await self.life.stores.store.write_changes(changes)
+        misplaced = frozenset[Mint]().union(*(receipt.misplaced for receipt in receipts))
         return WrittenBatch(
             found=found,
-            known=frozenset(change.mint for _, change in changes),
+            beside=misplaced.union(mint for mint in unknown.mints if mint not in found),
+            misplaced=misplaced,
             receipts=receipts,
             refused=refused,
         )
 
-    def _note_written(
-        self, flush: Flush, batch: Sequence[TokenChange], written: WrittenBatch
-    ) -> None:
+    def _note_written(self, flush: Flush, batch: ChangeColumns, written: WrittenBatch) -> None:
         self.shelf.note_written()
         self._note_costs(flush, written.receipts)
         self.life.publish(
             [m for m, token in written.found.items() if self.life.table.admit_token(token)]
         )
-        settled: Sequence[TokenChange] = batch
         lost = [self._make_refusal(change, reason) for (_, change), reason in written.refused]
-        if len(written.known) < len(batch):  # the others are parked until their tokens are stored
-            beside = [change for change in batch if change.mint not in written.known]
-            overdue = [change for change in beside if self._is_overdue(change)]
-            flush.parked.update(change.mint for change in beside)
-            settled = [c for c in batch if c.mint in written.known] + overdue
-            lost += [self._make_refusal(change, "no such token") for change in overdue]
+        settled = batch
+        if written.beside:
+            settled, overdue = self._park(flush, batch, written.beside)
+            lost += [  # what retention has dropped meanwhile goes without a word
+                self._make_refusal(change, "no such token")
+                for change in overdue
+                if change.mint not in written.misplaced
+            ]
+        note_unparked(self.life.memory.parked, settled.mints)
         self._clear_batch(flush, batch, settled, lost)
+
+    def _park(
+        self, flush: Flush, batch: ChangeColumns, beside: Container[Mint]
+    ) -> tuple[ChangeColumns, ChangeColumns]:
+        """Leave changes in the buffer until their tokens are stored.
+
+        Returns those that leave it, and of them those that have waited for too long.
+        """
+        places = [place for place, mint in enumerate(batch.mints) if mint in beside]
+        overdue = [place for place in places if self._is_overdue(batch[place])]
+        flush.parked.update(batch.mints[place] for place in places)
+        note_parked(self.life.memory.parked, batch.select(places))
+        written = [place for place, mint in enumerate(batch.mints) if mint not in beside]
+        return batch.select(written + overdue), batch.select(overdue)
 
     def _note_costs(self, flush: Flush, receipts: Sequence[WriteReceipt]) -> None:
         flush.receipts += receipts
@@ -248,6 +225,7 @@ class Flusher:
         for cost in receipts:
             written = CommitCost(rows=cost.rows, wal_bytes=cost.wal_bytes, seconds=cost.seconds)
             self.life.memory.governor.note_written(written, now)
+            self.note_receipt(cost)
 
     def _is_overdue(self, change: TokenChange) -> bool:
         now, token = self.life.environment.clock(), self.life.table.published.get(change.mint)
@@ -255,49 +233,51 @@ class Flusher:
             return now - change.dirty_since / MICROSECONDS > self.life.settings.park_seconds
         return not is_retained(token, now)
 
-    def _make_refusal(self, change: TokenChange, reason: str) -> Refused:
-        self.life.environment.log.warning("update quarantined", mint=change.mint, reason=reason)
+    def _make_refusal(self, change: TokenChange, reason: str) -> QuarantineEntry:
         self.life.counts["quarantined"] += 1
-        now = self.life.environment.clock()
-        return Refused(mint=change.mint, reason=reason, refused_at=now, values=change.values)
+        update = TokenUpdated(
+            mint=change.mint,
+            observed_at=change.observed_at,
+            origin=NO_ORIGIN,
+            values=dict(change.values),
+        )
+        return self.life.make_refusal(update, reason)
 
     # Clearing.
 
     def _clear_batch(
         self,
         flush: Flush,
-        batch: Sequence[TokenChange],
-        settled: Sequence[TokenChange],
-        lost: Sequence[Refused],
+        batch: ChangeColumns,
+        settled: ChangeColumns,
+        lost: Sequence[QuarantineEntry],
     ) -> None:
+        self.life.tell_quarantine(lost)
         self.life.buffer_caller.ask(
             partial(self._clear_settled, settled, lost),
             lambda _: self._note_cleared(flush, batch, settled),
             self._give_up,
         )
 
-    async def _clear_settled(self, settled: Sequence[TokenChange], lost: Sequence[Refused]) -> None:
-        if lost:
-            await self.life.stores.buffer.quarantine_rows(lost)
+    async def _clear_settled(self, settled: ChangeColumns, lost: Sequence[QuarantineEntry]) -> None:
+        if lost:  # the quarantine may not have saved them yet
+            await self.life.stores.buffer.quarantine_entries(lost)
         await self.life.stores.buffer.clear_flushed(settled)
 
-    def _note_cleared(
-        self, flush: Flush, batch: Sequence[TokenChange], settled: Sequence[TokenChange]
-    ) -> None:
+    def _note_cleared(self, flush: Flush, batch: ChangeColumns, settled: ChangeColumns) -> None:
         """What is left of a token waits anew, behind the others; so does a parked one.
 
         Those of which nothing is left go all at once, at the end of a flush of everything.
         """
-        self.life.table.note_left(settled, flush.read_at or NO_VERSION)
-        is_partial = flush.missing is not None
-        if is_partial or self.life.table.unflushed:
-            now = trio.current_time()
-            for change in batch:
-                left = self.life.table.unflushed.get(change.mint)
-                if left is not None:
-                    self.life.backlog.settle_token(change.mint, left.values, now)
-                elif is_partial:
-                    self.life.backlog.drop_token(change.mint)
+        unflushed = self.life.table.unflushed
+        anew = self.life.table.note_left(settled, flush.read_at or NO_VERSION)
+        if settled is not batch:
+            anew = [mint for mint in batch.mints if mint in unflushed]
+        if flush.missing is not None:
+            self.life.backlog.drop_tokens(batch.mints)
+        now = trio.current_time()
+        for mint in anew:
+            self.life.backlog.settle_token(mint, unflushed[mint].values, now)
         self._go_on(flush)
 
     # Ending.
@@ -306,17 +286,20 @@ class Flusher:
         now = trio.current_time()
         if flush.missing is None:
             self.life.backlog.drop_before(flush.started_at)
-        for mint in (flush.missing or frozenset()) - self.life.table.unflushed.keys():
-            self.life.backlog.drop_token(mint)
+            parked = self.life.memory.parked
+            note_unparked(parked, parked.keys() - flush.parked)
+        if flush.missing:
+            self.life.backlog.drop_tokens(flush.missing - self.life.table.unflushed.keys())
         if flush.grant is not None:
             self.life.memory.governor.note_flushed(flush.grant, now)
         if flush.receipts:
             self._log_flush(flush.receipts, now - flush.started_at)
-        self.flush, self.losses, self.is_losing = None, 0, False
+        self.flush, self.losses = None, 0
         self.retry.note_success()
         self.life.report_repaired()
         self.orders.popleft()
-        if lost := self._find_lost(flush):
+        lost = frozenset() if flush.order.is_from_table else self._find_lost(flush)
+        if lost:
             self._repeat_for(flush, lost)
         else:
             flush.order.then()
@@ -330,15 +313,21 @@ class Flusher:
         return frozenset(mint for mint, seen in held if seen is not None and seen.newest <= read_at)
 
     def _repeat_for(self, flush: Flush, lost: frozenset[Mint]) -> None:
-        """Put back what was lost and flush it at once; lost again, it waits for the next flush."""
+        """Put back what was lost and flush it at once; lost again, it is flushed from the table."""
         self.life.counts["lost"] += len(lost)
-        self.is_losing = flush.order.is_repeated
-        if self.is_losing:
-            flush.order.then()
+        is_lost_again = flush.order.is_repeated
+        again = evolve(
+            flush.order,
+            chosen=lost,
+            is_governed=False,
+            is_repeated=True,
+            is_from_table=is_lost_again,
+        )
+        self.orders.appendleft(again)
+        if is_lost_again:
+            self.begin_next()
         else:
-            again = evolve(flush.order, chosen=lost, is_governed=False, is_repeated=True)
-            self.orders.appendleft(again)
-        self.put_back(self.begin_next)
+            self.put_back(self.begin_next)
 
     def _log_flush(self, receipts: Sequence[WriteReceipt], seconds: float) -> None:
         self.life.environment.log.info(
@@ -358,9 +347,13 @@ class Flusher:
         self.losses += 1
         if self.losses == 1:
             self.put_back(self.begin_next)
-        else:  # it loses what it is given: not in a circle without a pause
+        elif self.losses < LOSSES_BORNE:  # not in a circle without a pause
             self.put_back(lambda: None)
             self.retry.begin_wait()
+        else:
+            self.put_back(lambda: None)
+            self.orders[0] = evolve(self.orders[0], is_from_table=True)
+            self.begin_next()
 
     def _give_up(self, error: Exception) -> None:
         """A store does not answer; the order is tried again."""

@@ -10,17 +10,18 @@ traded longest after their birth. A token that is on its way to a pool, or there
 and so does one of which others have written.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from actors.sync.allowance import Bucket
 from actors.sync.table import TokenTable
+from domain.changes import ChangeColumns
 from domain.merging import NO_TIME
-from domain.messages import TokenChange
-from domain.token import FIELDS, Group, Status, Token
+from domain.messages import TokenChange, Values
+from domain.token import FIELDS, Group, Status
 from domain.values import Mint, UnixSeconds
-from store import StoredChange
+from store import StoredChanges
 
 PROFILE_NAMES = frozenset(rule.name for rule in FIELDS.values() if rule.group is Group.PROFILE)
 HOUR_SECONDS = 3600.0
@@ -42,24 +43,20 @@ class ProfileShelf:
     # Few, and so shared by thousands of tokens.
     name_sets: dict[frozenset[str], frozenset[str]] = field(factory=dict, init=False)
 
-    def choose_profiles(
-        self, changes: Sequence[StoredChange], now: UnixSeconds
-    ) -> list[StoredChange]:
+    def choose_profiles(self, changes: StoredChanges, now: UnixSeconds) -> StoredChanges:
         """The changes to write: each with all of its token's profile, or with none of it."""
         self._fill(now)
         self.completed.clear()
-        chosen = list(changes)
-        for place in self._rank(changes):
-            token_id, change = changes[place]
-            token = self.table.published[change.mint]
-            is_owed = change.mint in self.table.owed_to_others
-            if token.status > Status.NEW or is_owed or self._has_room():
+        chosen: dict[int, Values] = {}
+        for place in self._rank(changes.changes):
+            change = changes.changes[place]
+            if self._must_have(change.mint) or self._open_for_others():
                 self.bucket.spend(1, self.rows_per_hour)
                 self.is_open = self.is_open and self.bucket.level >= 1
-                chosen[place] = token_id, self._with_profile(token, change)
-            else:
-                chosen[place] = token_id, self._without_profile(change)
-        return chosen
+                chosen[place] = self._with_profile(change)
+            elif told := PROFILE_NAMES.intersection(change.values):
+                chosen[place] = self._without_profile(change, told)
+        return evolve(changes, changes=changes.changes.with_values(chosen))
 
     def note_written(self) -> None:
         """The batch that was chosen last has left for good, written or refused."""
@@ -67,9 +64,12 @@ class ProfileShelf:
             self.table.shelved.pop(mint, None)
         self.completed.clear()
 
-    def _has_room(self) -> bool:
-        if not self.is_open:
-            self.is_open = self.bucket.level >= max(1.0, self.rows_per_hour * ROOM_TO_OPEN)
+    def _is_room_gathered(self) -> bool:
+        return self.is_open or self.bucket.level >= max(1.0, self.rows_per_hour * ROOM_TO_OPEN)
+
+    def _open_for_others(self) -> bool:
+        """Open, if there is room for tokens that do not graduate; whether there is."""
+        self.is_open = self._is_room_gathered()
         return self.is_open
 
     def _fill(self, now: UnixSeconds) -> None:
@@ -77,16 +77,26 @@ class ProfileShelf:
         self.bucket.fill(passed * self.rows_per_hour / HOUR_SECONDS, self.rows_per_hour)
         self.filled_at = now
 
-    def _rank(self, changes: Sequence[StoredChange]) -> Iterable[int]:
-        """Places of changes that a profile belongs to, those of most interest first."""
-        shelved = self.table.shelved
-        places = [
-            place
-            for place, (_, change) in enumerate(changes)
-            if change.mint in shelved or not PROFILE_NAMES.isdisjoint(change.values)
-        ]
-        places.sort(key=lambda place: self._rate_interest(changes[place][1].mint), reverse=True)
-        return places
+    def _must_have(self, mint: Mint) -> bool:
+        """It is on its way to a pool, or there; or others have written of it."""
+        return self.table.published[mint].status > Status.NEW or mint in self.table.owed_to_others
+
+    def _rank(self, changes: ChangeColumns) -> Iterable[int]:
+        """Places of changes that may give or take a profile, those of most interest first.
+
+        What is on the shelf stays there, unread, while there is no room for it.
+        """
+        shelved, mints, values = self.table.shelved, changes.mints, changes.values
+        told = (p for p in changes.list_decoded() if not PROFILE_NAMES.isdisjoint(values[p]))
+        places = set(told)
+        if not shelved.keys().isdisjoint(mints):
+            has_room = self._is_room_gathered()
+            places.update(
+                place
+                for place, mint in enumerate(mints)
+                if mint in shelved and (has_room or self._must_have(mint))
+            )
+        return sorted(sorted(places), key=lambda p: self._rate_interest(mints[p]), reverse=True)
 
     def _rate_interest(self, mint: Mint) -> tuple[bool, float]:
         """Somebody watches it; else by the seconds from its birth to its last trade."""
@@ -94,17 +104,13 @@ class ProfileShelf:
         life_seconds = (token.last_trade_at or token.first_seen_at) - token.first_seen_at
         return token.watcher_count > 0 or mint in self.table.outside_watchers, life_seconds
 
-    def _with_profile(self, token: Token, change: TokenChange) -> TokenChange:
-        self.completed.add(token.mint)
-        shelved = self.table.shelved.get(token.mint)
-        if shelved is None:
-            return change
-        known = {name: getattr(token, name) for name in shelved}
-        return change._replace(values={**known, **change.values})
+    def _with_profile(self, change: TokenChange) -> Values:
+        self.completed.add(change.mint)
+        token = self.table.published[change.mint]
+        known = {name: getattr(token, name) for name in self.table.shelved.get(change.mint, ())}
+        return {**known, **change.values}
 
-    def _without_profile(self, change: TokenChange) -> TokenChange:
-        told = PROFILE_NAMES.intersection(change.values)
+    def _without_profile(self, change: TokenChange, told: frozenset[str]) -> Values:
         names = told | self.table.shelved.get(change.mint, frozenset())
         self.table.shelved[change.mint] = self.name_sets.setdefault(names, names)
-        rest = {name: value for name, value in change.values.items() if name not in told}
-        return change._replace(values=rest)
+        return {name: value for name, value in change.values.items() if name not in told}

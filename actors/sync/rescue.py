@@ -47,9 +47,11 @@ class Rescue:
             ids |= {mint: token.id for mint, token in found.items() if token.id is not None}
         written: set[Mint] = set()
         for changes in chunks(self._make_changes(ids), self.batch_rows):
-            _, rejected = await store.write_changes(changes)
+            receipts, rejected = await store.write_changes(changes)
             refused += [(change.mint, reason) for (_, change), reason in rejected]
             written.update(change.mint for _, change in changes)
+            for receipt in receipts:
+                written -= receipt.misplaced
         return Rescued(mints=frozenset(written), stored=stored, refused=refused)
 
     async def _insert_spooled(
@@ -67,5 +69,5 @@ class Rescue:
         """The values of the tokens that Postgres has, in the order of their keys."""
         for mint in sorted(self.values.keys() & ids.keys(), key=ids.__getitem__):
             seen = self.values[mint]
-            observed_at = max(map(seen.time_of, seen.values))
-            yield ids[mint], TokenChange(mint, self.version, self.version, observed_at, seen.values)
+            observed_at, version = seen.newest_time(), self.version
+            yield ids[mint], TokenChange(mint, version, version, observed_at, seen.values)

@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 
 from actors.sync.allowance import Budget
+from domain.quarantine import ParkedUpdate
 from domain.snapshots import Snapshot, counter, detail, gauge, snapshot_class
 
 
@@ -53,9 +54,14 @@ class SyncSnapshot(Snapshot):
     tokens: int = gauge("Tokens that are tracked.")
     unflushed: int = gauge("Tokens with values that Postgres does not have yet.")
     unappended: int = gauge("Tokens with values that the buffer does not have yet.")
+    parked: int = gauge("Tokens whose values wait until Postgres has the token.")
+    oldest_parked: tuple[ParkedUpdate, ...] = detail("Some of them, since when, and of what.")
     appended: int = counter("Updates that the buffer took because they were news.")
     failed_appends: int = counter("Appends that the buffer did not answer.")
-    put_back: int = counter("Times that the buffer had lost data and was given them back.")
+    put_back: int = counter("Times that the buffer had lost data, which it is then given back.")
+    lost_births: int = counter("Births that Postgres had acknowledged and lost.")
+    lost_values: int = counter("Tokens with values that Postgres had acknowledged and lost.")
+    unregained: int = gauge("Tokens of which Postgres has not got back yet what it lost.")
     failed_flushes: int = counter("Flushes that a store did not answer; they are repeated.")
     lost: int = counter("Unflushed tokens that a flush did not find in the buffer.")
     quarantined: int = counter("Updates that Postgres refused, or whose token never came.")

@@ -9,18 +9,27 @@ know which values Postgres has: the flush's statement compares with the stored r
 is equal.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from attrs import Factory, define, evolve
 
+from domain.changes import ChangeColumns
 from domain.lifecycle import CURVE_FIELDS, is_retained
 from domain.merging import Observations, Sighting, find_source
 from domain.messages import TokenChange
-from domain.precision import round_token, round_value
-from domain.token import FIELDS, STATUS_FIELDS, Provenance, Status, Token, with_values
+from domain.precision import round_token, round_values
+from domain.token import (
+    FIELDS,
+    STATUS_FIELDS,
+    Provenance,
+    Status,
+    Token,
+    with_values,
+    with_watchers,
+)
 from domain.values import Mint, UnixSeconds, Value, Version
-from store import OverlayRow
+from store import OverlayRow, StoreLoss
 
 GROUP_NAMES = {name: rule.group.value for name, rule in FIELDS.items()}
 NOTHING_AGAIN: Provenance = MappingProxyType({})
@@ -37,6 +46,10 @@ class TokenTable:
     published: dict[Mint, Token] = Factory(dict)
     spooled: dict[Mint, Token] = Factory(dict)
     unflushed: dict[Mint, Observations] = Factory(dict)
+    # Of which Postgres has lost commits, and not got back yet what was in them.
+    unregained: set[Mint] = Factory(set)
+    # Fields that the buffer may have otherwise, see `SyncMemory.unsure`.
+    unsure: Mapping[Mint, Collection[str]] = Factory(dict)
     # Of published tokens: groups that were observed since, and had not changed.
     seen_again: dict[Mint, dict[str, tuple[str, UnixSeconds]]] = Factory(dict)
     # Of published tokens: profile values that neither Postgres nor the buffer has, see profiles.py.
@@ -58,17 +71,21 @@ class TokenTable:
             token = self.spooled[token.mint] = round_token(token)
         else:
             self.spooled.pop(token.mint, None)
+            if token.mint not in self.unflushed:
+                self.unregained.discard(token.mint)
         if known is not None:
             token = evolve(token, provenance={**known.provenance, **token.provenance})
-        self.published[token.mint] = _with_observations(
-            token, self.unflushed.get(token.mint, Observations())
-        )
+        held = self.unflushed.get(token.mint)
+        self.published[token.mint] = token if held is None else _with_observations(token, held)
         return True
 
     def select_new(self, mint: Mint, observed: Observations) -> Observations:
-        """The observed values as they are kept, without those that the token has already."""
+        """The observed values as they are kept, without those that the token has already.
+
+        A value that it has is news where another one may have reached the buffer meanwhile.
+        """
         token = self.published.get(mint)
-        values = {name: round_value(name, value) for name, value in observed.values.items()}
+        values = round_values(observed.values)
         new = Observations(values, observed.observed_at, observed.origin, observed.sightings)
         if "status" in values:
             self._tell_of_status(mint, token, new)
@@ -76,18 +93,19 @@ class TokenTable:
             return new
         if token.status is Status.BONDED:  # what is said of its curve now is old news
             values = {name: value for name, value in values.items() if name not in CURVE_FIELDS}
-        changed = [name for name, value in values.items() if getattr(token, name) != value]
+        unsure = self.unsure.get(mint, ())
+        changed = [n for n, value in values.items() if n in unsure or getattr(token, n) != value]
         if len(changed) < len(values):
             self._note_seen_again(mint, new, changed)
         return new.reduced_to(changed)
 
     def _note_seen_again(self, mint: Mint, seen: Observations, changed: Iterable[str]) -> None:
         """Keep who saw a group of values as it was: that goes with the token's next change."""
-        groups = {GROUP_NAMES[name] for name in changed}
+        groups = set(map(GROUP_NAMES.__getitem__, changed))
         for name in seen.values:
-            if GROUP_NAMES[name] not in groups:
+            if (group := GROUP_NAMES[name]) not in groups:
                 again = self.seen_again.setdefault(mint, {})
-                _note_sighting(again, GROUP_NAMES[name], seen.sighting_of(name))
+                _note_sighting(again, group, seen.sighting_of(name))
 
     def _tell_of_status(self, mint: Mint, token: Token | None, new: Observations) -> None:
         """A status that grew says when and from what; one that did not is no news.
@@ -128,32 +146,74 @@ class TokenTable:
         outside = self.outside_watchers.get(mint)
         if token is None or not outside:
             return token
-        return evolve(token, watcher_count=token.watcher_count + outside)
+        return with_watchers(token, token.watcher_count + outside)
+
+    def list_shown(self, mints: Iterable[Mint]) -> dict[Mint, Token]:
+        """These tokens as clients see them, without those that are unknown."""
+        shown = ((mint, self.find_shown(mint)) for mint in mints)
+        return {mint: token for mint, token in shown if token is not None}
+
+    def list_all_shown(self) -> dict[Mint, Token]:
+        """Every token as clients see it."""
+        return self.published | self.list_shown(self.outside_watchers)
 
     # Flushing.
 
-    def with_ids(self, changes: Iterable[TokenChange]) -> list[tuple[int, TokenChange]]:
-        """The changes with their tokens' ids, without those of tokens that have none here."""
-        known = self.published
-        return [
-            (token.id, change)
-            for change in changes
-            if (token := known.get(change.mint)) is not None and token.id is not None
-        ]
+    def list_unflushed(self) -> ChangeColumns:
+        """The unflushed values as changes, of the versions by which the buffer had taken them."""
+        return ChangeColumns.of(
+            [
+                TokenChange(mint, held.newest, held.newest, held.newest_time(), {**held.values})
+                for mint, held in self.unflushed.items()
+            ]
+        )
 
-    def note_left(self, changes: Iterable[TokenChange], read_at: Version) -> None:
+    def note_left(self, changes: Sequence[TokenChange], read_at: Version) -> list[Mint]:
         """Drop the changes from `unflushed`: they have left the buffer, flushed or quarantined.
 
         They hold all that their tokens had in the buffer at version `read_at`. A value that came
-        later stays unflushed, unless it equals the one that left.
+        later stays unflushed, unless it equals the one that left: of which tokens one stays.
         """
-        for change in changes:
-            held = self.unflushed.pop(change.mint, None)
+        left, later, pop = ChangeColumns.of(changes), list[Mint](), self.unflushed.pop
+        if self.unregained:
+            self.unregained.difference_update(left.mints)
+        for place, mint in enumerate(left.mints):
+            held = pop(mint, None)
             if held is not None and held.newest > read_at:
-                left = change.values
-                later = held.reduced_to(n for n, v in held.values.items() if left.get(n) != v)
-                if later.values:
-                    self.unflushed[change.mint] = later
+                values = left[place].values
+                news = held.reduced_to(n for n, v in held.values.items() if values.get(n) != v)
+                if news.values:
+                    self.unflushed[mint] = news
+                    later.append(mint)
+        return later
+
+    # Regaining.
+
+    def take_loss(self, loss: StoreLoss) -> Collection[str]:
+        """Count what Postgres has lost as never stored; the fields that are to be flushed again.
+
+        A token without its birth goes to the spool whole. Values are as old as they can be: what
+        the buffer remembers of them, and whatever is on its way there, is newer or the same.
+        """
+        token = self.published.get(loss.mint)
+        if token is None or token.id is None:
+            return ()
+        self.published[loss.mint] = evolve(token, id=loss.id)
+        if loss.id is None:
+            self.spooled[loss.mint] = round_token(self.published[loss.mint])
+            return ()
+        held = self.unflushed.get(loss.mint, Observations())
+        kept_elsewhere = held.values.keys() | self.shelved.get(loss.mint, frozenset())
+        values = {n: getattr(token, n) for n in loss.values if n not in kept_elsewhere}
+        if values:
+            lost = Observations(values, token.first_seen_at)
+            lost.take_newer(held)
+            self.unflushed[loss.mint] = lost
+        return values.keys()
+
+    def is_unstored(self, mint: Mint) -> bool:
+        """True while something of the token waits for Postgres."""
+        return mint in self.unflushed or mint in self.spooled
 
     def unflushed_before(self, birth: UnixSeconds) -> list[Mint]:
         """The tokens with unflushed values that were first seen before that."""
@@ -176,6 +236,7 @@ class TokenTable:
             self.spooled.pop(mint, None)
             self.seen_again.pop(mint, None)
             self.shelved.pop(mint, None)
+            self.unregained.discard(mint)
         return len(gone)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 import trio
 from attrs import define, field
 
-from actors.sync.flusher import FlushOrder
+from actors.sync.flush import FlushOrder
 from actors.sync.life import SyncLife
+from actors.sync.regaining import NO_EPOCH
 from domain.backoff import Backoff
 from domain.errors import StoreUnavailable
 from domain.lifecycle import RETAIN_NEW_SECONDS
@@ -24,7 +25,7 @@ RETAIN_EVERY_SECONDS = 600.0  # nearly always it finds nothing to do, which cost
 RETAIN_LONGEST_SECONDS = 6 * 3600.0  # between attempts while it fails
 PULSE_EVERY_SECONDS = 10.0
 PROBE_EVERY_SECONDS = 5.0  # a buffer that nobody has called for so long is asked if it is there
-SPOOL_PATIENCE_SECONDS = 120.0  # ingest looks into the spool twice as often
+SPOOL_PATIENCE_SECONDS = 120.0  # ingest looks into the spool far more often
 
 
 class RetainDue:
@@ -49,7 +50,8 @@ class Upkeep:
 
     life: SyncLife
     order_flush: Callable[[FlushOrder], None]
-    note_epoch: Callable[[str], None]
+    note_epoch: Callable[[str], None]  # of the buffer
+    note_store_epoch: Callable[[str], None]
     retain_backoff: Backoff = field(init=False)
     pulse_taken_at: float = field(default=0.0, init=False)  # trio's clock
     spooled_since: float | None = field(default=None, init=False)  # without an empty spool between
@@ -90,8 +92,9 @@ class Upkeep:
             self._note_drop_failed,
         )
 
-    def _note_dropped(self, _: WriteReceipt) -> None:
+    def _note_dropped(self, receipt: WriteReceipt) -> None:
         """Nobody may ever look at what still waits for tokens that are gone."""
+        self.note_store_epoch(receipt.epoch)
         self.retain_backoff.reset()
         self.life.environment.readiness.report_outage("retention", self.life.name, None)
         now = self.life.environment.clock()
@@ -157,6 +160,8 @@ class Upkeep:
 
     def _note_pulse(self, pulse: ServerPulse) -> None:
         self._set_pulse_timer()
+        if pulse.epoch is not None:
+            self.note_store_epoch(pulse.epoch or NO_EPOCH)
         now = trio.current_time()
         observation = self.life.memory.watch.observe(pulse, now)
         if observation is not None:

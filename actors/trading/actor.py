@@ -1,7 +1,7 @@
 """Trading: counts every streamed trade, and tells what follows from it.
 
     TradeSeen (from ingest)        -> Trading -> tape (Redis): candles, single trades
-    TokenPublished (from sync)                -> StatisticsPublished -> gateway, market-data
+    TokensPublished (from sync)                -> StatisticsPublished -> gateway, market-data
     WindowsQuoted (from the jobs)             -> TradesWeighed -> hot-score
                                               -> TokenUpdated -> sync: the 24 h figures
 
@@ -24,13 +24,14 @@ from actors.trading.coverage import StreamCoverage
 from actors.trading.memory import TokenFacts, TradingMemory
 from buffer.tape import TapeEntry, TradeTape
 from config.settings import MarketDataSettings, TradingSettings
+from domain.chunks import chunks
 from domain.errors import BufferUnavailable
 from domain.messages import (
     ActivityChange,
     RosterWanted,
     StatisticsPublished,
     SystemActivated,
-    TokenPublished,
+    TokensPublished,
     TokenUpdated,
     TradeSeen,
     TradesWeighed,
@@ -48,7 +49,9 @@ from supervision.life import ActorLife
 NAME = "trading"
 ORIGIN = "trading trades"
 TRADES_AT_ONCE = 1000
+TRADES_REST_SECONDS = 0.1  # much less than `trading.publish_seconds`: nobody waits for it
 MESSAGES_AT_ONCE = 1000
+TOKENS_AT_ONCE = 1000  # of a publication: some 2 ms; between two such parts others get their turn
 TOKENS_A_WRITE = 500
 EXPIRIES_A_SWEEP = 5000  # windows that slide; the others do so at the next sweep
 
@@ -85,7 +88,7 @@ class TradingSnapshot(Snapshot):
 class TradingInboxes:
     trades: Inbox[TradeSeen]
     windows: Inbox[WindowsQuoted]
-    publications: Inbox[TokenPublished]
+    publications: Inbox[TokensPublished]
     control: Inbox[ActivityChange]
 
 
@@ -127,7 +130,9 @@ class Trading:
     async def run(self) -> None:
         """Serve until the trades end; what is counted is written before the return."""
         await self.outboxes.sync.send(RosterWanted(subscriber=NAME))
-        async with open_desk(self.inboxes.trades, TRADES_AT_ONCE) as desk:
+        async with open_desk(
+            self.inboxes.trades, TRADES_AT_ONCE, rest_seconds=TRADES_REST_SECONDS
+        ) as desk:
             self._begin_life(desk)
             while not (self.is_draining and not self.is_writing and not self._has_unwritten()):
                 self._handle_note(await desk.take_note())
@@ -205,10 +210,10 @@ class Trading:
         if surplus > 0:
             del book.unwritten[:surplus]
             self.counts["trades_dropped"] += surplus
-        if trade.mint not in self.changed:
-            self.changed[trade.mint] = None
-        if not book.expires_at:
-            self._note_expiry(trade.mint, book)
+        self.changed.setdefault(trade.mint)
+        expires_at = book.next_expiry()
+        if expires_at is not None and not 0 < book.expires_at <= expires_at:
+            self._note_expiry(trade.mint, book)  # a window that was empty slides before the longer
         return sol
 
     async def _follow_quotes(self) -> None:
@@ -220,9 +225,11 @@ class Trading:
     async def _follow_tokens(self) -> None:
         async for published in receive_batches(self.inboxes.publications, MESSAGES_AT_ONCE):
             for message in published:
-                token = message.token
-                facts = TokenFacts(token.first_seen_at, token.pool_type, token.holder_count)
-                self.memory.keep_facts(token.mint, facts)
+                for tokens in chunks(message.tokens.values(), TOKENS_AT_ONCE):
+                    for token in tokens:
+                        facts = TokenFacts(token.first_seen_at, token.pool_type, token.holder_count)
+                        self.memory.keep_facts(token.mint, facts)
+                    await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def _follow_activity(self) -> None:
         async for change in self.inboxes.control:
@@ -264,12 +271,16 @@ class Trading:
             for mint in mints:
                 del self.changed[mint]
             entries = [entry for mint in mints if (entry := self._take_entry(mint)) is not None]
+            now = self.environment.clock()  # what is counted later is shown later
+            statistics = {mint: self.take_statistics(mint, now) for mint in mints}
             if entries:
-                self._write_entries(entries, mints)
+                self._write_entries(entries, statistics)
             else:
-                self._publish_statistics(mints)
+                self._publish_statistics(statistics)
 
-    def _write_entries(self, entries: Sequence[TapeEntry], mints: Sequence[Mint]) -> None:
+    def _write_entries(
+        self, entries: Sequence[TapeEntry], statistics: Mapping[Mint, TokenStatistics]
+    ) -> None:
         self.is_writing = True
 
         def note_written(_: None) -> None:
@@ -278,7 +289,7 @@ class Trading:
             self.counts["written"] += len(entries)
             for entry in entries:
                 self._note_written(entry)
-            self._publish_statistics(mints)
+            self._publish_statistics(statistics)
             self._write_next()
 
         def note_failure(error: BufferUnavailable) -> None:
@@ -286,7 +297,7 @@ class Trading:
             self.counts["failed_writes"] += 1
             for entry in entries:
                 self._take_back(entry)
-            self.changed = dict.fromkeys(mints) | self.changed
+            self.changed = dict.fromkeys(statistics) | self.changed
             self.retry.begin_wait()
 
         self.caller.ask(lambda: self.tape.append_entries(entries), note_written, note_failure)
@@ -320,16 +331,15 @@ class Trading:
         for candle in book.candles.candles if book is not None else ():
             candle.is_written = False
 
-    def _publish_statistics(self, mints: Sequence[Mint]) -> None:
-        now = self.environment.clock()
-        for mint in mints:
-            message = StatisticsPublished(mint=mint, statistics=self.take_statistics(mint, now))
-            for outbox in self.outboxes.statistics:
-                outbox.send_nowait(message)
+    def _publish_statistics(self, taken: Mapping[Mint, TokenStatistics]) -> None:
+        message = StatisticsPublished(statistics=taken)
+        for outbox in self.outboxes.statistics:
+            outbox.send_nowait(message)
+        for mint in taken:
             book = self.memory.books.get(mint)
             if book is not None and book.is_resting:
                 del self.memory.books[mint]
-        self.counts["published"] += len(mints)
+        self.counts["published"] += len(taken)
 
     def take_statistics(self, mint: Mint, now: UnixSeconds) -> TokenStatistics:
         """What is known of a token's trading now."""

@@ -3,13 +3,14 @@
 TradeSeen -> TradingBook.count_trade -> windows, candles, traders, the last trades
 """
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, field
 
 from actors.trading.candles import FormingCandles
 from actors.trading.sketch import hash_trader
 from actors.trading.wash import TraderBook
 from actors.trading.windows import CountedTrade, Price, TradingWindow, new_windows
 from domain.messages import TradeSeen, WindowsQuoted
+from domain.records import record
 from domain.trading import COUNTED, WINDOW_SECONDS, TokenStatistics, TradeRecord, WindowStatistics
 from domain.values import UnixSeconds, Usd
 
@@ -85,7 +86,7 @@ class TradingBook:
 RESTING = TradingBook()  # of a token that is not being traded; nothing is counted in it
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class StatisticsRequest:
     """What a token's statistics are made of."""
 

@@ -1,15 +1,16 @@
 """What trading keeps when it is restarted: everything it has counted."""
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
 from actors.trading.book import TradingBook
 from domain.messages import WindowsQuoted
+from domain.records import record
 from domain.values import Mint, UnixSeconds
 
 MOST_QUOTES = 20_000  # tokens whose windows a provider has told lately; the oldest go
 
 
-@frozen
+@record
 class TokenFacts:
     """What sync tells of a token that matters here."""
 

@@ -10,7 +10,7 @@ counting), as that paper does.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from math import log
 
@@ -83,6 +83,14 @@ class DistinctSketch:
         rank = HASH_BITS - REGISTER_BITS - rest.bit_length() + 1  # leading zeros, and one
         place = value & (REGISTERS - 1)
         registers[place] = max(registers[place], rank)
+
+
+def count_together(sketches: Sequence[DistinctSketch]) -> int:
+    """The number of distinct hashes in all of them; exact where each of them is."""
+    exact = [sketch.hashes for sketch in sketches if sketch.hashes is not None]
+    if len(exact) < len(sketches):
+        return merge_sketches(sketches).count_distinct()
+    return len(set().union(*exact))
 
 
 def merge_sketches(sketches: Iterable[DistinctSketch]) -> DistinctSketch:

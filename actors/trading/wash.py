@@ -113,9 +113,11 @@ class TraderBook:
 
     def score_wash(self, holders: int | None) -> float:
         """0 (nothing suspicious, or too little to tell) .. 1."""
+        if self.trades + self.earlier_trades < FEWEST_TRADES:
+            return 0.0
         totals = self._list_totals()
         volume = sum(each.volume for each in totals.values())
-        if self.trades + self.earlier_trades < FEWEST_TRADES or volume <= 0:
+        if volume <= 0:
             return 0.0
         circling = [each for each in totals.values() if each.is_circling]
         round_trips = sum(each.volume for each in circling if each.is_balanced) / volume
@@ -131,7 +133,8 @@ class TraderBook:
         return round(min(score, 1.0), 2)
 
     def _list_totals(self) -> dict[int, TraderTotals]:
-        totals = {trader: evolve(each) for trader, each in self.previous.items()}
-        for trader, later in self.current.items():
-            totals.setdefault(trader, TraderTotals()).add_totals(later)
+        totals = {**self.previous, **self.current}
+        for trader in self.previous.keys() & self.current.keys():
+            totals[trader] = evolve(self.previous[trader])
+            totals[trader].add_totals(self.current[trader])
         return totals

@@ -4,18 +4,17 @@ A window is `STEPS` buckets of equal length; it slides by one bucket. So it tell
 and all of its length, and a token that rests costs nothing once its last bucket has gone.
 """
 
-from collections.abc import Iterable
+from attrs import Factory, define, field
 
-from attrs import Factory, define, field, frozen
-
-from actors.trading.sketch import DistinctSketch, merge_sketches
+from actors.trading.sketch import DistinctSketch, count_together
+from domain.records import record
 from domain.trading import WINDOW_SECONDS, Currency, WindowStatistics
 from domain.values import Sol, UnixSeconds, Usd
 
 STEPS = 15
 
 
-@frozen
+@record
 class Price:
     """What one token was worth."""
 
@@ -23,7 +22,7 @@ class Price:
     currency: Currency
 
 
-@frozen(kw_only=True)
+@record(kw_only=True)
 class CountedTrade:
     """One trade as the windows and candles take it."""
 
@@ -83,11 +82,11 @@ class TradingWindow:
 
     def add_trade(self, trade: CountedTrade, now: float) -> None:
         """Count a trade; one that is older than the window is none of it."""
-        number, newest = int(trade.at // self.step_seconds), int(now // self.step_seconds)
-        number = min(number, newest)  # a clock ahead of ours
+        step_seconds, buckets = self.seconds / STEPS, self.buckets
+        newest = int(now // step_seconds)
+        number = min(int(trade.at // step_seconds), newest)  # a clock may be ahead of ours
         if number <= newest - STEPS:
             return
-        buckets = self.buckets
         place = len(buckets)
         while place and buckets[place - 1].number > number:
             place -= 1
@@ -112,15 +111,22 @@ class TradingWindow:
 
     def take_statistics(self, last: Price | None) -> WindowStatistics:
         """What the window tells now; `last` is the token's last price."""
-        buckets = self.buckets
-        is_in_usd = not buckets or not all(bucket.lacks_usd for bucket in buckets)
-        is_in_sol = not buckets or not all(bucket.lacks_sol for bucket in buckets)
+        usd = sol = 0.0
+        buys = sells = 0
+        is_in_usd = is_in_sol = not self.buckets
+        for bucket in self.buckets:
+            usd += bucket.volume_usd
+            sol += bucket.volume_sol
+            buys += bucket.buys
+            sells += bucket.sells
+            is_in_usd |= not bucket.lacks_usd
+            is_in_sol |= not bucket.lacks_sol
         return WindowStatistics(
-            volume_usd=Usd(_add_up(b.volume_usd for b in buckets)) if is_in_usd else None,
-            volume_sol=Sol(_add_up(b.volume_sol for b in buckets)) if is_in_sol else None,
-            buys=sum(bucket.buys for bucket in buckets),
-            sells=sum(bucket.sells for bucket in buckets),
-            unique_traders=merge_sketches(b.traders for b in buckets).count_distinct(),
+            volume_usd=Usd(_round_volume(usd)) if is_in_usd else None,
+            volume_sol=Sol(_round_volume(sol)) if is_in_sol else None,
+            buys=buys,
+            sells=sells,
+            unique_traders=count_together([bucket.traders for bucket in self.buckets]),
             price_change=self._compare_price(last),
         )
 
@@ -134,9 +140,9 @@ class TradingWindow:
         return round((last.amount / first.amount - 1) * 100, 2)
 
 
-def _add_up(volumes: Iterable[float]) -> float:
-    """A sum to the six digits that are kept of every number."""
-    return float(f"{sum(volumes):.6g}")
+def _round_volume(volume: float) -> float:
+    """The six digits that are kept of every number."""
+    return float(f"{volume:.6g}")
 
 
 def new_windows() -> tuple[TradingWindow, ...]:

@@ -5,8 +5,7 @@
 -- KEYS  1 td:version  2 td:epoch  3 td:dirty  4 td:changes  5 td:spool:order
 -- ARGV  1 batch: one flat JSON list (a list a token would take twice the time), for each token
 --           mint, count, is_forced, count names, count values, count times of observation;
---         a mint occurs once; a value is its JSON text; is_forced: equal values are changes, too,
---           and the token becomes dirty even if its marks say that it is
+--         a mint occurs once; a value is its JSON text; is_forced: equal values are changes, too
 --       2 fields of which the greatest value wins: JSON object of true
 --       3 least version to give, microseconds
 --       4 newest version that the caller has been told
@@ -14,7 +13,8 @@
 --       6 tokens in the batch  7 most tokens that may be dirty
 --       8 entries to keep on the stream, about
 --       9 seconds to remember a token without unflushed fields
---       10 1 when the caller puts back what was lost: that of a lost hash, too
+--       10 1 when the caller puts back what was lost: that of a lost hash, too; and a token that its
+--          marks call dirty is so even if no value of it changes
 -- Answer  JSON {"epoch", "newest", "changed"}: for each token of the batch true (all fields),
 --         false (none) or the names; the error FULL, with nothing done, past the bound.
 --
@@ -192,7 +192,7 @@ local function merge(mint, count, is_forced, first)
             writes_count = writes_count + 2
         end
     end
-    if is_forced then
+    if is_put_back or changed_count > 0 then
         restore_dirty_entry(mint, last, cleared)
     end
     if changed_count > 0 then

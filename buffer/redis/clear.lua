@@ -2,14 +2,14 @@
 -- token dirty from the oldest such change on.
 --
 -- KEYS  1 td:dirty
--- ARGV  1 flushed: JSON list of [mint, version]
+-- ARGV  1 flushed: JSON [mints, versions]
 --       2 seconds to remember a token without unflushed fields
 -- Answer  how many tokens are clean thereby.
 --
 -- The layout of td:token:<mint> is told in append.lua.
 
 local DIRTY = KEYS[1]
-local flushed = cjson.decode(ARGV[1])
+local mints, versions = unpack(cjson.decode(ARGV[1]))
 local clean_seconds = ARGV[2]
 local TWO_DOUBLES = '>dd'
 
@@ -52,7 +52,7 @@ local function clear(mint, version)
 end
 
 local clean = 0
-for _, entry in ipairs(flushed) do
-    clean = clean + clear(entry[1], entry[2])
+for place, mint in ipairs(mints) do
+    clean = clean + clear(mint, versions[place])
 end
 return clean

@@ -17,6 +17,7 @@ from attrs import define, field
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from buffer.redis import unusable
 from config.redis_url import RedisAddress, parse_redis_url
 from domain.errors import BufferUnavailable, TokenDiscoveryError
 
@@ -44,6 +45,8 @@ class RedisConnections:
     def call(self, function: Callable[[redis.Redis], Answer]) -> Answer:
         """What the function makes of a client; whatever is refused: `BufferUnavailable`.
 
+        What somebody else has put into our keys is moved aside for the next call.
+
         The driver's error is no cause of ours: its text may repeat what the address hides.
         """
         client = self._client
@@ -51,8 +54,11 @@ class RedisConnections:
             return function(client)
         except Exception as error:
             problem = self._translate(error)
+            may_be_unusable = function is not unusable.move_aside and unusable.may_be_met(error)
             if not _is_full(error):
                 self._replace(client)
+        if may_be_unusable and (moved := self.call(unusable.move_aside)):
+            problem = BufferUnavailable(f"keys held what is not ours: {moved}")
         raise problem
 
     def _translate(self, error: Exception) -> TokenDiscoveryError:

@@ -1,8 +1,8 @@
--- Quarantine: put refused rows on the shelf, the latest row of a mint last; past the bound the
--- oldest mints go. Shelves are told in spool.lua; this one has no landmark: what it loses is gone.
+-- Quarantine: put entries on the shelf, the latest of an id last; past the bound the oldest go.
+-- Shelves are told in spool.lua; this one is of ids, and has no landmark: what it loses is gone.
 --
 -- KEYS  1 the shelf's order  2 the shelf's rows
--- ARGV  1 batch: JSON list of [mint, row]  2 most mints on the shelf
+-- ARGV  1 batch: JSON list of [id, entry]  2 most entries on the shelf
 -- Answer  how many went.
 
 local ORDER, ROWS = KEYS[1], KEYS[2]

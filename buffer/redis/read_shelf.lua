@@ -11,12 +11,12 @@ local most = tonumber(ARGV[1])
 -- The rows, and whether all were there; the places of lost ones are removed.
 local function read_page()
     local rows, is_whole = {}, true
-    for _, mint in ipairs(redis.call('ZRANGEBYSCORE', ORDER, '(0', '+inf', 'LIMIT', 0, most)) do
-        local row = redis.call('HGET', ROWS, mint)
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', ORDER, '(0', '+inf', 'LIMIT', 0, most)) do
+        local row = redis.call('HGET', ROWS, name)
         if row then
             rows[#rows + 1] = row
         else
-            redis.call('ZREM', ORDER, mint)
+            redis.call('ZREM', ORDER, name)
             is_whole = false
         end
     end

@@ -3,13 +3,18 @@
 -- spool's order holds a landmark, too (append.lua). Where the place or the row of a mint was lost,
 -- it is put back, and the other is kept.
 --
--- KEYS  1 the shelf's order  2 the shelf's rows
+-- The version moves, as with an append: else a server that has lost just these tokens, as a replica
+-- that was promoted before it got them, could not be told from one that has them.
+--
+-- KEYS  1 the shelf's order  2 the shelf's rows  3 td:version  4 td:epoch
 -- ARGV  1 batch: JSON list of [mint, row]  2 most mints on the shelf
--- Answer  how many are new; the error FULL, with nothing done, past the bound.
+--       3 least version to give, microseconds  4 newest version that the caller has been told
+-- Answer  the newest version; the error FULL, with nothing done, past the bound.
 
-local ORDER, ROWS = KEYS[1], KEYS[2]
+local ORDER, ROWS, VERSION, EPOCH = unpack(KEYS)
 local LANDMARK = '.'
 local batch = cjson.decode(ARGV[1])
+local least_version, newest_told = tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local new, seen = {}, {}
 for _, entry in ipairs(batch) do
@@ -32,4 +37,11 @@ end
 for _, entry in ipairs(batch) do
     redis.call('HSETNX', ROWS, entry[1], entry[2])
 end
-return #new
+
+local newest = tonumber(redis.call('GET', VERSION) or nil)
+if not newest or newest < newest_told then
+    redis.call('DEL', EPOCH) -- the new version would hide what was lost
+end
+local version = math.max((newest or 0) + 1, least_version, newest_told + 1)
+redis.call('SET', VERSION, string.format('%.0f', version))
+return version

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -13,7 +12,10 @@ from commands.embedded.care import caretaker
 
 
 def _made() -> Path:
-    path = Path(tempfile.gettempdir()).resolve() / f"token-discovery-{token_hex(6)}"
+    # Not tempfile.gettempdir(): it makes a file to try the place, and one who is killed at that
+    # moment leaves it there, since nothing has been told to the caretaker yet.
+    temporary = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108
+    path = temporary.resolve() / f"token-discovery-{token_hex(6)}"
     caretaker.remove(path)  # before it is made: whatever happens then, it is known
     # As root the servers run as another user, who has to pass through.
     path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)

@@ -62,6 +62,11 @@ class Market:
         self._plan_pool("raydium", self.calibration.raydium_pools_per_minute)
         self._plan_pool("pump-amm", self.calibration.swap_pools_per_minute)
 
+    @property
+    def next_at(self) -> float:
+        """When the next thing happens; births never end."""
+        return self.agenda[0][0]
+
     def advance(self, until: float) -> list[Event]:
         """Everything that happens up to then, in order."""
         events: list[Event] = []

@@ -46,6 +46,19 @@ class TrapShares:
     unseen_migration: float = 0.002
 
 
+NO_TRAPS = TrapShares(
+    duplicate=0.0,
+    misread_quote=0.0,
+    quote_mint=0.0,
+    stock=0.0,
+    blank_symbol=0.0,
+    spaces=0.0,
+    no_metadata=0.0,
+    strange_uri=0.0,
+    unseen_migration=0.0,
+)
+
+
 @define
 class Traps:
     """Spoils frames now and then; counts what it did."""

@@ -6,7 +6,10 @@ The real handshake, sessions, queues and resumption; only the socket is memory. 
 reads nothing for a while, and its socket takes no more than a kernel's buffer would.
 """
 
+from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
+from math import inf
 from random import Random
 from typing import Any
 
@@ -18,11 +21,17 @@ from trio_websocket import ConnectionClosed, HandshakeError, wrap_client_stream
 from feed.board import BOARD_NAMES
 from feed.hub import Hub
 from feed.outgoing import Outgoing
+from feed.view_query import parse_view
 
 SOCKET_BYTES = 20_000  # what the kernels of both ends keep
 THINKING_SECONDS = 20.0  # between two messages of a client, on average
 STAYING_SECONDS = 300.0  # on average
 RETURN_SECONDS = 5.0
+VIEWS = (  # of boards, of which a client follows one on some of its visits
+    {"sort": "recent", "limit": 3, "filters": {"minBuys5m": 1}},
+    {"boards": ["new", "graduating"], "sort": "new", "limit": 20, "filters": {"maxAge": 3}},
+    {"sort": "hot", "limit": 1},
+)
 
 
 @define(kw_only=True, eq=False)
@@ -49,7 +58,7 @@ class ClientConnection(trio.abc.Stream):
 
     async def take_bytes(self, waiting: bytearray) -> bytes:
         """What waits in one direction; empty once the connection is closed."""
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()
         while not waiting and not self.is_closed:
             await self.changed.park()
         taken = bytes(waiting)
@@ -99,6 +108,11 @@ class MemoryOutgoing(Outgoing):
             await self.connection.changed.park()
 
 
+@lru_cache(maxsize=4)  # every client compares itself with the same bytes
+def _read_items(snapshot: bytes) -> dict[str, dict[str, Any]]:
+    return {item["mint"]: item for item in orjson.loads(snapshot)["items"]}
+
+
 def _new_set_event() -> trio.Event:
     event = trio.Event()
     event.set()
@@ -112,15 +126,19 @@ class SimulatedClient:
     number: int
     find_hub: Callable[[], Hub | None]  # of the gateway that runs now
     report: Callable[[str], object]  # a violation
+    happened: Counter[str]  # what came of its visits
     random: Random
     folded: dict[str, dict[str, dict[str, Any]]] = field(factory=dict, init=False)  # by board
     cursors: dict[str, tuple[str, int]] = field(factory=dict, init=False)  # epoch, offset
+    followed: tuple[str, ...] = field(default=(), init=False)  # boards, on this visit
     reads: trio.Event = field(factory=_new_set_event, init=False)  # not set while it is slow
     is_away: bool = field(default=False, init=False)
     is_here: bool = field(default=False, init=False)
+    hub: Hub | None = field(default=None, init=False)  # of the gateway that it has visited last
     scope: trio.CancelScope = field(factory=trio.CancelScope, init=False)
-    resumed: int = field(default=0, init=False)
-    compared: int = field(default=0, init=False)
+    # What it watches on this visit, and until when it has watched what it does no more; trio time.
+    watched_from: dict[str, float] = field(factory=dict, init=False)
+    watched_until: dict[str, float] = field(factory=dict, init=False)
 
     def read_nothing(self) -> None:
         """Be slow: read no message until `read_again`."""
@@ -146,16 +164,19 @@ class SimulatedClient:
 
     async def _visit(self, hub: Hub) -> None:
         connection = ClientConnection()
-        self.is_here = True
+        self.hub, self.is_here = hub, True
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._be_served, hub, connection)
                 await self._follow(nursery, connection)
                 nursery.cancel_scope.cancel()
         except* (ConnectionClosed, HandshakeError, trio.BrokenResourceError, trio.TooSlowError):
-            pass  # the gateway has ended, or has given up a client that took nothing
+            # The gateway has ended, or has given up a client that took nothing.
+            self.happened["client: connection ended"] += 1
         finally:
             self.is_here = False
+            for mint in list(self.watched_from):
+                self._note_watch(mint, is_watched=False)
             with trio.CancelScope(shield=True):
                 await connection.aclose()
 
@@ -188,15 +209,20 @@ class SimulatedClient:
                 "feed",
                 "/ws",
             )
-        for board in BOARD_NAMES:
-            await socket.send_message(self._subscription(board))
+        wanted: dict[str, dict[str, object]] = {board: {"board": board} for board in BOARD_NAMES}
+        if self.random.random() < 0.5:
+            view = self.random.choice(VIEWS)
+            wanted[parse_view(view).name] = {"view": view}
+        self.followed = tuple(wanted)
+        for board, described in wanted.items():
+            await socket.send_message(self._subscription(board, described))
         nursery.start_soon(self._speak, socket)
         while True:
             await self.reads.wait()
             self._take_message(orjson.loads(await socket.get_message()))
 
-    def _subscription(self, board: str) -> str:
-        wanted: dict[str, Any] = {"type": "subscribe", "board": board}
+    def _subscription(self, board: str, described: dict[str, object]) -> str:
+        wanted: dict[str, Any] = {"type": "subscribe", **described}
         if board in self.cursors:
             epoch, offset = self.cursors[board]
             wanted["since"] = {"epoch": epoch, "offset": offset}
@@ -209,8 +235,18 @@ class SimulatedClient:
             message: dict[str, Any] = {"type": "ping"}
             if shown and self.random.random() < 0.5:
                 kind = self.random.choice(("watch", "unwatch"))
-                message = {"type": kind, "mint": self.random.choice(shown)}
+                mint = self.random.choice(shown)
+                message = {"type": kind, "mint": mint}
+                self._note_watch(mint, is_watched=kind == "watch")
             await socket.send_message(orjson.dumps(message).decode())
+
+    def _note_watch(self, mint: str, *, is_watched: bool) -> None:
+        now = trio.current_time()
+        self.watched_until[mint] = inf if is_watched else now
+        if is_watched:
+            self.watched_from.setdefault(mint, now)
+        else:
+            self.watched_from.pop(mint, None)
 
     # Folding.
 
@@ -221,25 +257,32 @@ class SimulatedClient:
         elif kind == "delta":
             self._fold_delta(self.folded[board], message)
         elif kind == "resumed":
-            self.resumed += 1
+            self.happened["client: resumed"] += 1
+        elif kind == "view":
+            self.happened["client: followed a view"] += 1
         if kind in ("snapshot", "delta", "resumed"):
             self.cursors[board] = message["epoch"], message["offset"]
             self._compare(board)
 
     def _fold_delta(self, items: dict[str, dict[str, Any]], message: dict[str, Any]) -> None:
         for change in message["changes"]:
+            mint = str(change.pop("mint"))
+            item = items.setdefault(mint, {})
+            if any(name in item and item[name] == value for name, value in change.items()):
+                self.report(f"10: client {self.number} is told again what it knows of {mint}")
             if change.get("removed"):
-                items.pop(change["mint"], None)
+                del items[mint]
             else:
-                items.setdefault(change["mint"], {}).update(change)
+                item.update(change, mint=mint)
 
     def _compare(self, board: str) -> None:
         """Where the client has everything, what it has folded is the board."""
         hub = self.find_hub()
         epoch, offset = self.cursors[board]
-        if hub is None or epoch != hub.boards.epoch or offset < hub.boards.find_last_change(board):
+        if hub is None or epoch != hub.boards.epoch or not hub.boards.has_board(board):
             return
-        self.compared += 1
-        shown = orjson.loads(hub.boards.snapshot_message(board))["items"]
-        if {item["mint"]: item for item in shown} != self.folded[board]:
+        if offset < hub.boards.find_last_change(board):
+            return
+        self.happened["client: compared"] += 1
+        if _read_items(hub.boards.snapshot_message(board)) != self.folded[board]:
             self.report(f"10: what client {self.number} has folded of {board} is not the board")

@@ -27,6 +27,10 @@ class FaultKind(Enum):
     POSTGRES_SLOW = "postgres-slow"  # every call takes seconds
     POSTGRES_HANGING = "postgres-hanging"  # calls end by their time-out, with or without effect
     POSTGRES_REPLY_LOST = "postgres-reply-lost"  # commits happen, and fail all the same
+    POSTGRES_COMMITS_LOST = "postgres-commits-lost"  # those since it began: a lagging replica
+    POSTGRES_READ_ONLY = "postgres-read-only"  # a demoted master, or a full disk
+    POSTGRES_LOCKED = "postgres-locked"  # a lock of another session: every write waits for it
+    POSTGRES_REFUSES = "postgres-refuses"  # rows of some tokens, as a constraint would
     REDIS_DOWN = "redis-down"
     REDIS_SLOW = "redis-slow"
     REDIS_HANGING = "redis-hanging"
@@ -35,10 +39,11 @@ class FaultKind(Enum):
     REDIS_KEYS_LOST = "redis-keys-lost"  # some tokens' hashes, as by an eviction
     REDIS_LIST_LOST = "redis-list-lost"  # what is dirty
     REDIS_SPOOL_LOST = "redis-spool-lost"
+    REDIS_PROMOTED = "redis-promoted"  # a replica that lagged: an older moment comes back
     REDIS_READ_ONLY = "redis-read-only"  # a demoted master
     REDIS_FULL = "redis-full"  # at its maxmemory
-    SOURCE_SILENT = "source-silent"
-    SOURCE_CUT = "source-cut"  # the connection ends
+    SOURCE_SILENT = "source-silent"  # and never says anything again on this connection
+    SOURCE_CUT = "source-cut"  # the connection ends, and there is no other one for a while
     SOURCE_GARBAGE = "source-garbage"
     SOURCE_DUPLICATES = "source-duplicates"
     SOURCE_DISORDER = "source-disorder"
@@ -57,8 +62,18 @@ class FaultKind(Enum):
 
 # What these take away may be gone for good where the process dies before it has put it back.
 LOSING_KINDS = frozenset(kind for kind in FaultKind if kind.value.startswith("redis-"))
+# After these an actor or the process begins anew, or was held up for a while.
+DISTURBING_KINDS = frozenset(
+    {
+        FaultKind.ACTOR_CRASHED,
+        FaultKind.LOOP_STALLED,
+        FaultKind.PROCESS_KILLED,
+        FaultKind.PROCESS_RESTARTED,
+    }
+)
 
 LONGEST_SECONDS = {  # of kinds that do not last for up to two minutes
+    FaultKind.POSTGRES_COMMITS_LOST: 30.0,  # of commits
     FaultKind.CLIENTS_AWAY: 1_500.0,
     FaultKind.LOOP_STALLED: 20.0,
     FaultKind.CLOCK_BACK: 7_200.0,  # how far it steps

@@ -8,11 +8,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import trio
-import trio.testing
 from attrs import define
 
+from commands.simulate.clock import JumpingClock
 from commands.simulate.faults import Fault
-from commands.simulate.outside import LAG_SECONDS
+from commands.simulate.outside import LAG_SECONDS, REFUSED_ONE_IN
 
 if TYPE_CHECKING:
     from commands.simulate.running import Simulation
@@ -23,7 +23,7 @@ class Injector:
     """Lets faults happen to one simulation."""
 
     simulation: "Simulation"
-    clock: trio.testing.MockClock
+    clock: JumpingClock
     random: Random
 
     async def inject_fault(self, fault: Fault) -> None:
@@ -61,6 +61,26 @@ class Injector:
     def _begin_postgres_reply_lost(self, *_: object) -> Callable[[], object]:
         return self._set(self.simulation.postgres, loses_replies=True)
 
+    def _begin_postgres_commits_lost(self, *_: object) -> Callable[[], object]:
+        database = self.simulation.universe.database
+        database.make_replica()
+
+        def promote_replica() -> None:
+            self.simulation.watch.note_commits_lost()
+            database.lose_commits()
+
+        return promote_replica
+
+    def _begin_postgres_read_only(self, *_: object) -> Callable[[], object]:
+        return self._set(self.simulation.postgres, is_read_only=True)
+
+    def _begin_postgres_locked(self, *_: object) -> Callable[[], object]:
+        self.simulation.postgres.is_locked = True
+        return self.simulation.postgres.unlock
+
+    def _begin_postgres_refuses(self, *_: object) -> Callable[[], object]:
+        return self.simulation.universe.begin_refusing(self.random.randrange(REFUSED_ONE_IN))
+
     def _begin_redis_down(self, *_: object) -> Callable[[], object]:
         return self._set(self.simulation.redis, is_down=True)
 
@@ -77,10 +97,9 @@ class Injector:
         self.simulation.universe.redis.lose_all()
 
     def _begin_redis_keys_lost(self, *_: object) -> None:
-        data = self.simulation.universe.redis.data
-        mints = sorted(data.tokens)
-        data.lose_tokens(self.random.sample(mints, len(mints) // 3))
-        self.simulation.universe.redis.note_loss()
+        server = self.simulation.universe.redis
+        mints = sorted(server.data.tokens)
+        server.lose_hashes(self.random.sample(mints, len(mints) // 3))
 
     def _begin_redis_list_lost(self, *_: object) -> None:
         self.simulation.universe.redis.data.lose_dirty_list()
@@ -91,6 +110,12 @@ class Injector:
         spool.lose_order()
         spool.lose_rows()
         self.simulation.universe.redis.note_loss()
+
+    def _begin_redis_promoted(self, *_: object) -> Callable[[], object]:
+        """The replica gets nothing from now on, and takes over at the fault's end."""
+        server = self.simulation.universe.redis
+        state = server.data.copy()
+        return lambda: server.fall_back(state)
 
     def _begin_redis_read_only(self, *_: object) -> Callable[[], object]:
         return self._set_redis(is_read_only=True)
@@ -113,10 +138,15 @@ class Injector:
         return self.random.choice(self.simulation.universe.feeds)
 
     def _begin_source_silent(self, *_: object) -> Callable[[], object]:
-        return self._set(self._choose_feed(), is_silent=True)
+        """Nothing comes, and never again on this connection."""
+        feed = self._choose_feed()
+        feed.is_deaf = True
+        return self._set(feed, is_silent=True)
 
-    def _begin_source_cut(self, *_: object) -> None:
-        self._choose_feed().cut()
+    def _begin_source_cut(self, *_: object) -> Callable[[], object]:
+        feed = self._choose_feed()
+        feed.cut()
+        return self._set(feed, is_refusing=True)
 
     def _begin_source_garbage(self, *_: object) -> Callable[[], object]:
         return self._set(self._choose_feed(), garbage_share=0.3)

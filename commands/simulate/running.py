@@ -2,43 +2,44 @@
 
     SimulationPlan -> run_seed -> SimulationOutcome (violations, what happened, trace hash)
 
-The mock clock jumps to the next moment at which anything happens. Trio chooses among tasks that
+The clock jumps to the next moment at which anything happens. Trio chooses among tasks that
 are ready by the seed (its own switch for tests), so that the same seed is the same run. Sources:
 FoundationDB's simulation (Zhou et al., SIGMOD 2021, section 4), TigerBeetle's VOPR.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import blake2b
 from random import Random
 from typing import Any
 
 import structlog
 import trio
-import trio.testing
-from attrs import define, evolve, field
+from attrs import define, field
 from structlog.typing import EventDict
 
+from actors.sync.actor import Sync
+from commands.simulate.books import Books
+from commands.simulate.call_watch import CallWatch
 from commands.simulate.clients import SimulatedClient
+from commands.simulate.clock import JumpingClock, scheduling_by_seed
 from commands.simulate.faults import Fault
+from commands.simulate.feed_watch import FeedWatch
 from commands.simulate.injecting import Injector
 from commands.simulate.invariants import InvariantWatch
 from commands.simulate.life import Life
 from commands.simulate.links import Link
 from commands.simulate.outside import Universe
-from config.loading import load_settings
+from commands.simulate.service_watch import ServiceWatch
+from commands.simulate.settings import make_settings
 from config.settings import Settings
 from domain.errors import BufferUnavailable, ExitingError, StoreUnavailable, ValuesNotSaved
+from domain.values import Mint
 from supervision.failures import find_first_error
 
 CLIENTS = 3
-BOARD_TOKENS = 20
-CLIENT_QUEUE_BYTES = 30_000  # so that slow clients fall behind within a minute
 RESTART_SECONDS = 2.0  # of the process, by whoever supervises it
-DRAIN_GRACE_SECONDS = 0.5  # past the deadline, until a drain counts as stuck
-LOOKS_BETWEEN_CHECKS = 20  # turns of the event loop
 MOST_VIOLATIONS = 10
 
 
@@ -67,11 +68,11 @@ class SimulationOutcome:
         return bool(self.violations)
 
 
-def run_seed(plan: SimulationPlan) -> SimulationOutcome:
-    """Simulate one plan in this thread."""
-    simulation = Simulation(plan=plan)
+def run_seed(plan: SimulationPlan, *, stops_early: bool = False) -> SimulationOutcome:
+    """Simulate one plan in this thread; `stops_early`: until the first violation."""
+    simulation = Simulation(plan=plan, stops_early=stops_early)
     began_at = time.perf_counter()
-    clock = trio.testing.MockClock(autojump_threshold=0)
+    clock = JumpingClock()
     try:
         with scheduling_by_seed(plan.seed):
             trio.run(simulation.run, clock, clock=clock, instruments=[StepCheck(simulation)])
@@ -83,32 +84,14 @@ def run_seed(plan: SimulationPlan) -> SimulationOutcome:
     return outcome
 
 
-@contextmanager
-def scheduling_by_seed(seed: int) -> Iterator[None]:
-    """Within the block Trio chooses among the tasks that are ready by the seed.
-
-    These are Trio's own switches for its tests and for Hypothesis: it has no public ones.
-    """
-    switches: Any = trio._core._run
-    switches._ALLOW_DETERMINISTIC_SCHEDULING = True
-    switches._r.seed(seed)
-    try:
-        yield
-    finally:
-        switches._ALLOW_DETERMINISTIC_SCHEDULING = False
-
-
 class StepCheck(trio.abc.Instrument):
-    """Checks what is cheap to check, again and again."""
+    """Checks what may have changed, at every turn of the event loop."""
 
     def __init__(self, simulation: "Simulation") -> None:
         self.simulation = simulation
-        self.looks = 0
 
     def before_io_wait(self, timeout: float) -> None:
-        self.looks += 1
-        if self.looks % LOOKS_BETWEEN_CHECKS == 0:
-            self.simulation.check_step()
+        self.simulation.check_step()
 
 
 @define(kw_only=True, eq=False)
@@ -116,9 +99,14 @@ class Simulation:
     """One run."""
 
     plan: SimulationPlan
+    stops_early: bool = False  # at the first violation
     outcome: SimulationOutcome = field(init=False)
     universe: Universe = field(init=False)
     watch: InvariantWatch = field(init=False)
+    books: Books = field(init=False)
+    calls: CallWatch = field(init=False)
+    shown: FeedWatch = field(init=False)
+    service: ServiceWatch = field(init=False)
     postgres: Link = field(init=False)
     redis: Link = field(init=False)
     settings: Settings = field(init=False)
@@ -126,7 +114,7 @@ class Simulation:
     clients: list[SimulatedClient] = field(factory=list, init=False)
     life: Life | None = field(default=None, init=False)
     life_scope: trio.CancelScope = field(factory=trio.CancelScope, init=False)
-    is_ending: bool = field(default=False, init=False)
+    scope: trio.CancelScope = field(factory=trio.CancelScope, init=False)
     trace: Any = field(factory=lambda: blake2b(digest_size=8), init=False)
     log: Any = field(init=False)
 
@@ -134,31 +122,57 @@ class Simulation:
         seed = self.plan.seed
         self.outcome = SimulationOutcome(plan=self.plan)
         self.universe = Universe(seed=seed, rate=self.plan.rate)
+        self.settings = make_settings()
         self.watch = InvariantWatch(universe=self.universe, report=self.report)
+        self.books = Books(universe=self.universe, report=self.report)
+        self.calls = CallWatch(
+            invariants=self.watch,
+            intervals_seconds={
+                self.universe.quotes.name: self.settings.market_data.interval_seconds,
+                self.universe.holders.name: self.settings.holder_count.interval_seconds,
+            },
+        )
+        self.shown = FeedWatch(
+            invariants=self.watch, half_life_seconds=self.settings.hot_score.half_life_seconds
+        )
+        self.service = ServiceWatch(invariants=self.watch)
+        for feed in self.universe.feeds:
+            feed.on_refused = self.calls.note_refused
         for provider in (self.universe.quotes, self.universe.holders):
             provider.on_call = self._note_provider_call
+            provider.on_answer = self.calls.note_answered
         self.random = Random(seed * 1_000 + 999)
         self.postgres = self._new_link("postgres", StoreUnavailable, 11)
         self.redis = self._new_link("redis", BufferUnavailable, 12)
         self.log = structlog.wrap_logger(None, processors=[self._take_log_line])
-        self.settings = _make_settings()
         for number in range(CLIENTS):
             self.clients.append(
                 SimulatedClient(
                     number=number,
                     find_hub=lambda: self.life.find_hub() if self.life else None,
                     report=self.report,
+                    happened=self.outcome.happened,
                     random=Random(seed * 1_000 + 100 + number),
                 )
             )
 
     def _new_link(self, name: str, error: type[Exception], number: int) -> Link:
         chance = Random(self.plan.seed * 1_000 + number)
-        return Link(name=name, error=error, random=chance, on_call=self._note_call)
+        return Link(
+            name=name,
+            error=error,
+            random=chance,
+            on_call=self._note_call,
+            on_refused=self.calls.note_refused,
+        )
 
-    async def run(self, clock: trio.testing.MockClock) -> None:
+    async def run(self, clock: JumpingClock) -> None:
         """Simulate the plan to its end."""
         injector = Injector(simulation=self, clock=clock, random=self.random)
+        with self.scope:
+            await self._run_to_the_end(injector)
+
+    async def _run_to_the_end(self, injector: Injector) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.universe.trade)
             for client in self.clients:
@@ -166,6 +180,7 @@ class Simulation:
             for fault in self.plan.faults:
                 nursery.start_soon(injector.inject_fault, fault)
             nursery.start_soon(self._check_now_and_then)
+            nursery.start_soon(self._check_queues)
             with trio.move_on_at(self.plan.hours * 3600.0):
                 while True:
                     await self._live_once()
@@ -175,17 +190,36 @@ class Simulation:
 
     def report(self, violation: str) -> None:
         """Something that must not be."""
+        if self.scope.cancel_called:
+            return
         if len(self.outcome.violations) < MOST_VIOLATIONS:
             try:
                 at = f"{trio.current_time():.3f} s: "
             except RuntimeError:
                 at = ""
             self.outcome.violations.append(at + violation)
+        if self.stops_early:
+            self.scope.cancel()
+            self.kill_process()
 
     def check_step(self) -> None:
-        if self.life is not None:
-            self.watch.check_mailboxes(self.life.all_mailboxes)
-            self.watch.check_clock(self.life.clock())
+        life = self.life
+        if life is None or not life.changed_mailboxes:
+            return
+        if self.books.is_due:
+            self._check_values(life)
+        self.watch.check_mailboxes(life.changed_mailboxes)
+        if life.mailboxes.events in life.changed_mailboxes:
+            self._check_births(life)
+        life.changed_mailboxes.clear()
+
+    def _check_births(self, life: Life) -> None:
+        if self.watch.born and not life.mailboxes.events.depth:
+            composition = life.composition
+            for mint in self.books.check_births(
+                self.watch.born, composition.ingest_memory, composition.sync_memory
+            ):
+                del self.watch.born[mint]
 
     # Lives.
 
@@ -195,18 +229,25 @@ class Simulation:
             universe=self.universe,
             settings=self.settings,
             watch=self.watch,
+            calls=self.calls,
+            shown=self.shown,
             postgres=self.postgres,
             redis=self.redis,
             log=self.log,
             random=self.random,
+            happened=self.outcome.happened,
             leave_at_once=self._leave_at_once,
         )
+        if self.outcome.happened["processes"]:
+            self.outcome.happened["process: started again"] += 1
         self.outcome.happened["processes"] += 1
         self.life_scope = trio.CancelScope()
-        self.watch.note_start()
+        for watch in (self.watch, self.calls, self.shown):
+            watch.note_start()
         try:
             with self.life_scope:
                 await self._run_life(life)
+            self.service.check_drain(life)
         finally:
             life.kill()
             self.life = None
@@ -243,12 +284,14 @@ class Simulation:
 
     def _judge_exit(self, error: ExitingError) -> None:
         self.outcome.happened[f"exit {error.exit_code}"] += 1
-        if self.watch.is_calm or not isinstance(error, ValuesNotSaved):
+        if not (self.watch.is_postgres_troubled and isinstance(error, ValuesNotSaved)):
             self.report(f"11: exit {error.exit_code}: {error}")
         self.watch.note_death()
+        self.books.note_death()
 
     def _leave_at_once(self, code: int) -> None:
         """A call to a slow store has outlasted the drain: nothing waits for it."""
+        self.outcome.happened["process: left at once"] += 1
         self.outcome.happened[f"left at once, code {code}"] += 1
         self.kill_process()
 
@@ -256,6 +299,7 @@ class Simulation:
         """The process is gone, at whatever checkpoint each of its tasks has come to."""
         if self.life is not None:
             self.watch.note_death()
+            self.books.note_death()
             self.life.kill()
             self.life_scope.cancel()
 
@@ -265,37 +309,58 @@ class Simulation:
         self.outcome.happened[f"{server} {method}"] += 1
         self.trace.update(f"{trio.current_time():.6f} {server} {method}\n".encode())
 
-    def _note_provider_call(self, provider: str) -> None:
+    def _note_provider_call(self, provider: str, mints: Sequence[Mint]) -> None:
         self._note_call(provider, "asked")
-        self.watch.note_provider_call(provider)
+        self.calls.note_asked(provider, mints)
 
     def _take_log_line(self, _logger: object, _level: str, event: EventDict) -> EventDict:
         name = str(event.get("event"))
         self.outcome.happened[f"log: {name}"] += 1
+        if name == "dependency back":
+            self._count_return(str(event.get("name")))
+        if name == "flush complete":
+            self.books.is_due = True
         if name == "actor failed" and "SimulatedCrash" not in str(event):
             self.report(f"9: {event}")
         if name in ("system activated", "system going idle"):
             self.watch.note_activity(is_active=name == "system activated")
         raise structlog.DropEvent
 
+    def _count_return(self, dependency: str) -> None:
+        server = dependency if dependency in (self.postgres.name, self.redis.name) else "source"
+        self.outcome.happened[f"back: {server}"] += 1
+
+    async def _check_queues(self) -> None:
+        while True:
+            await trio.sleep(1.0)
+            if self.life is not None:
+                self.service.check_queues(self.life)
+
     async def _check_now_and_then(self) -> None:
         while True:
             await trio.sleep(30.0)
+            self._check_life()
             self.watch.check_database()
             self.watch.check_births()
+            self.books.check_refusals(self.watch.troubled_until)
             here = sum(client.is_here for client in self.clients)
             self.watch.check_idleness(here, self.settings.activity.idle_after_seconds)
 
+    def _check_life(self) -> None:
+        if self.life is not None:
+            self.watch.check_mailboxes(self.life.all_mailboxes)
+            self._check_births(self.life)
+            self._check_values(self.life)
+            self.service.check_life(self.life)
+            if (hub := self.life.find_hub()) is not None and self.life.readiness.is_ready:
+                self.shown.check_boards(hub)
+                self.shown.check_views(hub)
+                self.shown.check_watchers(hub, self.clients)
+                self.shown.check_followers(hub, self.clients)
+        self.shown.check_tape()
+        self.calls.check_freshness(self.universe.quotes.name)
 
-def _make_settings() -> Settings:
-    settings = load_settings(
-        None, {"DATABASE_URL": "postgresql://simulated/x", "REDIS_URL": "redis://simulated"}
-    )
-    return evolve(
-        settings,
-        gateway=evolve(
-            settings.gateway, board_tokens=BOARD_TOKENS, client_queue_bytes=CLIENT_QUEUE_BYTES
-        ),
-        tracking=evolve(settings.tracking, tokens=5_000),
-        supervision=evolve(settings.supervision, crashes_before_quarantine=1_000, restarts=100),
-    )
+    def _check_values(self, life: Life) -> None:
+        sync = life.find_actor("sync")
+        if isinstance(sync, Sync):
+            self.books.check_values(sync)

@@ -27,12 +27,15 @@ import trio
 from attrs import frozen
 
 from commands.screen import Screen
+from commands.storm.duration import Duration
 from commands.storm.picture import drawn
 from commands.storm.replay import Outcome, Plan, StrategyName, replay
 from commands.storm.report import Report
 from commands.storm.server import StormServer, given_server, own_server
 from commands.storm.strategies import every_strategy
 from commands.storm.trace import RATES, Trace
+from config.command_line import read_number, read_whole_number
+from config.conversion import make_printable
 from config.loading import load_settings
 from config.settings import Settings
 from domain.errors import (
@@ -97,14 +100,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _whole(text: str) -> int:
-    value = int(text)
+    value = read_whole_number(text)
     if not 1 <= value <= 10_000_000:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 10000000")
     return value
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    value = read_number(text)
     if not 0 < value <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1000")
     return value
@@ -114,7 +117,9 @@ def _names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     if unknown := [name for name in names if name not in STRATEGIES]:
         known = ", ".join(STRATEGIES)
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {known}")
+        raise argparse.ArgumentTypeError(
+            f"{make_printable(', '.join(unknown))}: not one of {known}"
+        )
     return names
 
 
@@ -232,11 +237,17 @@ def _reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 async def _storm(options: StormOptions, server: StormServer, screen: Screen) -> list[Outcome]:
     outcomes = []
+    duration = Duration.guess(len(options.chosen), options.plan.trace)
+    screen.line(duration.describe_start())
     for chosen in options.chosen:
+        started = trio.current_time()
         with screen.step(chosen.title):
             outcomes.append(
                 await replay(options.plan, server, chosen, _Progress(screen, chosen.title))
             )
+        duration.note_end(trio.current_time() - started)
+        if rest := duration.describe_rest():
+            screen.status(f"  ... {rest}")
     return outcomes
 
 

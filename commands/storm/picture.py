@@ -1,17 +1,20 @@
-"""The outcomes as a picture for a report: a bar a strategy, on a logarithmic scale.
+"""The outcomes as a picture for a report: a bar a strategy, on a logarithmic and on a linear scale.
+
+The logarithmic panel shows the cheap ones, the linear one how far they are from the others.
 
 Report  ->  SVG text, drawn by hand: it needs no library and no font of its own
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 from xml.sax.saxutils import escape
 
 from commands.storm.replay import Outcome
 from commands.storm.report import BASELINE, Report
 
 WIDTH = 960
-LEFT, RIGHT, TOP, BOTTOM = 270, 200, 110, 56
+LEFT, RIGHT, TOP, BOTTOM = 270, 200, 110, 64
 BAR, STEP = 26, 44
 FONT = "font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\""
 INK, MUTED, GRID = "#1f2933", "#66727f", "#e3e7eb"
@@ -21,8 +24,10 @@ USUAL_COLOUR = "#c8553d"
 
 def drawn(report: Report) -> str:
     """WAL bytes an hour by strategy, as a complete SVG document."""
-    height = TOP + STEP * len(report.outcomes) + BOTTOM
-    scale = _Scale([_bytes(report, outcome) for outcome in report.outcomes])
+    panel_height = STEP * len(report.outcomes) + BOTTOM
+    height = TOP + 2 * panel_height
+    values = [_bytes(report, outcome) for outcome in report.outcomes]
+    scales: list[_Scale] = [_LogarithmicScale(values), _LinearScale(values)]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'width="{WIDTH}" height="{height}" role="img" {FONT}>',
@@ -30,20 +35,48 @@ def drawn(report: Report) -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         _text(24, 38, "What the same hour writes to Postgres", size=22, weight=600),
         *_subtitle(report),
-        *_grid(scale, height),
         *(
             part
-            for row, one in enumerate(report.outcomes)
-            for part in _bar(report, one, row, scale)
+            for number, scale in enumerate(scales)
+            for part in _panel(report, scale, TOP + number * panel_height)
         ),
-        _text(LEFT, height - 16, "bytes of WAL an hour, logarithmic scale", size=12, colour=MUTED),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-class _Scale:
+class _Scale(Protocol):
+    """Where a value stands."""
+
+    name: str
+
+    def x(self, value: float) -> float: ...
+
+    def marks(self) -> Iterable[float]: ...
+
+
+class _LinearScale:
+    """From 0 to the greatest value, in steps that people count in."""
+
+    name = "linear scale"
+
+    def __init__(self, values: list[float]) -> None:
+        greatest = max([*values, 1.0])
+        unit = 10.0 ** math.floor(math.log10(greatest))
+        self.step = next(unit * part for part in (0.25, 0.5, 1, 2) if greatest <= 5 * unit * part)
+        self.last = self.step * math.ceil(greatest / self.step)
+
+    def x(self, value: float) -> float:
+        return LEFT + value / self.last * (WIDTH - LEFT - RIGHT)
+
+    def marks(self) -> Iterable[float]:
+        return (number * self.step for number in range(round(self.last / self.step) + 1))
+
+
+class _LogarithmicScale:
     """Powers of ten around the values."""
+
+    name = "logarithmic scale"
 
     def __init__(self, values: list[float]) -> None:
         known = [value for value in values if value > 0] or [1.0]
@@ -54,8 +87,17 @@ class _Scale:
         share = (math.log10(max(value, 10**self.first)) - self.first) / (self.last - self.first)
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
-    def powers(self) -> range:
-        return range(self.first, self.last + 1)
+    def marks(self) -> Iterable[float]:
+        return (10.0**power for power in range(self.first, self.last + 1))
+
+
+def _panel(report: Report, scale: _Scale, top: int) -> Iterator[str]:
+    bottom = top + STEP * len(report.outcomes)
+    yield from _grid(scale, top, bottom)
+    for row, outcome in enumerate(report.outcomes):
+        yield from _bar(report, outcome, top + STEP * row, scale)
+    note = f"bytes of WAL an hour, {scale.name}"
+    yield _text(LEFT, bottom + 40, note, size=12, colour=MUTED)
 
 
 def _bytes(report: Report, outcome: Outcome) -> float:
@@ -69,19 +111,16 @@ def _subtitle(report: Report) -> Iterator[str]:
     yield _text(24, 80, second, size=13, colour=MUTED)
 
 
-def _grid(scale: _Scale, height: int) -> Iterator[str]:
-    for power in scale.powers():
-        x = scale.x(10.0**power)
+def _grid(scale: _Scale, top: int, bottom: int) -> Iterator[str]:
+    for mark in scale.marks():
+        x = scale.x(mark)
         yield (
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 10}" y2="{height - BOTTOM + 4}" '
-            f'stroke="{GRID}"/>'
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 10}" y2="{bottom + 4}" stroke="{GRID}"/>'
         )
-        label = _size(10.0**power)
-        yield _text(x, height - BOTTOM + 20, label, size=11, colour=MUTED, anchor="middle")
+        yield _text(x, bottom + 20, _size(mark), size=11, colour=MUTED, anchor="middle")
 
 
-def _bar(report: Report, outcome: Outcome, row: int, scale: _Scale) -> Iterator[str]:
-    y = TOP + STEP * row
+def _bar(report: Report, outcome: Outcome, y: int, scale: _Scale) -> Iterator[str]:
     value = _bytes(report, outcome)
     end = scale.x(value)
     colour = COLOURS.get(outcome.name, USUAL_COLOUR)

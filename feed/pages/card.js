@@ -1,229 +1,221 @@
-// One token's card. Whatever a token says of itself only ever becomes text.
+// One row of a column: a token's card, used again for another token when its own goes out of view.
+// Whatever a token says of itself only ever becomes text.
 
 import { askForCandles, courseOf, drawCourse } from "./course.js";
+import { ageText, changeOf, count, dollars, eitherMoney, heat, LAUNCHPADS, percent, windowOf } from "./figures.js";
 import { Picture } from "./picture.js";
-import { followSight, unfollowSight } from "./sight.js";
+import { quoteOf } from "./quotes.js";
+import { isKnown, safeAddress, symbolOf, UNKNOWN } from "./token_words.js";
 
-const meta = (name) => Number(document.querySelector(`meta[name="${name}"]`).content);
-const HALF_LIFE = meta("half-life-seconds"), LANDMARK = meta("landmark-seconds");
 const TEMPLATE = document.getElementById("card-template");
-const LINKS = [["twitter", "x", "X"], ["telegram", "telegram", "Telegram"], ["website", "globe", "Website"]];
-const UNKNOWN = "–";
-const PERIODS = ["1h", "24h", "6h", "5m"]; // of the change beside the market cap: the first known
-const SIDES = "1h 5m 24h".split(" "); // of buys and sells: the first known
+const PARTS = "open name quote wash age copy change5m change1h cap flash curve percent avatar initials launchpad bought sold sides spark volume liquidity holders heat top10 dev mintable safe pulse watch".split(" ");
+const LINKS = { twitter: "X", telegram: "Telegram", website: "Website" };
 const WASH_FROM = 0.6; // of 0..1: from here on it is told
-const YOUNG = 60_000; // milliseconds; a younger coin's course is what the boards tell
-const LAUNCHPADS = { pumpfun: "pump.fun", launchlab: "LaunchLab", "meteora-dbc": "Meteora DBC", "raydium-cpmm": "Raydium", raydium: "Raydium", meteora: "Meteora" };
-const SOL = "So11111111111111111111111111111111111111112";
-const QUOTES = {
-  EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v: "USDC",
-  Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB: "USDT",
-  USD1ttGY1N17NEEHLmELoaybftRBUSErhqYiQzvEmuB: "USD1",
-};
-
-const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
-const dollars = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3, style: "currency", currency: "USD" });
-
-export function ageText(since, now) {
-  const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
-  if (seconds < 60) return `${seconds}s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)}h`;
-  return `${Math.floor(seconds / 86400)}d`;
-}
-
-/** SOL of trading that a score is worth now; the inverse of domain/scoring.py's with_trade. */
-export function heat(score, now) {
-  return score === null ? null : 2 ** Math.min(score - (now / 1000 - LANDMARK) / HALF_LIFE, 1000);
-}
-
-/** An http(s) address, or null for anything else that a hostile profile may hold. */
-export function safeAddress(text) {
-  try {
-    const address = new URL(text);
-    return ["https:", "http:"].includes(address.protocol) ? address.href : null;
-  } catch {
-    return null;
-  }
-}
-
-function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("aria-hidden", "true");
-  svg.appendChild(document.createElementNS(svg.namespaceURI, "use")).setAttribute("href", `#icon-${name}`);
-  return svg;
-}
+const HOLDERS_FROM = 30, DEVELOPER_FROM = 10; // per cent: shares that are much
+const YOUNG = 60_000, OLD = 300_000; // milliseconds of age; a young coin's course is what the boards tell
+const FLASH = 700; // milliseconds that a change of the cap lights up; the next one comes after it
+const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Card {
-  constructor(item, board, actions) {
+  /** `actions.watch(mint)`; `isActive` cards are reached by Tab. */
+  constructor(actions) {
     this.element = TEMPLATE.content.firstElementChild.cloneNode(true);
-    this.board = board;
-    this.parts = Object.fromEntries(
-      ["avatar", "initials", "launchpad", "symbol", "name", "quote", "wash", "age", "copy", "links", "cap b", "change", "pulse", "spark", "recent", "sides", "curve", "percent", "volume", "trades", "holders", "heat", "heat-cell", "watch"]
-        .map((name) => [name, this.element.querySelector(`.${name}`)]),
-    );
-    this.mint = item.mint;
-    this.parts.copy.querySelector("code").textContent = `${item.mint.slice(0, 4)}…${item.mint.slice(-4)}`;
-    this.parts.copy.title = item.mint;
-    this.parts.copy.setAttribute("aria-label", `Copy mint ${item.mint}`);
-    this.parts.copy.onclick = () => this.copy();
-    this.parts.watch.onclick = () => actions.watch(item.mint);
-    this.parts.avatar.style.setProperty("--hue", [...item.mint].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 360, 7));
-    this.picture = new Picture(this.parts.avatar, item.mint);
-    this.course = courseOf(item.mint);
-    this.drawn = 0; // version of the course that is drawn
-    this.isSeen = false;
-    this.show(item, Date.now());
-    this.element.classList.add("arrived");
-    followSight(this.element, (isSeen) => {
-      this.isSeen = isSeen;
-      this.look(Date.now());
-    });
+    this.parts = Object.fromEntries(PARTS.map((name) => [name, this.element.querySelector(`.${name}`)]));
+    this.links = Object.keys(LINKS).map((key) => [key, this.element.querySelector(`.${key}`)]);
+    this.controls = [...this.element.querySelectorAll("a, button")];
+    this.shown = {}; // what stands in each part: nothing is written twice, and nothing is read
+    this.flashedAt = 0;
+    this.parts.copy.addEventListener("click", () => this.copy());
+    this.parts.watch.addEventListener("click", () => actions.watch(this.mint));
   }
 
-  leave() {
-    unfollowSight(this.element);
-    this.isSeen = false;
-    this.element.remove();
+  /** Stand for a token from now on; `board` tells from when its age counts. */
+  take(item, board, now) {
+    this.mint = item.mint;
+    this.board = board;
+    this.item = null;
+    this.element.dataset.mint = item.mint;
+    this.set("href", item.mint, (mint) => { this.parts.open.href = `/token/${mint}`; });
+    this.parts.avatar.style.setProperty("--hue", [...item.mint].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 360, 7));
+    this.parts.copy.title = `Copy ${item.mint}`;
+    this.parts.copy.setAttribute("aria-label", `Copy mint ${item.mint}`);
+    this.picture?.leave();
+    this.picture = new Picture(this.parts.avatar, item.mint);
+    this.course = courseOf(item.mint);
+    this.drawn = -1; // version of the course that is drawn
+    this.show(item, now);
   }
 
   show(item, now) {
     const before = this.item;
+    if (before === item) return;
     this.item = item;
-    const symbol = (item.symbol ?? "").trim() || item.name?.trim() || item.mint.slice(0, 4);
-    this.text("symbol", symbol);
-    this.text("name", (item.name ?? "").trim() === symbol ? "" : (item.name ?? "").trim());
-    this.text("initials", [...symbol.replace(/[^\p{L}\p{N}]/gu, "")].slice(0, 2).join("").toUpperCase() || "?");
-    this.number("cap b", ...capOf(item), before && capOf(before)[1]);
-    this.showOrigin(item);
-    this.showTrading(item);
+    this.showNames(item);
+    this.showCap(item, before, now);
+    for (const window of ["5m", "1h"]) this.showChange(`change${window}`, item[`priceChange${window}`]);
+    this.showSides(item);
+    this.showCurve(item);
+    const window = windowOf(item, "volume", ["1h", "5m", "24h"]) ?? "24h";
+    this.text("volume", eitherMoney(item[`volume${window}`], item[`volume${window}Sol`])[0]);
+    this.label("volume", window);
+    this.text("liquidity", dollars(item.liquidityUsd));
+    this.text("holders", count(item.holderCount));
+    this.showSafety(item);
     this.course.add(item.priceUsd, now);
     if (before && (before.imageUrl !== item.imageUrl || before.logoURI !== item.logoURI)) this.picture.expect();
-    this.showCurve(item);
-    this.number("volume", ...volumeOf(item), before && volumeOf(before)[1]);
-    this.number("trades", count(item.txCount24h), item.txCount24h, before?.txCount24h);
-    this.number("holders", count(item.holderCount), item.holderCount, before?.holderCount);
-    if (!before || LINKS.some(([key]) => before[key] !== item[key])) this.showLinks(item);
-    this.tick(now);
+    if (!before) this.tick(now);
   }
 
-  /** What changes with time alone. */
+  /** What changes with time alone: age and heat; and what is drawn once a second, picture and course. */
   tick(now) {
-    const since = this.board === "bonded" ? this.item.stateChangedAt ?? this.item.firstSeenAt : this.item.firstSeenAt;
+    const { item } = this;
+    const since = this.board === "bonded" ? item.stateChangedAt ?? item.firstSeenAt : item.firstSeenAt;
     this.text("age", ageText(since, now));
-    this.parts.age.dateTime = since;
-    this.parts.age.classList.toggle("old", now - Date.parse(since) > 300_000);
-    const sol = heat(this.item.hotScore, now);
-    this.text("heat", sol === null ? UNKNOWN : sol >= 0.05 ? compact.format(sol) : "0");
-    this.parts["heat-cell"].dataset.heat = sol === null || sol < 1 ? 0 : sol < 10 ? 1 : sol < 50 ? 2 : 3;
-    this.look(now);
+    this.toggle("age", "young", now - Date.parse(since) < OLD);
+    const sol = heat(item.hotScore, now);
+    this.text("heat", sol === null ? UNKNOWN : sol >= 0.05 ? count(sol) : "0");
+    this.set("warmth", sol === null || sol < 1 ? 0 : sol < 10 ? 1 : sol < 50 ? 2 : 3, (warmth) => { this.parts.heat.dataset.heat = warmth; });
+    this.picture.see(now);
+    if (now - Date.parse(item.firstSeenAt) > YOUNG) askForCandles(this.course, () => this.element.isConnected && this.item === item);
+    if (this.drawn !== this.course.version) this.drawCourse();
   }
 
-  /** While in view: ask for the picture and the candles, and draw what has changed. */
-  look(now) {
-    if (!this.isSeen) return;
-    this.picture.see(now);
-    if (now - Date.parse(this.item.firstSeenAt) > YOUNG) askForCandles(this.course, () => this.isSeen);
-    if (this.drawn === this.course.version) return;
+  drawCourse() {
     this.drawn = this.course.version;
     const drawing = drawCourse(this.course.points);
-    if (!drawing) return;
     const { spark } = this.parts;
-    spark.querySelector(".line").setAttribute("d", drawing.line);
-    spark.querySelector(".area").setAttribute("d", drawing.area);
-    spark.classList.toggle("falling", !drawing.isUp);
-    spark.classList.add("drawn");
-    this.parts.pulse.hidden = false;
+    spark.firstElementChild.setAttribute("d", drawing?.area ?? "");
+    spark.lastElementChild.setAttribute("d", drawing?.line ?? "");
+    if (drawing) this.toggle("spark", "falling", !drawing.isUp);
   }
 
-  showWatched(watched) {
-    const name = this.parts.symbol.textContent;
-    this.parts.watch.setAttribute("aria-pressed", watched);
-    this.parts.watch.setAttribute("aria-label", watched ? `Stop watching ${name}` : `Watch ${name}`);
-  }
-
-  /** Where it was born, and what it is paired with if not with SOL. */
-  showOrigin({ launchpad, quoteMint }) {
-    const name = launchpad ? LAUNCHPADS[launchpad] ?? launchpad : "";
-    if (this.parts.launchpad.title !== name) {
-      this.parts.launchpad.hidden = !name;
-      this.parts.launchpad.title = name;
-      this.parts.launchpad.dataset.name = launchpad ?? "";
-      this.text("launchpad", name.slice(0, 1).toUpperCase());
-      this.parts.launchpad.setAttribute("aria-label", `Launched on ${name}`);
-    }
-    const quote = !quoteMint || quoteMint === SOL ? "" : QUOTES[quoteMint] ?? `${quoteMint.slice(0, 4)}…`;
+  showNames(item) {
+    const symbol = symbolOf(item), name = (item.name ?? "").trim();
+    this.text("open", symbol);
+    this.text("name", name === symbol ? "" : name);
+    this.text("initials", [...symbol.replace(/[^\p{L}\p{N}]/gu, "")].slice(0, 2).join("").toUpperCase() || "?");
+    const pad = item.launchpad ? LAUNCHPADS[item.launchpad] ?? item.launchpad : "";
+    this.set("pad", pad, () => {
+      const { launchpad } = this.parts;
+      launchpad.hidden = !pad;
+      launchpad.dataset.name = item.launchpad ?? "";
+      launchpad.title = launchpad.ariaLabel = `Launched on ${pad}`;
+      this.text("launchpad", pad.slice(0, 1).toUpperCase());
+    });
+    const quote = quoteOf(item);
     this.text("quote", quote);
-    this.parts.quote.hidden = !quote;
+    this.hide("quote", !quote);
+    const wash = item.washScore ?? 0;
+    this.hide("wash", wash < WASH_FROM);
+    if (wash >= WASH_FROM) this.title("wash", `Much of the trading seems to be done by few with themselves: wash score ${wash.toFixed(2)} of 1`);
+    for (const [key, link] of this.links) this.set(key, safeAddress(item[key]), (address) => {
+      link.hidden = !address;
+      link.href = address ?? "";
+      link.title = address ?? "";
+    });
   }
 
-  showTrading(item) {
-    const change = PERIODS.find((period) => isKnown(item[`priceChange${period}`]));
-    this.showChange("change", item, change);
-    this.showChange("recent", item, change !== "5m" && isKnown(item.priceChange5m) ? "5m" : undefined);
-    const period = SIDES.find((each) => isKnown(item[`buys${each}`]) && isKnown(item[`sells${each}`]));
-    this.showSides(period && item[`buys${period}`], period && item[`sells${period}`], period);
-    const { pulse, wash } = this.parts, score = item.washScore ?? 0;
-    if (period || isKnown(item.priceChange5m)) pulse.hidden = false;
-    wash.hidden = score < WASH_FROM;
-    if (!wash.hidden) wash.title = `Much of the trading seems to be done by few with themselves: wash score ${score.toFixed(2)} of 1`;
+  showCap(item, before, now) {
+    const [text, value] = eitherMoney(item.marketCapUsd, item.marketCapSol);
+    const was = before && eitherMoney(before.marketCapUsd, before.marketCapSol)[1];
+    if (!this.text("cap", text) || !isKnown(was) || value === null || value === was) return;
+    if (still.matches || now - this.flashedAt < FLASH) return;
+    this.flashedAt = now;
+    const { flash } = this.parts;
+    this.toggle("flash", "fell", value < was);
+    flash.classList.add("lit");
+    flash.animate({ opacity: [0.3, 0] }, { duration: FLASH, easing: "ease-out" }).onfinish = () => flash.classList.remove("lit");
   }
 
-  showChange(part, item, period) {
-    const element = this.parts[part], percent = period ? item[`priceChange${period}`] : null;
-    const direction = percent === null || Math.abs(percent) < 0.05 ? 0 : Math.sign(percent);
-    const size = percent >= 1000 ? compact.format(percent) : percent?.toFixed(1).replace("-0.0", "0.0");
-    const [figure, name] = element.children;
-    setText(figure, percent === null ? "" : `${direction > 0 ? "+" : ""}${size}%`);
-    setText(name, period ?? "");
-    element.classList.toggle("up", direction > 0);
-    element.classList.toggle("down", direction < 0);
+  showChange(part, value) {
+    const { text, direction } = changeOf(value);
+    this.text(part, text);
+    this.set(`${part} direction`, direction, () => { this.parts[part].dataset.direction = direction; });
+    this.set(`${part} known`, text !== "", (known) => { this.parts[part].parentElement.hidden = !known; });
   }
 
-  showSides(buys, sells, period) {
-    const { sides } = this.parts, [bought, bar, sold, name] = sides.children;
-    sides.hidden = !period;
-    if (!period) return;
-    setText(bought, compact.format(buys));
-    setText(sold, compact.format(sells));
-    setText(name, period);
-    bar.style.setProperty("--share", buys + sells ? buys / (buys + sells) : 0.5);
-    const title = `${buys} buys and ${sells} sells in ${period}`;
-    if (sides.title !== title) sides.title = title;
+  showSides(item) {
+    const window = ["1h", "5m", "24h"].find((each) => isKnown(item[`buys${each}`]) && isKnown(item[`sells${each}`]));
+    this.hide("sides", !window);
+    if (!window) return;
+    const buys = item[`buys${window}`], sells = item[`sells${window}`];
+    this.text("bought", count(buys));
+    this.text("sold", count(sells));
+    this.set("share", buys + sells ? Math.round((buys / (buys + sells)) * 100) / 100 : 0.5, (share) => this.parts.sides.style.setProperty("--share", share));
+    this.title("sides", `${buys} buys and ${sells} sells in ${window}`);
+    this.label("sides", window);
   }
 
   showCurve(item) {
-    const { curve } = this.parts, progress = item.bondingCurveProgress ?? 0;
-    curve.hidden = item.state === "bonded" || item.bondingCurveProgress === null;
-    curve.style.setProperty("--progress", progress);
-    curve.setAttribute("aria-label", `${progress} per cent of the way to graduation`);
+    const isOnCurve = item.state !== "bonded" && isKnown(item.bondingCurveProgress);
+    this.hide("curve", !isOnCurve);
+    this.hide("percent", !isOnCurve);
+    if (!isOnCurve) return;
     // Rounded down: 100 % is only ever a complete curve.
-    this.text("percent", `${Math.floor(progress)}%`);
+    const progress = Math.floor(item.bondingCurveProgress);
+    this.text("percent", `${progress}%`);
+    this.set("progress", progress, () => this.parts.curve.style.setProperty("--progress", progress / 100));
   }
 
-  showLinks(item) {
-    const links = LINKS.map(([key, name, label]) => [safeAddress(item[key]), name, label]).filter(([href]) => href);
-    this.parts.links.replaceChildren(...links.map(([href, name, label]) => {
-      const link = document.createElement("a");
-      Object.assign(link, { href, target: "_blank", rel: "noopener noreferrer nofollow ugc", title: href });
-      link.setAttribute("aria-label", label);
-      link.append(icon(name));
-      return link;
-    }));
+  showSafety(item) {
+    const { freezeRevoked, mintRenounced, topHoldersPercent: top, devBalancePercent: share, initialBuySol: bought } = item;
+    this.text("top10", percent(top));
+    this.toggle("top10", "much", top > HOLDERS_FROM);
+    this.text("dev", isKnown(share) ? percent(share) : isKnown(bought) ? `◎${count(bought)}` : UNKNOWN);
+    this.toggle("dev", "much", share > DEVELOPER_FROM);
+    this.title("dev", `The developer holds ${isKnown(share) ? percent(share) : "an unknown share"}${isKnown(bought) ? `, and bought for ◎${count(bought)} at birth` : ""}`);
+    const risks = [mintRenounced === false && "more can be minted", freezeRevoked === false && "accounts can be frozen"].filter(Boolean);
+    this.hide("mintable", !risks.length);
+    this.text("mintable", risks.length > 1 ? "mint+freeze" : mintRenounced === false ? "mintable" : "freezable");
+    if (risks.length) this.title("mintable", `Beware: ${risks.join(", and ")}`);
+    this.hide("safe", !(mintRenounced && freezeRevoked));
+  }
+
+  showWatched(watched) {
+    this.set("watched", watched, () => this.parts.watch.setAttribute("aria-pressed", watched));
+    this.set("watch label", `${watched ? "Stop watching" : "Watch"} ${this.shown.open}`, (label) => this.parts.watch.setAttribute("aria-label", label));
+  }
+
+  /** Where it stands; the place tells readers of the screen, too. */
+  place(position, all, top) {
+    this.set("top of row", top, () => { this.element.style.translate = `0 ${top}px`; });
+    this.set("position", position, () => this.element.setAttribute("aria-posinset", position + 1));
+    this.set("all", all, () => this.element.setAttribute("aria-setsize", all));
+  }
+
+  /** One card of a column is reached by Tab, with all that is on it. */
+  setActive(isActive) {
+    this.set("active", isActive, () => {
+      this.element.tabIndex = isActive ? 0 : -1;
+      for (const control of this.controls) control.tabIndex = isActive ? 0 : -1;
+    });
+  }
+
+  set(name, value, write) {
+    if (this.shown[name] === value) return false;
+    this.shown[name] = value;
+    write(value);
+    return true;
   }
 
   text(part, text) {
-    setText(this.parts[part], text);
+    return this.set(part, text, () => { this.parts[part].textContent = text; });
   }
 
-  number(part, text, value, before) {
-    const element = this.parts[part];
-    if (element.textContent === text) return;
-    element.textContent = text;
-    if (before === undefined || before === null || value === null) return;
-    element.classList.remove("rose", "fell");
-    void element.offsetWidth; // restarts the animation
-    element.classList.add(value > before ? "rose" : "fell");
+  label(part, text) {
+    this.set(`${part} label`, text, () => { this.parts[part].dataset.window = text; });
+  }
+
+  title(part, text) {
+    this.set(`${part} title`, text, () => { this.parts[part].title = text; });
+  }
+
+  hide(part, hidden) {
+    this.set(`${part} hidden`, hidden, () => { this.parts[part].hidden = hidden; });
+  }
+
+  toggle(part, name, isOn) {
+    this.set(`${part} ${name}`, isOn, () => this.parts[part].classList.toggle(name, isOn));
   }
 
   async copy() {
@@ -231,32 +223,9 @@ export class Card {
     try {
       await navigator.clipboard.writeText(this.mint);
     } catch {
-      return void getSelection().selectAllChildren(copy); // not allowed: let the reader copy
+      return; // not allowed: the title tells the mint
     }
     copy.classList.add("done");
-    copy.querySelector("use").setAttribute("href", "#icon-check");
-    setTimeout(() => {
-      copy.classList.remove("done");
-      copy.querySelector("use").setAttribute("href", "#icon-copy");
-    }, 1200);
+    setTimeout(() => copy.classList.remove("done"), 1200);
   }
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-const isKnown = (value) => value !== null && value !== undefined;
-const count = (value) => (value === null ? UNKNOWN : compact.format(value));
-
-function capOf(item) {
-  if (item.marketCapUsd !== null) return [dollars.format(item.marketCapUsd), item.marketCapUsd];
-  if (item.marketCapSol !== null) return [`◎${compact.format(item.marketCapSol)}`, item.marketCapSol];
-  return [UNKNOWN, null];
-}
-
-function volumeOf(item) {
-  if (item.volume24h !== null) return [dollars.format(item.volume24h), item.volume24h];
-  if (item.volume24hSol !== null) return [`◎${compact.format(item.volume24hSol)}`, item.volume24hSol];
-  return [UNKNOWN, null];
 }

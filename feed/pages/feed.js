@@ -1,12 +1,25 @@
-// The feed page: four boards, drawn at most once a frame from what the WebSocket says.
+// The feed page: columns of tokens, drawn at most once a frame from what the WebSocket says.
 
-import { BOARDS, ordered } from "./board.js";
-import { Card } from "./card.js";
-import { searchTextOf, toSearchText } from "./search_text.js";
-import { badgeOf } from "./health.js";
+import { alerts } from "./alerts.js";
+import { BOARDS, SORTS } from "./board.js";
+import { Column } from "./column.js";
+import { Connection } from "./connection.js";
+import { FilterPanel } from "./filter_panel.js";
+import { followKeys } from "./keys.js";
+import { LayoutPanel } from "./layout_panel.js";
 import { Live } from "./live.js";
+import { followFocus, openToken } from "./open_token.js";
+import { lookUp, Polled, search } from "./polled.js";
+import { searchTextOf, toSearchText } from "./search_text.js";
+import { isPlain, readSettings, requestOf, writeSettings } from "./settings.js";
+import { Tabs } from "./tabs.js";
 
 const MOST_WATCHES = 200;
+const SEARCH_PAUSE = 250; // milliseconds after a letter, before every token is searched
+const MINT = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
+const FOUND = { title: "Found", rule: "in every token", empty: "No token has this symbol, name or mint." };
+const WATCHED = { title: "Watched", rule: "yours", empty: "Mark tokens with the star, and they stay here." };
+
 const $ = (id) => document.getElementById(id);
 const stored = {
   get: (key, fallback) => { try { return JSON.parse(localStorage.getItem(key)) ?? fallback; } catch { return fallback; } },
@@ -14,184 +27,221 @@ const stored = {
 };
 
 const watched = new Set(stored.get("watched", []));
-const filter = { text: "", searchText: "", onlyWatched: false };
+// An address without settings is of somebody who comes back; what the address tells is shared.
+let settings = readSettings(location.search || stored.get("settings", ""));
+let searchText = "";
 
-class BoardView {
-  constructor(name) {
-    this.name = name;
-    this.cards = new Map();
-    this.dirty = new Set(); // mints to draw again
-    this.element = $("board-template").content.firstElementChild.cloneNode(true);
-    this.element.dataset.board = name;
-    this.element.id = `board-${name}`;
-    this.list = this.part(".cards");
-    this.part("h2").textContent = BOARDS[name].title;
-    this.part("h2").id = `title-${name}`;
-    this.part(".rule").textContent = BOARDS[name].rule;
-    this.element.setAttribute("aria-labelledby", `title-${name}`);
-    this.element.addEventListener("pointerleave", () => schedule(this));
-    $("boards").append(this.element);
-  }
+// Drawing: once a frame, and only columns that changed. All is read before anything is written.
 
-  part(selector) {
-    return this.element.querySelector(selector);
-  }
-
-  /** Nothing moves away from under a mouse; values still change. */
-  get isHeld() {
-    return matchMedia("(hover: hover)").matches && this.list.matches(":hover");
-  }
-
-  draw() {
-    const items = live.boards[this.name];
-    if (!items) return;
-    const now = Date.now();
-    for (const mint of this.dirty) {
-      const card = this.cards.get(mint), item = items.get(mint);
-      if (card && item) card.show(item, now);
-    }
-    this.dirty.clear();
-    const shown = ordered(this.name, items).filter(isWanted);
-    const held = this.isHeld && this.cards.size > 0;
-    this.part(".paused").hidden = !held || !this.differs(shown);
-    if (!held) this.arrange(shown);
-    this.part(".waiting").hidden = true;
-    this.part(".count").textContent = shown.length;
-    this.showEmpty(shown.length === 0 && this.cards.size === 0, items.size > 0);
-  }
-
-  differs(shown) {
-    return shown.length !== this.cards.size || shown.some((item, at) => this.list.children[at]?.dataset.mint !== item.mint);
-  }
-
-  arrange(shown) {
-    const wanted = new Set(shown.map((item) => item.mint));
-    for (const [mint, card] of this.cards) {
-      if (!wanted.has(mint)) {
-        card.leave();
-        this.cards.delete(mint);
-      }
-    }
-    let place = this.list.firstElementChild;
-    for (const item of shown) {
-      const card = this.cards.get(item.mint) ?? this.add(item);
-      if (card.element === place) place = place.nextElementSibling;
-      else this.list.insertBefore(card.element, place);
-    }
-  }
-
-  add(item) {
-    const card = new Card(item, this.name, { watch: toggleWatch });
-    card.element.dataset.mint = item.mint;
-    card.showWatched(watched.has(item.mint));
-    this.cards.set(item.mint, card);
-    return card;
-  }
-
-  showEmpty(isEmpty, hasItems) {
-    const text = !hasItems ? BOARDS[this.name].empty
-      : filter.onlyWatched && !filter.text ? "You watch nothing here. Mark tokens with the star."
-      : `Nothing here matches “${filter.text}”.`;
-    const empty = this.part(".empty");
-    empty.hidden = !isEmpty;
-    if (empty.textContent !== text) empty.textContent = text;
-  }
-}
-
-function isWanted(item) {
-  if (filter.onlyWatched && !watched.has(item.mint)) return false;
-  return !filter.searchText || searchTextOf(item).includes(filter.searchText) || item.mint.startsWith(filter.text);
-}
-
-// Drawing: once a frame, and only boards that changed.
-
-const views = Object.fromEntries(Object.keys(BOARDS).map((name) => [name, new BoardView(name)]));
+const columns = new Map(); // by key: a board's name, "found" or "watched"
 const waiting = new Set();
 
-function schedule(view) {
+function schedule(column) {
   if (!waiting.size) requestAnimationFrame(drawWaiting);
-  waiting.add(view);
+  waiting.add(column);
 }
 
 function drawWaiting() {
-  const due = [...waiting];
+  const due = [...waiting].filter((column) => columns.get(column.key) === column);
   waiting.clear();
-  for (const view of due) view.draw();
+  const now = Date.now();
+  for (const column of due) column.measure();
+  for (const column of due) column.draw(now);
 }
 
 setInterval(() => {
+  connection.tick();
   if (document.hidden) return;
-  const now = Date.now();
-  for (const view of Object.values(views)) for (const card of view.cards.values()) card.tick(now);
-  showPace(now);
+  for (const column of columns.values()) {
+    column.isTickDue = true;
+    schedule(column);
+  }
+  showPace();
 }, 1000);
 
-function showPace(now) {
-  const items = live.boards.new;
-  const count = items ? [...items.values()].filter((item) => now - Date.parse(item.firstSeenAt) < 60_000).length : 0;
+function showPace() {
+  const items = live.itemsOf("new"), now = Date.now();
+  const isWhole = settings.columns.some((column) => column.board === "new" && isPlain(column));
+  const count = items && isWhole ? [...items.values()].filter((item) => now - Date.parse(item.firstSeenAt) < 60_000).length : 0;
   $("pace").hidden = !count;
   $("pace-count").textContent = count === items?.size && count >= 100 ? `${count}+` : count;
 }
 
-// Watching.
+// What the columns show.
 
-function toggleWatch(mint) {
-  const wanted = !watched.has(mint);
-  if (wanted && watched.size >= MOST_WATCHES) setWatched(watched.values().next().value, false);
-  setWatched(mint, wanted);
-  stored.set("watched", [...watched]);
+const actions = {
+  schedule,
+  watch: toggleWatch,
+  open: openToken,
+  isWatched: (mint) => watched.has(mint),
+  edit: (key) => Object.hasOwn(BOARDS, key) && filterPanel.open(settings.columns.find(({ board }) => board === key)),
+};
+
+function isWanted(item) {
+  return searchTextOf(item).includes(searchText) || item.mint.startsWith(settings.search);
 }
 
-function setWatched(mint, wanted) {
-  live.watch(mint, wanted); // in `watched`, too: it is one set
-  for (const view of Object.values(views)) {
-    view.cards.get(mint)?.showWatched(wanted);
-    if (filter.onlyWatched) schedule(view);
+/** Columns as the settings have them: those that are there stay, with all they hold. */
+function arrangeColumns() {
+  const wanted = settings.columns.map(({ board }) => board);
+  if (settings.watched) wanted.unshift("watched");
+  if (settings.search) wanted.unshift("found");
+  for (const [key, column] of columns) {
+    if (wanted.includes(key)) continue;
+    column.remove();
+    columns.delete(key);
+    live.unfollow(key);
+  }
+  wanted.forEach((key, at) => {
+    if (!columns.has(key)) columns.set(key, new Column(key, actions));
+    const { element } = columns.get(key), there = $("boards").children[at];
+    if (element !== there) $("boards").insertBefore(element, there ?? null);
+    columns.get(key).setDensity(settings.density);
+  });
+  $("boards").style.setProperty("--columns", wanted.length);
+  document.documentElement.dataset.density = settings.density;
+  settings.columns.forEach(arrangeBoard);
+  arrangeLists();
+  tabs.arrange(wanted.map((key) => [key, { ...BOARDS, found: FOUND, watched: WATCHED }[key].title]));
+}
+
+function arrangeBoard(setting) {
+  const { board, filters, sort } = setting, column = columns.get(board);
+  const { title, rule, empty, sort: usual } = BOARDS[board];
+  const narrowed = settings.search ? `Nothing here matches “${settings.search}”.` : isPlain(setting) ? empty : "No token passes these filters just now.";
+  column.describe({ title, rule: sort === usual ? rule : `by ${SORTS[sort].title.toLowerCase()}`, filters: Object.keys(filters).length, empty: narrowed });
+  column.setProblem(undefined);
+  live.follow(board, requestOf(setting));
+  column.rearrange({ sort, filter: searchText ? isWanted : null });
+  column.update(live.itemsOf(board), null);
+}
+
+function arrangeLists() {
+  const found = columns.get("found"), watchList = columns.get("watched");
+  if (found) found.describe(FOUND);
+  if (watchList) watchList.describe(WATCHED);
+  found?.rearrange({ sort: "hot" });
+  watchList?.rearrange({ sort: "recent" });
+  if (!watchList) lists.watched.stop();
+  else if (watched.size) lists.watched.ask((signal) => lookUp([...watched], signal));
+  else {
+    lists.watched.stop();
+    watchList.update(new Map(), null);
   }
 }
 
-// The connection, as told to the reader.
-
-const BADGES = {
-  connecting: () => ({ state: "connecting", text: "Connecting", title: "" }),
-  waiting: (milliseconds) => ({ state: "waiting", text: "Reconnecting", title: `Next attempt in ${Math.ceil(milliseconds / 1000)} s` }),
-  offline: () => ({ state: "offline", text: "Offline", title: "" }),
-  silent: (since) => ({ state: "waiting", text: `No answer since ${new Date(since).toTimeString().slice(0, 8)}`, title: "" }),
-  heard: badgeOf,
-};
-
-function showState(state, detail) {
-  const badge = BADGES[state](detail);
-  const { dataset } = $("link");
-  if (dataset.state !== badge.state) dataset.state = badge.state;
-  if ($("link").title !== badge.title) $("link").title = badge.title;
-  // Only when it changes: it is read aloud.
-  if ($("link-text").textContent !== badge.text) $("link-text").textContent = badge.text;
+function showList(key) {
+  return new Polled((items, problem) => {
+    const column = columns.get(key);
+    column?.setProblem(problem ?? undefined);
+    if (items) column?.update(items, null);
+  });
 }
+const lists = { found: showList("found"), watched: showList("watched") };
 
+const connection = new Connection($("link"), document.documentElement);
 const live = new Live({
-  onState: showState,
-  onChange(board, mints) {
-    const view = views[board];
-    // Only what is on the page: while nobody looks, nothing is drawn, and this must not grow.
-    for (const mint of mints ?? view.cards.keys()) if (view.cards.has(mint)) view.dirty.add(mint);
-    schedule(view);
+  onState: (...state) => connection.show(...state),
+  onChange(key, mints) {
+    const items = live.itemsOf(key);
+    columns.get(key)?.update(items, mints);
+    if (items) alerts.seeBoard(key, items, mints === null);
   },
+  onRefused: (key, message) => columns.get(key)?.setProblem(`The service does not serve this view: ${message}`),
 });
 live.watched = watched;
 
-// Filter, theme, tabs and keys.
+// Settings and the address.
+
+/** Change a part of the settings; `isStep` makes it one that Back undoes. */
+function change(part, isStep = true) {
+  settings = { ...settings, ...part };
+  writeAddress(isStep ? "pushState" : "replaceState");
+  arrangeColumns();
+}
+
+function writeAddress(how) {
+  history[how](null, "", `${location.pathname}${writeSettings(settings)}`);
+  keepSettings();
+}
+
+function keepSettings() {
+  stored.set("settings", writeSettings({ ...settings, search: "" }));
+}
+
+addEventListener("popstate", () => {
+  settings = readSettings(location.search);
+  keepSettings();
+  showSettings();
+});
+
+function showSettings() {
+  $("search").value = settings.search;
+  $("only-watched").setAttribute("aria-pressed", settings.watched);
+  takeSearch();
+  arrangeColumns();
+}
+
+const filterPanel = new FilterPanel({
+  stored,
+  apply: (chosen) => change({ columns: settings.columns.map((column) => (column.board === chosen.board ? chosen : column)) }),
+});
+new LayoutPanel({ settings: () => settings, change });
+const tabs = new Tabs($("tabs"), (key) => columns.get(key)?.element, () => columns);
+
+// Search and watching.
+
+let searching = 0;
+
+function takeSearch() {
+  searchText = toSearchText(settings.search);
+  clearTimeout(searching);
+  if (!settings.search) return lists.found.stop();
+  searching = setTimeout(() => lists.found.ask((signal) => search(settings.search, signal)), SEARCH_PAUSE);
+}
 
 $("search").addEventListener("input", (event) => {
-  filter.text = event.target.value.trim();
-  filter.searchText = toSearchText(filter.text);
-  Object.values(views).forEach(schedule);
+  const text = event.target.value.trim();
+  const isStep = !settings.search !== !text; // one step back for a search, however many letters it has
+  settings = { ...settings, search: text };
+  takeSearch();
+  change({}, isStep);
 });
-$("only-watched").addEventListener("click", (event) => {
-  filter.onlyWatched = !filter.onlyWatched;
-  event.currentTarget.setAttribute("aria-pressed", filter.onlyWatched);
-  Object.values(views).forEach(schedule);
+$("search").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && MINT.test(settings.search)) openToken(settings.search);
 });
+$("search").addEventListener("paste", (event) => {
+  const text = event.clipboardData.getData("text").trim();
+  if (MINT.test(text)) {
+    event.preventDefault();
+    openToken(text);
+  }
+});
+$("only-watched").addEventListener("click", () => {
+  change({ watched: !settings.watched });
+  $("only-watched").setAttribute("aria-pressed", settings.watched);
+});
+
+function toggleWatch(mint) {
+  const wanted = !watched.has(mint);
+  if (wanted && watched.size >= MOST_WATCHES) live.watch(watched.values().next().value, false);
+  live.watch(mint, wanted); // in `watched`, too: it is one set
+  stored.set("watched", [...watched]);
+  dispatchEvent(new CustomEvent("watched-changed"));
+  for (const column of columns.values()) schedule(column);
+  if (settings.watched) arrangeLists();
+}
+
+/** A token's panel or another tab has changed what is watched. */
+function takeWatched() {
+  const kept = stored.get("watched", null), told = new Set(kept);
+  if (!kept) return; // nothing can be kept here
+  for (const mint of new Set([...watched, ...told])) if (watched.has(mint) !== told.has(mint)) toggleWatch(mint);
+}
+addEventListener("watched-changed", takeWatched);
+addEventListener("storage", ({ key }) => key === "watched" && takeWatched());
+
+// Theme and keys.
 
 function showTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
@@ -205,43 +255,9 @@ $("theme").addEventListener("click", () => {
   showTheme(theme);
 });
 
-const tabs = Object.entries(BOARDS).map(([name, { title }]) => {
-  const tab = document.createElement("button");
-  Object.assign(tab, { type: "button", textContent: title, id: `tab-${name}` });
-  tab.setAttribute("role", "tab");
-  tab.setAttribute("aria-controls", `board-${name}`);
-  tab.style.setProperty("--tab-colour", getComputedStyle(views[name].element).getPropertyValue("--board-colour"));
-  tab.addEventListener("click", () => select(name));
-  $("tabs").append(tab);
-  return [name, tab];
-});
-
-function select(name) {
-  for (const [other, tab] of tabs) {
-    tab.setAttribute("aria-selected", other === name);
-    tab.tabIndex = other === name ? 0 : -1;
-    views[other].element.classList.toggle("shown", other === name);
-  }
-  if (matchMedia("(max-width: 720px)").matches) scrollTo(0, 0);
-}
-select("new");
-
-$("tabs").addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const at = tabs.findIndex(([, tab]) => tab === document.activeElement);
-  const [name, tab] = tabs[(at + step + tabs.length) % tabs.length];
-  select(name);
-  tab.focus();
-});
-
-addEventListener("keydown", (event) => {
-  if (event.key === "/" && document.activeElement !== $("search")) {
-    event.preventDefault();
-    $("search").focus();
-  } else if (event.key === "Escape" && document.activeElement === $("search")) {
-    $("search").value = "";
-    $("search").dispatchEvent(new Event("input"));
-    $("search").blur();
-  }
-});
+followKeys({ columns: () => [...$("boards").children].map(({ dataset }) => columns.get(dataset.board)), actions, search: $("search"), help: $("help") });
+writeAddress("replaceState");
+document.querySelector(".tools").append(alerts.makeButton({ class: "tool icon-only bell" }));
+followFocus($("boards"));
+showSettings();
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("/service_worker.js").catch(() => { /* plain HTTP: no offline page */ });

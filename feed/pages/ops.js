@@ -3,9 +3,10 @@
 import { describeActivity } from "./activity.js";
 import { bars, element, meter } from "./charts.js";
 import { badgeOf } from "./health.js";
+import { describeQuarantine, listNewest } from "./quarantine.js";
 import { listFacts, listProviders, listStreams } from "./sources.js";
 
-const PAGES = ["health", "actors", "writes", "checkpoints"];
+const PAGES = ["health", "actors", "writes", "checkpoints", "quarantine"];
 const EVERY = 2000; // milliseconds
 const HOURS = 48, PULSES = 50;
 const UNKNOWN = "–";
@@ -230,6 +231,23 @@ function showSources({ actors }, { degraded }) {
 
 const factText = (value) => (typeof value === "number" ? exact.format(value) : value ?? null);
 
+function showQuarantine(quarantine) {
+  const { state, facts: [count, ...others] } = describeQuarantine(quarantine);
+  $("quarantine-facts").dataset.state = state;
+  $("quarantine-facts").replaceChildren(tag("strong", { text: count }), ...others.map((text) => tag("span", { text })));
+  const rows = listNewest(quarantine, Date.now());
+  $("quarantine").hidden = !rows.length;
+  $("quarantine").replaceChildren(table([
+    ["id", (entry) => entry.id],
+    ["kind", (entry) => entry.kind],
+    ["of", (entry) => entry.mint ?? entry.place],
+    ["refused", (entry) => `${duration(entry.ageSeconds)} ago`, "number"],
+    ["tries", (entry) => exact.format(entry.tries), "number"],
+    ["reason", (entry) => entry.reason, "long"],
+    ["to do", (entry) => tag("code", { text: entry.command })],
+  ], rows));
+}
+
 function showActors({ actors, mailboxes, process }) {
   $("process").textContent = `up ${duration(process.uptime_seconds)} · ${bytes(process.peak_memory_bytes)} at most · ${exact.format(process.cpu_seconds)} s CPU`
     + (process.is_draining ? " · draining" : "");
@@ -283,7 +301,7 @@ async function ask(name) {
 
 async function refresh() {
   try {
-    const [health, actors, writes, checkpoints] = await Promise.all(PAGES.map(ask));
+    const [health, actors, writes, checkpoints, quarantine] = await Promise.all(PAGES.map(ask));
     showHealth(health);
     showReasons(writes.governor);
     showActivity(actors);
@@ -291,6 +309,7 @@ async function refresh() {
     showCheckpoints(checkpoints);
     showWrites(writes);
     showSources(actors, health);
+    showQuarantine(quarantine);
     showActors(actors);
     document.body.classList.remove("stale");
   } catch (error) {

@@ -37,6 +37,14 @@ export class Picture {
     image.src = `/img/${this.mint}`;
   }
 
+  /** The frame is for another coin from now on. */
+  leave() {
+    if (!this.image) return;
+    this.image.onload = this.image.onerror = null;
+    this.image.remove();
+    this.image = null;
+  }
+
   /** The coin names another picture: what was missing may be there now. */
   expect() {
     misses.delete(this.mint);

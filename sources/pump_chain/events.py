@@ -12,9 +12,10 @@ IDL of 2026-05 (pump_events.json), those of LaunchLab of its published IDL (laun
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from itertools import takewhile
 from struct import Struct
 
 import base58
@@ -26,7 +27,11 @@ LONGEST_STRING_BYTES = 4096  # a transaction has 1,232 bytes
 MOST_ELEMENTS = 64  # of a vec
 REMEMBERED_ADDRESSES = 50_000  # as text
 
+# The kinds of fixed size, as `struct` packs them.
+FORMS = {"u8": "B", "u16": "H", "u64": "Q", "i64": "q", "bool": "?", "pubkey": f"{PUBKEY_BYTES}s"}
+
 Reader = Callable[[bytes, int], tuple[object, int]]  # value and the offset after it
+Structs = Mapping[str, tuple[tuple[str, Reader], ...]]
 
 
 class _Short(Exception):
@@ -63,10 +68,27 @@ class AnchorEvent:
 
 @frozen
 class EventLayout:
-    """The name of an event, and its fields in order."""
+    """The name of an event, and its fields in order.
+
+    The fields before the first one of variable size are read in one go, where all of them are
+    there: thousands of events a second have nothing else.
+    """
 
     name: str
     fields: tuple[tuple[str, Reader], ...]
+    head: Struct  # the first fields, of fixed size
+    head_names: tuple[str, ...]
+
+    @classmethod
+    def from_kinds(
+        cls, name: str, fields: Sequence[Sequence[object]], structs: Structs
+    ) -> "EventLayout":
+        """The layout of an event whose fields are told as (name, kind)."""
+        fixed = list(takewhile(lambda field: field[1] in FORMS, fields))
+        head = Struct("<" + "".join(FORMS[str(kind)] for _, kind in fixed))
+        return cls(
+            name, _list_readers(fields, structs), head, tuple(str(each) for each, _ in fixed)
+        )
 
 
 @lru_cache(maxsize=REMEMBERED_ADDRESSES)
@@ -82,7 +104,12 @@ def decode_event(data: bytes, layouts: Mapping[bytes, EventLayout]) -> AnchorEve
         return None
     values: dict[str, object] = {}
     offset = DISCRIMINATOR_BYTES
-    for name, read in layout.fields:
+    fields = layout.fields
+    if len(data) >= offset + layout.head.size:
+        values = dict(zip(layout.head_names, layout.head.unpack_from(data, offset), strict=True))
+        offset += layout.head.size
+        fields = fields[len(values) :]
+    for name, read in fields:
         try:
             values[name], offset = read(data, offset)
         except _Short:
@@ -95,8 +122,8 @@ def load_layouts(file: str, program: str) -> Mapping[bytes, EventLayout]:
     document = json.loads(files(__package__).joinpath(file).read_text("utf-8"))
     structs = {name: _list_readers(fields, {}) for name, fields in _read_structs(document).items()}
     return {
-        bytes.fromhex(event["discriminator"]): EventLayout(
-            name, _list_readers(event["fields"], structs)
+        bytes.fromhex(event["discriminator"]): EventLayout.from_kinds(
+            name, event["fields"], structs
         )
         for name, event in document["programs"][program]["events"].items()
     }
@@ -110,12 +137,12 @@ def _read_structs(document: Mapping[str, object]) -> dict[str, list[list[object]
 
 
 def _list_readers(
-    fields: list[list[object]], structs: Mapping[str, tuple[tuple[str, Reader], ...]]
+    fields: Sequence[Sequence[object]], structs: Structs
 ) -> tuple[tuple[str, Reader], ...]:
     return tuple((str(name), _choose_reader(kind, structs)) for name, kind in fields)
 
 
-def _choose_reader(kind: object, structs: Mapping[str, tuple[tuple[str, Reader], ...]]) -> Reader:
+def _choose_reader(kind: object, structs: Structs) -> Reader:
     """The reader of a field; a compound kind stands in the file as JSON within the JSON."""
     if isinstance(kind, str) and kind.startswith("{"):
         kind = json.loads(kind)
@@ -127,29 +154,16 @@ def _choose_reader(kind: object, structs: Mapping[str, tuple[tuple[str, Reader],
 # The readers of single fields.
 
 
-def _make_number_reader(form: str) -> Reader:
-    packed = Struct(form)
+def _make_fixed_reader(form: str) -> Reader:
+    packed = Struct("<" + form)
 
-    def read_number(data: bytes, offset: int) -> tuple[object, int]:
+    def read_fixed(data: bytes, offset: int) -> tuple[object, int]:
         end = offset + packed.size
         if end > len(data):
             raise _Short
         return packed.unpack_from(data, offset)[0], end
 
-    return read_number
-
-
-def _read_flag(data: bytes, offset: int) -> tuple[object, int]:
-    if offset >= len(data):
-        raise _Short
-    return data[offset] != 0, offset + 1
-
-
-def _read_pubkey(data: bytes, offset: int) -> tuple[object, int]:
-    end = offset + PUBKEY_BYTES
-    if end > len(data):
-        raise _Short
-    return data[offset:end], end
+    return read_fixed
 
 
 def _read_string(data: bytes, offset: int) -> tuple[object, int]:
@@ -178,11 +192,6 @@ def _make_vec_reader(fields: tuple[tuple[str, Reader], ...]) -> Reader:
 
 
 READERS: Mapping[str, Reader] = {
-    "u8": _make_number_reader("<B"),
-    "u16": _make_number_reader("<H"),
-    "u64": _make_number_reader("<Q"),
-    "i64": _make_number_reader("<q"),
-    "bool": _read_flag,
-    "pubkey": _read_pubkey,
+    **{kind: _make_fixed_reader(form) for kind, form in FORMS.items()},
     "string": _read_string,
 }

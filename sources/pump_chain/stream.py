@@ -10,20 +10,20 @@ births and migrations since then are fetched (`gaps`).
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import trio
 from attrs import define, evolve, field
-from trio_websocket import WebSocketConnection
 
 from domain.backoff import Backoff
-from domain.errors import InputRefused, SourceUnavailable
+from domain.errors import SourceUnavailable
 from domain.messages import SourceEvent
+from domain.outline import TokenOutline
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
-from domain.token import Token
 from domain.values import WRAPPED_SOL, Mint
 from sources import EventOutbox, SourceEnvironment
-from sources.line import Line, LineSettings, LineSnapshot, count_refusal
+from sources.connection import Frame, SourceConnection
+from sources.line import Line, LineSettings, LineSnapshot, parse_each
 from sources.pump_chain.gaps import Gap, GapList, fetch_missed
 from sources.pump_chain.lookups import HeldTransaction, PoolLookups, fetch_pools, note_pools
 from sources.pump_chain.market import read_transaction
@@ -64,7 +64,7 @@ class PumpChainMemory:
     slots: SlotFollower = field(factory=SlotFollower, init=False)
     gaps: GapList = field(factory=GapList, init=False)
 
-    def follow_pools(self, tokens: Sequence[Token]) -> None:
+    def follow_pools(self, tokens: Sequence[TokenOutline]) -> None:
         """Know the pools of tokens that the service has from an earlier life."""
         for token in tokens:
             if token.pool_address is not None and self.pools.find_pool(token.pool_address) is None:
@@ -130,18 +130,18 @@ class PumpChain:
 
     # One connection.
 
-    async def _listen(self, connection: WebSocketConnection) -> None:
+    async def _listen(self, connection: SourceConnection) -> None:
         self.memory.slots.begin_connection()
         self.subscriptions = self._new_subscriptions()
         for program in PROGRAMS:
             await self._subscribe(connection, program)
         while True:
-            await self._take_message(await self.line.receive(connection))
+            await self.line.relay(connection, self.events, self._read_messages)
             for program in self.subscriptions.list_silent(trio.current_time()):
                 self._note_silence(program)
                 await self._subscribe(connection, program)
 
-    async def _subscribe(self, connection: WebSocketConnection, program: str) -> None:
+    async def _subscribe(self, connection: SourceConnection, program: str) -> None:
         request = self.subscriptions.make_request(program, trio.current_time())
         await self.line.send(connection, request)
 
@@ -152,20 +152,22 @@ class PumpChain:
         if program == PUMP and self.pump_slot is not None:
             self._note_gap(self.pump_slot)
 
-    async def _take_message(self, text: str | bytes) -> None:
-        self.received["messages"] += 1
-        try:
-            said = parse_notification(text, self.environment.clock())
-        except InputRefused as refusal:
-            count_refusal(self.refused, refusal, self.environment.log, source=NAME)
-            return
-        if isinstance(said, SubscriptionMade):
-            self.subscriptions.note_made(said)
-        elif said is not None:
-            await self._take_notification(said)
+    def _read_messages(self, texts: Iterable[Frame]) -> Iterator[SourceEvent]:
+        """The events that the messages tell."""
+        seen_at, now = self.environment.clock(), trio.current_time()
 
-    async def _take_notification(self, transaction: Transaction) -> None:
-        now = trio.current_time()
+        def parse(text: Frame) -> SubscriptionMade | Transaction | None:
+            self.received["messages"] += 1
+            return parse_notification(text, seen_at)
+
+        for said in parse_each(texts, parse, self.refused, self.environment.log, source=NAME):
+            if isinstance(said, SubscriptionMade):
+                self.subscriptions.note_made(said)
+            elif said is not None and self._is_news(said, now):
+                yield from self._read_transaction(HeldTransaction(said))
+
+    def _is_news(self, transaction: Transaction, now: float) -> bool:
+        """Note what a notification tells of its program and slot; True for new events."""
         program = self.subscriptions.note_heard(transaction.subscription, now)
         if transaction.slot is not None:
             self._follow_slot(transaction.slot, now)
@@ -173,10 +175,10 @@ class PumpChain:
                 self.pump_slot = self.memory.slots.slot
         if transaction.logs is None:
             self.received["failed"] += 1
-        elif not self.memory.recent.add_key(transaction.signature):
-            self.received["duplicates"] += 1
-        else:
-            await self._take_transaction(HeldTransaction(transaction))
+            return False
+        is_new = self.memory.recent.add_key(transaction.signature)
+        self.received["duplicates"] += not is_new
+        return is_new
 
     def _follow_slot(self, slot: int, now: float) -> None:
         from_slot = self.memory.slots.follow_slot(slot, now)
@@ -189,8 +191,8 @@ class PumpChain:
 
     # One transaction.
 
-    async def _take_transaction(self, held: HeldTransaction) -> None:
-        """Send what it says and has not told; for pools that are not known it waits."""
+    def _read_transaction(self, held: HeldTransaction) -> list[SourceEvent]:
+        """What it says and has not told; for pools that are not known it waits."""
         reading = read_transaction(held.transaction, self.memory.pools)
         news = [event for event in reading.events if event not in held.told]
         unknown = [pool for pool in reading.unknown_pools if pool not in held.given_up]
@@ -203,7 +205,7 @@ class PumpChain:
         self.refused += reading.refused
         for event in news:
             self._count_event(event)
-            await self.events.send(event)
+        return news
 
     def _count_event(self, event: SourceEvent) -> None:
         self.received[type(event).__name__] += 1
@@ -235,7 +237,7 @@ class PumpChain:
     async def _read_again(self, pool: str, *, is_given_up: bool) -> None:
         for held in self.memory.lookups.release(pool):
             given_up = held.given_up | {pool} if is_given_up else held.given_up
-            await self._take_transaction(evolve(held, given_up=given_up))
+            await self.events.send_all(self._read_transaction(evolve(held, given_up=given_up)))
 
     async def _fill_gaps(self) -> None:
         gaps = self.memory.gaps
@@ -274,7 +276,7 @@ class PumpChain:
         async for transaction in missed:
             if recent.add_key(transaction.signature):
                 self.received["fetched"] += 1
-                await self._take_transaction(HeldTransaction(transaction))
+                await self.events.send_all(self._read_transaction(HeldTransaction(transaction)))
 
     def _new_backoff(self) -> Backoff:
         return Backoff(

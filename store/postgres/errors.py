@@ -46,7 +46,8 @@ _MEANINGS = {
     "too many (clients|connections)|connection slots|no more connections allowed|"
     "query_wait_timeout": "the server has no connection to spare",
     "starting up": "the server is starting up",
-    "shutting down|terminating connection": "the server is shutting down",
+    "shutting down": "the server is shutting down",
+    "terminating connection": "the server ended the connection",  # also where it shuts down
     "recovery mode|in recovery": "the server is recovering",
     "read-only|read-write": "the server takes no writes",
     "does not support ssl": "the server does not offer TLS, which sslmode wants",

@@ -20,11 +20,12 @@ from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds, Version
 from store import RefusedChanges, RefusedTokens, StoredChange, WriteReceipt
 from store.bisection import write_around_refusals
-from store.columns import find_period, token_from_record
+from store.columns import find_period
 from store.postgres import statements, upkeep
 from store.postgres.foreign_table import PAST_BLOCKS, read_foreign
 from store.postgres.session import Session
 from store.postgres.store import PostgresStore
+from store.reading import token_from_record
 
 KnownTokens = Mapping[Mint, tuple[Token, Version]]
 

@@ -69,6 +69,7 @@ def build_session_queries(
     shared = {
         "wal_position": told if reads_wal_position else untold,
         "stats_state": blocks.pop("stats_state"),
+        "is_retained": blocks.pop("is_retained"),
         **_list_beginnings(local_settings),
         **_reading_lists(),
     }
@@ -100,6 +101,7 @@ def _list_beginnings(local_settings: str) -> dict[str, str]:
 def _reading_lists() -> dict[str, str]:
     return {
         "reading_list": columns.render_list(FIELDS),
+        "outline": columns.render_outline(),
         "token_fields": columns.render_list(columns.TOKEN_FIELDS),
         "token_fields_of_token": columns.render_list(columns.TOKEN_FIELDS, of="token"),
         "token_values": columns.render_birth(columns.TOKEN_FIELDS),

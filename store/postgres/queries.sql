@@ -148,7 +148,8 @@ SELECT pg_advisory_xact_lock(771230, hashtext(current_schema() || '.write'));
 SELECT 0, {stats_state};
 
 -- name: stats_state
-(SELECT count(*) FROM token_stats_mark) = 1, (SELECT side FROM token_journal_state)
+-- The epoch of the rows for readers, NULL while they are not whole; the side that is written to.
+(SELECT epoch FROM token_stats_mark), (SELECT side FROM token_journal_state)
 
 -- name: begin_export
 -- One export at a time. Tokens are joined with themselves, a page of them.
@@ -199,45 +200,55 @@ RETURNING mint, id;
 
 -- name: write_token_stats
 -- The journal and the rows for readers in one statement. Of each change only what differs from
--- the row is kept: NULL is "unchanged". A token has its row since its birth; one that has none is
--- gone. Packs are cut where their tokens' bytes, by running sum,
--- exceed {pack_bytes}; {token_bytes} are what a token takes beside its values.
+-- the row is kept: NULL is "unchanged". A token has its row since its birth. One that has none
+-- under this id is gone, or was born in a commit that the server has lost, and the id may be
+-- another's by now: nothing of it is written, and its mint comes back beside the number of rows.
+-- Packs are cut where their tokens' bytes, by running sum, exceed {pack_bytes}; {token_bytes} are
+-- what a token takes beside its values.
 WITH change AS MATERIALIZED (
-    SELECT sent.token_id, sent.version, {observed_at} AS observed_at, {differences}
+    SELECT sent.token_id, sent.version, {observed_at} AS observed_at, {differences},
+        sent.mint, known.token_id IS NULL AS is_misplaced
     FROM ROWS FROM (
         json_to_recordset($1::json) AS ({definitions}),
-        unnest($2::integer[]), unnest($3::bigint[]), unnest($4::double precision[])
-    ) AS sent ({fields}, token_id, version, observed_at)
-    LEFT JOIN token_stats AS known ON known.token_id = sent.token_id
+        unnest($2::integer[]), unnest($3::bigint[]), unnest($4::double precision[]),
+        json_array_elements_text($5::json)
+    ) AS sent ({fields}, token_id, version, observed_at, mint)
+    LEFT JOIN token_stats AS known ON known.token_id = sent.token_id AND known.mint = sent.mint
     WHERE known.version IS NULL OR known.version < sent.version
 ), news AS (
     SELECT *, version >> 31 AS era, sum({token_bytes} + {packed_bytes})
         OVER (PARTITION BY version >> 31 ORDER BY token_id) / {pack_bytes} AS pack
-    FROM change WHERE num_nonnulls({fields}) > 0
+    FROM change WHERE num_nonnulls({fields}) > 0 AND NOT is_misplaced
 ), journal AS (
     INSERT INTO token_journal_{side} (era, token_ids, versions, observed_at, {fields})
     SELECT era, array_agg(token_id), array_agg((version - (era << 31))::integer),
         array_agg(observed_at), {packed}
     FROM news GROUP BY era, pack
+), written AS (
+    UPDATE token_stats AS stored SET
+        version = news.version,
+        observed_at = greatest(news.observed_at, stored.observed_at),
+        {assignments}
+    FROM news WHERE stored.token_id = news.token_id
+    RETURNING 1
 )
-UPDATE token_stats AS stored SET
-    version = news.version,
-    observed_at = greatest(news.observed_at, stored.observed_at),
-    {assignments}
-FROM news WHERE stored.token_id = news.token_id;
+SELECT (SELECT count(*) FROM written), ARRAY(SELECT mint FROM change WHERE is_misplaced);
 
 -- name: write_token_profile
 -- NULL means unchanged. Rows that are newer already, or equal, are left alone. New rows are told
 -- from known ones here, under the lock, and not by a conflict clause: that would insert each of
--- them tentatively first, and log that it did. An empty row comes back for each that was written.
+-- them tentatively first, and log that it did. Whose profile it is, the rows for readers tell; the
+-- answer is as that of write_token_stats.
 WITH change AS MATERIALIZED (
     SELECT sent.token_id, sent.version, floor(sent.observed_at) AS observed_at, {sent_fields},
-        known.token_id IS NOT NULL AS is_known
+        known.token_id IS NOT NULL AS is_known, sent.mint, stats.token_id IS NULL AS is_misplaced
     FROM ROWS FROM (
         json_to_recordset($1::json) AS ({definitions}),
-        unnest($2::integer[]), unnest($3::bigint[]), unnest($4::double precision[])
-    ) AS sent ({fields}, token_id, version, observed_at)
-    LEFT JOIN token_profile AS known ON known.token_id = sent.token_id
+        unnest($2::integer[]), unnest($3::bigint[]), unnest($4::double precision[]),
+        json_array_elements_text($5::json)
+    ) AS sent ({fields}, token_id, version, observed_at, mint)
+    LEFT JOIN token_stats AS stats ON stats.token_id = sent.token_id AND stats.mint = sent.mint
+    LEFT JOIN token_profile AS known ON known.token_id = stats.token_id
     WHERE known.token_id IS NULL
         OR (known.version < sent.version AND ({known_fields}) IS DISTINCT FROM ({known_merged}))
 ), updated AS (
@@ -251,10 +262,11 @@ WITH change AS MATERIALIZED (
 ), inserted AS (
     INSERT INTO token_profile (token_id, version, observed_at, {fields})
     SELECT token_id, version, observed_at, {fields} FROM change
-    WHERE NOT is_known ORDER BY token_id
+    WHERE NOT (is_known OR is_misplaced) ORDER BY token_id
     RETURNING 1
 )
-SELECT FROM updated UNION ALL SELECT FROM inserted;
+SELECT (SELECT count(*) FROM updated) + (SELECT count(*) FROM inserted),
+    ARRAY(SELECT mint FROM change WHERE is_misplaced);
 
 -- name: rebuild_stats
 -- Exact: whatever is in the rows for readers is in the journal or, before it began, in the base.
@@ -268,11 +280,15 @@ SELECT id, mint, to_timestamp(first_seen_at) AT TIME ZONE INTERVAL '0', version,
     {stats_fields_of_stats}
 FROM token LEFT JOIN token_stats_logged AS stats ON stats.token_id = token.id ORDER BY id
 ON CONFLICT (token_id) DO NOTHING;
-INSERT INTO token_stats_mark VALUES (true);
+INSERT INTO token_stats_mark (whole) VALUES (true);
 DELETE FROM token_card;
 INSERT INTO token_card (token_id, updated_at, last_trade_at, {card_fields})
 SELECT id, last_updated_at, last_trade_at, {card_fields} FROM token_now ORDER BY id
 ON CONFLICT (token_id) DO NOTHING;
+SELECT epoch FROM token_stats_mark;
+
+-- name: stats_epoch
+SELECT epoch FROM token_stats_mark;
 
 -- name: overdue_partitions
 -- Partitions whose every token is off the feed, or has been cold for long enough, oldest first.
@@ -462,24 +478,37 @@ SET LOCAL enable_mergejoin = on;
 SELECT {wal_position};
 
 -- name: stored_versions
--- Of the tokens $1, by table. After a crash the journal has those of the rows that are not rebuilt.
-SELECT 'token_stats', token_id, version FROM token_stats
-WHERE token_id = ANY ($1::integer[]) AND version IS NOT NULL
+-- Of the tokens with ids $1 and mints $2, by table; nothing of an id that is another's. After a
+-- crash the journal has the versions of the rows that are not rebuilt.
+WITH asked AS MATERIALIZED (
+    SELECT id, mint FROM unnest($1::integer[], $2::text[]) AS asked (id, mint)
+), here AS MATERIALIZED (
+    SELECT id, stats.version
+    FROM asked JOIN token_stats AS stats ON stats.token_id = id AND stats.mint = asked.mint
+)
+SELECT 'token_stats', id, version FROM here WHERE version IS NOT NULL
 UNION ALL
-SELECT 'token_stats', token_id, version FROM token_stats_logged
-WHERE token_id = ANY ($1::integer[]) AND NOT EXISTS (SELECT FROM token_stats_mark)
+SELECT 'token_stats', token.id, logged.version
+FROM asked JOIN token USING (id, mint) JOIN token_stats_logged AS logged ON logged.token_id = token.id
+WHERE NOT EXISTS (SELECT FROM token_stats_mark)
 UNION ALL
-SELECT 'token_profile', token_id, version FROM token_profile WHERE token_id = ANY ($1::integer[]);
+SELECT 'token_profile', id, profile.version
+FROM here JOIN token_profile AS profile ON profile.token_id = id;
 
 -- name: load_tokens
--- `lifecycle.is_retained` in SQL. $1 is now, $2 and $3 the seconds that a new and a bonded token
--- stay, $4 the limit.
-SELECT {reading_list} FROM token_now
-WHERE (status <> 2 AND $1::double precision - first_seen_at < $2::double precision)
+SELECT {reading_list} FROM token_now WHERE {is_retained};
+
+-- name: outline_tokens
+SELECT {outline} FROM token_now WHERE {is_retained};
+
+-- name: is_retained
+-- `lifecycle.is_retained` in SQL, newest first. $1 is now, $2 and $3 the seconds that a new and a
+-- bonded token stay, $4 the limit.
+(status <> 2 AND $1::double precision - first_seen_at < $2::double precision)
     OR (status = 2
         AND $1 - coalesce(status_changed_at, first_seen_at) < $3::double precision)
 ORDER BY first_seen_at DESC, id DESC
-LIMIT $4::integer;
+LIMIT $4::integer
 
 -- name: server_settings
 -- In the settings' own units; enumvals tells which compression the server was built with.

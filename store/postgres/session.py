@@ -21,6 +21,7 @@ from psycopg.adapt import Transformer
 
 from config.postgres_url import PostgresAddress
 from domain.errors import BadConfiguration
+from domain.values import Mint
 from store import WriteReceipt
 from store.postgres.queries import (
     BLOCKS,
@@ -228,6 +229,7 @@ class StoreTransaction:
     started: float = Factory(perf_counter)
     rows: int = field(default=0, init=False)
     statements: int = field(default=0, init=False)
+    misplaced: set[str] = field(factory=set, init=False)  # see `WriteReceipt`
     state: Sequence[Any] = field(default=(), init=False)  # what its begin told beside that
     wal_bytes: int = field(default=0, init=False)  # also what others wrote meanwhile
     seconds: float = field(default=0.0, init=False)
@@ -238,6 +240,13 @@ class StoreTransaction:
         self.statements += 1
         self.rows += max(cursor.rowcount, 0)  # -1 where there is nothing to count
         return cursor
+
+    def write_placed(self, name: str, *parameters: object) -> None:
+        """As `write`, of a statement that tells its rows, and the mints that it left out."""
+        ((rows, misplaced),) = self.session.execute(name, *parameters).fetchall()
+        self.statements += 1
+        self.rows += rows
+        self.misplaced.update(misplaced)
 
     def lock_stats(self) -> None:
         """Make a transaction of another kind one that may write values."""
@@ -250,6 +259,8 @@ class StoreTransaction:
             statements=self.statements,
             wal_bytes=self.wal_bytes,
             seconds=self.seconds,
+            epoch=str(self.state[0]) if self.state and self.state[0] else "",
+            misplaced=frozenset(map(Mint, self.misplaced)),
         )
 
 

@@ -5,14 +5,14 @@ Everything here runs in a worker thread, with a session of its own.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import attrs
 import psycopg
 
 from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
 from domain.messages import TokenChange
+from domain.outline import TokenOutline
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Value
-from store import StoredChange, WriteReceipt
+from store import LossReport, StoredChange, StoredChanges, WriteReceipt
 from store.columns import (
     DAY_SECONDS,
     PERIOD_SECONDS,
@@ -23,10 +23,11 @@ from store.columns import (
     make_token_row,
     refuse_repeated_tokens,
     to_stored_token,
-    token_from_record,
 )
-from store.postgres.session import Session, StoreTransaction
+from store.losses import list_losses
+from store.postgres.session import Record, Session, StoreTransaction
 from store.postgres.upkeep import ensure_cold_partition, ensure_whole_stats, make_partition
+from store.reading import outline_from_record, token_from_record
 from store.sending import Parameters, encode_changes, encode_json, encode_new_tokens, refuse_by_name
 
 MOST_PARTITIONS_KEPT = 64  # remembered by a session; then it forgets them and asks again
@@ -83,7 +84,7 @@ def _insert_missing(
         known = {mint for (mint,) in session.read("known_mints", list(rows))}
         missing = [row for mint, row in rows.items() if mint not in known]
         ids = _insert_rows(transaction, missing)
-        new = {mint: to_stored_token(attrs.evolve(offered[mint], id=ids[mint])) for mint in ids}
+        new = {mint: to_stored_token(offered[mint], ids[mint]) for mint in ids}
         later_rows = encode_new_tokens((new[mint], later[mint]) for mint in ids)
         if any(later_rows.values()):
             transaction.lock_stats()
@@ -134,8 +135,9 @@ def _insert_rows(
 
 def write_changes(session: Session, changes: Sequence[StoredChange]) -> WriteReceipt:
     """Write the changes, one statement for each table that they touch."""
-    refuse_repeated_tokens(changes)
-    rows = encode_changes(changes)
+    columns = StoredChanges.of(changes)
+    refuse_repeated_tokens(columns)
+    rows = encode_changes(columns)
     with session.transaction("begin_write") as transaction:
         try:
             _write_rows(transaction, rows)
@@ -151,9 +153,9 @@ def _write_rows(
     """Write to each table that has rows; the profile last, for its statement is the rare one."""
     side = ensure_whole_stats(transaction)
     if rows := rows_by_table.get("token_stats"):
-        transaction.write(f"write_token_stats_{side}", *rows)
+        transaction.write_placed(f"write_token_stats_{side}", *rows)
     if rows := rows_by_table.get("token_profile"):
-        transaction.write("write_token_profile", *rows)
+        transaction.write_placed("write_token_profile", *rows)
 
 
 # -- Reading -------------------------------------------------------------------------------
@@ -167,15 +169,32 @@ def find_tokens(session: Session, mints: Sequence[Mint]) -> dict[Mint, Token]:
 
 def select_newer(session: Session, changes: Sequence[StoredChange]) -> list[TokenChange]:
     """The changes without what is stored with their version, or a later one."""
-    rows = session.read("stored_versions", [token_id for token_id, _ in changes])
+    ids, mints = zip(*((token_id, change.mint) for token_id, change in changes), strict=True)
+    rows = session.read("stored_versions", list(ids), list(mints))
     versions = {(table, token_id): version for table, token_id, version in rows}
     return keep_newer(changes, versions)
 
 
+def find_losses(session: Session, tokens: Sequence[Token], dead_band: float) -> LossReport:
+    """What is not stored of these tokens, and the epoch that this was found in."""
+    with session.transaction("begin_write") as transaction:
+        ensure_whole_stats(transaction)
+        found = find_tokens(session, [token.mint for token in tokens]) if tokens else {}
+    return LossReport(
+        epoch=transaction.make_receipt().epoch, losses=list_losses(tokens, found, dead_band)
+    )
+
+
 def load_tokens(session: Session, now: UnixSeconds, limit: int) -> list[Token]:
     """The newest tokens that are retained at `now`, newest first."""
+    return list(map(token_from_record, _read_retained(session, "load_tokens", now, limit)))
+
+
+def outline_tokens(session: Session, now: UnixSeconds, limit: int) -> list[TokenOutline]:
+    """As `load_tokens`, of each token its outline."""
+    return list(map(outline_from_record, _read_retained(session, "outline_tokens", now, limit)))
+
+
+def _read_retained(session: Session, name: str, now: UnixSeconds, limit: int) -> list[Record]:
     with session.transaction("begin_load"):
-        records = session.read_once(
-            "load_tokens", now, RETAIN_NEW_SECONDS, RETAIN_BONDED_SECONDS, limit
-        )
-    return [token_from_record(record) for record in records]
+        return session.read_once(name, now, RETAIN_NEW_SECONDS, RETAIN_BONDED_SECONDS, limit)

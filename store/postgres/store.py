@@ -1,6 +1,6 @@
 """`TokenStore` on PostgreSQL 14 to 18.
 
-    ingest  ->  insert_tokens, load_tokens
+    ingest  ->  insert_tokens, outline_tokens
     sync    ->  write_changes, load_tokens, find_tokens, drop_unretained; read_overlay ...
 
 Each of the two has a store, and so a connection, of its own; `application_name` tells which. So it
@@ -12,14 +12,16 @@ from functools import partial
 from itertools import chain
 from typing import Literal
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from config.settings import PostgresSettings
 from domain.errors import RowsRefused, StoreConnectionLost, StoreUnavailable, UpkeepFailed
 from domain.messages import TokenChange
+from domain.outline import TokenOutline
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
 from store import (
+    LossReport,
     OverlayPage,
     OverlayPosition,
     RefusedChanges,
@@ -52,6 +54,7 @@ class PostgresStore:
     ledger: Ledger
     half_life_seconds: float  # of the hot score, as readers get it by `postgres.hot_score_form`
     _connection: StoreConnection = field(init=False)
+    _is_open: bool = field(default=False, init=False)  # our tables are there
     _others: overlay.OverlayBook = field(factory=overlay.OverlayBook, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -61,15 +64,18 @@ class PostgresStore:
             offload=self.offload,
         )
 
-    async def open(self) -> None:
-        """Connect and bring the schema up to date; harmless when already open."""
-        await self._connection.run(self._prepare_schema)
+    async def open(self) -> str:
+        """Connect and bring the schema up to date; see `TokenStore.open`."""
+        epoch = await self._connection.run(self._prepare_schema)
+        self._is_open = True
+        return epoch
 
-    def _prepare_schema(self, session: Session) -> None:
+    def _prepare_schema(self, session: Session) -> str:
         migrate(session)
-        upkeep.prepare_tables(session, stats_logged=self.settings.stats_logged)
+        epoch = upkeep.prepare_tables(session, stats_logged=self.settings.stats_logged)
         wanted = self.settings.status_words, self.settings.hot_score_form, self.half_life_seconds
         statements.set_reader_settings(session, *wanted)
+        return epoch
 
     async def insert_tokens(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], RefusedTokens]:
         """Write the tokens that are not there yet; see `TokenStore.insert_tokens`."""
@@ -108,13 +114,24 @@ class PostgresStore:
             return []
         return await self._connection.run(partial(statements.select_newer, changes=changes))
 
+    async def find_losses(self, tokens: Sequence[Token]) -> LossReport:
+        """What is not stored of these tokens; see `TokenStore.find_losses`."""
+        dead_band = self.settings.dead_band_percent / 100
+        return await self._connection.run(
+            partial(statements.find_losses, tokens=tokens, dead_band=dead_band)
+        )
+
     async def load_tokens(self, now: UnixSeconds, limit: int) -> Sequence[Token]:
         """The newest `limit` tokens that are retained at `now`, newest first."""
         return await self._connection.run(partial(statements.load_tokens, now=now, limit=limit))
 
+    async def outline_tokens(self, now: UnixSeconds, limit: int) -> Sequence[TokenOutline]:
+        """As `load_tokens`, of each token its outline."""
+        return await self._connection.run(partial(statements.outline_tokens, now=now, limit=limit))
+
     async def read_pulse(self) -> ServerPulse:
         """How the server's checkpoints and WAL stand; booked where the server tells whose it is."""
-        pulse = await self._connection.run(read_pulse)
+        pulse = await self._connection.run(_read_pulse_and_epoch if self._is_open else read_pulse)
         self.ledger.note_pulse(pulse)
         return pulse
 
@@ -169,3 +186,8 @@ class PostgresStore:
     async def close(self) -> None:
         """Disconnect; harmless when already closed."""
         await self._connection.close()
+
+
+def _read_pulse_and_epoch(session: Session) -> ServerPulse:
+    ((epoch,),) = session.read("stats_epoch") or [("",)]
+    return evolve(read_pulse(session), epoch=epoch)

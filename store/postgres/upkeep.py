@@ -39,15 +39,18 @@ def ensure_whole_stats(transaction: StoreTransaction) -> str:
 
     The transaction must hold the lock of writers, and have begun with the state of both.
     """
-    is_whole, side = transaction.state
-    if not is_whole:
-        transaction.session.run_script(transaction.session.queries["rebuild_stats"])
-        transaction.state = (True, side)
+    epoch, side = transaction.state
+    if epoch is None:
+        session = transaction.session
+        transaction.state = (*(session.run_script(session.queries["rebuild_stats"]) or ()), side)
     return str(side)
 
 
-def prepare_tables(session: Session, *, stats_logged: bool) -> None:
-    """At the start: rebuild the rows for readers if need be, and make or remove the base."""
+def prepare_tables(session: Session, *, stats_logged: bool) -> str:
+    """At the start: rebuild the rows for readers if need be, and make or remove the base.
+
+    Returns the epoch of the rows.
+    """
     with session.transaction("begin_write") as transaction:
         side = ensure_whole_stats(transaction)
         has_base = _read_journal(session).has_base
@@ -57,6 +60,7 @@ def prepare_tables(session: Session, *, stats_logged: bool) -> None:
         elif has_base and not stats_logged:
             transaction.write(f"write_snapshot_{side}")  # also of what only the base has
             session.run_script(session.queries["end_base"])
+    return transaction.make_receipt().epoch
 
 
 # -- Retention -----------------------------------------------------------------------------
@@ -97,6 +101,7 @@ def sum_receipts(receipts: Sequence[WriteReceipt]) -> WriteReceipt:
         statements=sum(make_receipt.statements for make_receipt in receipts),
         wal_bytes=sum(make_receipt.wal_bytes for make_receipt in receipts),
         seconds=sum(make_receipt.seconds for make_receipt in receipts),
+        epoch=next((receipt.epoch for receipt in reversed(receipts) if receipt.epoch), ""),
     )
 
 

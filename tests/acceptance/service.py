@@ -64,17 +64,25 @@ class Service:
 
 @asynccontextmanager
 async def running_service(
-    directory: Path, environment: Mapping[str, str], *arguments: str
+    directory: Path,
+    environment: Mapping[str, str],
+    *arguments: str,
+    stderr: int | None = None,
+    port: int | None = None,
 ) -> AsyncIterator[Service]:
-    """A service with these settings; it is killed at the end if it still runs."""
-    port = free_port()
+    """A service with these settings; it is killed at the end if it still runs.
+
+    It listens on `port`, or on a free one, and logs into a file of the directory, or to the
+    descriptor `stderr`.
+    """
+    port = port or free_port()
     log_path = directory / f"service-{port}.log"
     with log_path.open("wb") as log:
         process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "supervisor", *arguments],
             cwd=ROOT,
             env={**os.environ, "PORT": str(port), **environment},
-            stderr=log,
+            stderr=log if stderr is None else stderr,
         )
     service = Service(process=process, port=port, log_path=log_path)
     try:

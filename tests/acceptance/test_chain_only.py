@@ -18,9 +18,10 @@ from commands.market.clock import MarketClock
 from commands.market.keys import address
 from commands.market.server import PUMPAPI_PATH, PUMPPORTAL_PATH, ServerSettings
 from commands.market.token import MarketToken
+from commands.market.traps import NO_TRAPS
 from commands.market.troubles import StreamName
 from tests.acceptance.service import Service, running_service, settings, until_rows
-from tests.integration.commands.market_world import NO_TRAPS, World, served, wall_clock
+from tests.integration.commands.market_world import World, served, wall_clock
 from tests.patience import PATIENCE_SECONDS
 
 SPEED = 30.0  # market seconds a second

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,13 @@ import pytest
 from commands.embedded import free_port
 from commands.embedded.process import wait_until
 from tests.acceptance.service import ROOT, settings
+from tests.acceptance.test_process import paused
+from tests.conftest import RedisFactory
 from tests.patience import PATIENCE_SECONDS
 
 DEPLOY = ROOT / "deploy"
 PATIENCE_MILLISECONDS = str(int(PATIENCE_SECONDS * 1000))
+NOTHING: Mapping[str, str] = {}
 BAD_SETTING = {"TOKEN_DISCOVERY__SYNC__NOPE": "1"}
 # As in production the command is found by its name.
 PATHS = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -29,11 +33,11 @@ def needs(command: str, package: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not shutil.which(command), reason=reason)
 
 
-def ask(*words: object) -> str:
+def ask(*words: object, environment: Mapping[str, str] = NOTHING) -> str:
     """What a supervisor's command prints; it must succeed."""
     told = subprocess.run(
         [str(word) for word in words],
-        env={"PATH": PATHS},
+        env={"PATH": PATHS, **environment},
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE_SECONDS,
@@ -69,6 +73,16 @@ def supervised(log: Path, environment: Mapping[str, str], *words: object) -> Ite
         process.wait(2 * PATIENCE_SECONDS)
 
 
+# Its stores do not answer when it is stopped.
+SHORT_DRAIN = {"TOKEN_DISCOVERY__SHUTDOWN__DEADLINE_SECONDS": "2"}
+
+
+def is_dump_of(pid: str, directory: Path) -> bool:
+    """Whether the process has written its whole dump."""
+    path = directory / f"token-discovery-{pid}.dump.json"
+    return path.exists() and "sync" in path.read_text()
+
+
 # s6.
 
 
@@ -83,7 +97,7 @@ def run_s6(directory: Path, environment: Mapping[str, str]) -> Iterator[Path]:
     log = directory / "s6.log"
     try:
         with supervised(log, {}, "s6-supervise", service):
-            assert wait_until((service / "supervise" / "control").exists, PATIENCE_SECONDS)
+            assert wait_until((service / "supervise" / "status").exists, PATIENCE_SECONDS)
             yield service
     except BaseException:
         print(log.read_text())
@@ -106,6 +120,32 @@ def test_s6_is_told_when_it_is_ready_and_drains_it(
 
 
 @needs("s6-supervise", "s6")
+def test_s6_starts_it_again_after_kill_9_hands_signals_on_and_stops_it_in_time(
+    tmp_path: Path, postgres_url: str, new_redis: RedisFactory
+) -> None:
+    redis = new_redis()
+    more = {"LOGGING__DUMP_DIRECTORY": str(tmp_path)}
+    environment = {**settings(postgres_url, redis.url, **more), "PORT": str(free_port())}
+    with run_s6(tmp_path, environment | SHORT_DRAIN) as service:
+
+        def is_ready_again() -> bool:
+            pid, ready = ask("s6-svstat", "-o", "pid,ready", service).split()
+            return ready == "true" and pid != killed
+
+        killed = ""
+        assert wait_until(is_ready_again, PATIENCE_SECONDS)
+        killed = ask("s6-svstat", "-o", "pid", service)
+        ask("s6-svc", "-k", service)
+        assert wait_until(is_ready_again, PATIENCE_SECONDS)
+        pid = ask("s6-svstat", "-o", "pid", service)
+        ask("s6-svc", "-1", service)
+        assert wait_until(lambda: is_dump_of(pid, tmp_path), PATIENCE_SECONDS)
+        with paused(redis):
+            ask("s6-svc", "-d", "-wD", "-T", PATIENCE_MILLISECONDS, service)
+        assert "0 NA" == ask("s6-svstat", "-o", "exitcode,signal", service)
+
+
+@needs("s6-supervise", "s6")
 def test_s6_does_not_try_bad_settings_again(tmp_path: Path) -> None:
     with run_s6(tmp_path, BAD_SETTING) as service:
         state = ["s6-svstat", "-o", "wantedup,exitcode", service]
@@ -116,6 +156,8 @@ def test_s6_does_not_try_bad_settings_again(tmp_path: Path) -> None:
 
 
 # supervisord.
+
+SPAWNED = r"spawned: 'token-discovery' with pid (\d+)"
 
 
 @contextmanager
@@ -145,8 +187,35 @@ def test_supervisord_lets_it_drain(tmp_path: Path, postgres_url: str, redis_url:
 
 
 @needs("supervisord", "supervisor")
+def test_supervisord_starts_it_again_after_kill_9_hands_signals_on_and_stops_it_in_time(
+    tmp_path: Path, postgres_url: str, new_redis: RedisFactory
+) -> None:
+    port, redis = str(free_port()), new_redis()
+    more = {"LOGGING__DUMP_DIRECTORY": str(tmp_path)}
+    environment = {**settings(postgres_url, redis.url, **more), "PORT": port}
+
+    def control(*words: str) -> str:
+        tool = ["supervisorctl", "--configuration", DEPLOY / "supervisord.conf"]
+        return ask(*tool, *words, environment={"RUNTIME_DIRECTORY": str(tmp_path)})
+
+    with run_supervisord(tmp_path, environment | SHORT_DRAIN) as log:
+        assert wait_until(lambda: is_serving(port), PATIENCE_SECONDS)
+        [killed] = re.findall(SPAWNED, log.read_text())
+        os.kill(int(killed), signal.SIGKILL)
+        ended = "exited: token-discovery (terminated by SIGKILL; not expected)"
+        assert wait_until(lambda: ended in log.read_text(), PATIENCE_SECONDS)
+        assert wait_until(lambda: is_serving(port), PATIENCE_SECONDS)
+        [_, pid] = re.findall(SPAWNED, log.read_text())
+        control("signal", "USR1", "token-discovery")
+        assert wait_until(lambda: is_dump_of(pid, tmp_path), PATIENCE_SECONDS)
+        with paused(redis):
+            control("stop", "token-discovery")
+        assert "stopped: token-discovery (exit status 0)" in log.read_text()
+
+
+@needs("supervisord", "supervisor")
 def test_supervisord_does_not_try_bad_settings_again(tmp_path: Path) -> None:
     with run_supervisord(tmp_path, BAD_SETTING) as log:
         ended = "exited: token-discovery (exit status 78; expected)"
         assert wait_until(lambda: ended in log.read_text(), PATIENCE_SECONDS)
-    assert 1 == len(re.findall(r"spawned: 'token-discovery'", log.read_text()))
+    assert 1 == len(re.findall(SPAWNED, log.read_text()))

@@ -221,6 +221,9 @@ def test_every_variable_of_the_deployments_is_a_setting() -> None:
     unit = (DEPLOY / "token-discovery.service").read_text()
     lines = re.findall(r"^Environment=(.*)$", unit, re.M)
     environment |= dict(line.split("=", 1) for line in lines)
+    for path in ("supervisord.conf", "s6/token-discovery/run"):
+        assignments = re.findall(r'(TOKEN_DISCOVERY__\w+)="?([^"\s]+)', (DEPLOY / path).read_text())
+        environment |= dict(assignments)
     assert environment["DATABASE_URL"] == settings_of(environment).postgres.url
 
 
@@ -244,6 +247,21 @@ def graces() -> dict[str, float]:
 @pytest.mark.parametrize("where", graces())
 def test_a_drain_is_never_cut_off(where: str) -> None:
     assert graces()[where] > SETTINGS.shutdown.deadline_seconds + CLOSE_SECONDS
+
+
+# A process that hangs.
+
+
+def test_a_stall_is_ended_wherever_there_is_no_watchdog() -> None:
+    name = "TOKEN_DISCOVERY__SUPERVISION__STALL_LIMIT_SECONDS"
+    limits = [compose()["service"]["environment"][name]]
+    for path in ("supervisord.conf", "s6/token-discovery/run"):
+        limits += re.findall(rf'{name}="?([\d.]+)', (DEPLOY / path).read_text())
+    assert 3 == len(limits)
+    assert all(float(limit) >= 30 for limit in limits)  # systemd's watchdog waits as long
+    [container] = pod()["containers"]
+    probe = container["livenessProbe"]
+    assert probe["timeoutSeconds"] * probe["failureThreshold"] <= 30
 
 
 # systemd, Railway.

@@ -18,7 +18,16 @@ WALL_CLOCKS = {
     "datetime.datetime.today",
     "datetime.datetime.utcnow",
 }
-ROOMS = ("activity", "activity_keys", "gateway", "ingest", "jobs", "sync", "trading")
+ROOMS = (
+    "activity",
+    "activity_keys",
+    "gateway",
+    "ingest",
+    "jobs",
+    "quarantine",
+    "sync",
+    "trading",
+)
 ACTORS = {f"actors.{name}" for name in ROOMS}
 
 
@@ -55,6 +64,7 @@ def test_every_actor_has_one_room() -> None:
         ("httpx", "sources"),
         ("httpcore", "sources.guarded"),
         ("PIL", "images.worker"),
+        ("numpy", "feed"),
     ],
 )
 def test_driver_is_known_to_its_adapter_only(package: str, owner: str) -> None:
@@ -81,8 +91,9 @@ def test_only_ingest_and_sync_know_the_store() -> None:
     assert {"actors.ingest", "actors.sync"} == rooms(importers_of("store"))
 
 
-def test_only_ingest_sync_trading_and_activity_keys_know_the_buffer() -> None:
-    knowing = {f"actors.{name}" for name in ("ingest", "sync", "trading", "activity_keys")}
+def test_only_ingest_sync_quarantine_trading_and_activity_keys_know_the_buffer() -> None:
+    rooms_with_a_port = ("ingest", "sync", "quarantine", "trading", "activity_keys")
+    knowing = {f"actors.{name}" for name in rooms_with_a_port}
     assert knowing == rooms(importers_of("buffer"))
 
 

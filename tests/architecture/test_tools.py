@@ -49,9 +49,12 @@ def test_demo_passes_its_options_on() -> None:
 
 
 def test_every_folder_of_tests_is_run_and_coverage_is_told_last() -> None:
-    measured, others, _, report = commands_of("test")
-    assert "$(BIN)/coverage run -m pytest $(MEASURED)" == measured
-    assert "$(BIN)/python -m pytest $(MEASURED:%=--ignore=%)" == others
+    parts, _, report = commands_of("test")
+    assert parts.endswith(" test-measured test-acceptance test-others")
+    assert ["$(BIN)/coverage run -m pytest $(MEASURED)"] == commands_of("test-measured")
+    [acceptance], [others] = commands_of("test-acceptance"), commands_of("test-others")
+    assert acceptance.endswith(" tests/acceptance")
+    assert others.endswith(" $(MEASURED:%=--ignore=%) --ignore=tests/acceptance")
     assert "$(BIN)/coverage report --format=total" == report
     [folders] = re.findall(r"^MEASURED := (.*)$", MAKEFILE, re.MULTILINE)
     assert all((ROOT / folder).is_dir() for folder in folders.split())

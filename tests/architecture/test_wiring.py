@@ -18,15 +18,16 @@ from domain.messages import (
     RosterWanted,
     SystemActivated,
     SystemIdled,
-    TokenPublished,
+    TokensPublished,
 )
 from domain.snapshots import Snapshot
-from store.memory import MemoryDatabase, MemoryStore
+from store.memory import MemoryStore
+from store.memory_database import MemoryDatabase
 from supervision import Actor
 from supervision.children import ChildSpec
 from supervision.mailbox import Mailbox
 from tests.unit.actors.service_world import ServiceWorld, operations
-from tests.unit.actors.world import token
+from tests.unit.actors.world import mint, token
 from wiring.children import Composition
 
 STORE_HOLDERS = {"ingest", "sync"}
@@ -41,6 +42,7 @@ IN_FLOW_ORDER = [
     "activity-keys",
     "activity",
     "sync",
+    "quarantine",
     "gateway",
 ]
 
@@ -105,8 +107,8 @@ def test_among_all_children_only_ingest_and_sync_hold_a_store() -> None:
     assert STORE_HOLDERS == holders_of(MemoryStore, MemoryDatabase)
 
 
-def test_among_all_children_only_ingest_and_sync_hold_the_buffer() -> None:
-    assert STORE_HOLDERS == holders_of(MemoryBuffer)
+def test_among_all_children_only_ingest_sync_and_quarantine_hold_the_buffer() -> None:
+    assert STORE_HOLDERS | {"quarantine"} == holders_of(MemoryBuffer)
 
 
 def test_among_all_children_only_their_reader_holds_the_keys_of_others() -> None:
@@ -125,9 +127,10 @@ def test_each_mailbox_has_one_reader_and_every_mailbox_is_read() -> None:
     read = [id(box) for spec in composed.child_specs(operations()) for box in spec.inboxes]
     boxes = composed.mailboxes
     every = [boxes.events, boxes.updates, boxes.trades, boxes.weighed, boxes.windows]
-    every += [boxes.presences, boxes.gateway]
+    every += [boxes.presences, boxes.quarantine, boxes.gateway]
     every += [*boxes.publications.values(), *boxes.control.values()]
     assert sorted(read) == sorted(map(id, every))
+    assert sorted(read) == sorted(map(id, boxes.by_name().values()))
 
 
 async def test_every_actor_can_be_built_again_and_again() -> None:
@@ -162,9 +165,10 @@ def told(actor: Actor) -> JobMemory:
 def mailboxes_written_by_sync_and_activity() -> list[tuple[Mailbox[Any], object]]:
     boxes = composition().mailboxes
     told: list[tuple[Mailbox[Any], object]] = [
-        (box, TokenPublished(token=token(1))) for box in boxes.publications.values()
+        (box, TokensPublished(tokens={mint(1): token(1)})) for box in boxes.publications.values()
     ]
-    told += [(boxes.gateway, TokenPublished(token=token(1))), (boxes.gateway, CensusWanted())]
+    told += [(boxes.gateway, TokensPublished(tokens={mint(1): token(1)}))]
+    told += [(boxes.gateway, CensusWanted())]
     told += [(box, SystemIdled()) for box in boxes.control.values()]
     told += [(box, SystemActivated()) for box in boxes.control.values()]
     return told

@@ -9,20 +9,44 @@ import redis
 import trio
 from attrs import define, evolve, field
 
-from buffer import USUAL_BOUNDS, BufferBounds, UpdateBuffer
+from buffer import USUAL_BOUNDS, BufferBounds, NewestTold, UpdateBuffer
 from buffer.memory import MemoryBuffer
-from buffer.memory_data import Published
+from buffer.memory_data import Data, Published
 from buffer.redis import RedisBuffer
 from domain.errors import BufferUnavailable
 from domain.merging import Observations
 from domain.messages import TokenChange
+from domain.quarantine import QuarantineEntry
+from domain.token import Token
 from domain.values import Mint, UnixSeconds, Value, Version
 
 TIMEOUT_SECONDS = 2.0
 START = UnixSeconds(1_760_000_000.25)
 
 MINT, OTHER_MINT, THIRD_MINT = (Mint(letter * 44) for letter in "ABC")
+QUARANTINED = QuarantineEntry(
+    id="0123456789",
+    kind="update",
+    place="sync",
+    mint=MINT,
+    reason="a reason",
+    refused_at=UnixSeconds(1.0),
+    content={},
+)
 Answer = TypeVar("Answer")
+
+
+def new_token(mint: Mint) -> Token:
+    return Token(mint=mint, first_seen_at=UnixSeconds(1_760_000_000.0))
+
+
+async def epoch_of(buffer: UpdateBuffer) -> str:
+    """As an append tells it."""
+    return (await buffer.append_observations({})).epoch
+
+
+async def epoch_of_page(buffer: UpdateBuffer) -> str:
+    return (await buffer.read_dirty(Version(0), 1000)).epoch
 
 
 def observed(
@@ -107,6 +131,15 @@ class Rig(Protocol):
     def restarted(self) -> UpdateBuffer:
         """The buffer of the next process, which has been told nothing; on the same data."""
 
+    def beside(self) -> UpdateBuffer:
+        """The buffer of another actor of the same process."""
+
+    def copy_state(self) -> object:
+        """What a replica that lags has from now on."""
+
+    def fall_back(self, state: Any) -> None:
+        """The replica is promoted: all is as it was when the state was copied."""
+
     def fill(self) -> None:
         """The server is at its maxmemory."""
 
@@ -129,6 +162,7 @@ class Rig(Protocol):
 class MemoryRig:
     clock: ManualClock = field(factory=ManualClock)
     buffer: MemoryBuffer = field(init=False)
+    others: list[MemoryBuffer] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.buffer = MemoryBuffer(self.clock)
@@ -157,9 +191,22 @@ class MemoryRig:
                 data.spool.lose_rows()
 
     def restarted(self) -> MemoryBuffer:
-        buffer = MemoryBuffer(self.clock)
-        buffer.data = self.buffer.data
-        return buffer
+        return self._connected(NewestTold())
+
+    def beside(self) -> MemoryBuffer:
+        return self._connected(self.buffer.newest_told)
+
+    def _connected(self, newest_told: NewestTold) -> MemoryBuffer:
+        self.others.append(MemoryBuffer(self.clock, newest_told=newest_told))
+        self.others[-1].data = self.buffer.data
+        return self.others[-1]
+
+    def copy_state(self) -> Data:
+        return self.buffer.data.copy()
+
+    def fall_back(self, state: Data) -> None:
+        for buffer in (self.buffer, *self.others):
+            buffer.data = state
 
     def fill(self) -> None:
         self.buffer.is_full = True
@@ -191,13 +238,15 @@ class RedisRig:
 
     def __attrs_post_init__(self) -> None:
         self.server = redis.Redis.from_url(self.url)
-        self.buffer = self.connected(USUAL_BOUNDS)
+        self.buffer = self.connected(USUAL_BOUNDS, NewestTold())
 
-    def connected(self, bounds: BufferBounds) -> RedisBuffer:
-        return RedisBuffer(self.url, TIMEOUT_SECONDS, self.offload, self.clock, bounds)
+    def connected(self, bounds: BufferBounds, newest_told: NewestTold) -> RedisBuffer:
+        return RedisBuffer(
+            self.url, TIMEOUT_SECONDS, self.offload, self.clock, bounds, newest_told=newest_told
+        )
 
     def bounded(self, bounds: BufferBounds) -> RedisBuffer:
-        self.others.append(self.connected(bounds))
+        self.others.append(self.connected(bounds, NewestTold()))
         return self.others[-1]
 
     def lose_data(self) -> None:
@@ -211,6 +260,23 @@ class RedisRig:
 
     def restarted(self) -> RedisBuffer:
         return self.bounded(USUAL_BOUNDS)
+
+    def beside(self) -> RedisBuffer:
+        self.others.append(self.connected(USUAL_BOUNDS, self.buffer.newest_told))
+        return self.others[-1]
+
+    def copy_state(self) -> dict[bytes, tuple[Any, int]]:
+        keys: Any = self.server.keys()
+        return {key: (self.server.dump(key), max(0, self._ttl(key))) for key in keys}
+
+    def fall_back(self, state: dict[bytes, tuple[Any, int]]) -> None:
+        self.server.flushall()
+        for key, (dumped, milliseconds) in state.items():
+            self.server.restore(key, milliseconds, dumped)
+
+    def _ttl(self, key: bytes) -> int:
+        milliseconds: Any = self.server.pttl(key)
+        return int(milliseconds)
 
     def fill(self) -> None:
         self.server.config_set("maxmemory", 1)
@@ -246,7 +312,7 @@ class RedisRig:
 
 
 async def everything_dirty(buffer: UpdateBuffer) -> Sequence[TokenChange]:
-    return (await buffer.read_dirty(Version(0), 1000)).changes
+    return list((await buffer.read_dirty(Version(0), 1000)).changes)
 
 
 async def dirty_values(buffer: UpdateBuffer) -> dict[Mint, Mapping[str, Value]]:

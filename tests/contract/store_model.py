@@ -127,6 +127,8 @@ async def until_open(store: TokenStore) -> None:
     with trio.fail_after(PATIENCE_SECONDS):
         while True:
             try:
-                return await store.open()
+                await store.open()
             except StoreUnavailable:
                 await trio.sleep(0.02)
+            else:
+                return

@@ -21,7 +21,8 @@ from domain.token import FIELDS, Status, Token
 from domain.values import Mint, UnixSeconds, Value, Version
 from store import StoredChange, TokenStore, WriteReceipt
 from store.ledger import Ledger
-from store.memory import MemoryDatabase, MemoryStore
+from store.memory import MemoryStore
+from store.memory_database import MemoryDatabase
 from store.postgres import PostgresStore
 from store.postgres.connection import StoreConnection
 from store.postgres.migrating import known_migrations, migrate

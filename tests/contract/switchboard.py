@@ -1,7 +1,7 @@
 """A stable address in front of Redis servers, as a virtual IP or a provider's endpoint is one."""
 
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
@@ -82,13 +82,21 @@ def suppressed_breaks() -> Iterator[None]:
 
 
 @asynccontextmanager
+async def served_on_loopback(
+    handle: Callable[[trio.SocketStream], Awaitable[object]],
+) -> AsyncIterator[int]:
+    """Handle every connection to a port of this machine, until the end; the port."""
+    async with trio.open_nursery() as nursery:
+        serve = partial(trio.serve_tcp, host="127.0.0.1")
+        [listener] = await nursery.start(serve, handle, 0)
+        yield listener.socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def running_switchboard(
     target: int, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Switchboard]:
     board = Switchboard(target, tls)
-    async with trio.open_nursery() as nursery:
-        serve = partial(trio.serve_tcp, host="127.0.0.1")
-        [listener] = await nursery.start(serve, board.handle, 0)
-        board.port = listener.socket.getsockname()[1]
+    async with served_on_loopback(board.handle) as board.port:
         yield board
-        nursery.cancel_scope.cancel()

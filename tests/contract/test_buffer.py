@@ -270,6 +270,16 @@ async def test_a_forced_token_that_was_flushed_waits_for_a_flush_again(
     assert {} == await dirty_values(buffer)
 
 
+async def test_equal_values_are_changes_of_tokens_that_differ_to_the_caller(rig: Rig) -> None:
+    batch = observed({"price_usd": 1.0}) | observed({"price_usd": 1.0}, mint=OTHER_MINT)
+    await rig.buffer.append_observations(batch)
+    await flush(rig.buffer)
+    again = observed({"price_usd": 1.0}, at=1001) | observed({"price_usd": 1.0}, 1001, OTHER_MINT)
+    appended = await rig.buffer.append_observations(again, differing={MINT})
+    assert {MINT: {"price_usd": (1.0, 1001)}} == fields_of(appended.changed)
+    assert {MINT: {"price_usd": 1.0}} == await dirty_values(rig.buffer)
+
+
 # Append: publication.
 
 

@@ -8,20 +8,21 @@ from random import Random
 
 import pytest
 
-from buffer import UpdateBuffer
 from domain.errors import BufferUnavailable
-from domain.messages import Refused
-from domain.token import Token
-from domain.values import Mint, UnixSeconds, Version
+from domain.values import Mint, Version
 from tests.contract.buffer_rigs import (
     MINT,
     OTHER_MINT,
+    QUARANTINED,
     THIRD_MINT,
     Loss,
     Rig,
     dirty_values,
+    epoch_of,
+    epoch_of_page,
     everything_dirty,
     flush,
+    new_token,
     observed,
     observed_of_each,
 )
@@ -29,24 +30,12 @@ from tests.contract.buffer_rigs import (
 MINTS = [Mint(f"mint-{number:02}") for number in range(60)]
 
 
-def token(mint: Mint) -> Token:
-    return Token(mint=mint, first_seen_at=UnixSeconds(1_760_000_000.0))
-
-
-async def epoch_of(buffer: UpdateBuffer) -> str:
-    return (await buffer.append_observations({})).epoch
-
-
-async def epoch_of_page(buffer: UpdateBuffer) -> str:
-    return (await buffer.read_dirty(Version(0), 1000)).epoch
-
-
 # Nothing lost.
 
 
 async def test_an_epoch_lasts_as_long_as_nothing_is_lost(rig: Rig) -> None:
     epoch = await epoch_of(rig.buffer)
-    await rig.buffer.spool_tokens([token(MINT), token(OTHER_MINT)])
+    await rig.buffer.spool_tokens([new_token(MINT), new_token(OTHER_MINT)])
     await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     await flush(rig.buffer)
     await rig.buffer.append_observations(observed({"price_usd": 1.0}), forced=True)
@@ -151,6 +140,13 @@ async def test_a_forced_token_is_dirty_though_only_its_marks_said_so(rig: Rig) -
     assert {MINT: {"price_usd": 2.0}} == await dirty_values(rig.buffer)
 
 
+async def test_a_change_is_dirty_though_only_the_marks_of_its_token_said_so(rig: Rig) -> None:
+    await rig.buffer.append_observations(observed({"price_usd": 2.0}))
+    rig.lose(Loss.DIRTY_LIST)
+    await rig.buffer.append_observations(observed({"holder_count": 1}, at=1001))
+    assert {MINT: {"price_usd": 2.0, "holder_count": 1}} == await dirty_values(rig.buffer)
+
+
 async def test_a_process_that_starts_finds_what_a_lost_list_left(rig: Rig) -> None:
     """Nobody holds these values any more but their hashes."""
     await rig.buffer.append_observations(observed_of_each({"price_usd": 1.0}, MINTS[:3]))
@@ -212,7 +208,7 @@ async def test_a_change_is_dirty_though_version_and_clock_went_back(rig: Rig) ->
 
 async def test_a_spool_whose_order_was_lost_is_mended_and_told(rig: Rig) -> None:
     before = await epoch_of(rig.buffer)
-    await rig.buffer.spool_tokens([token(MINT), token(OTHER_MINT)])
+    await rig.buffer.spool_tokens([new_token(MINT), new_token(OTHER_MINT)])
     rig.lose(Loss.SPOOL_ORDER)
     assert "" == await epoch_of_page(rig.buffer)
     assert {MINT, OTHER_MINT} == {one.mint for one in await rig.buffer.read_spooled(10)}
@@ -222,17 +218,17 @@ async def test_a_spool_whose_order_was_lost_is_mended_and_told(rig: Rig) -> None
 
 async def test_spooled_tokens_whose_rows_were_lost_are_told_and_hide_no_other(rig: Rig) -> None:
     before = await epoch_of(rig.buffer)
-    await rig.buffer.spool_tokens([token(MINT), token(OTHER_MINT)])
+    await rig.buffer.spool_tokens([new_token(MINT), new_token(OTHER_MINT)])
     rig.lose(Loss.SPOOL_ROWS)
-    await rig.buffer.spool_tokens([token(THIRD_MINT)])
-    assert [token(THIRD_MINT)] == await rig.buffer.read_spooled(1)
+    await rig.buffer.spool_tokens([new_token(THIRD_MINT)])
+    assert [new_token(THIRD_MINT)] == await rig.buffer.read_spooled(1)
     after = await epoch_of(rig.buffer)
     assert before != after == await epoch_of_page(rig.buffer)
 
 
 async def test_lost_rows_are_told_by_a_page_that_comes_first(rig: Rig) -> None:
     before = await epoch_of(rig.buffer)
-    await rig.buffer.spool_tokens([token(MINT), token(OTHER_MINT)])
+    await rig.buffer.spool_tokens([new_token(MINT), new_token(OTHER_MINT)])
     rig.lose(Loss.SPOOL_ROWS)
     assert "" == await epoch_of_page(rig.buffer)
     after = await epoch_of(rig.buffer)
@@ -242,7 +238,7 @@ async def test_lost_rows_are_told_by_a_page_that_comes_first(rig: Rig) -> None:
 
 async def test_a_spool_that_is_lost_altogether_is_told(rig: Rig) -> None:
     before = await epoch_of(rig.buffer)
-    await rig.buffer.spool_tokens([token(MINT)])
+    await rig.buffer.spool_tokens([new_token(MINT)])
     rig.lose(Loss.SPOOL_ORDER)
     rig.lose(Loss.SPOOL_ROWS)
     assert "" == await epoch_of_page(rig.buffer)
@@ -254,7 +250,7 @@ async def test_tokens_that_are_spooled_again_come_back_in_order(
     rig: Rig, losses: list[Loss]
 ) -> None:
     await epoch_of(rig.buffer)
-    tokens = [token(MINT), token(OTHER_MINT), token(THIRD_MINT)]
+    tokens = [new_token(MINT), new_token(OTHER_MINT), new_token(THIRD_MINT)]
     await rig.buffer.spool_tokens(tokens)
     for loss in losses:
         rig.lose(loss)
@@ -298,13 +294,12 @@ async def test_a_full_server_takes_nothing_and_lets_go_of_what_was_flushed(rig: 
     await rig.buffer.append_observations(observed_of_each({"price_usd": 1.0}, MINTS))
     read = await everything_dirty(rig.buffer)
     await rig.buffer.append_observations(observed({"holder_count": 1}, mint=MINTS[0]))
-    await rig.buffer.spool_tokens([token(MINT)])
+    await rig.buffer.spool_tokens([new_token(MINT)])
     rig.fill()
-    row = Refused(mint=MINT, reason="a reason", refused_at=UnixSeconds(1.0))
     for call in (
         rig.buffer.append_observations(observed({"price_usd": 2.0})),
-        rig.buffer.spool_tokens([token(OTHER_MINT)]),
-        rig.buffer.quarantine_rows([row]),
+        rig.buffer.spool_tokens([new_token(OTHER_MINT)]),
+        rig.buffer.quarantine_entries([QUARANTINED]),
     ):
         with pytest.raises(BufferUnavailable, match=r"OOM|maxmemory"):
             await call
@@ -321,7 +316,7 @@ async def test_a_demoted_server_takes_and_clears_nothing_and_can_be_read(rig: Ri
     for call in (
         rig.buffer.append_observations(observed({"price_usd": 2.0})),
         rig.buffer.clear_flushed([change]),
-        rig.buffer.spool_tokens([token(MINT)]),
+        rig.buffer.spool_tokens([new_token(MINT)]),
     ):
         with pytest.raises(BufferUnavailable, match=r"(?i)read.?only"):
             await call

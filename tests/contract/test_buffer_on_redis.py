@@ -13,12 +13,12 @@ import trio
 from buffer.redis import SCRIPTS, RedisBuffer
 from commands.embedded import EmbeddedRedis, free_port
 from domain.errors import BufferUnavailable
-from domain.messages import Refused
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
 from tests.conftest import RedisFactory
 from tests.contract.buffer_rigs import (
     MINT,
+    QUARANTINED,
     ManualClock,
     RedisRig,
     bounds,
@@ -69,15 +69,14 @@ async def test_a_thousand_tokens_are_one_call(rig: RedisRig) -> None:
 async def test_every_key_begins_with_td(rig: RedisRig) -> None:
     await rig.buffer.append_observations(observed({"price_usd": 1.0}))
     await rig.buffer.spool_tokens([Token(mint=MINT, first_seen_at=UnixSeconds(1.0))])
-    row = Refused(mint=MINT, reason="a reason", refused_at=UnixSeconds(1.0))
-    await rig.buffer.quarantine_rows([row])
+    await rig.buffer.quarantine_entries([QUARANTINED])
     keys: Any = rig.server.keys()
     assert sorted(keys) == [
         b"td:changes",
         b"td:dirty",
         b"td:epoch",
+        b"td:quarantine:entries",
         b"td:quarantine:order",
-        b"td:quarantine:rows",
         b"td:spool:order",
         b"td:spool:rows",
         b"td:token:" + MINT.encode(),
@@ -85,14 +84,12 @@ async def test_every_key_begins_with_td(rig: RedisRig) -> None:
     ]
 
 
-async def test_an_emptied_spool_and_quarantine_leave_no_key(rig: RedisRig) -> None:
+async def test_an_emptied_spool_and_quarantine_leave_nothing_but_the_version(rig: RedisRig) -> None:
     await rig.buffer.spool_tokens([Token(mint=MINT, first_seen_at=UnixSeconds(1.0))])
-    await rig.buffer.quarantine_rows(
-        [Refused(mint=MINT, reason="a reason", refused_at=UnixSeconds(1.0))]
-    )
+    await rig.buffer.quarantine_entries([QUARANTINED])
     await rig.buffer.remove_spooled([MINT])
-    await rig.buffer.release_quarantined([MINT])
-    assert rig.server.dbsize() == 0
+    await rig.buffer.release_quarantined([QUARANTINED.id])
+    assert [b"td:version"] == rig.server.keys()
 
 
 async def test_only_clean_tokens_have_an_expiry(rig: RedisRig) -> None:

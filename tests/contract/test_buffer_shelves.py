@@ -1,12 +1,11 @@
 """The spool and the quarantine of every buffer: the twin's, and the real one's."""
 
-import math
-
 import pytest
+from attrs import evolve
 
 from buffer import UpdateBuffer
 from domain.errors import BufferUnavailable
-from domain.messages import Refused
+from domain.quarantine import QuarantineEntry
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds, Value
 from tests.contract.buffer_rigs import MINT, OTHER_MINT, THIRD_MINT, Rig, bounds
@@ -69,40 +68,44 @@ async def test_past_its_bound_the_spool_refuses_the_whole_call(rig: Rig) -> None
 # The quarantine.
 
 
-def refused(mint: Mint, reason: str = "a reason", **values: Value) -> Refused:
-    return Refused(mint=mint, reason=reason, refused_at=UnixSeconds(1.25), values=values)
+def entry(number: int, reason: str = "a reason", **values: Value) -> QuarantineEntry:
+    return QuarantineEntry(
+        id=f"{number:010x}",
+        kind="update",
+        place="sync",
+        mint=MINT,
+        reason=reason,
+        refused_at=UnixSeconds(1.25),
+        tries=number,
+        content={"TokenUpdated": {"mint": MINT, "values": values}},
+    )
 
 
-async def test_quarantined_rows_come_back_exactly_and_in_order(buffer: UpdateBuffer) -> None:
-    rows = [
-        refused(MINT, "value out of range", price_usd=1e300, holder_count=2**60, silent=False),
-        refused(OTHER_MINT, 'reason "with" \n 币', name=""),
+async def test_quarantined_entries_come_back_exactly_and_in_order(buffer: UpdateBuffer) -> None:
+    message = evolve(entry(3), kind="message", mint=None, content=None, is_replayable=False)
+    entries = [
+        entry(1, "value out of range", price_usd=1e300, holder_count=2**60, silent=False),
+        entry(2, 'reason "with" \n 币', name=""),
+        message,
     ]
-    await buffer.quarantine_rows(rows)
-    assert rows == await buffer.read_quarantined()
+    await buffer.quarantine_entries(entries)
+    assert entries == await buffer.read_quarantined()
 
 
-async def test_the_latest_row_of_a_mint_is_kept_and_stands_last(buffer: UpdateBuffer) -> None:
-    await buffer.quarantine_rows([refused(MINT, "first"), refused(OTHER_MINT)])
-    await buffer.quarantine_rows([refused(MINT, "second")])
-    assert [refused(OTHER_MINT), refused(MINT, "second")] == await buffer.read_quarantined()
+async def test_the_latest_entry_of_an_id_is_kept_and_stands_last(buffer: UpdateBuffer) -> None:
+    await buffer.quarantine_entries([entry(1, "first"), entry(2)])
+    await buffer.quarantine_entries([entry(1, "second")])
+    assert [entry(2), entry(1, "second")] == await buffer.read_quarantined()
 
 
 async def test_past_its_bound_the_quarantine_forgets_the_oldest(rig: Rig) -> None:
-    buffer = rig.bounded(bounds(quarantined_mints=2))
-    await buffer.quarantine_rows([refused(MINT), refused(OTHER_MINT)])
-    await buffer.quarantine_rows([refused(THIRD_MINT)])
-    assert [row.mint for row in await buffer.read_quarantined()] == [OTHER_MINT, THIRD_MINT]
+    buffer = rig.bounded(bounds(quarantined_entries=2))
+    await buffer.quarantine_entries([entry(1), entry(2)])
+    await buffer.quarantine_entries([entry(3)])
+    assert [entry(2), entry(3)] == await buffer.read_quarantined()
 
 
-async def test_released_rows_are_gone(buffer: UpdateBuffer) -> None:
-    await buffer.quarantine_rows([refused(MINT), refused(OTHER_MINT)])
-    await buffer.release_quarantined([MINT, Mint("unknown")])
-    assert [refused(OTHER_MINT)] == await buffer.read_quarantined()
-
-
-async def test_the_quarantine_takes_what_json_cannot_say(buffer: UpdateBuffer) -> None:
-    await buffer.quarantine_rows([refused(MINT, "\ud800", price_usd=math.nan, holder_count=2**70)])
-    (row,) = await buffer.read_quarantined()
-    assert {"price_usd": "nan", "holder_count": str(2**70)} == row.values
-    assert row.reason == ascii("\ud800")
+async def test_released_entries_are_gone(buffer: UpdateBuffer) -> None:
+    await buffer.quarantine_entries([entry(1), entry(2)])
+    await buffer.release_quarantined([entry(1).id, "unknown"])
+    assert [entry(2)] == await buffer.read_quarantined()

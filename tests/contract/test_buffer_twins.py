@@ -13,7 +13,7 @@ from buffer.memory_data import Published
 from commands.embedded import EmbeddedRedis
 from domain.errors import BufferUnavailable
 from domain.merging import Observations
-from domain.messages import Refused
+from domain.quarantine import QuarantineEntry
 from domain.token import Status, Token
 from domain.values import Mint, UnixSeconds, Value, Version
 from tests.contract.buffer_rigs import Loss, MemoryRig, RedisRig, Rig, cleared, fields_of
@@ -40,8 +40,17 @@ BATCHES = st.dictionaries(
 TOKENS = st.lists(
     st.builds(Token, mint=MINTS, first_seen_at=TIMES, name=st.text(max_size=3)), max_size=3
 )
-ROWS = st.lists(
-    st.builds(Refused, mint=MINTS, reason=st.text(max_size=3), refused_at=TIMES, values=VALUES),
+ENTRIES = st.lists(
+    st.builds(
+        QuarantineEntry,
+        id=MINTS,
+        kind=st.just("update"),
+        place=st.just("sync"),
+        mint=MINTS,
+        reason=st.text(max_size=3),
+        refused_at=TIMES,
+        content=st.dictionaries(st.text(max_size=3), st.integers(0, 9)),
+    ),
     max_size=3,
 )
 
@@ -64,6 +73,10 @@ class Witness:
     async def append_forced(self, batch: Mapping[Mint, Observations]) -> object:
         return await self.append(batch, forced=True)
 
+    async def append_differing(self, batch: Mapping[Mint, Observations]) -> object:
+        appended = await self.rig.buffer.append_observations(copied(batch), differing=batch.keys())
+        return fields_of(appended.changed)
+
     async def append_in_vain(self, batch: Mapping[Mint, Observations]) -> object:
         self.rig.lose_answers(1)
         try:
@@ -79,7 +92,7 @@ class Witness:
             version for one in page.changes for version in (one.dirty_since, one.version)
         ]
         epoch = self.epochs.index(page.epoch) if page.epoch else None
-        return epoch, page.newest, page.changes
+        return epoch, page.newest, list(page.changes), page.changes.list_decoded()
 
     async def clear(self, places: Mapping[Mint, int]) -> object:
         versions = {m: self.version(place) for m, place in places.items()}
@@ -141,6 +154,7 @@ UPDATING = some(
     operation("append", BATCHES),
     operation("append", BATCHES),
     operation("append_forced", BATCHES),
+    operation("append_differing", BATCHES),
     operation("append_in_vain", BATCHES),
     operation("dirty", st.integers(0, 9), st.integers(1, 3)),
     operation("clear", st.dictionaries(MINTS, st.integers(0, 9), min_size=1)),
@@ -154,7 +168,7 @@ SHELVING = some(
     operation("spool_tokens", TOKENS),
     operation("read_spooled", st.integers(1, 3)),
     operation("remove_spooled", MINT_LISTS),
-    operation("quarantine_rows", ROWS),
+    operation("quarantine_entries", ENTRIES),
     operation("release_quarantined", MINT_LISTS),
     operation("append", BATCHES),
     operation("lose_data"),
@@ -169,7 +183,7 @@ bounded = settings(
 
 def shown(answer: object) -> object:
     """The answer with types told apart (True is no 1) and without the order of mappings."""
-    if isinstance(answer, Published | Token | Refused):
+    if isinstance(answer, Published | Token | QuarantineEntry):
         return type(answer).__name__, shown(attrs.asdict(answer, recurse=False))
     if isinstance(answer, Mapping):
         return sorted((name, shown(value)) for name, value in answer.items())

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from domain.lifecycle import RETAIN_BONDED_SECONDS, RETAIN_NEW_SECONDS
+from domain.outline import outline_token
 from domain.token import FIELDS, Status, Token
 from domain.values import Mint, UnixSeconds, Value
 from store import StoredChange, TokenStore
@@ -144,12 +145,16 @@ async def test_the_newest_retained_tokens_are_loaded(world: StoreWorld) -> None:
     expected = [stored[number - 1] for number in (1, 9, 2, 4, 6)]
     assert expected == list(await store.load_tokens(NOW, 100))
     assert expected[:2] == list(await store.load_tokens(NOW, 2))
+    assert list(map(outline_token, expected)) == list(await store.outline_tokens(NOW, 100))
+    assert list(map(outline_token, expected[:2])) == list(await store.outline_tokens(NOW, 2))
 
 
 async def test_loaded_tokens_carry_their_changes(world: StoreWorld) -> None:
     store, (token, _) = await world.stored(a_token(2), a_token(1))
     await write(store, [a_change(token, 1, **ODD_VALUES)])
-    assert await found(store, token.mint) == (await store.load_tokens(NOW, 10))[0]
+    changed = await found(store, token.mint)
+    assert changed == (await store.load_tokens(NOW, 10))[0]
+    assert outline_token(changed) == (await store.outline_tokens(NOW, 10))[0]
 
 
 async def test_a_store_reads_what_another_wrote(world: StoreWorld) -> None:

@@ -6,6 +6,7 @@ The number of crashes is STORE_CRASHES (default 25), their dice's seed STORE_CRA
 import os
 import random
 
+import psycopg
 import pytest
 import trio
 
@@ -22,7 +23,16 @@ from tests.contract.store_model import (
     seen_rows,
     until_open,
 )
-from tests.contract.store_world import NOW, asked, postgres_world, write
+from tests.contract.store_world import (
+    NOW,
+    StoreWorld,
+    a_change,
+    a_token,
+    asked,
+    postgres_world,
+    url_of,
+    write,
+)
 from tests.patience import PATIENCE_SECONDS
 
 CRASHES = int(os.environ.get("STORE_CRASHES", "25"))
@@ -149,3 +159,47 @@ async def test_any_history_in_either_mode_shows_every_value(
     assert seen_modes == {("a", False), ("a", True), ("b", False), ("b", True)}
     assert switches > 2
     await world.close()
+
+
+@pytest.mark.parametrize("emptied", ["token_stats", "token_card", "token_card, token_stats"])
+async def test_rows_that_somebody_truncates_come_again_as_after_a_crash(
+    server_world: StoreWorld, emptied: str
+) -> None:
+    url = url_of(server_world)
+    store, tokens = await server_world.stored(*(a_token(number) for number in range(3)))
+    await write(store, [a_change(token, 1, status=2, price_usd=1.5) for token in tokens])
+    before = await seen_rows(url)
+    await asked(url, f"TRUNCATE {emptied}")
+    assert before == await seen_rows(url)  # from the journal
+    assert await asked(url, "SELECT count(*) FROM token_stats_mark") == [(0,)]
+    await write(store, [a_change(tokens[0], 2, status=2, price_usd=1.5)])
+    assert await asked(
+        url, "SELECT count(*) FROM token_stats JOIN token_card USING (token_id)"
+    ) == [(3,)]
+    assert before == await seen_rows(url)
+    assert await differing_rows(url) == []
+
+
+async def test_nobody_truncates_the_side_of_the_journal_that_is_written_to(
+    server_world: StoreWorld,
+) -> None:
+    url = url_of(server_world)
+    store, (token,) = await server_world.stored(a_token(1))
+    await write(store, [a_change(token, 1, status=2)])
+    before = await seen_rows(url)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="only durable copy"):
+        await asked(url, "TRUNCATE token_stats, token_journal_b, token_journal_a")
+    await asked(url, "TRUNCATE token_journal_b")  # which is the other one
+    assert before == await seen_rows(url)
+
+
+async def test_whoever_may_truncate_the_rows_needs_no_other_right(postgres_url: str) -> None:
+    world = postgres_world(postgres_url)
+    store, (token,) = await world.stored(a_token(1))
+    await write(store, [a_change(token, 1, status=2)])
+    await asked(postgres_url, "CREATE ROLE emptier LOGIN; GRANT TRUNCATE ON token_stats TO emptier")
+    await asked(postgres_url.replace("postgres@", "emptier@"), "TRUNCATE token_stats")
+    assert [("BONDED",)] == await asked(postgres_url, 'SELECT status FROM "TokenDiscovery"')
+    await world.close()
+    await asked(postgres_url, "DROP OWNED BY emptier")
+    await asked(postgres_url, "DROP ROLE emptier")

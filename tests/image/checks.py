@@ -3,6 +3,7 @@
 Not a part of `make test`: it needs a container engine and a base image.
 """
 
+import json
 import socket
 from collections.abc import Iterator
 
@@ -68,6 +69,14 @@ def test_it_runs_as_nobody_without_capabilities(container: Container) -> None:
     assert {"10001"} == set(status["Uid"].split())
     assert {0} == {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapBnd")}
     assert "1" == status["NoNewPrivs"]
+
+
+def test_it_holds_its_bill_of_materials(container: Container) -> None:
+    bill = json.loads(
+        container.execute("cat", "/opt/token-discovery/token-discovery.cdx.json").stdout
+    )
+    assert "CycloneDX" == bill["bomFormat"]
+    assert {"trio", "psycopg", "redis"} <= {component["name"] for component in bill["components"]}
 
 
 def test_it_can_write_nowhere_but_to_scratch_and_pictures(container: Container) -> None:

@@ -81,6 +81,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if path.is_dir():
             shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (source / name).parent.mkdir(exist_ok=True)
             shutil.copy(path, source / name)
     build = BUILD.format(directory=str(built))
     process = completed(sys.executable, "-c", build, cwd=source, variables={})

@@ -1,26 +1,53 @@
-"""`python -m tests.simulation MUTANT`: simulate the service with one mistake; 0 if it is caught."""
+"""`python -m tests.simulation [MUTANT ...]`: does the simulation catch each mistake?
 
+Prints a line for each, and ends with 1 where one survives. `--control` simulates the plans of all
+mutants without any mistake instead, and ends with 1 where one of them fails.
+"""
+
+import argparse
+import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 
+from commands.simulate import HASH_SEED
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.mutation import install_mutant
+from tests.simulation.plans import PLANS
+from tests.simulation.trials import Trial, run_trials, try_mutant, try_plan
 
 
-def main(name: str) -> int:
-    mutant = next(each for each in MUTANTS if each.name == name)
-    install_mutant(mutant)
-    # Only now: what is imported here imports the module that is to be broken.
-    from commands.simulate.faults import parse_faults  # noqa: PLC0415
-    from commands.simulate.running import SimulationPlan, run_seed  # noqa: PLC0415
-
-    faults = parse_faults(mutant.schedule)
-    outcome = run_seed(
-        SimulationPlan(seed=mutant.seed, hours=mutant.hours, rate=0.05, faults=faults)
-    )
-    for violation in outcome.violations:
-        print(violation)
-    return 0 if outcome.has_failed else 1
+def main(names: Sequence[str], *, is_control: bool) -> int:
+    trials: list[tuple[str, Trial]] = [
+        (mutant.name, partial(try_mutant, mutant))
+        for mutant in MUTANTS
+        if not names or mutant.name in names
+    ]
+    if is_control:
+        trials = [
+            (plan.name, partial(try_plan, plan))
+            for plan in PLANS
+            if not names or plan.name in names
+        ]
+    unexpected = 0
+    for verdict in run_trials(trials):
+        unexpected += not verdict.is_ended or bool(verdict.violations) is is_control
+        told = "; ".join(verdict.violations) or "no violation"
+        print(
+            verdict.name,
+            told if verdict.is_ended else "no end",
+            f"{verdict.cpu_seconds:.1f}",
+            sep="\t",
+            flush=True,
+        )
+    return 1 if unexpected else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:  # the order of sets is part of a run
+        os.environ["PYTHONHASHSEED"] = HASH_SEED
+        os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants, or plans (all)")
+    parser.add_argument("--control", action="store_true", help="no mistake: nothing is caught")
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.names, is_control=arguments.control))

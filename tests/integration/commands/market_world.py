@@ -17,7 +17,7 @@ from commands.market.clock import MarketClock
 from commands.market.events import Event, group_by_transaction
 from commands.market.model import Market
 from commands.market.server import MarketServer, ServerSettings
-from commands.market.traps import TrapShares
+from commands.market.traps import NO_TRAPS
 from domain.values import Mint, UnixSeconds
 from sources.http import JsonHttp, new_http_client
 from sources.rates import RateLimiter
@@ -26,17 +26,6 @@ from tests.patience import PATIENCE_SECONDS
 NOW = UnixSeconds(1_800_000_000.0)
 UNKNOWN = Mint("7ehsmTN3JRgZ54A4T6WN2PSKgM2FhxJ4bbgGV8Y1pump")
 SECONDS = 2 * PATIENCE_SECONDS  # for any test here
-NO_TRAPS = TrapShares(
-    duplicate=0.0,
-    misread_quote=0.0,
-    quote_mint=0.0,
-    stock=0.0,
-    blank_symbol=0.0,
-    spaces=0.0,
-    no_metadata=0.0,
-    strange_uri=0.0,
-    unseen_migration=0.0,
-)
 
 HONEST = ServerSettings(
     client_frames=200_000,

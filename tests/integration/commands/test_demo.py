@@ -171,6 +171,32 @@ def test_nothing_stays_when_it_is_killed_during_set_up(
     assert wait_until(lambda: all_gone(processes, temporary), PATIENCE_SECONDS)
 
 
+def test_nothing_is_made_before_somebody_knows_of_it(temporary: Path) -> None:
+    """Not even a file for a moment: a kill at that moment would leave it for ever."""
+    script = """if True:
+        import os, sys
+        made = []
+        def note(event, arguments):
+            opened = event == "open" and isinstance(arguments[0], str)
+            if event == "os.mkdir" or opened and arguments[2] & os.O_CREAT:
+                made.append(str(arguments[0]))
+        from commands.embedded import RunDirectory
+        sys.addaudithook(note)
+        directory = RunDirectory()
+        print(made == [str(directory.path)] or made)
+    """
+    printed = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    assert "True\n" == printed.stdout
+    assert [] == list(temporary.iterdir())
+
+
 def test_kept_directory_is_gone_on_with(temporary: Path) -> None:
     kept = temporary / "kept"
     for _ in range(2):

@@ -17,7 +17,7 @@ from commands.market.model import Market
 from commands.market.quotes import cap_usd, sol_usd
 from commands.market.server import PUMPPORTAL_PATH, MarketServer, ServerSettings
 from commands.market.token import MarketToken
-from commands.market.traps import USDC, TrapShares
+from commands.market.traps import NO_TRAPS, USDC, TrapShares
 from domain.errors import MintRefused, RateLimited
 from domain.lifecycle import bonding_progress
 from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
@@ -29,7 +29,6 @@ from sources.raydium_logs import RAYDIUM_AMM_V4, opens_pool, parse_pools
 from sources.rpc import JsonRpc
 from sources.sol_price import JupiterSolPrice
 from tests.integration.commands.market_world import (
-    NO_TRAPS,
     NOW,
     UNKNOWN,
     ask,

@@ -19,11 +19,11 @@ from trio_websocket import (
 from commands.market.events import Migrated
 from commands.market.keys import transaction_signature
 from commands.market.server import PUMPAPI_PATH, PUMPPORTAL_PATH, ServerSettings
+from commands.market.traps import NO_TRAPS
 from commands.market.troubles import StreamName, Trouble
 from domain.errors import SourceUnavailable
 from tests.integration.commands.market_world import (
     HONEST,
-    NO_TRAPS,
     World,
     ask,
     by_hand,

@@ -1,5 +1,6 @@
 """Real clients on real sockets."""
 
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -46,9 +47,9 @@ async def hurried_client(world: World) -> AsyncIterator[trio.SocketStream]:
     server = world.gateway.server
     patient = server.settings
     server.settings = attrs.evolve(patient, request_timeout_seconds=0.5)
-    connections = server.connections
+    connections = server.places.open
     async with raw_client(world) as stream:
-        await until(lambda: server.connections > connections)
+        await until(lambda: server.places.open > connections)
         await trio.testing.wait_all_tasks_blocked()  # it has read its settings
         server.settings = patient
         yield stream
@@ -129,13 +130,18 @@ class FeedClient:
     """A WebSocket client that knows the contract."""
 
     connection: WebSocketConnection
+    binary_messages: int = 0  # heard: JSON that was deflated
 
     async def say(self, message: object) -> None:
         await self.connection.send_message(orjson.dumps(message).decode())
 
     async def hear(self) -> Frame:
         with trio.fail_after(PATIENCE_SECONDS):
-            frame: Frame = orjson.loads(await self.connection.get_message())
+            message = await self.connection.get_message()
+        self.binary_messages += isinstance(message, bytes)
+        frame: Frame = orjson.loads(
+            zlib.decompress(message) if isinstance(message, bytes) else message
+        )
         return frame
 
     async def subscribe(self, board: str, **more: object) -> Frame:
@@ -151,3 +157,68 @@ async def feed_client(world: World) -> AsyncIterator[FeedClient]:
         yield FeedClient(connection)
         await connection.aclose()
         nursery.cancel_scope.cancel()
+
+
+@frozen
+class Event:
+    """One server-sent event."""
+
+    kind: str
+    data: Any
+    id: str | None = None  # only where the event itself has one
+
+
+@define
+class EventClient:
+    """A client of the event stream, as the HTML standard reads it."""
+
+    stream: trio.SocketStream
+    head: str = ""
+    comments: int = 0
+    retry: int = 0
+    last_id: str = ""
+    _unread: bytes = b""
+
+    async def begin(self, target: str, headers: Mapping[str, str]) -> None:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        await self.stream.send_all(f"GET {target} HTTP/1.1\r\nHost: a\r\n{lines}\r\n".encode())
+        self.head = (await self._read_until(b"\r\n\r\n")).decode()
+
+    async def hear(self) -> Event:
+        """The next event; `trio.EndOfChannel` at the end of the stream."""
+        while True:
+            fields: dict[str, str] = {}
+            for line in (await self._read_until(b"\n\n")).decode().split("\n"):
+                name, _, value = line.partition(":")
+                fields[name] = value.removeprefix(" ")
+            self.comments += "" in fields
+            self.retry = int(fields.get("retry", self.retry))
+            self.last_id = fields.get("id", self.last_id)
+            if "data" in fields:
+                data = orjson.loads(fields["data"])
+                return Event(fields["event"], data, fields.get("id"))
+
+    async def hear_board(self) -> Event:
+        """The next event of a board."""
+        while (event := await self.hear()).kind == "health":
+            pass
+        return event
+
+    async def _read_until(self, end: bytes) -> bytes:
+        with trio.fail_after(PATIENCE_SECONDS):
+            while end not in self._unread:
+                if not (data := await self.stream.receive_some()):
+                    raise trio.EndOfChannel
+                self._unread += data
+        read, self._unread = self._unread.split(end, 1)
+        return read
+
+
+@asynccontextmanager
+async def event_client(
+    world: World, query: str = "", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[EventClient]:
+    async with raw_client(world) as stream:
+        client = EventClient(stream)
+        await client.begin(f"/api/stream{query}", headers or {})
+        yield client

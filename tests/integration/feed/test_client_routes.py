@@ -117,7 +117,7 @@ async def test_the_client_s_filters_hold(query: str, found: list[int]) -> None:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        (f"{FEED}?minHolders=5", "minHolders is not known; did you mean minTop10Holders?"),
+        (f"{FEED}?minHolder=5", "minHolder is not known; did you mean minHolders?"),
         (f"{FEED}?SORTBY=hot", "SORTBY is not known; did you mean sortBy?"),
         (f"/api/tokens?mints={MINT}&minAge=1", "minAge is not known; did you mean mints?"),
         (f"/api/tokens?mint={MINT}", "mint is not known; did you mean mints?"),
@@ -237,7 +237,7 @@ async def test_health_is_told_of_a_drain_and_nothing_else_is_served() -> None:
     ):
         await other.send_all(HANDSHAKE)
         await other.receive_some()  # it never answers the close, so that the drain takes its time
-        await until(lambda: world.gateway.server.connections == 3)
+        await until(lambda: world.gateway.server.places.open == 3)
         world.conditions.is_ready = False
         world.inbox.close()
         await until(lambda: world.gateway.server.is_draining)
@@ -282,7 +282,7 @@ async def test_options_of_watches_let_every_method_come_to_its_answer(path: str)
         (f"/api/warp-pipes/token/{MINT}", "GET", 200),
         (f"/api/warp-pipes/health/{MINT}", "GET", 200),
         (f"{FEED}?requireSecurity=true", "GET", 200),
-        (f"{FEED}?minHolders=1", "GET", 400),
+        (f"{FEED}?minHolder=1", "GET", 400),
         (f"/api/warp-pipes/watch/{MINT}", "DELETE", 501),
         ("/api/warp-pipes/watch", "POST", 501),
     ],

@@ -10,6 +10,7 @@ import orjson
 import pytest
 import trio
 
+from feed.places import NO_ROOM
 from tests.integration.feed.clients import (
     HANDSHAKE,
     FeedClient,
@@ -166,14 +167,14 @@ async def test_a_reset_at_any_point_is_harmless(sent: bytes) -> None:
                 linger_zero = struct.pack("ii", 1, 0)
                 stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_zero)
                 await stream.send_all(sent)
-        await until(lambda: world.gateway.server.connections == 1)
+        await until(lambda: world.gateway.server.places.open == 1)
 
 
 async def test_a_flood_of_connections_gets_503_and_health_checks_still_get_through() -> None:
     async with a_bystander(clients=5) as world, AsyncExitStack() as flood:
         for _ in range(4):
             await flood.enter_async_context(raw_client(world))
-        await until(lambda: world.gateway.server.connections == 5)
+        await until(lambda: world.gateway.server.places.open == 5)
         refused = await get(world, "/api/warp-pipes/feed")
         assert (refused.status, refused.json["error"]["code"]) == (503, "too_many_clients")
         assert (await get(world, "/livez")).status == 200
@@ -186,9 +187,9 @@ async def test_connections_far_beyond_the_limit_are_closed_at_once() -> None:
     async with a_bystander(clients=2) as world, AsyncExitStack() as flood:
         for _ in range(150):
             await flood.enter_async_context(raw_client(world))
-        server = world.gateway.server
-        await until(lambda: server.refused >= 150 + 1 - (2 + 64))
-        await until(lambda: server.connections == 2 + 64)
+        places = world.gateway.server.places
+        await until(lambda: places.refused[NO_ROOM] >= 150 + 1 - (2 + 64))
+        await until(lambda: places.open == 2 + 64)
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["mute", "asks"])
@@ -199,7 +200,7 @@ async def test_health_checks_are_answered_while_connections_far_beyond_the_limit
         for _ in range(200):
             stream = await flood.enter_async_context(raw_client(world))
             await stream.send_all(sent)
-        await until(lambda: world.gateway.server.refused > 0)
+        await until(lambda: world.gateway.server.places.refused[NO_ROOM] > 0)
         assert (await get(world, "/livez")).status == 200
         assert (await get(world, "/readyz")).status == 200
 

@@ -274,7 +274,7 @@ async def test_a_drain_refuses_before_the_body() -> None:
     async with serving() as world, raw_client(world) as other, raw_client(world) as stream:
         await other.send_all(HANDSHAKE)
         await other.receive_some()  # it never answers the close, so that the drain takes its time
-        await until(lambda: world.gateway.server.connections == 2)
+        await until(lambda: world.gateway.server.places.open == 2)
         world.inbox.close()
         await until(lambda: world.gateway.server.is_draining)
         await stream.send_all(post(b"Content-Length: 9\r\nExpect: 100-continue\r\n"))

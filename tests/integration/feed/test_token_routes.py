@@ -117,7 +117,7 @@ async def presences_of_now(world: World) -> list[object]:
 async def test_candles_are_served_with_their_defaults() -> None:
     async with shelving(ListedHistory(candles=[make_candle(), make_candle(NOW + 60)])) as shelves:
         answer = await get(shelves.world, f"/api/tokens/{MINT}/candles")
-        assert (200, "no-store") == (answer.status, answer.headers["cache-control"])
+        assert (200, "no-cache") == (answer.status, answer.headers["cache-control"])
         assert [1_785_000_000, 1_785_000_060] == [c["time"] for c in answer.json["candles"]]
         assert [(MINT, "1m", 500)] == shelves.history.asked
         assert [FeedRequested()] == await presences_of(shelves.world)
@@ -230,7 +230,7 @@ async def test_reads_are_bounded_and_hold_up_nothing_else() -> None:
             for _ in range(asking):
                 nursery.start_soon(ask)
             reading = world.gateway.server.routes._tokens._reading
-            await until(lambda: reading.statistics().tasks_waiting == READS_WAITING)
+            await until(lambda: reading.count_waiting() == READS_WAITING)
             answer = await get(world, f"/api/tokens/{MINT}/trades")
             assert (429, "too_many_requests") == error_of(answer)
             assert "1" == answer.headers["retry-after"]
@@ -258,7 +258,7 @@ async def test_a_client_that_leaves_takes_its_read_with_it_at_the_latest_when_it
             )
             await until(lambda: shelves.history.reading == 1)
         gate.set()
-        await until(lambda: shelves.world.gateway.server.connections == 0)
+        await until(lambda: shelves.world.gateway.server.places.open == 0)
         assert 0 == shelves.history.reading
 
 

@@ -1,11 +1,14 @@
 """The contract of /ws, with a real client on a real socket."""
 
+import gc
+import weakref
 from typing import Any
 
 import attrs
 import orjson
 import pytest
 import trio
+import trio.testing
 from trio_websocket import ConnectionClosed
 
 from actors import gateway
@@ -121,6 +124,7 @@ async def test_only_a_board_that_changed_sends_a_delta() -> None:
         ('{"type": "dance"}', "unknown_type"),
         ('{"type": "subscribe", "board": "best"}', "unknown_board"),
         ('{"type": "subscribe", "board": "new", "since": []}', "bad_since"),
+        ('{"type": "subscribe", "board": "new", "encoding": "br"}', "unknown_encoding"),
         ('{"type": "watch", "mint": "x"}', "bad_mint"),
         (f'{{"type": "watch", "mint": "{mint_of(1)}"}}', "unknown_mint"),
         (f'{{"type": "watch", "mint": "{WRAPPED_SOL}"}}', "unknown_mint"),
@@ -229,7 +233,7 @@ async def test_a_client_that_answers_pings_stays_and_one_that_does_not_is_droppe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hub, "KEEPALIVE_SECONDS", 0.05)
-    monkeypatch.setattr(hub, "SILENT_SECONDS", 2.5)
+    monkeypatch.setattr(session, "MOST_UNANSWERED", 50)
     async with (
         serving() as world,
         raw_client(world) as mute,
@@ -256,6 +260,22 @@ async def test_a_client_that_answers_pings_stays_and_one_that_does_not_is_droppe
         nursery.cancel_scope.cancel()
 
 
+async def test_a_client_that_has_left_is_freed_without_the_garbage_collector() -> None:
+    async with serving() as world:
+        server = world.gateway.server
+        gc.disable()
+        try:
+            async with feed_client(world) as client:
+                await client.subscribe("new")
+                (session,) = map(weakref.ref, server.hub.sessions.values())
+                assert session() is not None
+            await until(lambda: server.places.open == 0)
+            await trio.testing.wait_all_tasks_blocked()
+            assert session() is None
+        finally:
+            gc.enable()
+
+
 async def test_who_follows_the_health_is_told_at_once_and_when_it_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -273,6 +293,28 @@ async def test_who_follows_the_health_is_told_at_once_and_when_it_changes(
         assert ["not just now"] == (await client.hear())["reasons"]
         await other.say({"type": "ping"})  # which does not follow it
         assert "pong" == (await other.hear())["type"]
+
+
+async def test_who_wants_a_heartbeat_hears_one_each_time_the_health_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway, "HEALTH_SECONDS", 0.01)
+    async with serving() as world, feed_client(world) as client, feed_client(world) as other:
+        await other.say({"type": "health"})
+        await client.say({"type": "health", "heartbeat": True})
+        assert "health" == (await client.hear())["type"]
+        beats = [await client.hear() for _ in range(3)]
+        assert ["heartbeat"] * 3 == [beat["type"] for beat in beats]
+        times = [beat["at"] for beat in beats]
+        assert sorted(times) == times
+        assert times[0] >= NOW * 1000
+        await client.say({"type": "health"})  # and no heartbeat from now on
+        while "health" != (await client.hear())["type"]:
+            pass
+        await client.say({"type": "ping"})
+        assert "pong" == (await client.hear())["type"]
+        await other.say({"type": "ping"})
+        assert ["health", "pong"] == [(await other.hear())["type"] for _ in range(2)]
 
 
 async def test_one_publication_reaches_every_client_with_the_same_bytes() -> None:

@@ -1,9 +1,9 @@
 """The renewing WebSocket itself: what may end a conversation, and what may not."""
 
 import trio
-from trio_websocket import WebSocketConnection
 
 from domain.errors import SourceUnavailable
+from sources.connection import SourceConnection
 from sources.line import Line, LineSettings
 from tests.integration.sources.servers import (
     ScriptedServer,
@@ -40,7 +40,7 @@ async def test_a_foreign_cancellation_ends_the_connection_not_the_line() -> None
     server, talks = ScriptedServer([says()], subscriptions=0), 0
     arrived_again = trio.Event()
 
-    async def talk(_: WebSocketConnection) -> None:
+    async def talk(_: SourceConnection) -> None:
         nonlocal talks
         talks += 1
         if talks == 1:
@@ -62,7 +62,7 @@ async def test_a_conversation_that_returns_is_begun_again() -> None:
 
     async with server.running(), trio.open_nursery() as nursery:
 
-        async def talk(_: WebSocketConnection) -> None:
+        async def talk(_: SourceConnection) -> None:
             nonlocal talks
             talks += 1
             if talks == 3:
@@ -76,7 +76,7 @@ async def test_a_conversation_that_returns_is_begun_again() -> None:
 async def test_an_error_of_our_own_is_not_taken_for_a_lost_connection() -> None:
     server = ScriptedServer([says()], subscriptions=0)
 
-    async def talk(_: WebSocketConnection) -> None:
+    async def talk(_: SourceConnection) -> None:
         raise KeyError("a defect in the code")
 
     async with server.running():
@@ -97,7 +97,7 @@ async def test_a_healthy_connection_makes_the_next_wait_short_again() -> None:
         line = line_to(server)
         line.backoff.attempts = 50
 
-        async def talk(_: WebSocketConnection) -> None:
+        async def talk(_: SourceConnection) -> None:
             nonlocal talks
             talks += 1
             if talks == 2:
@@ -118,9 +118,9 @@ async def test_an_outage_and_its_end_are_reported_by_name() -> None:
     )
     serving_again = trio.Event()
 
-    async def talk(connection: WebSocketConnection) -> None:
+    async def talk(connection: SourceConnection) -> None:
         while True:
-            if await line.receive(connection) == "d":
+            if "d" in await line.receive_frames(connection):
                 serving_again.set()
 
     async with server.running(), trio.open_nursery() as nursery:
@@ -144,10 +144,10 @@ async def test_an_outage_and_its_end_are_reported_by_name() -> None:
 async def test_a_server_that_accepts_and_refuses_everything_is_away_all_the_time() -> None:
     server, talks = ScriptedServer([says("no")], subscriptions=0), 0
 
-    async def talk(connection: WebSocketConnection) -> None:
+    async def talk(connection: SourceConnection) -> None:
         nonlocal talks
         talks += 1
-        raise SourceUnavailable(f"refused: {await line.receive(connection)!r}")
+        raise SourceUnavailable(f"refused: {await line.receive_frames(connection)!r}")
 
     async with server.running(), trio.open_nursery() as nursery:
         line = line_to(server)

@@ -2,7 +2,7 @@
 
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,11 +10,11 @@ import pytest
 import trio
 from trio_websocket import WebSocketConnection
 
-from domain.messages import MigrationSeen, TokenCreated, TradeSeen
+from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
 from domain.values import Mint
+from sources.connection import FRAMES_A_BATCH
 from sources.line import (
     LARGEST_MESSAGE_CHARACTERS,
-    MESSAGE_QUEUE_FRAMES,
     STATUS_STAY_AWAY,
     LineSettings,
 )
@@ -367,7 +367,7 @@ async def test_a_refusal_of_trade_streams_turns_them_off_with_a_warning() -> Non
 
 
 async def test_a_full_mailbox_holds_the_socket_back_and_loses_nothing() -> None:
-    number = MESSAGE_QUEUE_FRAMES * 6
+    number = FRAMES_A_BATCH * 6
     # 92 MB: much more than the client's queue (15 MB) and the kernel's buffers (up to 36) hold.
     padding = " " * 60_000
     gate, said = trio.Event(), 0
@@ -381,9 +381,9 @@ async def test_a_full_mailbox_holds_the_socket_back_and_loses_nothing() -> None:
     server = ScriptedServer([says_as_it_can])
 
     class Gated(KeepingOutbox):
-        async def send(self, message: object) -> None:
+        async def send_all(self, messages: Iterable[SourceEvent]) -> None:
             await gate.wait()
-            await super().send(message)  # type: ignore[arg-type]
+            await super().send_all(messages)
 
     outbox = Gated()
     async with streaming(server) as (stream, _, _):
@@ -393,7 +393,7 @@ async def test_a_full_mailbox_holds_the_socket_back_and_loses_nothing() -> None:
         while before < said:  # until the server gets no further
             before = said
             await trio.sleep(0.2)
-        assert said < number - MESSAGE_QUEUE_FRAMES
+        assert said < number - FRAMES_A_BATCH
         gate.set()
         events = await outbox.until(number)
         assert [event.signature for event in events] == [f"trade{n}" for n in range(number)]

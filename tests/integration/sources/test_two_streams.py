@@ -12,9 +12,9 @@ from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from actors.ingest.actor import Ingest
-from actors.ingest.intake import IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
+from actors.ingest.news import IngestOutboxes
 from buffer.memory import MemoryBuffer
 from domain.messages import IngestMessage
 from domain.token import Status, Token
@@ -22,7 +22,8 @@ from domain.values import WRAPPED_SOL, UnixSeconds
 from sources.pumpapi import PumpApi, PumpApiMemory
 from sources.pumpportal import PumpPortal, PumpPortalMemory
 from sources.trade_subscriptions import TradeSubscriptions
-from store.memory import MemoryDatabase, MemoryStore
+from store.memory import MemoryStore
+from store.memory_database import MemoryDatabase
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from tests.integration.sources.servers import ScriptedServer
@@ -67,6 +68,9 @@ def in_words_of_pumpapi(frame: dict[str, Any]) -> dict[str, Any]:
     return said | {"poolId": mint(70_000 + number), "decimals": 6, "block": 4_000 + number}
 
 
+SEND_SECONDS = 1.0
+
+
 @define
 class Broadcast:
     """Says each frame to whoever is connected, at its pace; who is not has missed it."""
@@ -95,8 +99,11 @@ class Broadcast:
             self.heard_by_nobody += 1
             return
         try:
-            await self.connection.send_message(text)
-        except ConnectionClosed:
+            with trio.fail_after(
+                SEND_SECONDS
+            ):  # a socket that is dropped meanwhile may take nothing
+                await self.connection.send_message(text)
+        except (ConnectionClosed, trio.TooSlowError):
             self.heard_by_nobody += 1
 
 
@@ -109,6 +116,7 @@ class TwoStreams:
     events: Mailbox[IngestMessage] = field(factory=lambda: Mailbox("ingest", capacity=10_000))
     sync: Sent[Any] = field(factory=Sent)
     trades: Sent[Any] = field(factory=Sent)
+    quarantine: Sent[Any] = field(factory=Sent)
 
     async def play(self) -> None:
         portal_server = ScriptedServer([self.portal.talk])
@@ -149,7 +157,7 @@ class TwoStreams:
     def _ingest(self, environment: Environment) -> Ingest:
         return Ingest(
             events=self.events,
-            outboxes=IngestOutboxes(sync=self.sync, trades=self.trades),
+            outboxes=IngestOutboxes(sync=self.sync, trades=self.trades, quarantine=self.quarantine),
             stores=IngestStores(
                 store=MemoryStore(database=MemoryDatabase(), cold_days=30),
                 buffer=MemoryBuffer(wall_clock),

@@ -19,7 +19,7 @@ from domain.messages import (
     Presence,
     RosterWanted,
     SourceEvent,
-    TokenPublished,
+    TokensPublished,
 )
 from domain.snapshots import Snapshot, gauge, snapshot_class
 from domain.token import Token
@@ -59,9 +59,10 @@ class Onlooker:
             match message:
                 case CensusWanted():
                     await self.presences.send(CensusTaken(watched={}))
-                case TokenPublished(token=token):
-                    first_at, _ = self.shown.get(token.mint, (trio.current_time(), token))
-                    self.shown[token.mint] = first_at, token
+                case TokensPublished(tokens=tokens):
+                    for each, token in tokens.items():
+                        first_at, _ = self.shown.get(each, (trio.current_time(), token))
+                        self.shown[each] = first_at, token
 
     def snapshot(self) -> OnlookerSnapshot:
         return OnlookerSnapshot(shown=len(self.shown))
@@ -100,6 +101,7 @@ class ServiceWorld:
             sync_store=self.sync_store,
             ingest_buffer=self.buffer,
             sync_buffer=self.buffer,
+            quarantine=self.buffer,
             tape=self.tape,
             activity_keys=self.activity_keys,
             streams={"scripted": stream},
@@ -111,9 +113,8 @@ class ServiceWorld:
         return Composition(self.settings, doors, environment(self.log), self.mailboxes)
 
     def supervisor(self) -> Supervisor:
-        specs = [
-            each for each in self.composition().child_specs(operations()) if each.name != "gateway"
-        ]
+        composed = self.composition()
+        specs = [each for each in composed.child_specs(operations()) if each.name != "gateway"]
         boxes = self.mailboxes
         onlooker = partial(
             Onlooker,
@@ -126,7 +127,13 @@ class ServiceWorld:
             ChildSpec(name="gateway", build=lambda _memory: onlooker(), inboxes=(boxes.gateway,))
         )
         settings = self.settings
-        return Supervisor(specs, settings.supervision, settings.shutdown, environment(self.log))
+        return Supervisor(
+            specs,
+            settings.supervision,
+            settings.shutdown,
+            environment(self.log),
+            on_quarantined=composed.quarantine_message,
+        )
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Supervisor]:
@@ -157,5 +164,7 @@ def operations() -> Operations:
         writes=dict,
         checkpoints=dict,
         governor=dict,
+        quarantine=dict,
+        quarantined=lambda _: None,
         metrics=bytes,
     )

@@ -11,7 +11,7 @@ from attrs import define
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
-from actors.gateway import PRUNED_AT_ONCE, GatewaySnapshot
+from actors.gateway import PRUNED_AT_ONCE, TOKENS_AT_ONCE, GatewaySnapshot
 from domain.errors import AddressUnavailable
 from domain.messages import (
     CensusTaken,
@@ -19,9 +19,13 @@ from domain.messages import (
     RosterTold,
     RosterWanted,
     StatisticsPublished,
-    TokenPublished,
+    TokensPublished,
 )
+from domain.token import Token
 from domain.values import Mint, UnixSeconds
+from feed.catalogue import Catalogue
+from feed.places import ADDRESS_FULL, REASONS
+from feed.view_query import parse_view
 from tests.unit.actors.world import SETTINGS, Sent, environment
 from tests.unit.feed.tokens import NOW, make_statistics, make_token, mint_of
 from tests.unit.feed.worlds import make_world, running
@@ -56,24 +60,33 @@ async def test_snapshot_tells_what_is_shown_to_whom(autojump_clock: MockClock) -
         await world.publish(make_token(2))
         await trio.sleep(1)
         server = world.gateway.server
-        server.connections, server.refused, server.failed = 4, 5, 6
+        server.places.open, server.places.refused[ADDRESS_FULL], server.failed = 4, 5, 6
         server.hub.served = 7
         world.gateway.statistics.dropped = 10
         world.gateway.boards.catalogue.put_statistics(mint_of(3), make_statistics())
+        deflated = server.hub.broadcast.deflated_frames
+        deflated.input_bytes, deflated.output_bytes = 12, 3
         server.hub.broadcast.conflated, server.hub.broadcast.refused = 8, 9
         assert world.gateway.snapshot() == GatewaySnapshot(
             addresses=tuple(world.gateway.addresses),
             epoch=world.gateway.boards.epoch,
             offset=2,
             tokens=2,
+            views=0,
+            views_refused=0,
             boards={"new": 2, "graduating": 0, "bonded": 0, "hot": 1},
             connections=4,
-            connections_refused=5,
+            connections_refused=dict.fromkeys(REASONS, 0) | {ADDRESS_FULL: 5},
             connections_failed=6,
             clients=0,
+            clients_streaming=0,
+            tokens_followed=0,
+            clients_deflated=0,
             clients_served=7,
             clients_conflated=8,
             frames_refused=9,
+            deflate_input_bytes=12,
+            deflate_output_bytes=3,
             pruned=0,
             statistics_waiting=1,
             statistics_dropped=10,
@@ -96,17 +109,35 @@ async def test_what_follows_within_an_interval_becomes_one_delta(
         assert (world.gateway.boards.offset, world.gateway.boards.count_tokens()["new"]) == (2, 3)
 
 
+async def test_time_alone_changes_a_view_within_a_second_although_no_message_comes(
+    autojump_clock: MockClock,
+) -> None:
+    async with running() as world:
+        await world.publish(make_token(1))
+        await trio.sleep(10)
+        boards, young = world.gateway.boards, parse_view({"filters": {"maxAge": 2}})
+        boards.open_view(young)
+        boards.views.hold_view(young.name)
+        await trio.sleep(49.9)
+        assert boards.views.living[young.name].board.published
+        await trio.sleep(1.3)
+        assert not boards.views.living[young.name].board.published
+        boards.views.release_view(young.name)
+        await trio.sleep(61)
+        assert not boards.views.living
+
+
 async def test_statistics_make_a_delta_and_stay_with_the_token(
     autojump_clock: MockClock,
 ) -> None:
     async with running() as world:
         early, late = make_statistics(buys=1), make_statistics(buys=2)
         tokens = world.gateway.boards.catalogue.tokens
-        await world.inbox.send(StatisticsPublished(mint=mint_of(1), statistics=early))
+        await world.inbox.send(StatisticsPublished(statistics={mint_of(1): early}))
         await world.publish(make_token(1))
         await trio.sleep(1)
         assert (world.gateway.boards.offset, tokens[mint_of(1)].statistics) == (1, early)
-        await world.inbox.send(StatisticsPublished(mint=mint_of(1), statistics=late))
+        await world.inbox.send(StatisticsPublished(statistics={mint_of(1): late}))
         await trio.sleep(1)
         await world.publish(make_token(1, holder_count=5))
         await trio.sleep(1)
@@ -117,7 +148,7 @@ async def test_statistics_make_a_delta_and_stay_with_the_token(
 async def test_a_restarted_gateway_remembers_the_statistics(autojump_clock: MockClock) -> None:
     async with running() as world:
         await world.publish(make_token(1))
-        message = StatisticsPublished(mint=mint_of(1), statistics=make_statistics())
+        message = StatisticsPublished(statistics={mint_of(1): make_statistics()})
         await world.inbox.send(message)
         await trio.sleep(1)
         memory = world.gateway.statistics
@@ -125,7 +156,7 @@ async def test_a_restarted_gateway_remembers_the_statistics(autojump_clock: Mock
         await world.publish(make_token(1))
         await trio.sleep(1)
         token = world.gateway.boards.catalogue.tokens[mint_of(1)]
-        assert message.statistics == token.statistics
+        assert message.statistics[mint_of(1)] == token.statistics
 
 
 async def test_under_load_deltas_follow_one_another_at_the_interval(
@@ -217,6 +248,11 @@ async def test_a_census_is_taken_whenever_activity_wants_one(autojump_clock: Moc
         assert CensusTaken(watched={}) == await anext(world.presences)
 
 
+async def visit(world: Any, client: Any) -> None:
+    with world.gateway.server.hub.attending(client):
+        await client.serve_client(None)
+
+
 async def test_a_census_agrees_with_who_comes_and_goes_in_the_same_tick(
     autojump_clock: MockClock,
 ) -> None:
@@ -232,8 +268,7 @@ async def test_a_census_agrees_with_who_comes_and_goes_in_the_same_tick(
         for client in range(100):
             world.gateway.census_wanted = True
             async with trio.open_nursery() as nursery:
-                visit: Any = world.gateway.server.hub._attend_client
-                nursery.start_soon(visit, PassingClient(client), None)
+                nursery.start_soon(visit, world, PassingClient(client))
                 for _ in range(client % 4):  # at every moment of the visit, in any order of tasks
                     await trio.lowlevel.checkpoint()
                 await world.gateway.publish_changes()
@@ -257,10 +292,32 @@ async def test_what_the_mailbox_still_holds_when_it_closes_is_published(
 async def test_the_gateway_is_ready_once_its_boards_are_filled(autojump_clock: MockClock) -> None:
     async with running() as world:
         await trio.sleep(2)
-        await world.inbox.send_all((TokenPublished(token=make_token(1)), RosterTold()))
+        published = TokensPublished(tokens={mint_of(1): make_token(1)})
+        await world.inbox.send_all((published, RosterTold()))
         await trio.sleep(3)
     unfilled = (0, "the boards are not filled yet")
     assert world.conditions.said == [unfilled, (2, None), (5, "not listening")]
+
+
+async def test_silent_tokens_come_after_the_boards_and_the_newest_of_each_counts(
+    autojump_clock: MockClock,
+) -> None:
+    silent = [make_token(number, silent=True) for number in range(900)]
+    roster = TokensPublished(tokens={t.mint: t for t in (*silent, make_token(900))})
+    traded = make_token(0, silent=False)
+    async with running() as world:
+        catalogue = world.gateway.boards.catalogue
+        await world.inbox.send_all((roster, RosterTold()))
+        while world.conditions.said[-1][1] is not None:
+            await trio.lowlevel.checkpoint()
+        assert {"new": 1} == {n: c for n, c in world.gateway.boards.count_tokens().items() if c}
+        assert len(catalogue.tokens) < 901
+        assert ["silent tokens"] == [each.name for each in world.conditions.away]
+        await world.publish(traded)
+        await trio.sleep(1)
+        assert 901 == len(catalogue.tokens)
+        assert catalogue.tokens[traded.mint] == traded
+        assert not world.conditions.away
 
 
 async def test_a_cancelled_gateway_is_not_ready(autojump_clock: MockClock) -> None:
@@ -322,3 +379,25 @@ async def test_every_life_has_an_epoch_of_its_own() -> None:
         environment = attrs.evolve(world.gateway.environment, random=chance)
         worlds.append(attrs.evolve(world.gateway, environment=environment))
     assert worlds[0].boards.epoch != worlds[1].boards.epoch
+
+
+async def test_a_large_publication_delays_no_round(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[int] = []
+    put_token = Catalogue.put_token
+    async with running() as world:
+        boards = world.gateway.boards
+        interval_seconds = world.gateway.plan.gateway.delta_interval_seconds
+
+        def put_slowly(catalogue: Catalogue, token: Token) -> None:
+            autojump_clock.jump(1.01 * interval_seconds / TOKENS_AT_ONCE)
+            put_token(catalogue, token)
+            rounds.append(boards.offset)
+
+        monkeypatch.setattr(Catalogue, "put_token", put_slowly)
+        births = [UnixSeconds(NOW + number) for number in range(3 * TOKENS_AT_ONCE)]
+        tokens = [make_token(n, first_seen_at=birth) for n, birth in enumerate(births)]
+        await world.inbox.send(TokensPublished(tokens={token.mint: token for token in tokens}))
+        await trio.sleep(1)
+    assert [0, 1, 2] == rounds[::TOKENS_AT_ONCE]

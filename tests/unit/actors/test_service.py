@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import attrs
 import trio
@@ -20,16 +21,18 @@ from domain.messages import (
     PoolCreated,
     SourceEvent,
     TokenCreated,
+    TokensPublished,
     TradeSeen,
 )
 from domain.precision import floor_time
+from domain.quarantine import ReplayWanted
 from domain.token import Status
 from domain.values import QUOTE_MINTS, Mint
 from sources import HolderStats, MarketQuote
 from sources.pumpportal_frames import parse_frame
 from tests.unit.actors.ingest.events import created, migrated, traded
 from tests.unit.actors.service_world import Script, ServiceWorld
-from tests.unit.actors.world import HOUR, SETTINGS, Servers, at, clock, mint, until
+from tests.unit.actors.world import HOUR, SETTINGS, Servers, at, clock, mint, token, until
 
 FRAMES = Path(__file__).parents[2] / "data" / "pumpportal"
 USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
@@ -62,7 +65,7 @@ async def test_token_is_stored_and_shown_at_once_and_all_of_it_in_time(
         await until(5.0)
         assert (1, 0.0) == (world.stored(1).id, world.shown_token(1).bonding_curve_progress)
         assert 5.0 == world.shown[mint(1)][0]
-        await until(6.0)
+        await until(6.1)
         assert world.shown_token(1).status is Status.GRADUATING
         await until(1000.0)
     seen = world.stored(1)
@@ -145,6 +148,36 @@ async def test_job_that_crashes_while_idle_stays_idle(autojump_clock: MockClock)
         assert [1] * len(quarantined) == quarantined
 
 
+# What cannot be handled.
+
+
+async def test_poison_is_put_aside_after_its_crashes_and_comes_back_when_it_is_replayed(
+    autojump_clock: MockClock,
+) -> None:
+    world = ServiceWorld()
+    async with world.serving():
+        await until(1.0)
+        box = world.mailboxes.publications["hot-score"]
+        await box.send("poison")
+        await box.send(TokensPublished(tokens={mint(1): token(1)}))
+        await until(30.0)
+        [entry] = await world.buffer.read_quarantined()
+        assert ("message", "hot-score", "poison", 1) == (
+            entry.kind,
+            entry.place,
+            entry.restore_content(),
+            entry.tries,
+        )
+        assert "Error" in entry.reason
+        assert (0, 3) == (box.statistics().depth, len(world.log.entries("actor failed")))
+        await world.mailboxes.quarantine.send(ReplayWanted(entry_id=entry.id))
+        await until(60.0)
+        [again] = await world.buffer.read_quarantined()
+        assert (entry.id, 2) == (again.id, again.tries)
+        # Once is enough for one that is known.
+        assert (0, 4) == (box.statistics().depth, len(world.log.entries("actor failed")))
+
+
 # What the world really sends.
 
 
@@ -195,13 +228,11 @@ class CrashingBuffer(MemoryBuffer):
     random: Random = field(factory=lambda: Random(3))
     is_quiet: bool = False
 
-    async def append_observations(
-        self, batch: Mapping[Mint, Observations], *, forced: bool = False
-    ) -> Appended:
+    async def append_observations(self, batch: Mapping[Mint, Observations], **how: Any) -> Appended:
         chance = 1.0 if self.is_quiet else self.random.random()
         if chance < 0.05:
             raise ZeroDivisionError("before the call")
-        appended = await super().append_observations(batch, forced=forced)
+        appended = await super().append_observations(batch, **how)
         if chance < 0.1:
             raise ZeroDivisionError("after the call")
         return appended

@@ -16,10 +16,12 @@ from structlog.typing import EventDict
 from buffer.memory import MemoryBuffer
 from config.loading import load_settings
 from config.settings import Settings
+from domain.errors import RowsRefused
 from domain.token import Token
 from domain.values import Mint, UnixSeconds
 from store import StoredChange, WriteReceipt
-from store.memory import MemoryDatabase, MemoryStore
+from store.memory import MemoryStore
+from store.memory_database import MemoryDatabase
 from supervision import Actor
 from supervision.environment import Environment
 
@@ -156,6 +158,25 @@ class TimedStore(MemoryStore):
     @property
     def write_times(self) -> list[float]:
         return [second for second, _ in self.writes]
+
+
+@define(kw_only=True, eq=False)
+class PickyStore(TimedStore):
+    """A twin with a constraint that the rows of some mints break."""
+
+    refused_mints: set[Mint] = field(factory=set)
+
+    async def _write_changes(self, changes: Sequence[StoredChange]) -> WriteReceipt:
+        self._require_allowed(change.mint for _, change in changes)
+        return await super()._write_changes(changes)
+
+    async def _insert_tokens(self, tokens: Sequence[Token]) -> Sequence[Token]:
+        self._require_allowed(token.mint for token in tokens)
+        return await super()._insert_tokens(tokens)
+
+    def _require_allowed(self, mints: Iterable[Mint]) -> None:
+        if not self.refused_mints.isdisjoint(mints):
+            raise RowsRefused("CheckViolation: the row breaks a constraint")
 
 
 @define

@@ -3,12 +3,14 @@
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buffer.codec import decode_changes, decode_token, encode_token, encode_values
+from buffer.codec import decode_others, decode_token, encode_token, encode_values, is_plain
+from domain.changes import ChangeColumns
 from domain.token import FIELDS, Status, Token
-from domain.values import Mint, UnixSeconds
+from domain.values import Mint, UnixSeconds, Value, Version
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 OTHER_FIELDS = FIELDS.keys() - {"mint", "first_seen_at", "status", "previous_status"}
@@ -49,7 +51,33 @@ def test_a_value_is_the_json_that_orjson_reads_back(values: dict[str, Any]) -> N
 
 
 def test_a_change_of_a_newer_release_loses_only_what_is_unknown_here() -> None:
-    values = {"price_usd": 1.5, "of_a_newer_release": 2}
-    [change, other] = decode_changes([["m", 9, 8, 7.0, values], ["n", 9, 8, 7.0, {}]])
+    values = ['{"price_usd":1.5,"of_a_newer_release":2}', "{}"]
+    mints, versions, times = [Mint("m"), Mint("n")], [Version(9)] * 2, [UnixSeconds(7.0)] * 2
+    texts = ChangeColumns(mints, versions, [Version(8)] * 2, times, values)
+    [change, other] = decode_others(texts, [0])
     assert ("m", 9, 8, 7.0, {"price_usd": 1.5}) == change
     assert {} == other.values
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("price_usd", -1.5e-7, True),
+        ("price_usd", 3, True),
+        ("price_usd", "3", False),
+        ("price_usd", True, False),
+        ("holder_count", -3, True),
+        ("holder_count", 3.0, False),
+        ("holder_count", 1e30, False),
+        ("silent", True, True),
+        ("silent", 1, False),
+        ("status", 1, False),
+        ("twitter", "t", False),
+        ("pool_created_at", 1.0, False),
+        ("of_a_newer_release", 1, False),
+    ],
+)
+def test_a_value_of_the_type_of_a_field_that_changes_often_is_plain(
+    name: str, value: Value, expected: bool
+) -> None:
+    assert expected == is_plain(name, orjson.dumps(value).decode())

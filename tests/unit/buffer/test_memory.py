@@ -35,7 +35,7 @@ def every_call(buffer: UpdateBuffer) -> list[Awaitable[object]]:
         buffer.spool_tokens([]),
         buffer.read_spooled(1),
         buffer.remove_spooled([]),
-        buffer.quarantine_rows([]),
+        buffer.quarantine_entries([]),
         buffer.read_quarantined(),
         buffer.release_quarantined([]),
         buffer.close(),
@@ -64,7 +64,7 @@ async def test_lost_data_is_all_of_it() -> None:
     buffer = MemoryBuffer(Clock())
     await buffer.append_observations(observed(1.0))
     buffer.lose_data()
-    assert (await buffer.read_dirty(NO_VERSION, 10)).changes == []
+    assert not (await buffer.read_dirty(NO_VERSION, 10)).changes
     assert list(buffer.data.published) == []
 
 

@@ -229,3 +229,41 @@ def test_each_policy_is_told_with_what_it_would_throw_away(policy: str, says: st
 
 def test_redis_that_tells_nothing_is_told() -> None:
     assert {"redis": Gravity.ADVICE} == gravities(None)
+
+
+UNTUNED = {
+    "archive_mode": "on",
+    "archive_timeout": "60",
+    "checkpoint_timeout": "300",
+    "max_wal_size": "64",
+    "wal_compression": "off",
+}
+
+
+def untuned(watched_seconds: float) -> PostgresFacts:
+    settings = {**SETTINGS, **UNTUNED}
+    return attrs.evolve(facts(), settings=settings, watched_seconds=watched_seconds)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 59.0, 3599.0])
+def test_no_saving_is_estimated_from_counters_that_have_just_begun(seconds: float) -> None:
+    young = untuned(seconds)
+    for subject in ("archive_timeout", "checkpoint_timeout", "max_wal_size", "wal_compression"):
+        finding = found(subject, young)
+        assert Gravity.ADVICE is finding.gravity
+        minutes = int(seconds // 60)
+        assert finding.says.endswith(f"the server's counters began {minutes} minutes ago")
+        assert "WAL an hour" not in finding.says
+        assert "archive an hour" not in finding.says
+        assert "are padding" not in finding.says
+
+
+def test_savings_are_estimated_once_an_hour_was_counted() -> None:
+    server = untuned(3600.0)
+    for subject in ("archive_timeout", "checkpoint_timeout", "max_wal_size", "wal_compression"):
+        assert "saves up to" in found(subject, server).says.replace("about", "up to")
+
+
+def test_a_young_server_is_to_have_room_for_two_gigabytes_of_wal() -> None:
+    young = untuned(60.0)
+    assert "Set 2 GB." in found("max_wal_size", young).says

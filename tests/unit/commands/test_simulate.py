@@ -1,14 +1,18 @@
 """The simulation itself: the same seed is the same run, and every kind of fault really happens."""
 
+import os
 import re
 import subprocess
 import sys
+from functools import partial
 from random import Random
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commands.simulate.clock import JumpingClock
 from commands.simulate.faults import (
     CALM_AFTER_SECONDS,
     Fault,
@@ -31,9 +35,10 @@ faults = st.builds(
 )
 
 
-def simulate(*options: str) -> "subprocess.CompletedProcess[str]":
+def simulate(*options: str, hash_seed: str = "random") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "commands.main", "simulate", *options],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE_SECONDS,
@@ -85,16 +90,54 @@ def test_no_invariant_breaks_while_every_kind_of_fault_happens() -> None:
         assert outcome.happened[f"log: {recovery}"], recovery
 
 
-def test_the_same_seed_is_the_same_run_in_another_process() -> None:
-    options = ("--seeds", "1", "--seed", "7", "--hours", "0.4")
-    traces = {re.search(r"trace (\w+)", simulate(*options).stdout)[1] for _ in range(2)}  # type: ignore[index]
-    other = simulate("--seeds", "1", "--seed", "8", "--hours", "0.4").stdout
-    assert 1 == len(traces)
-    assert not traces & set(re.findall(r"trace (\w+)", other))
+def test_the_clock_jumps_to_the_next_deadline_and_over_it_when_the_loop_stalls() -> None:
+    clock = JumpingClock()
+    woken: list[tuple[str, float]] = []
+
+    async def wait(name: str, *, seconds: float, stalls: float = 0.0) -> None:
+        await trio.sleep(seconds)
+        woken.append((name, trio.current_time()))
+        clock.jump(stalls)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(wait, "late", seconds=3_600.0))
+            nursery.start_soon(partial(wait, "early", seconds=0.25, stalls=2.0))
+            nursery.start_soon(partial(wait, "stalled", seconds=1.0))
+
+    trio.run(main, clock=clock)
+    assert [("early", 0.25), ("stalled", 2.25), ("late", 3_600.0)] == woken
+
+
+def test_a_seed_is_the_same_run_in_any_process_and_whatever_the_hashes_of_the_caller() -> None:
+    options = ("--seeds", "2", "--seed", "7", "--hours", "0.35")
+    in_one = simulate(*options, "--jobs", "1", hash_seed="1")
+    in_two = simulate(*options, "--jobs", "2", hash_seed="2")
+    traces = re.findall(r"seed +(\d+) .* trace (\w+)", in_one.stdout)
+    assert traces == re.findall(r"seed +(\d+) .* trace (\w+)", in_two.stdout)
+    assert ["7", "8"] == [seed for seed, _ in traces]
+    assert 2 == len({trace for _, trace in traces})
+
+
+def test_faults_and_ways_back_are_told_and_the_missing_ones_by_name() -> None:
+    schedule = "postgres-down@100+20,redis-emptied@200+0,process-killed@250+0,clients-vanish@300+0"
+    told = simulate("--seeds", "1", "--hours", "0.15", "--schedule", schedule).stdout
+    *_, no_faults, no_recoveries = told.splitlines()
+    missing = set(f"{no_faults}, {no_recoveries}".replace(": ", ", ").split(", "))
+    ways = {"new tokens spooled", "spool drained", "values put back", "process started again"}
+    happened = {fault.kind.value for fault in parse_faults(schedule)} | ways
+    assert happened <= set(re.findall(r"^ +[1-9]\d*  ([^:\n]+)$", told, re.MULTILINE))
+    assert not missing & happened
+    assert {"redis-down", "clock slewed", "drain past the buffer"} <= missing
 
 
 def test_bad_options_end_with_one_line_and_78() -> None:
-    for options in (["--seeds", "0"], ["--faults", "earthquake"], ["--schedule", "x"]):
+    for options in (
+        ["--seeds", "0"],
+        ["--jobs", "0"],
+        ["--faults", "earthquake"],
+        ["--schedule", "x"],
+    ):
         ended = simulate(*options)
         assert 78 == ended.returncode
         assert 1 == len(ended.stderr.splitlines())

@@ -14,8 +14,11 @@ from domain.values import UnixSeconds
 from feed import wire
 from feed.board import BOARD_NAMES, Boards, Cursor
 from feed.catalogue import Catalogue
-from feed.wire import make_item
+from feed.ranked_board import Board, History
+from feed.ranking import Ranking
+from feed.wire import ItemCache, make_item
 from tests.unit.feed.tokens import NOW, make_statistics, make_token, mint_of, statistics, tokens
+from tests.unit.feed.worlds import make_views
 
 Item = dict[str, Any]
 
@@ -28,8 +31,10 @@ ORDER_KEYS = {
 
 
 def make_boards(board_tokens: int = 3, history_limit: int = 4, limit: int = 100) -> Boards:
+    catalogue = Catalogue(limit)
     return Boards(
-        catalogue=Catalogue(limit),
+        catalogue=catalogue,
+        views=make_views(catalogue),
         board_tokens=board_tokens,
         history_limit=history_limit,
         epoch="epoch",
@@ -41,7 +46,8 @@ def put(boards: Boards, *news: "News") -> None:
         if isinstance(each, Token):
             boards.catalogue.put_token(each)
         else:
-            boards.catalogue.put_statistics(each.mint, each.statistics)
+            for mint, figures in each.statistics.items():
+                boards.catalogue.put_statistics(mint, figures)
 
 
 def changes_of(boards: Boards, name: str) -> list[Item]:
@@ -98,7 +104,8 @@ News = Token | StatisticsPublished
 
 # A step is news to put, then for each of four clients whether it is there for the next delta.
 MESSAGES = st.builds(
-    StatisticsPublished, mint=st.integers(0, 7).map(mint_of), statistics=statistics()
+    StatisticsPublished,
+    statistics=st.dictionaries(st.integers(0, 7).map(mint_of), statistics(), max_size=3),
 )
 STEPS = st.lists(
     st.tuples(
@@ -209,7 +216,7 @@ def test_statistics_of_the_same_figures_are_no_change() -> None:
     news = [(1.0, NOW), (1.0, NOW + 2), (1.5, NOW + 4)]
     for volume, at in news:
         figures = make_statistics(observed_at=at, volume_usd=volume)
-        put(boards, StatisticsPublished(mint=mint_of(1), statistics=figures))
+        put(boards, StatisticsPublished(statistics={mint_of(1): figures}))
         boards.publish_changes()
     assert 2 == boards.offset
 
@@ -329,3 +336,29 @@ def test_deltas_larger_than_the_snapshot_are_not_resumed() -> None:
         boards.publish_changes()
     assert boards.resume_messages("new", Cursor(epoch="epoch", offset=1)) is None
     assert boards.resume_messages("new", Cursor(epoch="epoch", offset=58)) is not None
+
+
+@pytest.mark.parametrize("size", [20, 200])
+def test_a_round_looks_at_what_has_changed_however_long_the_board_is(size: int) -> None:
+    ranked: list[str] = []
+
+    def rule(token: Token) -> float:
+        ranked.append(token.mint)
+        return -(token.hot_score or 0.0)
+
+    board = Board(Ranking(rule), size, History(4, 1_000_000))
+    tokens = {mint_of(n): make_token(n, hot_score=float(n)) for n in range(400)}
+    for token in tokens.values():
+        board.ranking.replace_token(None, token)
+    items = ItemCache(1000)
+    assert size == len(board.publish_changes(tokens, tokens, items))
+    first, last = mint_of(399), mint_of(0)  # one stays on the board, one comes to it
+    for mint, score in ((first, 500.0), (last, 450.0)):
+        before = tokens[mint]
+        tokens[mint] = attrs.evolve(before, hot_score=score)
+        board.ranking.replace_token(before, tokens[mint])
+    ranked.clear()
+    changes = [orjson.loads(each) for each in board.publish_changes((first, last), tokens, items)]
+    moved_out = mint_of(400 - size)
+    assert [moved_out, first, last] == [change["mint"] for change in changes]
+    assert [first, last, moved_out] == ranked

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from domain.messages import StatisticsPublished
 from domain.token import Status, Token
 from domain.trading import TokenStatistics
 from domain.values import Mint, UnixSeconds
-from feed.catalogue import SORT_RULES, Catalogue, retained_until
+from feed.catalogue import BOARD_RULES, Catalogue, retained_until
 from feed.ranking import Rank, Ranking
 from tests.unit.feed.tokens import NOW, make_token, mint_of, statistics, tokens
 
@@ -26,7 +27,8 @@ def ranks_by_page(ranking: Ranking, page_size: int) -> Iterator[Rank]:
 
 
 MESSAGES = st.builds(
-    StatisticsPublished, mint=st.integers(0, 9).map(mint_of), statistics=statistics()
+    StatisticsPublished,
+    statistics=st.dictionaries(st.integers(0, 9).map(mint_of), statistics(), max_size=3),
 )
 
 
@@ -45,17 +47,36 @@ def test_every_order_is_that_of_sorting_the_live_tokens(
             catalogue.put_token(news)
             latest[news.mint] = news
         else:
-            catalogue.put_statistics(news.mint, news.statistics)
-            told[news.mint] = news.statistics
+            for mint, figures in news.statistics.items():
+                catalogue.put_statistics(mint, figures)
+                told[mint] = figures
     shown = [attrs.evolve(t, statistics=told.get(mint)) for mint, t in latest.items()]
     held = catalogue.tokens.values()
     assert {t.mint: t.statistics for t in shown} == {t.mint: t.statistics for t in held}
-    for status, shelf in catalogue.shelves.items():
-        live = [t for t in shown if t.status is status and (t.status == 2 or not t.silent)]
-        for name, ranking in shelf.items():
-            rule = SORT_RULES[name]
-            expected = sorted((rule(token), token.mint) for token in live)
-            assert expected == list(ranks_by_page(ranking, page_size))
+    for board, ranking in catalogue.rankings.items():
+        ranks = [(BOARD_RULES[board](token), token.mint) for token in shown]
+        expected = sorted(rank for rank in ranks if rank[0] is not None)
+        assert expected == list(ranks_by_page(ranking, page_size))
+
+
+@pytest.mark.parametrize(
+    ("board", "expected"), [("new", [1]), ("graduating", [3]), ("bonded", [6, 5]), ("hot", [6, 1])]
+)
+def test_a_board_has_the_live_tokens_of_its_status_or_all_that_have_a_score(
+    board: str, expected: list[int]
+) -> None:
+    catalogue = Catalogue(limit=10)
+    for token in (
+        make_token(1, hot_score=1.0),
+        make_token(2, hot_score=9.0, silent=True),
+        make_token(3, status=Status.GRADUATING),
+        make_token(4, status=Status.GRADUATING, silent=True),
+        make_token(5, status=Status.BONDED, status_changed_at=NOW - 1),
+        make_token(6, status=Status.BONDED, status_changed_at=NOW, silent=True, hot_score=2.0),
+    ):
+        catalogue.put_token(token)
+    ranks = catalogue.rankings[board].ranks_after(None, 9)
+    assert [mint_of(n) for n in expected] == [mint for _, mint in ranks]
 
 
 @given(tokens(st.just(1)), st.integers(0, 80 * HOUR))
@@ -73,9 +94,9 @@ def test_pruning_forgets_new_tokens_after_48_hours_and_bonded_ones_after_72() ->
     times = [UnixSeconds(NOW + hours * HOUR) for hours in (47.9, 48, 71.9, 72)]
     pruned = [catalogue.prune_expired(now, 10) for now in times]
     assert pruned == [0, 1, 0, 1]
-    assert [
-        mint for shelf in catalogue.shelves[Status.NEW].values() for mint in shelf.top_mints(9)
-    ] == []
+    assert [] == [
+        mint for each in catalogue.rankings.values() for _, mint in each.ranks_after(None, 9)
+    ]
 
 
 def test_pruning_forgets_no_more_at_once_than_it_is_allowed_and_the_first_expired_first() -> None:
@@ -94,11 +115,12 @@ def test_past_the_limit_the_oldest_token_goes() -> None:
     assert {mint_of(2), mint_of(3)} == catalogue.tokens.keys()
 
 
-def test_a_token_that_falls_silent_leaves_its_shelf_but_can_be_looked_up() -> None:
+def test_a_token_that_falls_silent_leaves_its_boards_but_can_be_looked_up() -> None:
     catalogue = Catalogue(limit=2)
     token = make_token(hot_score=1.0)
     catalogue.put_token(token)
     catalogue.put_token(attrs.evolve(token, silent=True))
-    assert catalogue.shelves[Status.NEW]["new"].top_mints(9) == []
-    assert catalogue.hot.top_mints(9) == []
+    assert [] == [
+        mint for each in catalogue.rankings.values() for _, mint in each.ranks_after(None, 9)
+    ]
     assert catalogue.tokens[token.mint].silent

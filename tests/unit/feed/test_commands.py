@@ -21,9 +21,11 @@ from feed.commands import (
     error_message,
     parse_command,
 )
+from feed.view_query import parse_view
 from tests.unit.feed.tokens import mint_of
 
 MINT = mint_of(1)
+LIVING = "view:0123456789ab"
 
 
 @pytest.mark.parametrize(
@@ -35,10 +37,43 @@ MINT = mint_of(1)
             {"type": "subscribe", "board": "new", "since": {"epoch": "e", "offset": 0}},
             Subscribe(board="new", since=Cursor(epoch="e", offset=0)),
         ),
+        (
+            {"type": "subscribe", "board": "new", "encoding": "deflate"},
+            Subscribe(board="new", since=None, is_deflated=True),
+        ),
+        (
+            {"type": "subscribe", "board": "new", "encoding": None},
+            Subscribe(board="new", since=None),
+        ),
+        (
+            {"type": "subscribe", "board": LIVING, "id": "a"},
+            Subscribe(board=LIVING, request_id="a", since=None),
+        ),
+        (
+            {"type": "subscribe", "view": {"limit": 5}, "id": "a"},
+            Subscribe(
+                board=parse_view({"limit": 5}).name,
+                view=parse_view({"limit": 5}),
+                request_id="a",
+                since=None,
+            ),
+        ),
+        ({"type": "unsubscribe", "board": LIVING}, Unsubscribe(board=LIVING)),
         ({"type": "unsubscribe", "board": "bonded"}, Unsubscribe(board="bonded")),
+        (
+            {"type": "subscribe", "token": MINT, "encoding": "deflate"},
+            Subscribe(board=f"token:{MINT}", since=None, is_deflated=True),
+        ),
+        (
+            {"type": "subscribe", "board": f"token:{MINT}"},
+            Subscribe(board=f"token:{MINT}", since=None),
+        ),
+        ({"type": "unsubscribe", "token": MINT}, Unsubscribe(board=f"token:{MINT}")),
         ({"type": "watch", "mint": MINT}, Watch(mint=MINT)),
         ({"type": "unwatch", "mint": MINT}, Unwatch(mint=MINT)),
         ({"type": "health"}, FollowHealth()),
+        ({"type": "health", "heartbeat": None}, FollowHealth(wants_heartbeat=False)),
+        ({"type": "health", "heartbeat": True}, FollowHealth(wants_heartbeat=True)),
         ({"type": "ping", "more": [1]}, Ping()),
     ],
 )
@@ -69,8 +104,21 @@ def test_every_command_of_the_contract(frame: object, command: Command) -> None:
             '{"type": "subscribe", "board": "new", "since": {"epoch": "e", "offset": -1}}',
             "bad_since",
         ),
+        ('{"type": "subscribe", "board": "new", "encoding": "gzip"}', "unknown_encoding"),
+        ('{"type": "subscribe", "board": "new", "encoding": ["deflate"]}', "unknown_encoding"),
+        ('{"type": "health", "heartbeat": 1}', "bad_heartbeat"),
+        ('{"type": "subscribe", "view": {"limit": 0}}', "bad_view"),
+        ('{"type": "subscribe", "view": [], "board": null}', "bad_view"),
+        ('{"type": "subscribe", "view": {}, "board": "new"}', "bad_view"),
+        ('{"type": "subscribe", "view": {}, "id": 5}', "bad_view"),
+        (json.dumps({"type": "subscribe", "view": {}, "id": "a" * 65}), "bad_view"),
+        ('{"type": "subscribe", "view": {}, "since": 5}', "bad_since"),
+        ('{"type": "subscribe", "board": "view:abc"}', "unknown_board"),
         ('{"type": "watch", "mint": "short"}', "bad_mint"),
         ('{"type": "watch"}', "bad_mint"),
+        ('{"type": "subscribe", "token": "short"}', "bad_mint"),
+        ('{"type": "subscribe", "token": null, "board": "new"}', "bad_mint"),
+        ('{"type": "subscribe", "board": "token:"}', "bad_mint"),
     ],
 )
 def test_anything_else_is_refused_with_a_reason(message: str | bytes, reason: str) -> None:
@@ -84,6 +132,15 @@ def test_every_refusal_has_an_error_frame(value: object) -> None:
     with pytest.raises(FrameRefused) as refusal:
         parse_command(json.dumps(value))
     assert refusal.value.reason == orjson.loads(error_message(refusal.value.reason))["code"]
+
+
+def test_a_refusal_tells_which_request_it_is_of_and_what_is_wrong() -> None:
+    with pytest.raises(FrameRefused) as refusal:
+        parse_command('{"type": "subscribe", "view": {"sort": "hott"}, "id": "mine"}')
+    told = refusal.value
+    error = orjson.loads(error_message(told.reason, told.message, told.request_id))
+    assert ("bad_view", "mine") == (error["code"], error["id"])
+    assert "sort: hott is not known; did you mean hot?" == error["message"]
 
 
 def test_an_error_frame_has_a_code_and_a_message() -> None:

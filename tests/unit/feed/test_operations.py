@@ -16,7 +16,7 @@ from feed.operations import render_dump, render_snapshot, render_writes
 from store import BackendWal, WriteReceipt
 from store.checkpoints import CheckpointWatch
 from store.ledger import Ledger
-from store.memory import UNTROUBLED
+from store.memory_database import UNTROUBLED
 from tests.unit.actors.service_world import ServiceWorld
 
 NOW = UnixSeconds(1_760_000_000.0)
@@ -148,7 +148,7 @@ async def test_dump_keeps_the_names_of_fields_but_for_the_governor(
         await trio.sleep(10)
         document = render_dump(supervisor.take_dump())
     read = orjson.loads(orjson.dumps(document))
-    assert ["actors", "mailboxes", "process"] == list(read)
+    assert ["actors", "mailboxes", "process", "event_loop", "unreadable"] == list(read)
     [sync] = [actor for actor in read["actors"] if actor["name"] == "sync"]
     assert ["sync"] == sync["inboxes"]
     assert (10.0, 0, None) == (sync["uptime_seconds"], sync["restarts"], sync["last_error"])
@@ -169,9 +169,14 @@ async def test_dump_keeps_the_names_of_fields_but_for_the_governor(
             appended=4,
             failed_appends=5,
             put_back=6,
+            lost_births=18,
+            lost_values=19,
+            unregained=20,
             failed_flushes=7,
             lost=8,
             quarantined=9,
+            parked=1,
+            oldest_parked=(),
             refused=10,
             pulses_missed=11,
             failed_retentions=12,

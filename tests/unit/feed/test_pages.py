@@ -1,18 +1,27 @@
 """The static pages: whole, self-contained and safe by what they do not contain."""
 
 import re
+from hashlib import sha256
+from importlib.resources import files
 
 import pytest
 
 from feed import search_text
 from feed.board import BOARD_NAMES
-from feed.pages import FILES, load_pages
+from feed.orders import ORDERS
+from feed.pages import FILES, MINT_PAGE, load_pages
+from feed.pages.vendor import DIGESTS
 from feed.session import MOST_WATCHES
 from tests.unit.feed.test_board import ORDER_KEYS
 
-PAGES = {path: page.body.decode() for path, page in load_pages(1800.0).items()}
+PAGES = {
+    path: page.body.decode()
+    for path, page in load_pages(1800.0).items()
+    if not page.content_type.startswith("image/png")
+}
 HTML_PATHS = [path for path, name in FILES.items() if name.endswith(".html")]
-SCRIPTS = [path for path in FILES if path.endswith(".js")]
+VENDOR = "/assets/vendor/"
+SCRIPTS = [path for path in FILES if path.endswith(".js") and not path.startswith(VENDOR)]
 
 
 @pytest.mark.parametrize("path", HTML_PATHS)
@@ -23,7 +32,16 @@ def test_no_two_elements_share_an_id(path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "script"),
-    [("/", "/assets/feed.js"), ("/", "/assets/card.js"), ("/ops", "/assets/ops.js")],
+    [
+        ("/", "/assets/feed.js"),
+        ("/", "/assets/card.js"),
+        ("/", "/assets/column.js"),
+        ("/", "/assets/filter_panel.js"),
+        ("/", "/assets/layout_panel.js"),
+        ("/", "/assets/keys.js"),
+        ("/ops", "/assets/ops.js"),
+        (MINT_PAGE, "/assets/token.js"),
+    ],
 )
 def test_every_element_a_script_asks_for_is_on_its_page(path: str, script: str) -> None:
     wanted = re.findall(r'(?:\$|getElementById)\("([^"]+)"\)', PAGES[script])
@@ -32,12 +50,21 @@ def test_every_element_a_script_asks_for_is_on_its_page(path: str, script: str) 
 
 
 def test_every_icon_that_is_used_exists() -> None:
-    used = set(re.findall(r'"#(icon-[a-z]+)"', PAGES["/"] + PAGES["/assets/card.js"]))
-    links = re.findall(r'\["\w+", "(\w+)", "\w+"\]', PAGES["/assets/card.js"])
-    assert used | {f"icon-{name}" for name in links} <= set(
-        re.findall(r'<symbol id="([^"]+)"', PAGES["/"])
-    )
-    assert len(links) == 3
+    used = set(re.findall(r'href="#(icon-[a-z]+)"', PAGES["/"]))
+    assert used == set(re.findall(r'<symbol id="([^"]+)"', PAGES["/"]))
+
+
+def test_every_icon_of_a_card_is_cut_from_its_place_in_the_picture() -> None:
+    drawn = re.findall(r'<g id="(\w+)"', PAGES["/assets/card_icons.svg"])
+    cut = re.findall(r"background-position: (?:-(\d+)px|0) 0;", PAGES["/assets/card.css"])
+    # The first is cut where nothing else is said.
+    assert sorted(16 * place for place in range(1, len(drawn))) == sorted(map(int, cut))
+
+
+def test_every_part_a_card_writes_to_is_in_its_template() -> None:
+    (parts,) = re.findall(r'const PARTS = "(.+)"\.split', PAGES["/assets/card.js"])
+    names = {name for each in re.findall(r'class="([^"]+)"', PAGES["/"]) for name in each.split()}
+    assert [part for part in parts.split() if part not in names] == []
 
 
 @pytest.mark.parametrize("path", HTML_PATHS)
@@ -49,7 +76,7 @@ def test_a_page_loads_only_files_that_are_served(path: str) -> None:
 
 @pytest.mark.parametrize("path", SCRIPTS)
 def test_a_script_imports_only_files_that_are_served(path: str) -> None:
-    imported = re.findall(r'from "\./([^"]+)"', PAGES[path])
+    imported = re.findall(r'(?:from |import\()"\./([^"]+)"', PAGES[path])
     assert {f"/assets/{name}" for name in imported} <= FILES.keys()
 
 
@@ -65,9 +92,18 @@ def test_no_script_turns_text_into_markup(path: str) -> None:
 
 
 def test_the_page_orders_the_boards_as_the_server_does() -> None:
-    boards = re.findall(r'^  (\w+): \{.*\bkey: "(\w+)"', PAGES["/assets/board.js"], re.MULTILINE)
+    boards = re.findall(
+        r'^  (\w+): \{ title.*\bkey: "(\w+)", lists', PAGES["/assets/board.js"], re.M
+    )
     assert dict(boards) == ORDER_KEYS
     assert tuple(ORDER_KEYS) == BOARD_NAMES
+
+
+def test_the_page_knows_every_order_of_the_feed() -> None:
+    (orders,) = re.findall(
+        r"export const SORTS = \{(.+?)^\};", PAGES["/assets/board.js"], re.M | re.S
+    )
+    assert set(re.findall(r"^  (\w+):", orders, re.MULTILINE)) == ORDERS.keys()
 
 
 def test_the_page_watches_no_more_than_the_server_lets_it() -> None:
@@ -82,3 +118,17 @@ def test_the_feed_page_knows_how_heat_decays() -> None:
 def test_the_page_leaves_out_the_same_invisible_characters_as_the_service() -> None:
     (written,) = re.findall(r"const INVISIBLE = /(.+)/g;", PAGES["/assets/search_text.js"])
     assert written.encode().decode("unicode_escape") == search_text._INVISIBLE.pattern
+
+
+def test_scripts_are_told_the_links_of_the_settings() -> None:
+    links = [("Elsewhere", "https://elsewhere.example/{mint}?a=b&c")]
+    script = load_pages(1800.0, links)["/assets/links.js"].body.decode()
+    assert 'LINKS = [["Elsewhere","https://elsewhere.example/{mint}?a=b&c"]];' in script
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_library_of_others_is_as_it_was_published_and_has_its_licence(name: str) -> None:
+    library = files("feed.pages.vendor").joinpath(name).read_bytes()
+    assert DIGESTS[name] == sha256(library).hexdigest()
+    assert f"{VENDOR}{name}" in FILES
+    assert f"{VENDOR}{name.removesuffix('.js')}.LICENSE.txt" in FILES

@@ -18,10 +18,10 @@ def refusal_of(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "name", "nearest"),
     [
-        ("minHolders=5", "minHolders", "minTop10Holders"),
-        ("maxHolders=5", "maxHolders", "maxTop10Holders"),
+        ("minHolder=5", "minHolder", "minHolders"),
+        ("maxTopHolders=5", "maxTopHolders", "maxTop10Holders"),
         ("minliquidityusd=5", "minliquidityusd", "minLiquidityUsd"),
-        ("MINVOLUME=5", "MINVOLUME", "minVolume24h"),
+        ("MINVOLUME=5", "MINVOLUME", "minVolume6h"),
         ("maxMcap=5", "maxMcap", "maxMarketCap"),
         ("min_age=5", "min_age", "minAge"),
         ("minAge[]=5", "minAge[]", "minAge"),

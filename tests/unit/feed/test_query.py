@@ -10,19 +10,13 @@ from hypothesis import strategies as st
 
 from domain.errors import QueryRefused
 from domain.token import Status, Token
-from domain.values import UnixSeconds
-from feed import catalogue as catalogue_module
-from feed.catalogue import SORT_RULES, Catalogue
-from feed.query import (
-    EXAMINED_AT_ONCE,
-    LISTS,
-    STANDINGS,
-    FeedQuery,
-    find_matches,
-    parse_query,
-)
+from domain.values import USDC, WRAPPED_SOL, UnixSeconds
+from feed import token_columns
+from feed.catalogue import Catalogue
+from feed.orders import ORDERS
+from feed.query import LISTS, STANDINGS, FeedQuery, find_matches, parse_query
 from feed.search_text import to_search_text
-from tests.unit.feed.tokens import NOW, make_token, mint_of, tokens
+from tests.unit.feed.tokens import NOW, make_statistics, make_token, mint_of, tokens
 
 
 def catalogue_of(*history: Token) -> Catalogue:
@@ -36,7 +30,7 @@ def found(catalogue: Catalogue, text: str, status: Status = Status.NEW) -> list[
     """The numbers of the tokens that answer a query string."""
     numbers = {mint_of(number): number for number in range(20)}
     answers = find_matches(catalogue, parse_query(text), status, NOW)
-    return [numbers[token.mint] for token in answers if token is not None]
+    return [numbers[token.mint] for token in answers]
 
 
 def test_without_parameters_fifty_tokens_a_list_hottest_first() -> None:
@@ -59,7 +53,7 @@ def test_unknown_parameters_and_empty_values_are_ignored() -> None:
         ("maxMarketCap=nan", "maxMarketCap must be a finite number"),
         ("minVolume24h=1e999", "minVolume24h must be a finite number"),
         ("onlyWatched=maybe", "onlyWatched must be true or false"),
-        ("sortBy=random", f"sortBy must be one of {', '.join(SORT_RULES)}"),
+        ("sortBy=random", f"sortBy must be one of {', '.join(ORDERS)}"),
         ("searchQuery=" + "x" * 101, "searchQuery must be at most 100 characters"),
         ("limit=1&limit=2", "limit is given twice"),
         ("minSolToGraduate=nan", "minSolToGraduate must be a finite number"),
@@ -72,6 +66,11 @@ def test_unknown_parameters_and_empty_values_are_ignored() -> None:
             "minLiquidity=1&minLiquidityUsd=1",
             "minLiquidity and minLiquidityUsd are the same: give one of them",
         ),
+        ("minBuys5m=few", "minBuys5m must be a number"),
+        ("creator=me", "creator must be an address, base58 of 32 bytes"),
+        ("quote=EUR", "quote must be sol, usdc, usdt, usd1, or an address, base58 of 32 bytes"),
+        ("launchpad=" + "x" * 51, "launchpad must be names of at most 50 characters"),
+        ("launchpad=" + "x," * 11, "launchpad must be at most 10, separated by commas"),
         ("requireSecurity=yes", "requireSecurity must be true or false"),
         ("dexPaid=2", "dexPaid must be true or false"),
         ("status=HOT", f"status must be one of {', '.join(STANDINGS)}"),
@@ -206,7 +205,7 @@ def test_a_search_follows_a_token_whose_name_becomes_known_and_is_forgotten_with
     catalogue.put_token(make_token(1, name="Late", holder_count=1))
     assert found(catalogue, "searchQuery=late") == [1]
     assert 1 == catalogue.prune_expired(UnixSeconds(NOW + 1e6), 10)
-    assert {} == catalogue.search_texts
+    assert found(catalogue, "searchQuery=late") == []
 
 
 def test_search_texts_are_made_once_a_token_and_not_at_each_query(
@@ -218,7 +217,7 @@ def test_search_texts_are_made_once_a_token_and_not_at_each_query(
         made.append(text)
         return to_search_text(text)
 
-    monkeypatch.setattr(catalogue_module, "to_search_text", make)
+    monkeypatch.setattr(token_columns, "to_search_text", make)
     catalogue = catalogue_of(*(make_token(n, symbol=f"S{n}", name=f"N{n}") for n in range(10)))
     for count in range(5):
         catalogue.put_token(make_token(1, symbol="S1", name="N1", holder_count=count))
@@ -261,6 +260,41 @@ def test_security_is_required_of_both_authorities_and_unknown_is_not_secure(
     assert [1] == found(catalogue, "requireSecurity=false")
 
 
+def test_texts_are_compared_as_wholes_and_several_may_be_given() -> None:
+    catalogue = catalogue_of(
+        make_token(1, launchpad="pumpfun", creator_wallet=mint_of(7), quote_mint=WRAPPED_SOL),
+        make_token(2, launchpad="launchlab", creator_wallet=mint_of(8), quote_mint=USDC),
+        make_token(3),
+    )
+    assert [1] == found(catalogue, "launchpad=PumpFun")
+    assert [1, 2] == sorted(found(catalogue, "launchpad=launchlab, pumpfun,"))
+    assert [] == found(catalogue, "launchpad=pump")
+    assert [2] == found(catalogue, f"creator={mint_of(8)}")
+    assert [1] == found(catalogue, "quote=SOL")
+    assert [2] == found(catalogue, f"quote={USDC}")
+    assert [1, 2, 3] == sorted(found(catalogue, "launchpad=,&quote="))
+
+
+def test_a_window_that_is_not_known_is_within_no_bounds() -> None:
+    catalogue = catalogue_of(*(make_token(n) for n in (1, 2, 3)))
+    catalogue.put_statistics(mint_of(1), make_statistics(buys=5, wash_score=0.5))
+    catalogue.put_statistics(mint_of(2), make_statistics(sells=5))
+    assert [1] == found(catalogue, "minBuys1h=0")
+    assert [2] == found(catalogue, "maxSells5m=5")
+    assert [1] == found(catalogue, "maxWashScore=0.5")
+    catalogue.put_token(make_token(1, symbol="KNOWN"))
+    assert [1] == found(catalogue, "minBuys24h=5&minBuys6h=5")
+
+
+def test_a_row_that_is_used_again_has_none_of_its_figures() -> None:
+    catalogue = Catalogue(limit=1)
+    catalogue.put_token(make_token(1))
+    catalogue.put_statistics(mint_of(1), make_statistics(buys=5))
+    for number in (2, 3):  # the first leaves its row to the second of these
+        catalogue.put_token(make_token(number, first_seen_at=UnixSeconds(NOW + number)))
+        assert [] == found(catalogue, "minBuys5m=0")
+
+
 def test_what_no_source_tells_of_can_be_required_of_no_token() -> None:
     catalogue = catalogue_of(make_token(1), make_token(2, status=Status.BONDED))
     assert [[], []] == [found(catalogue, "dexPaid=true", s) for s in (Status.NEW, Status.BONDED)]
@@ -301,34 +335,18 @@ def test_each_word_of_a_status_finds_its_tokens_in_the_list_of_their_state(
     for status in Status:
         wanted = {STANDING[name].mint for name in expected if STANDING[name].status is status}
         answers = find_matches(catalogue, parse_query(f"status={word}"), status, NOW)
-        assert wanted == {token.mint for token in answers if token is not None}
+        assert wanted == {token.mint for token in answers}
 
 
 @given(st.lists(tokens(st.integers(0, 15)), max_size=30), st.integers(1, 5))
 def test_dead_tokens_come_in_the_order_asked_for(history: list[Token], limit: int) -> None:
     catalogue = catalogue_of(*history)
-    for name, rule in SORT_RULES.items():
+    for name, order in ORDERS.items():
         dead = [t for t in catalogue.tokens.values() if t.silent and t.status is Status.NEW]
-        ranks = sorted((rule(token), token.mint) for token in dead)
+        ranks = sorted((order.rule(token), token.mint) for token in dead)
         query = parse_query(f"status=DEAD&sortBy={name}&limit={limit}")
         answers = find_matches(catalogue, query, Status.NEW, NOW)
-        assert [mint for _, mint in ranks][:limit] == [t.mint for t in answers if t is not None]
-
-
-def test_a_search_for_the_dead_pauses_and_survives_what_goes_away_meanwhile() -> None:
-    count = 3 * EXAMINED_AT_ONCE
-    catalogue = catalogue_of(*(make_token(n, silent=True, hot_score=n) for n in range(count)))
-    query = parse_query("status=DEAD&limit=2")
-    pauses = 0
-    scores = []
-    for token in find_matches(catalogue, query, Status.NEW, NOW):
-        if token is not None:
-            scores.append(token.hot_score)
-            continue
-        pauses += 1
-        catalogue.put_token(make_token(count - 1, silent=False, hot_score=count - 1))
-        catalogue.prune_expired(UnixSeconds(NOW + 1e6), 1)
-    assert (pauses, [count - 2, count - 3]) == (3, scores)
+        assert [mint for _, mint in ranks][:limit] == [t.mint for t in answers]
 
 
 def test_dead_tokens_are_in_no_list() -> None:
@@ -341,20 +359,3 @@ def test_the_limit_cuts_the_same_list_short(history: list[Token], limit: int) ->
     catalogue = catalogue_of(*history)
     whole = found(catalogue, "limit=100&onlyWatched=true")
     assert whole[:limit] == found(catalogue, f"limit={limit}&onlyWatched=true")
-
-
-def test_a_long_search_pauses_and_survives_what_changes_meanwhile() -> None:
-    newest = [make_token(n, first_seen_at=NOW - n) for n in range(3 * EXAMINED_AT_ONCE)]
-    catalogue = catalogue_of(*newest, make_token(99_999, symbol="needle", first_seen_at=NOW - 9e4))
-    query = parse_query("searchQuery=needle&sortBy=new")
-    pauses = 0
-    symbols = []
-    for token in find_matches(catalogue, query, Status.NEW, NOW):
-        if token is not None:
-            symbols.append(token.symbol)
-            continue
-        pauses += 1
-        # The token at which the search stands goes away, and another one comes before it.
-        catalogue.put_token(make_token(pauses * EXAMINED_AT_ONCE - 1, silent=True))
-        catalogue.put_token(make_token(50_000 + pauses, first_seen_at=NOW))
-    assert (symbols, pauses) == (["needle"], 4)

@@ -100,4 +100,4 @@ def test_the_cache_is_bounded() -> None:
     cache = ItemCache(limit=3)
     for number in range(10):
         cache.get_item(make_token(number, first_seen_at=NOW))
-    assert len(cache._entries) == 3
+    assert len(cache._shown) == 3

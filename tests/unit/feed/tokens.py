@@ -35,13 +35,14 @@ def make_statistics(
     )
 
 
-def statistics() -> st.SearchStrategy[TokenStatistics]:
+def statistics(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[TokenStatistics]:
     """Few distinct statistics, of which many differ in their time alone."""
     return st.builds(
         make_statistics,
         observed_at=st.integers(0, 3).map(lambda n: NOW + n),
         source=st.sampled_from(["trades", "jupiter"]),
         volume_usd=st.none() | st.integers(0, 1).map(float),
+        **values,
     )
 
 

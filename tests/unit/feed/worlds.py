@@ -13,11 +13,14 @@ from structlog.testing import LogCapture
 
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from config.settings import GatewaySettings, HotScoreSettings, TrackingSettings
-from domain.messages import GatewayMessage, GovernorSet, RosterWanted, TokenPublished
+from domain.messages import GatewayMessage, GovernorSet, RosterWanted, TokensPublished
+from domain.quarantine import QuarantineOrder
 from domain.token import Token
 from domain.values import UnixSeconds
 from feed import Library, Operations
+from feed.catalogue import Catalogue
 from feed.statistics import StatisticsMemory
+from feed.views import Views
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from supervision.policies import DROP_OLDEST
@@ -28,16 +31,28 @@ SETTINGS = GatewaySettings(
     host="127.0.0.1",
     port=0,
     clients=10,
+    clients_per_address=200,
+    requests_per_second_per_address=100.0,
+    trusted_proxies="",
+    unlimited_addresses="127.0.0.0/8 ::1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16",
     board_tokens=5,
+    views=4,
     delta_interval_seconds=0.25,  # exact in binary, so that times add up
     delta_history=100,
     client_queue_bytes=100_000,
     send_timeout_seconds=PATIENCE_SECONDS,
     request_timeout_seconds=PATIENCE_SECONDS,
+    links="Elsewhere=https://elsewhere.example/coin/{mint}",
     allowed_origins="",
+    api_keys="",
     control_token="",
     ops_port=0,
 )
+ENTRIES = {
+    "aa": {"id": "aa", "state": "waiting", "isReplayable": True, "content": {"of": "aa"}},
+    "bb": {"id": "bb", "state": "replaying", "isReplayable": True},
+    "cc": {"id": "cc", "state": "waiting", "isReplayable": False},
+}
 HOT_SCORE = HotScoreSettings(interval_seconds=900.0, tokens=500, half_life_seconds=1800.0)
 
 
@@ -57,13 +72,18 @@ class Conditions:
     said: list[tuple[float, str | None]] = Factory(list)
     is_ready: bool = True
     away: list[Away] = Factory(list)
+    reported: list[tuple[str, str | None]] = Factory(list)
 
     def set(self, name: str, reason: str | None) -> None:
         assert name == "gateway"
         self.said.append((trio.current_time(), reason))
 
     def report_outage(self, name: str, reporter: str, problem: str | None) -> None:
-        """The gateway calls no store."""
+        assert reporter == "gateway"
+        self.reported.append((name, problem))
+        self.away = [each for each in self.away if each.name != name]
+        if problem is not None:
+            self.away.append(Away(name, problem, NOW))
 
     def list_away(self) -> frozenset[str]:
         return frozenset()
@@ -83,13 +103,14 @@ class World:
     roster: Mailbox[RosterWanted]
     presences: Mailbox[Any]
     governor: Mailbox[GovernorSet]
+    quarantine: Mailbox[QuarantineOrder]
     conditions: Conditions
     log: LogCapture
     gateway: Gateway
 
     async def publish(self, *tokens: Token) -> None:
         for token in tokens:
-            await self.inbox.send(TokenPublished(token=token))
+            await self.inbox.send(TokensPublished(tokens={token.mint: token}))
 
     async def show(self, *tokens: Token) -> None:
         """Publish, and wait until clients can see it. For tests on the real clock."""
@@ -97,7 +118,16 @@ class World:
         boards = self.gateway.boards
         known = boards.catalogue.tokens
         await until(lambda: all(known.get(token.mint) is token for token in tokens))
+        # Silent tokens are taken up between rounds: without this one the next may be a minute away.
+        await self.inbox.send(TokensPublished(tokens={}))
         await until(lambda: boards.is_up_to_date)
+
+
+def make_views(
+    catalogue: Catalogue, most: int = 4, clock: Callable[[], UnixSeconds] = lambda: NOW
+) -> Views:
+    """None yet."""
+    return Views(catalogue=catalogue, clock=clock, most=most)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -112,12 +142,15 @@ def make_world(
     tokens: int = 1000,
     library: Library | None = None,
     statistics: StatisticsMemory | None = None,
+    seed: int = 1,  # of what is random in it; also of the epoch
+    clock: Callable[[], UnixSeconds] | None = None,  # default: it starts at NOW
     **changes: Any,
 ) -> World:
     inbox = Mailbox[GatewayMessage]("gateway", capacity=100)
     roster = Mailbox[RosterWanted]("sync", capacity=100)
     presences = Mailbox[Any]("activity", capacity=1000, policy=DROP_OLDEST)
     governor = Mailbox[GovernorSet]("sync control", capacity=10)
+    quarantine = Mailbox[QuarantineOrder]("quarantine", capacity=10, policy=DROP_OLDEST)
     conditions = Conditions()
     log = LogCapture()
     started_at = trio.current_time()  # the real clock starts anywhere
@@ -127,11 +160,13 @@ def make_world(
         writes=lambda: {"of": "writes"},
         checkpoints=lambda: {"of": "checkpoints"},
         governor=lambda: {"of": "governor"},
+        quarantine=lambda: {"of": "quarantine"},
+        quarantined=ENTRIES.get,
         metrics=lambda: b"up 1\n",
     )
     environment = Environment(
-        clock=lambda: UnixSeconds(NOW + trio.current_time() - started_at),
-        random=Random(1),
+        clock=clock or (lambda: UnixSeconds(NOW + trio.current_time() - started_at)),
+        random=Random(seed),
         log=structlog.wrap_logger(None, processors=[log]),
         readiness=conditions,
     )
@@ -146,13 +181,16 @@ def make_world(
         operations=operations,
         environment=environment,
         statistics=statistics or StatisticsMemory(tokens),
-        outboxes=GatewayOutboxes(roster=roster, presences=presences, governor=governor),
+        outboxes=GatewayOutboxes(
+            roster=roster, presences=presences, governor=governor, quarantine=quarantine
+        ),
     )
     return World(
         inbox=inbox,
         roster=roster,
         presences=presences,
         governor=governor,
+        quarantine=quarantine,
         conditions=conditions,
         log=log,
         gateway=gateway,

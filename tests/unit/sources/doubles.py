@@ -1,6 +1,6 @@
 """What a stream is given in tests: a mailbox that keeps everything, a clock that stands, a log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -25,6 +25,11 @@ class KeepingOutbox:
         async with self.arrived:
             self.events.append(message)
             self.arrived.notify_all()
+
+    async def send_all(self, messages: Iterable[SourceEvent]) -> None:
+        await trio.lowlevel.checkpoint()
+        for message in messages:
+            await self.send(message)
 
     async def until(self, number: int) -> list[SourceEvent]:
         """The events, once there are `number` of them; `trio.TooSlowError` if never."""

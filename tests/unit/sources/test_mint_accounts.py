@@ -80,6 +80,7 @@ def test_a_mint_with_extensions_is_one_and_an_account_is_none() -> None:
         (account(pack_mint()[:45] + b"\x00" + NOBODY), "not_initialised"),
         (account(b"\x07" + pack_mint()[1:]), "not_a_mint"),
         ({"owner": TOKEN_PROGRAM, "data": ["?", "base64"]}, "not_base64"),
+        ({"owner": TOKEN_PROGRAM, "data": ["\xe9===", "base64"]}, "not_base64"),
         ({"owner": TOKEN_PROGRAM, "data": {"parsed": {}}}, "not_a_mint"),
         ("nonsense", "other_program"),
         (None, None),

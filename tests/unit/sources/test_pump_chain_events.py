@@ -137,3 +137,29 @@ def test_data_is_what_the_recording_holds() -> None:
     line = load(BLACK_CAT)["logs"]
     data = [b64decode(text[14:]) for text in line if text.startswith("Program data: ")]
     assert [249, 147] == [len(each) for each in data]
+
+
+@given(program=st.sampled_from([PUMP, PUMPSWAP, LAUNCHLAB]), data=st.data())
+def test_the_fields_read_in_one_go_are_those_read_one_by_one(
+    program: str, data: st.DataObject
+) -> None:
+    discriminator = data.draw(st.sampled_from(sorted(LAYOUTS[program])))
+    layout = LAYOUTS[program][discriminator]
+    size = layout.head.size
+    tail = data.draw(st.binary(min_size=size, max_size=size))
+    whole = decode_event(discriminator + tail, LAYOUTS[program])
+    cut = decode_event(discriminator + tail[:-1], LAYOUTS[program])
+    assert whole is not None
+    assert cut is not None
+    assert layout.head_names == tuple(whole.values)
+    assert layout.head_names[:-1] == tuple(cut.values)
+    assert cut.values.items() <= whole.values.items()
+
+
+def test_a_program_that_fails_by_its_compute_units_has_ended() -> None:
+    failed = f"Program {PUMP} failed: exceeded CUs meter at BPF instruction: all compute units"
+    data = "Program data: AAAA"
+    logs = [f"Program {PUMP} invoke [1]", f"Program {PUMPSWAP} invoke [2]", data]
+    logs += [f"Program {PUMPSWAP} consumed 9 of 10 compute units", data]
+    logs += [failed.replace(PUMP, PUMPSWAP), data]
+    assert [PUMPSWAP, PUMPSWAP, PUMP] == [program for program, _ in walk_lines(logs)]

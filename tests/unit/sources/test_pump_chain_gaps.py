@@ -185,7 +185,7 @@ async def test_a_launchlab_birth_whose_pool_comes_late_is_told(autojump_clock: M
         return {"value": [account if is_there else None for _ in parameters[0]]}
 
     stream, outbox = stream_of(Chain({"getMultipleAccounts": get_accounts}))
-    await stream._take_message(notification(document["sig"], document["logs"]))
+    await outbox.send_all(stream._read_messages([notification(document["sig"], document["logs"])]))
     with trio.move_on_after(120.0):
         await stream._look_up_pools()
     assert isinstance(outbox.events[0], TokenCreated)
@@ -202,9 +202,9 @@ async def test_a_pool_that_is_late_holds_no_other_back(autojump_clock: MockClock
     stream, outbox = stream_of(Chain({"getMultipleAccounts": get_accounts}))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stream._look_up_pools)
-        await stream._take_message(notification("late", pool_trade()))
+        await outbox.send_all(stream._read_messages([notification("late", pool_trade())]))
         await trio.sleep(0.5)
-        await stream._take_message(notification("known", document["logs"]))
+        await outbox.send_all(stream._read_messages([notification("known", document["logs"])]))
         await trio.sleep(0.001)
         assert {"known"} == {event.signature for event in outbox.events}
         nursery.cancel_scope.cancel()
@@ -215,7 +215,7 @@ async def test_a_pool_that_never_comes_is_given_up_and_its_transaction_counted(
 ) -> None:
     chain = Chain({"getMultipleAccounts": lambda p: {"value": [None for _ in p[0]]}})
     stream, outbox = stream_of(chain)
-    await stream._take_message(notification("t", [*pool_trade(), *birth()]))
+    await outbox.send_all(stream._read_messages([notification("t", [*pool_trade(), *birth()])]))
     with trio.move_on_after(300.0):
         await stream._look_up_pools()
     assert [0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0] == chain.times_of("getMultipleAccounts")

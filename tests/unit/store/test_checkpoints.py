@@ -11,7 +11,7 @@ from store.checkpoints import (
     CheckpointWatch,
     ObservedCheckpoints,
 )
-from store.memory import UNTROUBLED
+from store.memory_database import UNTROUBLED
 
 NOW = UnixSeconds(1_760_000_000.0)
 

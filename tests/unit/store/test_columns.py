@@ -26,8 +26,8 @@ from store.columns import (
     make_token_row,
     render_difference,
     to_stored_token,
-    token_from_record,
 )
+from store.reading import token_from_record
 
 BARE = Token(mint=Mint("m"), first_seen_at=UnixSeconds(1.76e9))
 

@@ -17,7 +17,7 @@ from store.ledger import (
     LedgerSnapshot,
     ServerWal,
 )
-from store.memory import UNTROUBLED
+from store.memory_database import UNTROUBLED
 
 HOUR = 3600
 START = UnixSeconds(1_760_000_000.0)

@@ -12,7 +12,8 @@ from domain.messages import TokenChange
 from domain.token import Token
 from domain.values import Mint, UnixSeconds, Version
 from store import StoredChange
-from store.memory import MemoryDatabase, MemoryStore
+from store.memory import MemoryStore
+from store.memory_database import MemoryDatabase
 from tests.contract.store_world import insert, write
 
 TOKEN = Token(mint=Mint("m"), first_seen_at=UnixSeconds(1.76e9))

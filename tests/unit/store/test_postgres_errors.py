@@ -97,6 +97,11 @@ def test_the_reason_is_one_line_that_names_the_error() -> None:
         ('FATAL:  no pg_hba.conf entry for host "1.2.3.4", user "hush", database "hush"',
          "the server's pg_hba.conf does not let this client in"),
         ("FATAL:  sorry, too many clients already", "the server has no connection to spare"),
+        (
+            "FATAL:  terminating connection due to administrator command",
+            "the server ended the connection",
+        ),
+        ("FATAL:  the database system is shutting down", "the server is shutting down"),
         ("FATAL:  the database system is starting up", "the server is starting up"),
         ('connection to server on socket "/hush/.s.PGSQL.5432" failed: No such file or directory',
          "there is no such socket"),

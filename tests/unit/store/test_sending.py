@@ -1,12 +1,16 @@
 """Changes become parameters as they are when they can, and are looked at when they must be."""
 
+from collections.abc import Mapping
+
 import pytest
 
+from domain.changes import ChangeColumns
 from domain.errors import RowsRefused
 from domain.messages import TokenChange
 from domain.values import Mint, UnixSeconds, Value, Version
-from store import StoredChange
-from store.sending import encode_changes
+from store import StoredChange, StoredChanges
+from store.sending import Parameters
+from store.sending import encode_changes as encode_columns
 
 AT = UnixSeconds(1.76e9)
 
@@ -17,7 +21,11 @@ def change(number: int, **values: Value) -> StoredChange:
     )
 
 
-def test_a_batch_is_one_json_text_and_three_arrays() -> None:
+def encode_changes(changes: list[StoredChange]) -> Mapping[str, Parameters | None]:
+    return encode_columns(StoredChanges.of(changes))
+
+
+def test_a_batch_is_two_json_texts_and_three_arrays() -> None:
     sent = encode_changes([change(1, price_usd=1.5), change(2, holder_count=3)])
     assert sent == {
         "token_stats": (
@@ -25,8 +33,31 @@ def test_a_batch_is_one_json_text_and_three_arrays() -> None:
             "{1,2}",
             "{9,9}",
             "{1760000000.0,1760000000.0}",
-        )
+            '["m","m"]',
+        ),
+        "token_profile": None,
     }
+
+
+def test_plain_texts_go_as_they_are_beside_what_is_decoded() -> None:
+    columns = ChangeColumns(
+        [Mint("a"), Mint("b"), Mint("c")],
+        [Version(7), Version(8), Version(9)],
+        [Version(1)] * 3,
+        [AT] * 3,
+        ['{"price_usd":1.50}', {"status": 1.0, "twitter": "t"}, '{"silent":false}'],
+    )
+    sent = encode_columns(StoredChanges([1, 2, 3], columns))
+    times = "{1760000000.0,1760000000.0,1760000000.0}"
+    assert sent["token_stats"] == (
+        '[{"price_usd":1.50},{"silent":false},{"status":1,"twitter":"t"}]',
+        "{1,3,2}",
+        "{7,9,8}",
+        times,
+        '["a","c","b"]',
+    )
+    assert sent["token_profile"] is not None
+    assert sent["token_profile"][1] == "{2}"
 
 
 def test_each_table_gets_the_rows_that_touch_it() -> None:

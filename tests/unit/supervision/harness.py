@@ -27,6 +27,7 @@ SETTINGS = SupervisionSettings(
     backoff_seconds=0.1,
     backoff_longest_seconds=10.0,
     crashes_before_quarantine=3,
+    stall_limit_seconds=0.0,
 )
 SHUTDOWN = ShutdownSettings(deadline_seconds=8.0)
 

@@ -1,8 +1,12 @@
 """Descriptions of any value: no secret gets out, nothing is unbounded, everything is JSON."""
 
 import math
+from collections import UserDict, deque
+from collections.abc import ItemsView
+from typing import NamedTuple
 
 import orjson
+import pytest
 from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 from config.redaction import HIDDEN
 from supervision.description import (
     DEEPEST,
+    LONGEST_COLLECTION,
     LONGEST_TEXT,
     MOST_VALUES,
     describe_value,
@@ -25,9 +30,26 @@ class Account:
     pin: int = field(default=1234, repr=False)
 
 
+class Sale(NamedTuple):
+    name: str
+    api_key: str = ""
+    note: str | None = None
+
+
 class Unprintable:
     def __repr__(self) -> str:
         raise RuntimeError
+
+    __str__ = __repr__
+
+
+class Unreadable(UserDict[str, str]):
+    def items(self) -> ItemsView[str, str]:
+        raise RuntimeError
+
+
+class Share(float):
+    """orjson takes numbers of no class of their own."""
 
 
 def test_long_text_is_cut() -> None:
@@ -63,8 +85,34 @@ def test_deep_trees_are_cut() -> None:
     assert "[" * DEEPEST + '"..."' + "]" * DEEPEST == orjson.dumps(describe_value(tree)).decode()
 
 
-def test_what_has_no_repr_is_named() -> None:
-    assert "<Unprintable whose repr raises RuntimeError>" == describe_value(Unprintable())
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Unprintable(), "<Unprintable that raises RuntimeError>"),
+        (Unreadable(a="b"), "<Unreadable that raises RuntimeError>"),
+        ({Unprintable(): 1}, {"<Unprintable that raises RuntimeError>": 1}),
+        (10**5000, "<a number of 16610 bits>"),  # Python refuses to write it in decimal digits
+        (-(2**64), "-18446744073709551616"),
+        ({10**5000: 1}, {"<a number of 16610 bits>": 1}),
+        (Share(0.5), 0.5),
+        (math.nan, "nan"),
+        ("half of a pair: \ud83d", r"half of a pair: \ud83d"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_hostile_value_is_told_and_spares_those_beside_it(value: object, shown: object) -> None:
+    described = describe_value([value, "beside it"])
+    assert [shown, "beside it"] == orjson.loads(orjson.dumps(described))
+
+
+def test_large_values_are_cut_before_they_are_looked_at() -> None:
+    """Or these would take minutes: a `repr` of all, and a search for secrets in it."""
+    shown = describe_value([b"\xff" * 100_000_000, deque(["x" * 100_000] * 100_000)])
+    assert len(orjson.dumps(shown)) < LONGEST_TEXT * (LONGEST_COLLECTION + 5)
+
+
+def test_secret_in_bytes_that_a_cut_would_halve_is_hidden() -> None:
+    assert "s3cret" not in str(describe_value(b"x" * 190 + b" password=s3cret" * 50))
 
 
 trees = st.recursive(
@@ -72,7 +120,7 @@ trees = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats()
-    | st.text()
+    | st.text(st.characters())  # with halves of surrogate pairs
     | st.binary()
     | st.sampled_from([math.inf, math.nan, object(), Account("a", "b")]),
     lambda inner: (
@@ -102,3 +150,8 @@ def test_any_tree_is_bounded(first: int, second: int, third: int) -> None:
     tree = [[list(range(third)) for _ in range(second)] for _ in range(first)]
     # The budget, and one mark of a cut for each collection that is still open.
     assert leaves(describe_value(tree)) <= MOST_VALUES + 2 * DEEPEST
+
+
+def test_a_named_tuple_becomes_its_known_fields_and_hides_its_secrets() -> None:
+    shown = describe_value([Sale("a", api_key="topsecret"), (1, 2)])
+    assert [{"Sale": {"name": "a", "api_key": HIDDEN}}, [1, 2]] == shown

@@ -206,3 +206,28 @@ async def test_timer_comes_once_and_the_later_setting_counts(autojump_clock: Moc
         await until(200.0)
         worker.inbox.close()
     assert 1 == len(worker.notes)
+
+
+async def test_what_comes_soon_after_a_batch_collects_for_a_rest(autojump_clock: MockClock) -> None:
+    inbox: Mailbox[int] = Mailbox("worker", capacity=100)
+    taken: list[tuple[float, list[int]]] = []
+
+    async def take_mail() -> None:
+        async with open_desk(inbox, 3, rest_seconds=0.5) as desk:
+            while isinstance(note := await desk.take_note(), MailTaken):
+                taken.append((trio.current_time(), list(note.messages)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_mail)
+        for second, number in ((1.0, 1), (1.1, 2), (1.2, 3), (3.0, 4)):
+            await until(second)
+            await inbox.send(number)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (4, 0) == (inbox.statistics().handled, inbox.depth)  # a crash offers none again
+        await until(5.0)
+        await inbox.send_all(range(5, 12))  # full batches follow one another
+        await until(5.1)
+        inbox.close()
+    late = [(5.0, [5, 6, 7]), (5.0, [8, 9, 10]), (5.0, [11])]
+    assert [(1.0, [1]), (1.5, [2, 3]), (3.0, [4]), *late] == taken
+    assert 5.5 == trio.current_time()

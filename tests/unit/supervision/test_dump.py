@@ -4,6 +4,7 @@ import os
 import resource
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -34,6 +35,13 @@ class Note:
 class Tokens(Snapshot):
     tokens: int = gauge("Tokens that are tracked.")
     last_problem: str = detail("What went wrong.")
+
+
+@snapshot_class
+class Providers(Snapshot):
+    closed: Mapping[str, str] = detail("Those that refuse, and why.")
+    newest: Tokens = detail("What came last.")
+    addresses: tuple[str, ...] = detail("Where they are.")
 
 
 class BrokenActor:
@@ -145,6 +153,21 @@ async def test_dump_shows_the_process(autojump_clock: MockClock) -> None:
     assert 0.5 * kibibytes * 1024 <= process["peak_memory_bytes"] <= kibibytes * 1024
     assert 0 < process["cpu_seconds"] <= time.process_time()
     assert process["tasks"] >= process["tasks_runnable"]
+
+
+async def test_secrets_in_the_depth_of_a_snapshot_are_hidden(autojump_clock: MockClock) -> None:
+    address = "redis://me:s3cret@host"
+    state = Providers(
+        closed={"one": f"401 from {address}"},
+        newest=Tokens(tokens=1, last_problem=address),
+        addresses=(address,),
+    )
+    spec = ChildSpec(
+        name="actor", build=lambda _memory: ScriptedActor(trio.sleep_forever, state), memory=None
+    )
+    document = await taken_after(1, spec)
+    assert "s3cret" not in str(document)
+    assert 3 == str(document).count("redis://[hidden]@host")
 
 
 async def test_broken_snapshot_does_not_break_the_dump(autojump_clock: MockClock) -> None:

@@ -60,6 +60,19 @@ async def test_messages_sent_together_are_asked_for_after_the_checkpoint() -> No
     assert [7] == await taken(mailbox)
 
 
+async def test_senders_that_wait_are_admitted_once_a_batch_is_taken() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.send_all, range(5))
+        await wait_all_tasks_blocked()
+        assert [0, 1] == await mailbox.receive_batch(9)
+        assert (2 + 1, 2) == (mailbox.statistics().depth, mailbox.statistics().in_hand)
+        await wait_all_tasks_blocked()
+        assert [2, 3] == await mailbox.receive_batch(9)
+        await wait_all_tasks_blocked()
+        assert [4] == await mailbox.receive_batch(9)
+
+
 async def test_drop_oldest_keeps_the_newest() -> None:
     mailbox = Mailbox[int]("numbers", capacity=2, policy=DROP_OLDEST)
     for number in (1, 2, 3):
@@ -425,3 +438,78 @@ async def test_returned_message_is_not_conflated_with_a_newer_one() -> None:
     await mailbox.send(("a", 2))
     mailbox.offer_again(crashes_before_quarantine=3)
     assert [("a", 1), ("a", 2)] == await taken(mailbox)
+
+
+# Messages that come back from quarantine.
+
+
+async def test_a_returned_message_comes_first_alone_and_is_told_of_when_it_is_handled() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=10)
+    told: list[bool] = []
+    for number in (1, 2):
+        await mailbox.send(number)
+    mailbox.return_message(9, crashes=2, tell=told.append)
+    assert [9] == await mailbox.receive_batch(10)
+    assert [] == told
+    assert [1, 2] == await mailbox.receive_batch(10)
+    assert [True] == told
+    mailbox.mark_handled()
+    assert [True] == told
+    books = mailbox.statistics()
+    assert (3, 3, 0) == (books.sent, books.handled, books.depth)
+
+
+async def test_a_returned_message_wakes_a_reader_that_waits() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=10)
+    received: list[int] = []
+
+    async def read() -> None:
+        received.extend(await mailbox.receive_batch(10))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await wait_all_tasks_blocked()
+        mailbox.return_message(9, crashes=2, tell=lambda _: None)
+    assert [9] == received
+
+
+async def test_a_returned_message_that_crashes_its_reader_once_more_is_quarantined() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=10)
+    told: list[bool] = []
+    mailbox.return_message(9, crashes=2, tell=told.append)
+    await mailbox.receive()
+    assert [9] == crash(mailbox)
+    mailbox.mark_handled()
+    books = mailbox.statistics()
+    assert ([], 1, 1, 0) == (told, books.sent, books.quarantined, books.depth)
+
+
+async def test_a_returned_message_in_hand_at_an_early_crash_is_still_told_of() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=10)
+    told: list[bool] = []
+    mailbox.return_message(9, crashes=0, tell=told.append)
+    await mailbox.receive()
+    assert [] == crash(mailbox)
+    await mailbox.receive()
+    mailbox.mark_handled()
+    assert [True] == told
+
+
+async def test_a_returned_message_that_is_dropped_is_told_of() -> None:
+    mailbox = Mailbox[int]("numbers", capacity=1, policy=DROP_OLDEST)
+    told: list[bool] = []
+    mailbox.return_message(9, crashes=2, tell=told.append)
+    mailbox.send_nowait(1)
+    assert ([False], 1) == (told, mailbox.statistics().dropped)
+    assert 1 == await mailbox.receive()
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+async def test_nothing_is_returned_to_a_full_or_closed_mailbox(is_closed: bool) -> None:
+    mailbox = Mailbox[int]("numbers", capacity=1)
+    if is_closed:
+        mailbox.close()
+    else:
+        await mailbox.send(1)
+    with pytest.raises(trio.WouldBlock):
+        mailbox.return_message(9, crashes=2, tell=lambda _: None)

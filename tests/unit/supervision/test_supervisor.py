@@ -330,11 +330,19 @@ async def test_poison_message_is_quarantined_after_three_crashes_and_its_batch_h
     for number in (1, 2, 3):
         await numbers.send(number)
     log = Log()
+    supervised = supervisor(child("reader", reader, inboxes=(numbers,)), log=log)
+    told: list[tuple[str, object, str]] = []
+    supervised.on_quarantined = lambda mailbox, message, failure: told.append(
+        (mailbox, message, f"{failure}")
+    )
     with trio.move_on_after(5):
-        await supervisor(child("reader", reader, inboxes=(numbers,)), log=log).run()
+        await supervised.run()
     assert [(0, [1, 2, 3]), (0.1, [1]), (0.1, [2]), (0.3, [2]), (0.7, [3])] == batches
     assert ([1, 3], [2]) == (handled, list(numbers.quarantine))
     assert [2] == [entry["message"] for entry in log.entries("message quarantined")]
+    [(mailbox, message, reason)] = told
+    assert ("numbers", 2) == (mailbox, message)
+    assert reason.startswith("ValueError: poison (")
 
 
 # Wiring.

@@ -24,7 +24,7 @@ async def test_tree_shows_each_task_under_its_parent_with_its_stack() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(parent, name="parent")
         await wait_all_tasks_blocked()
-        lines = render_task_tree().splitlines()
+        lines = render_task_tree(trio.lowlevel.current_root_task()).splitlines()
         nursery.cancel_scope.cancel()
     at = {name: lines.index(line) for line in lines if (name := line.strip()) in LOOKED_FOR}
     assert at["parent"] < at["another"] < at["patient"]
@@ -44,7 +44,7 @@ async def test_tree_of_too_many_tasks_says_how_many_it_leaves_out(
             nursery.start_soon(waiter)
         await wait_all_tasks_blocked()
         tasks = trio.lowlevel.current_statistics().tasks_living
-        text = render_task_tree()
+        text = render_task_tree(trio.lowlevel.current_root_task())
         nursery.cancel_scope.cancel()
     assert text.startswith(f"{tasks} tasks\n")
     assert text.endswith(f"... and {tasks - 5} more tasks\n")

@@ -11,6 +11,7 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from domain.errors import SourceUnavailable
+from domain.outline import outline_token
 from sources.guarded_addresses import Origin
 from store.ledger import Ledger
 from supervision.mailbox import Mailbox
@@ -182,7 +183,7 @@ def test_streamed_trades_are_bounded_by_the_settings() -> None:
         ingest__url="wss://portal.test",
         ingest__api_key="key",
     )
-    built.follow_tokens([token(number) for number in (1, 2, 3)])
+    built.follow_tokens([outline_token(token(number)) for number in (1, 2, 3)])
     assert 2 == build_stream(built, "pumpportal").snapshot().trade_subscriptions
 
 

@@ -4,7 +4,7 @@ from domain.messages import (
     RosterWanted,
     StatisticsPublished,
     SystemIdled,
-    TokenPublished,
+    TokensPublished,
     WindowsQuoted,
 )
 from domain.trading import TokenStatistics, WindowStatistics
@@ -50,27 +50,43 @@ async def test_quoted_windows_never_make_a_provider_wait_and_the_newest_of_a_tok
     assert mint(5) == (await box.receive()).mint
 
 
-def weighed(number: int, buys: int) -> StatisticsPublished:
-    statistics = TokenStatistics(
+def counted(buys: int) -> TokenStatistics:
+    return TokenStatistics(
         observed_at=at(buys), windows={"5m": WindowStatistics(buys=buys)}, sources={"5m": "trades"}
     )
-    return StatisticsPublished(mint=mint(number), statistics=statistics)
 
 
-async def test_of_a_token_the_gateway_is_owed_its_newest_state_and_its_newest_statistics() -> None:
+async def test_of_a_token_a_reader_is_owed_its_newest_state_and_its_newest_statistics() -> None:
+    boxes = Mailboxes(1000)
+    for box in (boxes.gateway, *boxes.publications.values()):
+        for numbers, buys in (((1, 2), 1), ((2, 3), 2)):
+            statistics = {mint(number): counted(buys) for number in numbers}
+            tokens = {mint(number): token(number, holder_count=buys) for number in numbers}
+            box.send_nowait(StatisticsPublished(statistics=statistics))
+            box.send_nowait(TokensPublished(tokens=tokens))
+        newest = {1: 1, 2: 2, 3: 2}
+        figures = {mint(number): counted(buys) for number, buys in newest.items()}
+        shown = {mint(number): token(number, holder_count=n) for number, n in newest.items()}
+        expected = [StatisticsPublished(statistics=figures), TokensPublished(tokens=shown)]
+        assert expected == await box.receive_batch(10)
+
+
+async def test_a_reader_that_never_comes_is_owed_two_tokens_for_each_that_is_tracked() -> None:
+    limit = 5
+    box = Mailboxes(limit).gateway
+    for number in range(100):
+        box.send_nowait(TokensPublished(tokens={mint(number): token(number)}))
+        box.send_nowait(StatisticsPublished(statistics={mint(number): counted(number)}))
+    tokens, statistics = await box.receive_batch(10)
+    latest = [mint(number) for number in range(100 - 2 * limit, 100)]
+    assert isinstance(tokens, TokensPublished)
+    assert isinstance(statistics, StatisticsPublished)
+    assert (latest, latest) == (list(tokens.tokens), list(statistics.statistics))
+
+
+async def test_what_is_published_stays_as_it_is_when_a_reader_is_behind() -> None:
     box = Mailboxes(1000).gateway
-    for buys in (1, 2):
-        box.send_nowait(weighed(1, buys))
-        box.send_nowait(TokenPublished(token=token(1, holder_count=buys)))
-    expected = [weighed(1, 2), TokenPublished(token=token(1, holder_count=2))]
-    assert expected == await box.receive_batch(10)
-    box.mark_handled()
-
-
-async def test_the_gateway_has_room_for_every_token_with_its_statistics() -> None:
-    tokens = 50
-    box = Mailboxes(tokens).gateway
-    for number in range(tokens):
-        box.send_nowait(weighed(number, 1))
-        box.send_nowait(TokenPublished(token=token(number)))
-    assert (2 * tokens, 0) == (box.statistics().depth, box.statistics().dropped)
+    first = TokensPublished(tokens={mint(1): token(1)})
+    box.send_nowait(first)
+    box.send_nowait(TokensPublished(tokens={mint(2): token(2)}))
+    assert {mint(1): token(1)} == first.tokens  # other readers may still hold it

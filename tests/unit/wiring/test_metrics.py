@@ -15,14 +15,16 @@ from domain.values import UnixSeconds
 from store import WriteReceipt
 from store.checkpoints import CheckpointWatch
 from store.ledger import Ledger
-from store.memory import UNTROUBLED
-from supervision.dump import dump_children
+from store.memory_database import UNTROUBLED
+from supervision.dump import Moment, dump_children
+from supervision.heartbeat import Heartbeat
 from supervision.readiness import Readiness
 from tests.unit.actors.service_world import ServiceWorld
 from tests.unit.actors.world import Log
 from wiring.metrics import MetricSources, build_exposition, take_health_snapshot
 
 NOW = UnixSeconds(1_760_000_000.0)
+MOMENT = Moment(taken_at=NOW, now=0.0, uptime_seconds=0.0)
 
 
 def clock() -> UnixSeconds:
@@ -54,7 +56,7 @@ async def metrics(
     ledger, watch = ledger or Ledger(clock=clock), watch or CheckpointWatch(clock)
     governor, health = governor or governed(), readiness or new_readiness()
     sources = MetricSources(
-        dump=lambda: dump_children((), taken_at=NOW, uptime_seconds=0.0, is_draining=False),
+        dump=lambda: dump_children((), MOMENT, Heartbeat().describe_loop(), is_draining=False),
         ledger=ledger.snapshot,
         governor=lambda: governor.snapshot(0.0),
         checkpoints=watch.snapshot,

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import attrs
+
 from domain.lifecycle import CURVE_SOL_AT_BIRTH, CURVE_TOKENS_AT_BIRTH
-from domain.messages import MigrationSeen, PoolCreated, TokenCreated, TradeSeen
+from domain.messages import MigrationSeen, PoolCreated, SourceEvent, TokenCreated, TradeSeen
 from domain.values import Sol
 from tests.unit.actors.world import at, mint
 
@@ -49,3 +51,10 @@ def pool(number: int = 1, second: float = 0.0, **fields: Any) -> PoolCreated:
         "created_at": at(second),
     }
     return PoolCreated(**usual | fields)
+
+
+def altered(event: SourceEvent, **fields: Any) -> SourceEvent:
+    """The event with other values of these fields."""
+    if isinstance(event, TradeSeen):
+        return event._replace(**fields)
+    return attrs.evolve(event, **fields)

@@ -6,10 +6,11 @@ import attrs
 from attrs import Factory, define, field
 
 from actors.ingest.actor import Ingest
-from actors.ingest.intake import IngestOutboxes
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
+from actors.ingest.news import IngestOutboxes
 from domain.messages import IngestMessage, TokensAdmitted, TokenUpdated
+from domain.quarantine import EntriesQuarantined, QuarantineEntry
 from domain.values import Mint
 from supervision.mailbox import Mailbox
 from tests.unit.actors.world import (
@@ -37,13 +38,14 @@ class IngestWorld:
     events: Mailbox[IngestMessage] = Factory(lambda: Mailbox("ingest", capacity=10_000))
     sync: Sent[Any] = Factory(Sent)
     trades: Sent[Any] = Factory(Sent)
+    quarantine: Sent[Any] = Factory(Sent)
     conditions: Conditions = Factory(Conditions)
     memory: IngestMemory = Factory(IngestMemory)
 
     def ingest(self) -> Ingest:
         return Ingest(
             events=self.events,
-            outboxes=IngestOutboxes(sync=self.sync, trades=self.trades),
+            outboxes=IngestOutboxes(sync=self.sync, trades=self.trades, quarantine=self.quarantine),
             stores=IngestStores(store=self.store, buffer=self.servers.buffer),
             memory=self.memory,
             settings=self.settings,
@@ -65,6 +67,12 @@ class IngestWorld:
 
     def updates(self, number: int = 1) -> list[TokenUpdated]:
         return [u for u in self.sync.of(TokenUpdated) if u.mint == mint(number)]
+
+    @property
+    def quarantined(self) -> list[QuarantineEntry]:
+        """What went to quarantine, one by one."""
+        told = self.quarantine.of(EntriesQuarantined)
+        return [entry for message in told for entry in message.entries]
 
     @property
     def stored_mints(self) -> list[Mint]:

@@ -16,7 +16,7 @@ from domain.messages import MigrationSeen, PoolCreated, SourceEvent, TokensAdmit
 from domain.token import Token
 from domain.values import Mint, Sol
 from supervision import Outbox
-from tests.unit.actors.ingest.events import created, migrated, traded
+from tests.unit.actors.ingest.events import altered, created, migrated, traded
 from tests.unit.actors.world import at, mint
 
 
@@ -53,10 +53,10 @@ class StreamOfWorld:
         seen_at = at(second + self.lag_seconds)
         if self.source != "pumpportal":
             assert not isinstance(event, PoolCreated)
-            return attrs.evolve(event, source=self.source, seen_at=seen_at, at=at(second // 1))
+            return altered(event, source=self.source, seen_at=seen_at, at=at(second // 1))
         if isinstance(event, MigrationSeen):
             event = attrs.evolve(event, pool_address=None)
-        return attrs.evolve(event, source=self.source, seen_at=seen_at)
+        return altered(event, source=self.source, seen_at=seen_at)
 
 
 def make_world(random: Random, seconds: float) -> list[tuple[float, SourceEvent]]:

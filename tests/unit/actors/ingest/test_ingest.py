@@ -179,10 +179,11 @@ async def test_trade_after_the_migration_leaves_the_progress_alone(
     autojump_clock: MockClock,
 ) -> None:
     world = IngestWorld()
-    late = traded(1, 2.0, curve_tokens=1e9)
-    await world.send(created(1), migrated(1, 1.0), pool(1, 1.5), late)
     async with running(world.ingest()):
+        await world.send(created(1), migrated(1, 1.0), pool(1, 1.5))
         await until(1.0)
+        await world.send(traded(1, 2.0, curve_tokens=1e9))
+        await until(2.0)
     [migration, _, trade] = world.updates()
     assert 100.0 == migration.values["bonding_curve_progress"]
     assert "bonding_curve_progress" not in trade.values

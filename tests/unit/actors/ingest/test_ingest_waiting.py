@@ -52,13 +52,16 @@ async def test_what_is_said_of_an_unadmitted_token_follows_it_in_order(
     async with running(world.ingest()):
         await until(1.0)
         world.store.delay_seconds = 0.5
-        await world.send(created(1, 1.0), traded(1, 1.1), migrated(1, 1.2), pool(1, 1.3))
+        events = created(1, 1.0), traded(1, 1.1), migrated(1, 1.2), pool(1, 1.3)
+        await world.events.send_all(events)
         await until(1.4)
         assert [] == world.sync.messages
         await until(2.0)
     kinds = [type(message) for message in world.sync.messages]
-    assert [TokensAdmitted, TokenUpdated, TokenUpdated, TokenUpdated] == kinds
-    assert [at(1.1), at(1.2), at(1.3)] == [update.observed_at for update in world.updates()]
+    # Trade and migration come of one origin, and together; the pool comes of another one.
+    assert [TokensAdmitted, TokenUpdated, TokenUpdated] == kinds
+    assert [at(1.2), at(1.3)] == [update.observed_at for update in world.updates()]
+    assert at(1.1) == world.updates()[0].values["last_trade_at"]
     assert ({}, {}) == (world.memory.unadmitted, world.memory.held)
 
 

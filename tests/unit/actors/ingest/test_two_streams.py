@@ -3,13 +3,13 @@
 from collections import Counter
 from random import Random
 
-import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
 from domain.messages import MigrationSeen, TokenCreated, TradeSeen
 from domain.token import Status
+from tests.unit.actors.ingest.events import altered
 from tests.unit.actors.ingest.ingest_world import IngestWorld
 from tests.unit.actors.ingest.stream_world import (
     Cut,
@@ -124,7 +124,7 @@ async def test_a_late_lot_for_a_gap_is_taken_as_if_it_had_come_in_time(
         await chain.run(world.events)
         for second, event in happenings:
             if gap.hides(second):
-                late = attrs.evolve(chain.tell(second, event), seen_at=at(trio.current_time()))
+                late = altered(chain.tell(second, event), seen_at=at(trio.current_time()))
                 await world.send(late)
         await trio.sleep(10.0)
     tokens = fold_messages(world.sync.messages)

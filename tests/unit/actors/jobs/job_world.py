@@ -16,7 +16,7 @@ from domain.messages import (
     StatisticsPublished,
     SystemActivated,
     SystemIdled,
-    TokenPublished,
+    TokensPublished,
     TokenUpdated,
     TradesWeighed,
     WindowsQuoted,
@@ -34,7 +34,7 @@ class JobWorld:
 
     name: ClassVar[str]  # of the job
 
-    publications: Mailbox[TokenPublished | StatisticsPublished] = Factory(
+    publications: Mailbox[TokensPublished | StatisticsPublished] = Factory(
         lambda: Mailbox("tokens", capacity=10_000)
     )
     trades: Mailbox[TradesWeighed] = Factory(lambda: Mailbox("trades", capacity=10_000))
@@ -68,7 +68,7 @@ class JobWorld:
 
     async def publish(self, *tokens: Token) -> None:
         for each in tokens:
-            await self.publications.send(TokenPublished(token=each))
+            await self.publications.send(TokensPublished(tokens={each.mint: each}))
 
     async def go_idle(self) -> None:
         await self.control.send(SystemIdled())

@@ -346,7 +346,7 @@ DAY: dict[str, Value] = {
 
 def traded_day(number: int, at_second: float, source: str = "trades") -> StatisticsPublished:
     statistics = TokenStatistics(observed_at=at(at_second), sources={"24h": source})
-    return StatisticsPublished(mint=mint(number), statistics=statistics)
+    return StatisticsPublished(statistics={mint(number): statistics})
 
 
 async def test_figures_of_the_day_are_left_to_the_stream_that_counts_them(

@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+import trio
 from attrs import Factory, define, field
 
 from actors.sync.actor import Sync
@@ -14,12 +15,13 @@ from domain.messages import (
     SyncMessage,
     SystemActivated,
     SystemIdled,
-    TokenPublished,
     TokensAdmitted,
+    TokensPublished,
     TokenUpdated,
 )
+from domain.quarantine import EntriesQuarantined, QuarantineEntry
 from domain.token import Token
-from domain.values import Mint, Value
+from domain.values import Mint, UnixSeconds, Value
 from store.checkpoints import CheckpointWatch
 from supervision.mailbox import Mailbox
 from tests.unit.actors.world import (
@@ -64,19 +66,27 @@ class SyncWorld:
     messages: Mailbox[SyncMessage] = Factory(lambda: Mailboxes(TOKENS).updates)
     published: Sent[Any] = Factory(Sent)
     market_data: Sent[Any] = Factory(Sent)
+    quarantine: Sent[Any] = Factory(Sent)
     log: Log = Factory(Log)
     conditions: Conditions = Factory(Conditions)
+    raised_to: list[tuple[float, UnixSeconds]] = Factory(list)  # (second, what the clock must say)
 
     def sync(self) -> Sync:
         return Sync(
             inbox=self.messages,
             publications={"gateway": self.published, "market-data": self.market_data},
+            quarantine=self.quarantine,
             stores=SyncStores(store=self.store, buffer=self.servers.buffer),
             memory=self.memory,
             tracked_tokens=self.limit,
             settings=self.settings,
-            environment=attrs.evolve(environment(self.log), readiness=self.conditions),
+            environment=attrs.evolve(
+                environment(self.log), readiness=self.conditions, raise_clock=self._note_raise
+            ),
         )
+
+    def _note_raise(self, moment: UnixSeconds) -> None:
+        self.raised_to.append((trio.current_time(), moment))
 
     # What others tell it.
 
@@ -106,10 +116,19 @@ class SyncWorld:
 
     @property
     def shown_by_mint(self) -> dict[Mint, Token]:
-        return {message.token.mint: message.token for message in self.published.of(TokenPublished)}
+        shown: dict[Mint, Token] = {}
+        for message in self.published.of(TokensPublished):
+            shown |= message.tokens
+        return shown
 
     def stored(self, number: int = 1) -> Token:
         return self.servers.database.tokens[mint(number)]
+
+    @property
+    def quarantined(self) -> list[QuarantineEntry]:
+        """What went to quarantine, one by one."""
+        told = self.quarantine.of(EntriesQuarantined)
+        return [entry for message in told for entry in message.entries]
 
     @property
     def rows_written(self) -> list[tuple[float, dict[Mint, dict[str, Any]]]]:

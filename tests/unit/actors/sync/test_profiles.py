@@ -7,10 +7,11 @@ from trio.testing import MockClock
 
 from actors.sync.profiles import ProfileShelf
 from actors.sync.table import TokenTable
+from domain.changes import ChangeColumns
 from domain.messages import TokenChange
 from domain.token import Status, Token
 from domain.values import UnixSeconds, Value, Version
-from store import StoredChange
+from store import StoredChange, StoredChanges
 from tests.unit.actors.sync.sync_world import SyncWorld, admit_tokens
 from tests.unit.actors.world import SETTINGS, running, until
 from tests.unit.domain.tokens import BIRTH, mint, token
@@ -38,7 +39,7 @@ def written(
     shelf: ProfileShelf, changes: Sequence[StoredChange], after: float = 0.0
 ) -> dict[int, dict[str, Value]]:
     """What is written of each token in one batch that the store takes."""
-    chosen = shelf.choose_profiles(changes, UnixSeconds(BIRTH + after))
+    chosen = shelf.choose_profiles(StoredChanges.of(changes), UnixSeconds(BIRTH + after))
     shelf.note_written()
     return {number: dict(each.values) for number, each in chosen}
 
@@ -72,6 +73,19 @@ def test_what_was_left_out_goes_with_a_later_change_when_there_is_room() -> None
     assert {1: {"price_usd": 1.0}} == soon
     assert {1: {"price_usd": 2.0, "description": "d", "twitter": "new"}} == later
     assert {} == shelf.table.shelved
+
+
+def test_a_text_stays_unread_while_the_profile_of_its_token_has_no_room() -> None:
+    shelf = emptied(stored(1, description="d"))
+    written(shelf, [change(1, description="d")])
+    text = '{"price_usd":1.0}'
+    columns = StoredChanges(
+        [1], ChangeColumns([mint(1)], [Version(2)], [Version(2)], [BIRTH], [text])
+    )
+    kept = shelf.choose_profiles(columns, UnixSeconds(BIRTH + 60))
+    completed = shelf.choose_profiles(columns, UnixSeconds(BIRTH + HOUR))
+    assert [text] == kept.changes.values
+    assert [{"description": "d", "price_usd": 1.0}] == completed.changes.values
 
 
 def test_room_is_gathered_before_it_is_used_again() -> None:
@@ -111,8 +125,8 @@ def test_a_batch_that_was_not_written_keeps_what_it_took_from_the_shelf() -> Non
     written(shelf, [change(1, description="d")])
     again = [change(1, price_usd=1.0)]
     at = UnixSeconds(BIRTH + HOUR)
-    failed = shelf.choose_profiles(again, at)  # and the store does not answer
-    repeated = shelf.choose_profiles(again, at)
+    failed = shelf.choose_profiles(StoredChanges.of(again), at)  # and the store does not answer
+    repeated = shelf.choose_profiles(StoredChanges.of(again), at)
     assert failed == repeated
     assert {"description": "d", "price_usd": 1.0} == repeated[0][1].values
 

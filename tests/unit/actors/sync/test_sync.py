@@ -5,15 +5,18 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from domain.messages import RosterWanted, TokenPublished, TokensAdmitted, TokenUpdated
-from domain.token import UPDATE_FIELDS, Status
+from domain.messages import RosterWanted, TokensAdmitted, TokensPublished, TokenUpdated
+from domain.token import UPDATE_FIELDS, Status, Token
 from tests.unit.actors.sync.sync_world import SyncWorld
 from tests.unit.actors.world import SETTINGS, at, mint, running, token, until
 
 
-def is_durable(world: SyncWorld, message: TokenPublished) -> bool:
-    """True when every value of the published token is in Postgres or in the buffer."""
-    published = message.token
+def are_durable(world: SyncWorld, message: TokensPublished) -> bool:
+    """True when every value of the published tokens is in Postgres or in the buffer."""
+    return all(is_durable(world, each) for each in message.tokens.values())
+
+
+def is_durable(world: SyncWorld, published: Token) -> bool:
     stored = world.servers.database.tokens.get(published.mint, token())
     fields = world.servers.buffer.data.tokens.get(published.mint)
     buffered = {} if fields is None else {n: f.text for n, f in fields.by_name.items()}
@@ -44,8 +47,8 @@ async def test_nothing_is_visible_that_the_buffer_does_not_hold(
     autojump_clock: MockClock, after_effect: bool
 ) -> None:
     world = SyncWorld()
-    lies: list[TokenPublished] = []
-    world.published.on_send = lambda each: None if is_durable(world, each) else lies.append(each)
+    lies: list[TokensPublished] = []
+    world.published.on_send = lambda each: None if are_durable(world, each) else lies.append(each)
     async with running(world.sync()):
         await world.admit(token(1))
         await until(1.0)
@@ -147,7 +150,8 @@ async def test_token_may_be_forgotten_while_others_are_published(
         world.published.on_send = lambda _: sync.table.forget_flushed(at(1e6))
         await world.admit(*(token(number) for number in range(1, 6)))
         await until(2.0)
-    assert [mint(1)] == [message.token.mint for message in world.published.messages]
+    [told] = world.published.messages  # as they were when the first reader was told
+    assert {mint(number) for number in range(1, 6)} == told.tokens.keys()
 
 
 # Status.
@@ -219,7 +223,8 @@ async def test_update_whose_token_never_comes_is_quarantined(autojump_clock: Moc
     [said] = world.log.entries("update quarantined")
     assert (mint(1), "no such token") == (said["mint"], said["reason"])
     assert (1, 0) == (sync.snapshot().quarantined, sync.snapshot().lost)
-    assert (mint(1), "no such token", {"holder_count": 7}) == (row.mint, row.reason, row.values)
+    assert (mint(1), "no such token") == (row.mint, row.reason)
+    assert {"holder_count": 7} == row.restore_content().values
     assert at(3900.0) == row.refused_at
     assert 0 == len(world.servers.buffer.data.dirty_since)
     assert {} == world.sync().table.unflushed
@@ -305,7 +310,7 @@ async def test_buffered_field_of_another_release_is_left_alone(autojump_clock: M
         await until(1.0)
         await world.admit(token(1))
         await world.update(1.0, holder_count=7)
-        await until(1.0)
+        await until(2.0)
     assert 1 == len(world.servers.buffer.data.dirty_since)
     fields = world.servers.buffer.data.tokens[mint(1)].by_name
     fields["of_a_newer_release"] = fields["holder_count"]
@@ -328,7 +333,8 @@ async def test_actor_that_restarted_is_told_of_every_token(autojump_clock: MockC
         told = len(world.published.messages)
         await world.messages.send(RosterWanted(subscriber="market-data"))
         await until(2.0)
-    assert [m.token for m in world.market_data.messages] == list(world.shown_by_mint.values())
+    [told_again] = world.market_data.messages
+    assert world.shown_by_mint == told_again.tokens
     assert len(world.published.messages) == told  # the others are left in peace
 
 
@@ -342,7 +348,7 @@ async def test_roster_is_told_while_tokens_come_and_go(autojump_clock: MockClock
         await world.servers.insert(token(999, first_seen_at=at(-80 * 3600)))
         await world.update(299.0, number=999, holder_count=1)
 
-        def flush_meanwhile(_: TokenPublished) -> None:
+        def flush_meanwhile(_: TokensPublished) -> None:
             sync.table.forget_flushed(at(3600))
 
         world.market_data.on_send = flush_meanwhile

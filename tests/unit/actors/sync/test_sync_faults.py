@@ -1,6 +1,7 @@
 """Sync when a store is away, forgets or refuses: nothing is lost, nothing old comes back."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import pytest
@@ -12,7 +13,7 @@ from buffer.memory import MemoryBuffer
 from domain.errors import BufferUnavailable
 from domain.merging import Observations
 from domain.messages import TokenChange, TokensAdmitted
-from domain.values import Mint, Version
+from domain.values import NO_VERSION, Mint, Version
 from tests.unit.actors.sync.sync_world import SyncWorld, admit_tokens
 from tests.unit.actors.world import SETTINGS, Servers, clock, mint, running, token, until
 
@@ -36,13 +37,11 @@ class FlakyBuffer(MemoryBuffer):
     appends: int = 0
     failing: frozenset[int] = frozenset()
 
-    async def append_observations(
-        self, batch: Mapping[Mint, Observations], *, forced: bool = False
-    ) -> Appended:
+    async def append_observations(self, batch: Mapping[Mint, Observations], **how: Any) -> Appended:
         self.appends += 1
         if self.appends in self.failing:
             raise BufferUnavailable
-        return await super().append_observations(batch, forced=forced)
+        return await super().append_observations(batch, **how)
 
 
 @define
@@ -210,7 +209,9 @@ async def test_refused_row_is_quarantined_and_the_others_are_written(
             await world.update(1.0, number=number, website="NUL \x00" if number == 3 else "w")
         await until(301.0)
         [row] = await world.servers.buffer.read_quarantined()
-        assert (mint(3), {"website": "NUL \x00"}) == (row.mint, row.values)
+        assert [row] == world.quarantined
+        again = row.restore_content()
+        assert (mint(3), {"website": "NUL \x00"}) == (again.mint, again.values)
         [said] = world.log.entries("update quarantined")
         assert (mint(3), row.reason) == (said["mint"], said["reason"])
         assert (1, 0) == (sync.snapshot().quarantined, sync.snapshot().refused)
@@ -268,3 +269,24 @@ async def test_loss_is_found_by_a_probe_when_nobody_calls_the_buffer(
         await until(16.0)
         assert [15.0] == world.log.times(LOST)
         assert [mint(1)] == list(world.servers.buffer.data.dirty_since)
+
+
+async def test_values_of_a_token_that_lost_its_id_stay_in_the_buffer(
+    autojump_clock: MockClock,
+) -> None:
+    """A server without its last commits has given the id to another token."""
+    world = SyncWorld()
+    async with running(world.sync()):
+        await admit_tokens(world, 2)
+        lost = world.stored(1)
+        world.servers.database.tokens.pop(lost.mint)
+        heir = attrs.evolve(token(9), id=lost.id)
+        world.servers.database.tokens[heir.mint] = heir
+        world.servers.database.mints[heir.id or 0] = heir.mint
+        await world.update(10, 1, price_usd=1.0)
+        await world.update(10, 2, price_usd=2.0)
+        await until(301)
+        assert (heir, 2.0) == (world.stored(9), world.stored(2).price_usd)
+        held = (await world.servers.buffer.read_dirty(NO_VERSION, 10)).changes
+        assert {lost.mint: {"price_usd": 1.0}} == {one.mint: one.values for one in held}
+        assert [] == list(await world.servers.buffer.read_quarantined())

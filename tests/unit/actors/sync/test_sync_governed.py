@@ -13,7 +13,7 @@ from domain.token import Group
 from domain.values import Value
 from store import ServerPulse
 from store.checkpoints import ObservedCheckpoints
-from store.memory import UNTROUBLED
+from store.memory_database import UNTROUBLED
 from tests.unit.actors.sync.sync_world import SyncWorld
 from tests.unit.actors.world import (
     HOUR,

@@ -23,7 +23,7 @@ from domain.messages import (
     RosterWanted,
     StatisticsPublished,
     SystemIdled,
-    TokenPublished,
+    TokensPublished,
     TradesWeighed,
     WindowsQuoted,
 )
@@ -110,11 +110,11 @@ class World:
         await self.trade(0.1, number=99)
         for number in numbers or (1,):
             born = token(number, first_seen_at=at(0.2))
-            await self.publications.send(TokenPublished(token=born))
+            await self.publications.send(TokensPublished(tokens={born.mint: born}))
 
     def statistics(self, number: int = 1) -> list[TokenStatistics]:
         told = self.shown.of(StatisticsPublished)
-        return [each.statistics for each in told if each.mint == mint(number)]
+        return [each.statistics[mint(number)] for each in told if mint(number) in each.statistics]
 
 
 async def test_it_asks_for_the_roster_when_it_starts(autojump_clock: MockClock) -> None:
@@ -128,7 +128,8 @@ async def test_trades_are_written_and_then_shown(autojump_clock: MockClock) -> N
     world = World()
     world.tape.seconds = 0.5
     async with running(world.actor()):
-        await world.publications.send(TokenPublished(token=token(1, first_seen_at=at(0.5))))
+        born = token(1, first_seen_at=at(0.5))
+        await world.publications.send(TokensPublished(tokens={mint(1): born}))
         await world.trade(0.2, number=2)
         await world.trade(1.0)
         await world.trade(1.5, side="sell")
@@ -158,7 +159,7 @@ async def test_a_token_is_shown_at_most_once_in_the_publish_time(
         for step in range(40):
             await world.trade(1 + step / 10)
         await until(20)
-        shown = [second for second, told in world.shown.entries if told.mint == mint(1)]
+        shown = [second for second, told in world.shown.entries if mint(1) in told.statistics]
         assert all(later - earlier >= PUBLISH_SECONDS for earlier, later in pairwise(shown))
         assert 40 == world.statistics()[-1].windows["5m"].buys
 
@@ -174,6 +175,20 @@ async def test_windows_fall_to_zero_while_nobody_trades(autojump_clock: MockCloc
         await until(90_000)
         assert 0 == world.statistics()[-1].windows["24h"].buys
         assert {} == world.memory.books
+
+
+async def test_a_window_that_was_empty_slides_before_the_longer_ones(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    async with running(world.actor()):
+        await world.begin_stream()
+        await world.trade(1.0)
+        await world.trade(400.0)  # the first one has left the 5 minutes, and not the hour
+        await until(402.5)
+        assert (1, 2) == tuple(world.statistics()[-1].windows[name].buys for name in ("5m", "1h"))
+        await until(800)
+        assert (0, 2) == tuple(world.statistics()[-1].windows[name].buys for name in ("5m", "1h"))
 
 
 async def test_while_redis_is_away_nothing_is_shown_and_nothing_is_lost(
@@ -227,6 +242,21 @@ async def test_a_trade_that_comes_while_its_candle_is_written_is_written_next(
         [candle] = await world.tape.read_candles(mint(1), "1m", 10)
         assert 2 == candle.buys
         assert 2 == len(await world.tape.read_trades(mint(1), 10))
+
+
+async def test_a_trade_that_comes_during_a_write_is_shown_after_the_next(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    world.tape.seconds = 1.0
+    async with running(world.actor()):
+        await world.begin_stream()
+        await world.trade(1.0)
+        await world.trade(PUBLISH_SECONDS + 0.5)
+        await until(PUBLISH_SECONDS + 1.5)
+        assert [1] == [told.windows["5m"].buys for told in world.statistics()]
+        await until(10)
+        assert [1, 2] == [told.windows["5m"].buys for told in world.statistics()]
 
 
 async def test_what_is_counted_is_written_at_a_drain(autojump_clock: MockClock) -> None:
@@ -315,7 +345,8 @@ async def test_the_24h_figures_go_to_sync_at_the_interval_and_not_while_idle(
 ) -> None:
     world = World()
     async with running(world.actor()):
-        await world.publications.send(TokenPublished(token=token(1, first_seen_at=at(5))))
+        born = token(1, first_seen_at=at(5))
+        await world.publications.send(TokensPublished(tokens={mint(1): born}))
         await world.trade(1.0, number=2)  # which was there before the stream
         await world.trade(6.0)
         await until(INTERVAL_SECONDS + 1)

@@ -1,0 +1,1 @@
+"""The quarantine: `actor` keeps and hands back, `book` holds, `report` tells operators."""

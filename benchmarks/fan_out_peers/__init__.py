@@ -1,0 +1,1 @@
+"""Servers that fan_out compares the gateway with, each a process of its own."""

@@ -1,0 +1,1 @@
+"""Streams on loopback, a service that reads them, and a client that follows its boards."""
