@@ -10,6 +10,7 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
+from actors.sync import others, upkeep
 from actors.sync.upkeep import RETAIN_EVERY_SECONDS
 from buffer import Appended
 from buffer.memory import MemoryBuffer
@@ -154,6 +155,15 @@ async def test_value_that_comes_back_replaces_one_whose_append_had_no_answer(
     assert 1 == world.stored().holder_count
 
 
+@pytest.fixture
+def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days pass quickly where the stores are looked after every ten minutes."""
+    monkeypatch.setattr(upkeep, "PULSE_EVERY_SECONDS", 600.0)
+    monkeypatch.setattr(upkeep, "PROBE_EVERY_SECONDS", 600.0)
+    monkeypatch.setattr(others, "READ_EVERY_SECONDS", 600.0)
+
+
+@pytest.mark.usefixtures("rare_looks")
 async def test_append_that_is_answered_after_a_flush_leaves_nothing_behind(
     autojump_clock: MockClock,
 ) -> None:
@@ -440,6 +450,7 @@ class BrokenRetention(TimedStore):
         raise StoreUnavailable("ObjectNotInPrerequisiteState: no replica identity")
 
 
+@pytest.mark.usefixtures("rare_looks")
 async def test_retention_that_fails_is_told_and_tried_less_and_less_often(
     autojump_clock: MockClock,
 ) -> None:
