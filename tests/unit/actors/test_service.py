@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import attrs
+import pytest
 import trio
 from attrs import define, field
 from trio.testing import MockClock
@@ -30,6 +31,7 @@ from domain.token import Status
 from domain.values import QUOTE_MINTS, Mint
 from sources import HolderStats, MarketQuote
 from sources.pumpportal_frames import parse_frame
+from tests.unit.actors.conftest import RARELY_SECONDS
 from tests.unit.actors.ingest.events import created, migrated, traded
 from tests.unit.actors.service_world import Script, ServiceWorld
 from tests.unit.actors.world import HOUR, SETTINGS, Servers, at, clock, mint, token, until
@@ -280,14 +282,19 @@ async def test_drain_brings_everything_to_postgres(autojump_clock: MockClock) ->
     assert 0 == len(world.buffer.data.dirty_since)
 
 
-# Idle for days.
+# Idle for days, which pass quickly where all looks are rare.
+
+RARELY_PUBLISHED = attrs.evolve(
+    SETTINGS, trading=attrs.evolve(SETTINGS.trading, publish_seconds=RARELY_SECONDS)
+)
 
 
+@pytest.mark.usefixtures("rare_looks")
 async def test_coin_that_bonds_while_idle_outlives_the_others_of_its_hours(
     autojump_clock: MockClock,
 ) -> None:
     script: Script = [(5.0, created(1, 5.0)), (5.0, created(2, 5.0)), (HOUR, migrated(1, HOUR))]
-    world = ServiceWorld(script=script)
+    world = ServiceWorld(script=script, settings=RARELY_PUBLISHED)
     async with world.serving():
         await until(HOUR + 1)
         assert Status.NEW is world.stored(1).status  # idle, so that nothing is flushed
@@ -296,13 +303,14 @@ async def test_coin_that_bonds_while_idle_outlives_the_others_of_its_hours(
     assert Status.BONDED is world.stored(1).status
 
 
+@pytest.mark.usefixtures("rare_looks")
 async def test_nothing_is_written_for_tokens_that_postgres_gave_up_while_idle(
     autojump_clock: MockClock,
 ) -> None:
     script: list[tuple[float, SourceEvent]] = []
     for n in range(1, 101):
         script += [(700.0 + n, created(n, 700.0 + n)), (900.0 + n, traded(n, 900.0 + n))]
-    world = ServiceWorld(script=script)
+    world = ServiceWorld(script=script, settings=RARELY_PUBLISHED)
     async with world.serving():
         await until(60 * HOUR)
         await world.mailboxes.presences.send(FeedRequested())

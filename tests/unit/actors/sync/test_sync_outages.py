@@ -10,7 +10,6 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from actors.sync import others, upkeep
 from actors.sync.upkeep import RETAIN_EVERY_SECONDS
 from buffer import Appended
 from buffer.memory import MemoryBuffer
@@ -153,14 +152,6 @@ async def test_value_that_comes_back_replaces_one_whose_append_had_no_answer(
         await until(310.0)
     assert 1 == world.shown().holder_count
     assert 1 == world.stored().holder_count
-
-
-@pytest.fixture
-def rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Days pass quickly where the stores are looked after every ten minutes."""
-    monkeypatch.setattr(upkeep, "PULSE_EVERY_SECONDS", 600.0)
-    monkeypatch.setattr(upkeep, "PROBE_EVERY_SECONDS", 600.0)
-    monkeypatch.setattr(others, "READ_EVERY_SECONDS", 600.0)
 
 
 @pytest.mark.usefixtures("rare_looks")
