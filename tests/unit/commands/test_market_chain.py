@@ -1,7 +1,8 @@
 """The simulated chain prints what happens in the market, as the real one does."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -42,7 +43,7 @@ MIXED = Calibration(bonk_share=0.4, dollar_share=0.3, swap_pools_per_minute=2.0,
 
 @cache
 def groups() -> tuple[tuple[Event, ...], ...]:
-    return tuple(group_by_transaction(Market(seed=8, calibration=MIXED).advance(3600.0)))
+    return tuple(group_by_transaction(Market(seed=8, calibration=MIXED).advance(1800.0)))
 
 
 @cache
@@ -57,14 +58,19 @@ def printed() -> tuple[tuple[Event, str, bytes], ...]:
     )
 
 
-def of_kind(kind: str) -> list[tuple[Event, dict[str, object]]]:
-    found = []
+@cache
+def decoded() -> Mapping[str, list[tuple[Event, dict[str, object]]]]:
+    """By the name of the printed event; those of pump.fun and PumpSwap."""
+    found = defaultdict(list)
     for event, program, data in printed():
         if program != LAUNCHLAB:
             name, fields = decode_event(program, data)
-            if name == kind:
-                found.append((event, fields))
+            found[name].append((event, fields))
     return found
+
+
+def of_kind(kind: str) -> list[tuple[Event, dict[str, object]]]:
+    return decoded()[kind]
 
 
 def happened(kind: type[Event], *venues: str) -> list[Event]:
@@ -73,9 +79,7 @@ def happened(kind: type[Event], *venues: str) -> list[Event]:
 
 
 def test_every_event_decodes_to_the_last_byte() -> None:
-    names = Counter(
-        decode_event(program, data)[0] for _, program, data in printed() if program != LAUNCHLAB
-    )
+    names = {name: len(found) for name, found in decoded().items()}
     on_curve = [e for e in happened(Traded, "pump") if isinstance(e, Traded) and not e.in_pool]
     creates = [e for e in happened(Created, "pump") if isinstance(e, Created)]
     assert len(creates) == names["CreateEvent"]
