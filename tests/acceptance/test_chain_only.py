@@ -1,8 +1,8 @@
 """What one stream alone brings: the chain's own logs, without any key, or PumpPortal as ever.
 
 The world is the simulated market in this process: real sockets, misleading logs and all. It lives
-fast until there is enough of it; then nothing more happens in it, and the service is compared with
-it, to the single trade.
+fast, once the service listens to all of it, until there is enough; then nothing more happens in it,
+and the service is compared with it, to the single trade.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +27,7 @@ from tests.patience import PATIENCE_SECONDS
 SPEED = 30.0  # market seconds a second
 BIRTHS, GRADUATIONS = 60, 3
 CUTS = 10
+PROGRAMS = 3  # of the chain, each with a subscription of its own
 # More LaunchLab coins than in the world, and fewer trades: a short test of all kinds.
 LIVELY = Calibration(
     trade_share=0.2, bonk_share=0.15, dollar_share=0.2, raydium_pools_per_minute=0.0
@@ -41,9 +42,20 @@ POOLS_QUERY = (
 )
 
 
+class HeldClock(MarketClock):
+    """Stands still until the test lets time pass, whoever listens to a part of the market."""
+
+    def start(self) -> None:
+        pass
+
+    def let_pass(self) -> None:
+        super().start()
+
+
 @asynccontextmanager
-async def living_market() -> AsyncIterator[World]:
-    clock = MarketClock(wall_clock=wall_clock, speed=SPEED)
+async def held_market() -> AsyncIterator[World]:
+    """A market in which nothing happens before `live_until_enough`."""
+    clock = HeldClock(wall_clock=wall_clock, speed=SPEED)
     async with served(clock, WHOLE_LOGS, LIVELY) as world:
         yield world
 
@@ -69,14 +81,27 @@ def listening(world: World) -> tuple[int, int]:
     return len(audience.api_clients), sum(map(len, audience.log_clients.values()))
 
 
+def listens_to_portal(world: World) -> bool:
+    every = world.server.audience.portal_clients.values()
+    return any(each.creates and each.migrations for each in every)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     with trio.fail_after(PATIENCE_SECONDS):
         while not condition():
             await trio.sleep(0.05)
 
 
+def begin(world: World) -> None:
+    """Let time pass from now on, where it does not yet."""
+    clock = world.server.clock
+    assert isinstance(clock, HeldClock)
+    clock.let_pass()
+
+
 async def live_until_enough(world: World) -> None:
     """Let the market live, and then stand still for good."""
+    begin(world)
     await until(lambda: len(born(world)) >= BIRTHS and len(graduated(world)) >= GRADUATIONS)
     world.server.market.agenda.clear()
 
@@ -105,9 +130,10 @@ def pools_of(world: World) -> list[tuple[object, ...]]:
 async def test_births_and_graduations_come_from_the_chain_alone(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:
-    async with living_market() as world:
+    async with held_market() as world:
         environment = settings(postgres_url, redis_url, **chain_of(world))
         async with running_service(tmp_path, environment) as service:
+            await until(lambda: listening(world) == (0, PROGRAMS))
             await live_until_enough(world)
             count = 'SELECT count(*)::int FROM "TokenDiscovery" WHERE "creatorWallet" IS NOT NULL'
             await until_rows(postgres_url, count, [(len(born(world)),)])
@@ -124,22 +150,32 @@ async def test_births_and_graduations_come_from_the_chain_alone(
 async def test_trades_from_the_chain_alone_make_scores_windows_and_candles(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:
-    async with living_market() as world:
+    async with held_market() as world:
         environment = settings(
             postgres_url, redis_url, HOT_SCORE__INTERVAL_SECONDS="1", **chain_of(world)
         )
         async with running_service(tmp_path, environment) as service:
+            await until(lambda: listening(world) == (0, PROGRAMS))
             await live_until_enough(world)
+            await until_scored(service)
             busiest = sorted(born(world), key=lambda token: token.traded)[-8:]
             for token in [*busiest, *(t for t in graduated(world) if t not in busiest)]:
                 item = await until_counted(service, token)
                 assert "trades" == item["provenance"]["windows"]["1h"]["source"]
                 await compare_history(service, token)
+            assert 0 == await service.stop()
+
+
+async def until_scored(service: Service) -> None:
+    """Wait for scores, in their order; soon, since they decay."""
+    scores: list[float] = []
+    with trio.move_on_after(PATIENCE_SECONDS):
+        while len(scores) <= 5:
             feed = (await service.get("/api/warp-pipes/feed?sortBy=hot")).json()
             scores = [item["hotScore"] for item in feed["new"] if item["hotScore"]]
-            assert scores == sorted(scores, reverse=True)
-            assert len(scores) > 5
-            assert 0 == await service.stop()
+            await trio.sleep(0.1)
+    assert len(scores) > 5
+    assert scores == sorted(scores, reverse=True)
 
 
 async def compare_history(service: Service, token: MarketToken) -> None:
@@ -162,10 +198,11 @@ async def compare_history(service: Service, token: MarketToken) -> None:
 async def test_pumpportal_alone_serves_as_ever(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:
-    async with living_market() as world:
+    async with held_market() as world:
         url = f"{world.socket_url(PUMPPORTAL_PATH)}?api-key=key"
         environment = settings(postgres_url, redis_url, INGEST__URL=url)
         async with running_service(tmp_path, environment) as service:
+            await until(lambda: listens_to_portal(world))
             await live_until_enough(world)
             known = [token for token in born(world) if not token.pair.is_dollar]
             count = 'SELECT count(*)::int FROM "TokenDiscovery" WHERE "creatorWallet" IS NOT NULL'
@@ -180,14 +217,16 @@ async def test_pumpportal_alone_serves_as_ever(
 async def test_no_birth_or_graduation_is_lost_when_either_of_two_streams_is_cut(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:
-    async with living_market() as world:
+    async with held_market() as world:
         streams = {"INGEST__PUMPAPI_URL": world.socket_url(PUMPAPI_PATH), **chain_of(world)}
         environment = settings(postgres_url, redis_url, INGEST__RECONNECT_SECONDS="0.1", **streams)
         async with running_service(tmp_path, environment) as service:
             audience = world.server.audience
+            await until(lambda: listening(world) == (1, PROGRAMS))
+            begin(world)
             for number in range(CUTS):
                 stream: StreamName = "chain" if number % 2 else "pumpapi"
-                await until(lambda: listening(world) == (1, 3))
+                await until(lambda: listening(world) == (1, PROGRAMS))
                 await trio.sleep(0.3)
                 assert audience.cut(stream)
             await live_until_enough(world)
