@@ -30,7 +30,14 @@ ERROR_CODES: Mapping[int, tuple[str, ...]] = {
     431: ("headers_too_large",),
     500: ("internal_error",),
     501: ("not_served_here", "not_implemented"),
-    503: ("draining", "too_many_clients", "no_descriptors", "busy", "history_away"),
+    503: (
+        "draining",
+        "too_many_clients",
+        "too_many_views",
+        "no_descriptors",
+        "busy",
+        "history_away",
+    ),
     505: ("version_not_supported",),
 }
 # Any request may meet these, whatever it asks for.

@@ -256,16 +256,23 @@ OPERATIONS: Sequence[Operation] = (
     _read(
         STREAM_PATH,
         "followBoards",
-        "the boards as server-sent events, until one side leaves",
+        "boards, a view, a token as server-sent events, until one side leaves",
         parameters=(
             _query(
                 "boards",
                 {"type": "array", "items": {"enum": list(BOARD_NAMES)}, "minItems": 1},
-                "with commas between them; all by default",
+                "with commas between them; all where neither view nor mint is given",
                 style="form",
                 explode=False,
                 example=["new", "hot"],
             ),
+            _query(
+                "view",
+                {"type": "string", "contentMediaType": JSON_TYPE},
+                "a view as JSON, as in a subscribe of /ws; the event view tells its name",
+                example='{"filters":{"minVolume1h":5000},"sort":"volume"}',
+            ),
+            _query("mint", refer_to("Mint"), "one token, with its trades and candles"),
             _query("since", {"type": "string"}, "the id of an event, epoch:offset"),
             {
                 "name": "Last-Event-ID",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from feed.board import Cursor
 
 COMMENT = b":\n\n"  # says nothing, and keeps the connection from falling silent
+LONGEST_BEGINNING = 40  # bytes in which a message's type stands: {"type":"snapshot", ...
 
 
 def encode_event(kind: str, message: bytes, event_id: str = "") -> bytes:
@@ -27,6 +28,11 @@ def join_events(kind: str, messages: Sequence[bytes], event_id: str = "") -> byt
     return b"".join(encode_event(kind, message) for message in before) + encode_event(
         kind, last, event_id
     )
+
+
+def kind_of(message: bytes) -> str:
+    """The type of a JSON message, with which each begins."""
+    return message[:LONGEST_BEGINNING].split(b'"', 4)[3].decode()
 
 
 def write_event_id(cursor: Cursor) -> str:

@@ -112,6 +112,8 @@ class Follower(ABC):
     following: frozenset[str] = field(init=False, default=frozenset())  # boards sent as deltas
     deflated: frozenset[str] = field(init=False, default=frozenset())  # boards wanted deflated
     stale: dict[str, None] = field(init=False, factory=dict)  # boards that await a snapshot
+    tokens: frozenset[str] = field(init=False, default=frozenset())  # boards of one token
+    views: frozenset[str] = field(init=False, default=frozenset())  # boards that clients describe
     offset: int = field(init=False, default=0)  # of the last round delivered
     follows_health: bool = field(init=False, default=False)
     wants_heartbeat: bool = field(init=False, default=False)
@@ -135,6 +137,10 @@ class Follower(ABC):
     @abstractmethod
     def encode_snapshot(self, board: str) -> bytes:
         """The snapshot of a board, for the wire."""
+
+    @abstractmethod
+    def encode_message(self, board: str, message: bytes) -> bytes:
+        """A message that belongs to a board beside its deltas, for the wire."""
 
     @abstractmethod
     def encode_health(self, message: bytes) -> bytes:
@@ -163,6 +169,15 @@ class Follower(ABC):
             self.send_snapshots()  # at once where nothing is queued: nothing would drain then
         else:
             self.outgoing.put_piece(frames, is_droppable=True)
+
+    def deliver_message(self, board: str, message: bytes) -> None:
+        """Send a message that belongs to a board beside its deltas, if the client follows it.
+
+        Not to one that is slow: it is told everything anew once it has caught up.
+        """
+        room = self.broadcast.settings.client_queue_bytes - self.outgoing.queued_bytes
+        if board in self.following and len(message) <= room:
+            self.outgoing.put_piece(self.encode_message(board, message), is_droppable=True)
 
     def deliver_health(self, message: bytes) -> None:
         """Send the health if it is news; behind queued bytes later, and as it is then."""
@@ -193,6 +208,32 @@ class Follower(ABC):
             self.outgoing.put_piece(self.encode_snapshot(board), is_droppable=True)
             if is_token_board(board):
                 self.broadcast.note_newcomer(board, self.client)
+
+    def hold_board(self, board: str) -> None:
+        """Count as a follower of a token or of a view, which live while somebody follows them."""
+        if is_token_board(board):
+            self.tokens |= {board}
+            self.broadcast.follow_token(board, self.client)
+        elif board in self.broadcast.boards.views.living:
+            self.views |= {board}
+            self.broadcast.boards.views.hold_view(board)
+
+    def release_board(self, board: str) -> None:
+        """Follow a board no more."""
+        self.following -= {board}
+        self.deflated -= {board}
+        self.stale.pop(board, None)
+        if board in self.tokens:
+            self.tokens -= {board}
+            self.broadcast.unfollow_token(board, self.client)
+        if board in self.views:
+            self.views -= {board}
+            self.broadcast.boards.views.release_view(board)
+
+    def leave_boards(self) -> None:
+        """Count as a follower of tokens and views no more."""
+        for board in sorted(self.tokens | self.views):
+            self.release_board(board)
 
     def _fall_behind(self) -> None:
         self.broadcast.conflated += 1

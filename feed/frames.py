@@ -114,8 +114,7 @@ class FramedRound:
                 to_deflated(self.deltas[name])
                 if name in deflated
                 else text_frame(self.deltas[name])
-                # Not all deltas are looked at: there may be one for each of many tokens.
-                for name in sorted(boards & self.deltas.keys(), key=self._places.__getitem__)
+                for name in self._list_changed(boards)
             )
         return frames
 
@@ -126,7 +125,14 @@ class FramedRound:
         """
         events = self._events.get((boards, epoch))
         if events is None:
-            deltas = [delta for name, delta in self.deltas.items() if name in boards]
+            deltas = [self.deltas[name] for name in self._list_changed(boards)]
             event_id = write_event_id(Cursor(epoch=epoch, offset=self.offset)) if epoch else ""
             events = self._events[boards, epoch] = join_events("delta", deltas, event_id)
         return events
+
+    def _list_changed(self, boards: frozenset[str]) -> list[str]:
+        """Those of the boards that have a delta, in the order of the deltas.
+
+        Not all deltas are looked at: there may be one for each of many tokens.
+        """
+        return sorted(boards & self.deltas.keys(), key=self._places.__getitem__)

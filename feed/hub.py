@@ -15,6 +15,7 @@ from attrs import define, field
 from trio_websocket import wrap_server_stream
 
 from config.settings import GatewaySettings
+from domain.errors import FrameRefused, RequestRefused
 from domain.messages import CensusTaken, ClientConnected, ClientLeft
 from domain.values import Mint, UnixSeconds
 from feed import Announce, ServiceHealth
@@ -85,7 +86,7 @@ class Hub:
         board = name_token_board(mint)
         for client in clients:
             session = self.sessions.get(client)
-            if isinstance(session, ClientSession):
+            if session is not None:
                 session.deliver_message(board, message)
 
     async def wait_until_health_is_followed(self) -> None:
@@ -129,6 +130,21 @@ class Hub:
                 nursery.cancel_scope.cancel()
         finally:
             stream.let_go()
+
+    async def open_view(self, wanted: StreamWanted) -> None:
+        """Let the view of a stream live; `RequestRefused` where there are too many.
+
+        Nothing may be awaited between this and `serve_stream`: a view that nobody holds makes room.
+        """
+        if wanted.view is None:
+            return
+        try:
+            await self.broadcast.prepare_view(wanted.view)
+            self.boards.open_view(wanted.view)
+        except FrameRefused as refusal:
+            if refusal.reason == "too_many_views":
+                raise RequestRefused(503, "too_many_views", refusal.message or "") from refusal
+            raise RequestRefused(400, "bad_query", refusal.message or "") from refusal
 
     async def serve_stream(
         self, outgoing: Outgoing, stream: trio.SocketStream, wanted: StreamWanted

@@ -174,16 +174,24 @@ class Server:
             response = await self._answer_request(request)
             response = self._finish_response(response, connection.origin, request)
             if response.is_endless:
-                connection.begin_response(response)
-                if request.method != "HEAD":
-                    wanted = read_stream_wanted(request)
-                    await self.hub.serve_stream(connection.outgoing, connection.stream, wanted)
+                await self._serve_stream(connection, request, response)
                 return False
             then_close = place.is_reserve or self.is_draining
             return await connection.send_response(response, then_close=then_close)
         finally:
             self._answering -= 1
             self._something_ended.unpark_all()
+
+    async def _serve_stream(
+        self, connection: HttpConnection, request: HttpRequest, head: HttpResponse
+    ) -> None:
+        if request.method == "HEAD":
+            connection.begin_response(head)
+            return
+        wanted = read_stream_wanted(request)
+        await self.hub.open_view(wanted)
+        connection.begin_response(head)
+        await self.hub.serve_stream(connection.outgoing, connection.stream, wanted)
 
     async def _answer_request(self, request: HttpRequest) -> HttpResponse:
         try:

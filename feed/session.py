@@ -50,8 +50,6 @@ class ClientSession(Follower):
     """One WebSocket client."""
 
     stream: SessionStream
-    tokens: frozenset[str] = field(init=False, default=frozenset())  # boards of one token
-    views: frozenset[str] = field(init=False, default=frozenset())  # boards that clients describe
     spoke_at: float = field(init=False, default=float("-inf"))
     allowance: Allowance = field(
         init=False,
@@ -73,16 +71,8 @@ class ClientSession(Follower):
     def encode_health(self, message: bytes) -> bytes:
         return text_frame(message)
 
-    def deliver_message(self, board: str, message: bytes) -> None:
-        """Send a message that belongs to a board beside its deltas, if the client follows it.
-
-        Not to one that is slow: it is told everything anew once it has caught up.
-        """
-        room = self.broadcast.settings.client_queue_bytes - self.outgoing.queued_bytes
-        if board in self.following and len(message) <= room:
-            is_deflated = board in self.deflated
-            frame = self.broadcast.frame_message(message, is_deflated=is_deflated)
-            self.outgoing.put_piece(frame, is_droppable=True)
+    def encode_message(self, board: str, message: bytes) -> bytes:
+        return self.broadcast.frame_message(message, is_deflated=board in self.deflated)
 
     def check_on(self) -> None:
         """Ping the client, or give it up when it has left too many pings unanswered."""
@@ -136,7 +126,7 @@ class ClientSession(Follower):
             case Subscribe() as wanted:
                 await self._open_board(wanted)
             case Unsubscribe(board=board):
-                self._unsubscribe(board)
+                self.release_board(board)
             case Watch(mint=mint):
                 self._watch(mint)
             case Unwatch(mint=mint):
@@ -170,15 +160,10 @@ class ClientSession(Follower):
         if wanted.board in boards.views.living:
             self._require_room(wanted.board)
         self.deliver_round(self.broadcast.latest)
-        self._unsubscribe(wanted.board)
-        if is_token_board(wanted.board):
-            if len(self.tokens) >= MOST_TOKENS:
-                raise FrameRefused(wanted.board, reason="too_many_tokens")
-            self.tokens |= {wanted.board}
-            self.broadcast.follow_token(wanted.board, self.client)
-        if wanted.board in boards.views.living:
-            boards.views.hold_view(wanted.board)
-            self.views |= {wanted.board}
+        self.release_board(wanted.board)
+        if is_token_board(wanted.board) and len(self.tokens) >= MOST_TOKENS:
+            raise FrameRefused(wanted.board, reason="too_many_tokens")
+        self.hold_board(wanted.board)
         if wanted.view is not None:
             self.send_reply(view_message(wanted.view, wanted.request_id))
         if wanted.is_deflated:
@@ -191,22 +176,6 @@ class ClientSession(Follower):
         else:
             self.stale[wanted.board] = None
             self.send_snapshots()
-
-    def _unsubscribe(self, board: str) -> None:
-        self.following -= {board}
-        self.deflated -= {board}
-        self.stale.pop(board, None)
-        if board in self.tokens:
-            self.tokens -= {board}
-            self.broadcast.unfollow_token(board, self.client)
-        if board in self.views:
-            self.views -= {board}
-            self.broadcast.boards.views.release_view(board)
-
-    def leave_boards(self) -> None:
-        """Count as a follower of tokens and views no more."""
-        for board in sorted(self.tokens | self.views):
-            self._unsubscribe(board)
 
     def _require_room(self, board: str) -> None:
         if board not in self.views and len(self.views) >= MOST_VIEWS:

@@ -1,6 +1,6 @@
 """One client of the event stream, `GET /api/stream`: it says what it wants once, and then listens.
 
-    GET /api/stream?boards=new,hot  --read_stream_wanted-->  StreamWanted
+    GET /api/stream?boards=new,hot&view={...}&mint=...  --read_stream_wanted-->  StreamWanted
     hub --FramedRound--> StreamSession --> Outgoing --> client
 
 For those who cannot speak WebSocket: the same messages, with the same bound on what a slow client
@@ -10,17 +10,29 @@ client is sent the same bytes, and one of HTTP/1.0 is served as well.
 
 import socket
 
+import orjson
 import trio
 from attrs import define, field, frozen
 
-from domain.errors import QueryRefused, RequestRefused
+from domain.errors import FrameRefused, MintRefused, QueryRefused, RequestRefused
+from domain.values import parse_address
 from feed.board import BOARD_NAMES, Cursor
-from feed.events import COMMENT, encode_event, join_events, read_event_id, write_event_id
+from feed.commands import view_message
+from feed.events import (
+    COMMENT,
+    encode_event,
+    join_events,
+    kind_of,
+    read_event_id,
+    write_event_id,
+)
 from feed.follower import Follower
 from feed.frames import FramedRound
 from feed.http import HttpRequest, HttpResponse
 from feed.outgoing import Outgoing, do_nothing
 from feed.parameters import read_parameter, read_parameters
+from feed.token_boards import name_token_board
+from feed.view_query import ViewQuery, parse_view
 
 STREAM_PATH = "/api/stream"
 STREAM_HEAD = HttpResponse(
@@ -39,7 +51,8 @@ UNACKNOWLEDGED_MILLISECONDS = 60_000
 class StreamWanted:
     """What one request for the event stream asks for."""
 
-    boards: tuple[str, ...]
+    boards: tuple[str, ...]  # by name, those of the view and of the token included
+    view: ViewQuery | None = None  # which need not live yet
     since: Cursor | None  # what the client still holds of all of them
 
 
@@ -51,14 +64,17 @@ def read_stream_wanted(request: HttpRequest) -> StreamWanted:
     that is none: a refusal would keep an EventSource away for good.
     """
     try:
-        given = read_parameters(request.query, ("boards", "since"))
-        boards = read_parameter(given, "boards", _parse_boards, BOARD_NAMES)
+        given = read_parameters(request.query, ("boards", "view", "mint", "since"))
+        view = read_parameter(given, "view", _parse_view, None)
+        token = read_parameter(given, "mint", _parse_token, None)
+        others = (*([view.name] if view else ()), *([token] if token else ()))
+        boards = read_parameter(given, "boards", _parse_boards, () if others else BOARD_NAMES)
         since = read_parameter(given, "since", _parse_cursor, None)
     except QueryRefused as refusal:
         raise RequestRefused(400, "bad_query", refusal.reason) from refusal
     if (last_event_id := request.headers.get("last-event-id")) is not None:
         since = read_event_id(last_event_id)
-    return StreamWanted(boards=boards, since=since)
+    return StreamWanted(boards=(*boards, *others), view=view, since=since)
 
 
 @define(eq=False)
@@ -84,6 +100,7 @@ class StreamSession(Follower):
             if self._conversation.cancelled_caught:
                 await self.outgoing.wait_until_sent()
         finally:
+            self.leave_boards()
             self.outgoing.on_drained = do_nothing  # else they would hold one another
 
     def _begin(self, wanted: StreamWanted) -> None:
@@ -91,6 +108,10 @@ class StreamSession(Follower):
         self.follows_health = True
         self.broadcast.health_wanted.set()
         self.deliver_health(self.broadcast.health_message())
+        if wanted.view is not None:
+            self.outgoing.put_piece(encode_event("view", view_message(wanted.view, None)))
+        for board in wanted.boards:
+            self.hold_board(board)
         self.stale = dict.fromkeys(wanted.boards)
         if wanted.since is not None:
             for board in wanted.boards:
@@ -123,6 +144,9 @@ class StreamSession(Follower):
         message = self.broadcast.boards.snapshot_message(board)
         return encode_event("snapshot", message, "" if self.stale else self._write_id())
 
+    def encode_message(self, board: str, message: bytes) -> bytes:
+        return encode_event(kind_of(message), message)
+
     def encode_health(self, message: bytes) -> bytes:
         return encode_event("health", message)
 
@@ -136,7 +160,8 @@ class StreamSession(Follower):
         self._conversation.cancel()
 
     def _write_id(self) -> str:
-        return write_event_id(Cursor(epoch=self.broadcast.boards.epoch, offset=self.offset))
+        """As of now: the last round is delivered; offsets since then are of views that began."""
+        return write_event_id(self.broadcast.boards.cursor)
 
 
 def notice_vanished(stream: trio.SocketStream) -> None:
@@ -159,6 +184,22 @@ def _parse_boards(value: str) -> tuple[str, ...]:
     if not all(name in BOARD_NAMES for name in names):
         raise ValueError(f"some of {', '.join(BOARD_NAMES)}, with commas between them")
     return names
+
+
+def _parse_view(value: str) -> ViewQuery:
+    try:
+        return parse_view(orjson.loads(value))
+    except orjson.JSONDecodeError:
+        raise ValueError('a view as JSON, such as {"filters":{"minVolume1h":5000}}') from None
+    except FrameRefused as refusal:
+        raise ValueError(f"a view: {refusal.message}") from None
+
+
+def _parse_token(value: str) -> str:
+    try:
+        return name_token_board(parse_address(value))
+    except MintRefused:
+        raise ValueError("the mint of a token, base58 of 32 bytes") from None
 
 
 def _parse_cursor(value: str) -> Cursor:

@@ -199,7 +199,7 @@ async def test_a_view_is_named_first_and_then_a_board_like_the_others() -> None:
         expected = {"type": "view", "id": "mine", "board": wanted.board}
         assert {**expected, "view": wanted.view.document} == frames[0]
         assert [("snapshot", 2), ("delta", 3)] == [(f["type"], f["offset"]) for f in frames[1:]]
-        desk.session._unsubscribe(wanted.board)
+        desk.session.release_board(wanted.board)
         desk.session.deliver_round(desk.publish(3))
         frames = await desk.read_everything()
         assert ["new"] == [frame["board"] for frame in frames]
@@ -213,7 +213,7 @@ async def test_a_view_is_followed_by_its_name_as_long_as_it_lives() -> None:
             desk.session._subscribe(by_name)
         assert "unknown_board" == refusal.value.reason
         desk.session._subscribe(wanted)
-        desk.session._unsubscribe(wanted.board)
+        desk.session.release_board(wanted.board)
         desk.session._subscribe(by_name)
         kinds = [f["type"] for f in await desk.read_everything() if f["board"] == wanted.board]
         assert ["view", "snapshot", "snapshot"] == kinds
