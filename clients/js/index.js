@@ -4,22 +4,30 @@
 //     console.log(board, items.size);
 //   }
 //
-// No dependency: browsers and Node 22 have WebSocket and DecompressionStream; Node 20 has the first
-// with --experimental-websocket.
+// The service's own pages are written on `Client`, with this very file. No dependency: browsers and
+// Node 22 have WebSocket and DecompressionStream; Node 20 has the first with --experimental-websocket.
 
 const SHORTEST_WAIT = 500, LONGEST_WAIT = 20_000; // milliseconds between two attempts
-// Milliseconds of silence after which the service is pinged, and after which it is given up.
-const PING_AFTER = 10_000, SILENCE = 20_000, CHECK_EVERY = 1_000;
+const CHECK_EVERY = 500;
 const CONNECT_WITHIN = 5_000; // Node 20 does not tell of a connection that ends before its handshake
+// Milliseconds of silence after which the service is pinged, what is held is told to be stale, and
+// the socket is given up; the service's heartbeat comes every second.
+const WITH_HEARTBEAT = { ping: 2_000, stale: 3_000, lost: 10_000 };
+const WITHOUT = { ping: 10_000, stale: 15_000, lost: 20_000 };
 
 export const BOARDS = ["new", "graduating", "bonded", "hot"];
 
-/** By which key a board is sorted: greatest first, null last, equal values by mint. */
+/** By which key an order sorts, a board's or a view's: greatest first, null last, equal values by mint. */
 export const SORT_KEYS = {
   new: "firstSeenAt",
   graduating: "bondingCurveProgress",
   bonded: "stateChangedAt",
   hot: "hotScore",
+  volume: "volume24h",
+  marketcap: "marketCapUsd",
+  recent: "lastTradeTs",
+  watched: "watcherCount",
+  alphabetical: "symbol", // or the name where that is empty, in lower case, least first
 };
 
 /** Merge changes into a Map of items by mint; the mints that changed. No item is changed in place. */
@@ -33,14 +41,27 @@ export function fold(items, changes) {
   return changed;
 }
 
-/** Items in a board's order by one of SORT_KEYS, or by another key. */
-export function sortItems(items, key) {
-  const compare = (a, b) => (a > b) - (a < b);
-  return [...items].sort((a, b) => {
-    const one = a[key] ?? null, other = b[key] ?? null;
-    if (one === null || other === null) return (one === null) - (other === null) || compare(a.mint, b.mint);
-    return compare(other, one) || compare(a.mint, b.mint);
-  });
+const byMint = (a, b) => (a.mint < b.mint ? -1 : 1);
+
+function byGreatest(key, a, b) {
+  const left = a[key], right = b[key];
+  if (left === right) return byMint(a, b);
+  if (left === null || left === undefined) return right === null || right === undefined ? byMint(a, b) : 1;
+  if (right === null || right === undefined) return -1;
+  return left > right ? -1 : 1;
+}
+
+const nameOf = (item) => (item.symbol || item.name || "\u{10ffff}").toLowerCase();
+
+function byName(a, b) {
+  const left = nameOf(a), right = nameOf(b);
+  return left === right ? byMint(a, b) : left < right ? -1 : 1;
+}
+
+/** Items in the order of that name: of a board, or of a view's `sort`. */
+export function sortItems(items, order) {
+  if (!Object.hasOwn(SORT_KEYS, order)) throw new RangeError(`an order is one of ${Object.keys(SORT_KEYS).join(", ")}`);
+  return [...items].sort(order === "alphabetical" ? byName : byGreatest.bind(null, SORT_KEYS[order]));
 }
 
 /** The service does not take what was asked for; `code` is of docs/API.md. */
@@ -49,47 +70,277 @@ export class FeedRefused extends Error {
     super(`${code}: ${message}`);
     this.name = "FeedRefused";
     this.code = code;
+    this.reason = message;
   }
 }
 
 /**
- * An async iterator over updates of the boards, and of views under names of the caller's.
- * Whoever iterates slowly gets what each board is by then: nothing is queued but that.
- * `return()`, or leaving the loop, closes the connection.
+ * One connection that comes back. What is followed under a key of the caller's is folded as it comes,
+ * asked for again from where it was after a break, and told of by the callbacks of `index.d.ts`.
  */
-export function follow(url, { boards = BOARDS, views = {}, signal, WebSocket = globalThis.WebSocket } = {}) {
-  if (!WebSocket) throw new TypeError("there is no WebSocket here; give one as an option");
-  const feed = new Feed(url, boards, views, WebSocket);
-  signal?.addEventListener("abort", () => feed.end());
-  if (signal?.aborted) feed.end();
-  return feed;
-}
-
-class Feed {
+export class Client {
   #address;
+  #tell;
   #WebSocket;
-  #boards; // by the caller's name
-  #named = new Map(); // by the service's name: the caller's
-  #pending = new Map(); // updates that nobody has taken yet, the newest of each board
-  #waiting = []; // who awaits an update
+  #patience;
+  #hasHeartbeat;
+  #followed = new Map(); // by the caller's key: { request, board, id }
+  #boards = new Map(); // by the service's name: { items, since }, a Map by mint as of a cursor
+  #watched = new Set();
+  #ids = 0;
   #attempts = 0;
+  #socket = null;
+  #timer = null; // of the next attempt
+  #checking;
   #taking = Promise.resolve(); // of the messages so far
-  #error = null;
+  #heardAt = 0;
+  #isPinged = false;
+  #health = null;
+  #isAnswered = false;
+  #state = null;
   #hasEnded = false;
 
-  constructor(url, boards, views, WebSocket) {
+  constructor(url, { heartbeat = false, signal, WebSocket = globalThis.WebSocket, ...tell } = {}) {
+    if (!WebSocket) throw new TypeError("there is no WebSocket here; give one as an option");
     const address = new URL(url);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     address.pathname = `${address.pathname.replace(/\/$/, "")}/ws`;
     this.#address = address.href;
     this.#WebSocket = WebSocket;
-    const asked = [
-      ...boards.map((board) => [board, { board }]),
-      ...Object.entries(views).map(([id, view]) => [id, { view, id }]),
-    ];
-    this.#boards = new Map(asked.map(([name, request]) => [name, { request, items: new Map(), since: null }]));
+    this.#hasHeartbeat = heartbeat;
+    this.#patience = heartbeat ? WITH_HEARTBEAT : WITHOUT;
+    this.#tell = tell;
+    signal?.addEventListener("abort", () => this.end());
+    if (signal?.aborted) return void (this.#hasEnded = true);
+    this.#checking = setInterval(() => this.#check(), CHECK_EVERY);
+    // Not before the caller has this object, and has said what to follow.
+    queueMicrotask(() => this.#hasEnded || this.#connect());
+  }
+
+  // What the caller wants.
+
+  /** The Map of items under a key, which later messages change; null while nothing is known. */
+  itemsOf(key) {
+    return this.#boards.get(this.#followed.get(key)?.board)?.items ?? null;
+  }
+
+  /** The epoch and offset of what is held under a key; null while nothing is. */
+  cursorOf(key) {
+    return this.#boards.get(this.#followed.get(key)?.board)?.since ?? null;
+  }
+
+  /** Follow `{board}`, `{view}` or `{token}` under a key, instead of what was followed under it. */
+  follow(key, request) {
+    if (JSON.stringify(this.#followed.get(key)?.request) === JSON.stringify(request)) return;
+    this.unfollow(key);
+    const board = request.token ? `token:${request.token}` : request.board ?? null;
+    this.#followed.set(key, { request, board, id: String(this.#ids++) });
+    this.#subscribe(key);
+  }
+
+  unfollow(key) {
+    const board = this.#followed.get(key)?.board;
+    this.#followed.delete(key);
+    if (!board || this.#isFollowed(board)) return;
+    this.#boards.delete(board);
+    this.#say({ type: "unsubscribe", board });
+  }
+
+  /** Count as a watcher of a token, or no more, as long as this client lives. */
+  watch(mint, isWatched = true) {
+    this.#watched[isWatched ? "add" : "delete"](mint);
+    this.#say({ type: isWatched ? "watch" : "unwatch", mint });
+  }
+
+  /** Try at once where the next attempt is waited for: the network is back, or somebody looks. */
+  reconnect() {
+    if (this.#timer === null) return;
+    this.#attempts = 0;
     this.#connect();
-    this.checking = setInterval(() => this.#check(), CHECK_EVERY);
+  }
+
+  end() {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    clearInterval(this.#checking);
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#leave();
+    this.#tell.onEnd?.();
+  }
+
+  // The connection.
+
+  #connect() {
+    clearTimeout(this.#timer);
+    this.#timer = this.#health = null;
+    this.#isAnswered = this.#isPinged = false;
+    this.#setState("connecting");
+    const socket = new this.#WebSocket(this.#address);
+    this.#socket = socket;
+    socket.binaryType = "blob";
+    this.#heardAt = performance.now();
+    socket.onopen = () => socket === this.#socket && this.#greet();
+    socket.onmessage = ({ data }) => this.#hear(socket, data);
+    socket.onclose = () => socket === this.#socket && this.#wait();
+    socket.onerror = () => {}; // a close follows
+  }
+
+  #greet() {
+    if (this.#hasHeartbeat) this.#say({ type: "health", heartbeat: true });
+    for (const key of this.#followed.keys()) this.#subscribe(key);
+    for (const mint of this.#watched) this.#say({ type: "watch", mint });
+  }
+
+  #subscribe(key) {
+    const { request, board, id } = this.#followed.get(key);
+    const since = this.#boards.get(board)?.since ?? null;
+    const encoding = "DecompressionStream" in globalThis ? "deflate" : null;
+    this.#say({ type: "subscribe", ...request, id, since, encoding });
+  }
+
+  #say(message) {
+    if (this.#socket?.readyState === this.#WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** Leave the socket behind: no close frame may ever be answered. */
+  #leave() {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  #wait() {
+    this.#leave();
+    const longest = Math.min(SHORTEST_WAIT * 2 ** this.#attempts, LONGEST_WAIT);
+    this.#attempts = Math.min(this.#attempts + 1, 16);
+    const milliseconds = longest * (0.5 + Math.random() / 2); // not all at once
+    this.#timer = setTimeout(() => this.#connect(), milliseconds);
+    this.#setState("waiting", Date.now() + milliseconds);
+  }
+
+  #check() {
+    if (!this.#socket) return; // between two attempts
+    const silence = performance.now() - this.#heardAt, { ping, stale, lost } = this.#patience;
+    const isOpen = this.#socket.readyState === this.#WebSocket.OPEN;
+    if (silence > (isOpen ? lost : Math.min(CONNECT_WITHIN, lost))) return this.#wait();
+    if (!isOpen) return;
+    if (silence > ping && !this.#isPinged) {
+      this.#isPinged = true;
+      this.#say({ type: "ping" });
+    }
+    if (silence > stale && this.#state === "live") this.#setState("silent", Date.now() - silence);
+  }
+
+  #setState(state, detail = null) {
+    this.#state = state;
+    this.#tell.onState?.(state, detail);
+  }
+
+  // What the service says.
+
+  /** Text is JSON, and binary is the same JSON deflated; one after the other, as they came. */
+  #hear(socket, data) {
+    if (socket !== this.#socket) return;
+    this.#heardAt = performance.now();
+    this.#isPinged = false;
+    this.#taking = this.#taking.then(async () => {
+      const text = typeof data === "string" ? data : await inflate(data);
+      if (socket === this.#socket) this.#take(JSON.parse(text));
+    }).catch((error) => {
+      console.error(error);
+      socket.close(); // what cannot be read is asked for again, from where it was
+    });
+  }
+
+  #take(message) {
+    if (message.type === "health") this.#health = message;
+    else if (message.type === "view") this.#nameView(message);
+    else if (message.type === "error") this.#hearError(message);
+    else if (message.type === "trades") this.#tell.onTrades?.(message);
+    else if (message.type === "candles") this.#tell.onCandles?.(message);
+    else if (message.board !== undefined) this.#takeBoard(message);
+    const isLive = (this.#isAnswered || !this.#followed.size) && (this.#health || !this.#hasHeartbeat);
+    if (isLive && (this.#state !== "live" || message.type === "health")) this.#setState("live", this.#health);
+  }
+
+  #keysOf(board) {
+    return [...this.#followed].filter(([, followed]) => followed.board === board).map(([key]) => key);
+  }
+
+  #isFollowed(board) {
+    return this.#keysOf(board).length > 0;
+  }
+
+  #keyOf(id) {
+    return [...this.#followed].find(([, followed]) => followed.id === id)?.[0];
+  }
+
+  /** The service has said under which name a view's messages come. */
+  #nameView({ id, board }) {
+    const key = this.#keyOf(id);
+    if (key === undefined) return void (this.#isFollowed(board) || this.#say({ type: "unsubscribe", board }));
+    this.#followed.get(key).board = board;
+    if (this.#boards.has(board)) this.#tell.onChange?.(key, null); // under another key already
+  }
+
+  #hearError(error) {
+    // What was not listened to may have been anything: all is asked for again.
+    if (error.code === "rate_limited") return void this.#socket.close();
+    this.#isAnswered ||= error.id !== undefined;
+    const key = this.#keyOf(error.id);
+    this.#tell.onRefused?.(key ?? null, new FeedRefused(error));
+  }
+
+  #takeBoard({ type, board, epoch, offset, items, changes }) {
+    const keys = this.#keysOf(board);
+    if (!keys.length) return;
+    this.#attempts = 0;
+    this.#isAnswered = true;
+    const held = this.#boards.get(board), since = { epoch, offset };
+    let changed = null;
+    if (type === "snapshot") this.#boards.set(board, { items: new Map(items.map((item) => [item.mint, item])), since });
+    else if (type === "delta" && held && (epoch !== held.since.epoch || offset > held.since.offset)) {
+      changed = fold(held.items, changes);
+      held.since = since;
+    } else return; // resumed, or a delta that was on its way before the board was subscribed anew
+    for (const key of keys) this.#tell.onChange?.(key, changed);
+  }
+}
+
+function inflate(blob) {
+  return new Response(blob.stream().pipeThrough(new DecompressionStream("deflate"))).text();
+}
+
+/**
+ * An async iterator over updates of the boards, and of views and tokens under names of the caller's.
+ * Whoever iterates slowly gets what each board is by then: nothing is queued but that.
+ * `return()`, or leaving the loop, closes the connection.
+ */
+export function follow(url, { boards = BOARDS, views = {}, tokens = [], ...options } = {}) {
+  return new Feed(url, [
+    ...boards.map((board) => [board, { board }]),
+    ...Object.entries(views).map(([name, view]) => [name, { view }]),
+    ...tokens.map((token) => [`token:${token}`, { token }]),
+  ], options);
+}
+
+class Feed {
+  #client;
+  #pending = new Map(); // by name: the mints that have changed since it was taken last, null for all
+  #waiting = []; // who awaits an update
+  #error = null;
+  #hasEnded = false;
+
+  constructor(url, requests, options) {
+    this.#client = new Client(url, {
+      ...options,
+      onChange: (name, changed) => this.#note(name, changed),
+      onRefused: (name, error) => name !== null && this.#end(error),
+      onEnd: () => this.#end(),
+    });
+    if (options.signal?.aborted) return void (this.#hasEnded = true);
+    for (const [name, request] of requests) this.#client.follow(name, request);
   }
 
   [Symbol.asyncIterator]() {
@@ -98,15 +349,15 @@ class Feed {
 
   async next() {
     if (!this.#pending.size && !this.#hasEnded) await new Promise((resolve) => this.#waiting.push(resolve));
-    for (const [board, update] of this.#pending) {
+    for (const [board, changed] of this.#pending) {
       this.#pending.delete(board);
-      return { value: update, done: false };
+      // A copy: whoever holds it keeps what it was.
+      const items = new Map(this.#client.itemsOf(board));
+      return { value: { board, items, changed, ...this.#client.cursorOf(board) }, done: false };
     }
-    if (this.#error) {
-      const error = this.#error;
-      this.#error = null;
-      throw error;
-    }
+    const error = this.#error;
+    this.#error = null;
+    if (error) throw error;
     return { value: undefined, done: true };
   }
 
@@ -115,104 +366,27 @@ class Feed {
     return { value: undefined, done: true };
   }
 
-  end(error = null) {
+  end() {
+    this.#end();
+  }
+
+  #note(name, changed) {
+    const untaken = this.#pending.get(name);
+    if (untaken === undefined) this.#pending.set(name, changed && new Set(changed));
+    else this.#pending.set(name, untaken && changed && new Set([...untaken, ...changed]));
+    this.#wake();
+  }
+
+  #end(error = null) {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#error = error;
     this.#pending.clear();
-    clearInterval(this.checking);
-    clearTimeout(this.timer);
-    this.#leave();
+    this.#client.end();
     this.#wake();
   }
 
   #wake() {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
-
-  #connect() {
-    const socket = new this.#WebSocket(this.#address);
-    this.socket = socket;
-    socket.binaryType = "blob";
-    this.heardAt = Date.now();
-    this.isPinged = false;
-    socket.onopen = () => socket === this.socket && this.#greet(socket);
-    socket.onmessage = ({ data }) => this.#hear(socket, data);
-    socket.onclose = () => {
-      if (socket !== this.socket) return;
-      this.socket = null;
-      this.#wait();
-    };
-    socket.onerror = () => {}; // a close follows
-  }
-
-  #greet(socket) {
-    this.#named = new Map([...this.#boards.keys()].map((name) => [name, name]));
-    const encoding = "DecompressionStream" in globalThis ? "deflate" : null;
-    for (const { request, since } of this.#boards.values()) {
-      socket.send(JSON.stringify({ type: "subscribe", ...request, since, encoding }));
-    }
-  }
-
-  /** Text is JSON, and binary is the same JSON deflated; one after the other, as they came. */
-  #hear(socket, data) {
-    this.heardAt = Date.now();
-    this.isPinged = false;
-    this.#taking = this.#taking.then(async () => {
-      const text = typeof data === "string" ? data : await inflate(data);
-      if (socket === this.socket && !this.#hasEnded) this.#take(JSON.parse(text));
-    }).catch(() => socket.close()); // what cannot be read is asked for again, from where it was
-  }
-
-  #take(message) {
-    if (message.type === "error") return this.end(new FeedRefused(message));
-    if (message.type === "view") this.#named.set(message.board, message.id);
-    const name = this.#named.get(message.board), board = this.#boards.get(name);
-    if (!board || message.offset === undefined) return;
-    const { epoch, offset } = message;
-    this.#attempts = 0;
-    let changed = null;
-    if (message.type === "snapshot") {
-      board.items = new Map(message.items.map((item) => [item.mint, item]));
-    } else if (message.type === "delta") {
-      board.items = new Map(board.items); // whoever holds the former keeps what it was
-      changed = fold(board.items, message.changes);
-    }
-    board.since = { epoch, offset };
-    if (message.type === "resumed") return; // deltas follow, if anything was missed
-    const untaken = this.#pending.get(name);
-    if (untaken) changed = changed && untaken.changed && new Set([...untaken.changed, ...changed]);
-    this.#pending.set(name, { board: name, items: board.items, changed, epoch, offset });
-    this.#wake();
-  }
-
-  #wait() {
-    if (this.#hasEnded) return;
-    const longest = Math.min(SHORTEST_WAIT * 2 ** this.#attempts, LONGEST_WAIT);
-    this.#attempts = Math.min(this.#attempts + 1, 16);
-    this.timer = setTimeout(() => this.#connect(), longest * (0.5 + Math.random() / 2)); // not all at once
-  }
-
-  #leave() {
-    const socket = this.socket;
-    this.socket = null; // no close frame may ever be answered
-    socket?.close();
-  }
-
-  #check() {
-    if (!this.socket) return; // between two attempts
-    const silence = Date.now() - this.heardAt;
-    const isOpen = this.socket.readyState === this.#WebSocket.OPEN;
-    if (silence > (isOpen ? SILENCE : CONNECT_WITHIN)) {
-      this.#leave();
-      this.#wait();
-    } else if (isOpen && silence > PING_AFTER && !this.isPinged) {
-      this.isPinged = true;
-      this.socket.send('{"type":"ping"}');
-    }
-  }
-}
-
-function inflate(blob) {
-  return new Response(blob.stream().pipeThrough(new DecompressionStream("deflate"))).text();
 }

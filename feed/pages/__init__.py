@@ -58,6 +58,7 @@ FILES = {
     "/assets/search_text.js": "search_text.js",
     "/assets/health.js": "health.js",
     "/assets/live.js": "live.js",
+    "/assets/client.js": "client.js",  # a link to clients/js (docs/decisions/0030)
     "/assets/ops.css": "ops.css",
     "/assets/ops.js": "ops.js",
     "/assets/sources.js": "sources.js",

@@ -3,8 +3,9 @@
 // A row's place is a translation: neither a change of order nor scrolling lays anything out anew.
 // Rows are used again. While the reader points, or has scrolled away from the top, nothing moves.
 
-import { BOARDS, ordered } from "./board.js";
+import { BOARDS } from "./board.js";
 import { Card } from "./card.js";
+import { sortItems } from "./client.js";
 
 export const ROW_HEIGHTS = { full: 132, compact: 56 }; // pixels, as feed.css has them
 const BEYOND = 2; // rows drawn above and below what is in view
@@ -148,7 +149,7 @@ export class Column {
     this.orderedAt = now;
     this.isOrderDue = this.isForced = false;
     const items = this.filter ? [...this.items.values()].filter(this.filter) : this.items.values();
-    this.order = ordered(items, this.sort);
+    this.order = sortItems(items, this.sort);
   }
 
   arrangeLater() {

@@ -3,11 +3,11 @@
 import { alerts } from "./alerts.js";
 import { BOARDS, SORTS } from "./board.js";
 import { Column } from "./column.js";
-import { Connection } from "./connection.js";
+import { Connection, writeBadge } from "./connection.js";
 import { FilterPanel } from "./filter_panel.js";
 import { followKeys } from "./keys.js";
 import { LayoutPanel } from "./layout_panel.js";
-import { Live } from "./live.js";
+import { openClient } from "./live.js";
 import { followFocus, openToken } from "./open_token.js";
 import { lookUp, Polled, search } from "./polled.js";
 import { searchTextOf, toSearchText } from "./search_text.js";
@@ -139,17 +139,18 @@ function showList(key) {
 }
 const lists = { found: showList("found"), watched: showList("watched") };
 
-const connection = new Connection($("link"), document.documentElement);
-const live = new Live({
+const badge = { element: $("link"), text: $("link-text"), detail: $("link-detail"), root: document.documentElement };
+const connection = new Connection((told) => writeBadge(told, badge));
+const live = openClient({
   onState: (...state) => connection.show(...state),
   onChange(key, mints) {
     const items = live.itemsOf(key);
     columns.get(key)?.update(items, mints);
     if (items) alerts.seeBoard(key, items, mints === null);
   },
-  onRefused: (key, message) => columns.get(key)?.setProblem(`The service does not serve this view: ${message}`),
+  onRefused: (key, { reason }) => columns.get(key)?.setProblem(`The service does not serve this view: ${reason}`),
 });
-live.watched = watched;
+for (const mint of watched) live.watch(mint);
 
 // Settings and the address.
 
@@ -224,12 +225,17 @@ $("only-watched").addEventListener("click", () => {
 
 function toggleWatch(mint) {
   const wanted = !watched.has(mint);
-  if (wanted && watched.size >= MOST_WATCHES) live.watch(watched.values().next().value, false);
-  live.watch(mint, wanted); // in `watched`, too: it is one set
+  if (wanted && watched.size >= MOST_WATCHES) setWatched(watched.values().next().value, false);
+  setWatched(mint, wanted);
   stored.set("watched", [...watched]);
   dispatchEvent(new CustomEvent("watched-changed"));
   for (const column of columns.values()) schedule(column);
   if (settings.watched) arrangeLists();
+}
+
+function setWatched(mint, isWatched) {
+  watched[isWatched ? "add" : "delete"](mint);
+  live.watch(mint, isWatched);
 }
 
 /** A token's panel or another tab has changed what is watched. */

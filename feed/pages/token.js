@@ -1,6 +1,7 @@
 // The page of one token.
 
 import { setPageTitle } from "./alerts.js";
+import { writeBadge } from "./connection.js";
 import { TokenView } from "./token_view.js";
 import { price, symbolOf } from "./token_words.js";
 
@@ -13,13 +14,10 @@ try {
 } catch { /* none is kept */ }
 if (theme) document.documentElement.dataset.theme = theme;
 
+const badge = { element: $("link"), text: $("link-text"), detail: $("link-detail") };
 const view = new TokenView(mint, {
   headingLevel: 1,
-  onState({ state, text, title }) {
-    $("link").dataset.state = state;
-    $("link").title = title;
-    if ($("link-text").textContent !== text) $("link-text").textContent = text; // read aloud
-  },
+  onState: (told) => writeBadge(told, badge),
   onItem(item) {
     const figure = item?.priceUsd === null || !item ? "" : ` ${price(item.priceUsd)}`;
     setPageTitle(`${symbolOf(item ?? { mint })}${figure} · Token discovery`);

@@ -176,7 +176,7 @@ export class TokenView {
 
   showState(badge) {
     this.onState(badge);
-    this.element.classList.toggle("is-stale", badge.state !== "live" && badge.state !== "delayed");
+    this.element.classList.toggle("is-stale", badge.isStale);
   }
 
   showUnit(unit) {

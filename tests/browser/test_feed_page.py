@@ -174,6 +174,7 @@ def refuse_views(socket: WebSocketRoute) -> None:
     def answer(message: str | bytes) -> None:
         if "view" in json.loads(message):
             refusal = {"type": "error", "code": "too_many_views", "message": "there are enough"}
+            refusal["id"] = json.loads(message)["id"]
             socket.send(json.dumps(refusal))
         else:
             server.send(message)

@@ -2,8 +2,9 @@
 
     gateway, restarted  <-  a line that is cut and stops  <-  Python, JavaScript, server-sent events
 
-What a client holds after each message is compared with the board as it was at that offset. Then no
-delta was left out and none was folded twice, whatever happened in between.
+What a client holds after each message, of two boards and of a view, is compared with the board as
+it was at that offset. Then no delta was left out and none was folded twice, whatever happened in
+between.
 """
 
 import os
@@ -18,6 +19,7 @@ from hashlib import sha1
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 import orjson
@@ -28,6 +30,7 @@ from attrs import define, field
 from domain.token import Token
 from feed.board import Boards, DeltaRound
 from feed.hub import Hub
+from feed.view_query import ViewQuery, parse_view
 from tests.architecture.repository import ROOT
 from tests.clients.cutting_line import CuttingLine
 from tests.integration.feed.clients import Event, EventClient, port_of, serving
@@ -37,10 +40,19 @@ from tests.unit.feed.worlds import World
 
 HERE = Path(__file__).parent
 BOARDS = ("new", "hot")
+VIEW = {"filters": {"minHolders": 400}, "sort": "hot", "limit": 15}
+VIEW_NAME = parse_view(VIEW).name
 TOKENS = 40  # more than a board has places
-LIVES, ROUNDS = 3, 40  # restarts, and changes in each life
+LIVES, ROUNDS = 3, 25  # restarts, and changes in each life
+
+STREAM = f"/api/stream?boards={','.join(BOARDS)}&view={quote(orjson.dumps(VIEW))}"
 
 Held = tuple[str, str, int, str]  # board, epoch, offset, digest
+
+
+def call_view(board: str) -> str:
+    """A board's name as the clients tell it."""
+    return "view" if board == VIEW_NAME else board
 
 
 def digest(items: Mapping[str, Mapping[str, Any]]) -> str:
@@ -72,10 +84,12 @@ class Stage:
             self.world = None
 
     def record_boards(self, boards: Boards) -> None:
-        for board in BOARDS:
+        views = [VIEW_NAME] if VIEW_NAME in boards.views.living else []
+        for board in (*BOARDS, *views):
             snapshot = orjson.loads(boards.snapshot_message(board))
             items = {item["mint"]: item for item in snapshot["items"]}
-            self.boards[board, snapshot["epoch"], snapshot["offset"]] = digest(items)
+            place = call_view(board), snapshot["epoch"], snapshot["offset"]
+            self.boards[place] = digest(items)
 
     def list_last(self) -> set[Held]:
         """What every client must end with: of each board its last state, at whatever offset."""
@@ -162,20 +176,21 @@ class Audience:
                 async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
                     events = EventClient(stream, last_id=last_id)
                     headers = {"Last-Event-ID": last_id} if last_id else {}
-                    await events.begin(f"/api/stream?boards={','.join(BOARDS)}", headers)
+                    await events.begin(STREAM, headers)
                     while True:
                         self._take_event(client, boards, await events.hear_board())
                         last_id = events.last_id
             await trio.sleep(0.2)
 
     def _take_event(self, client: str, boards: dict[str, Folded], event: Event) -> None:
-        if event.kind == "resumed":
+        if event.kind in ("resumed", "view"):
             return
         message = event.data
         board = boards.setdefault(message["board"], Folded())
         if board.take(message):
             state = digest(board.items)
-            self.note(client, message["board"], message["epoch"], message["offset"], state)
+            name = call_view(message["board"])
+            self.note(client, name, message["epoch"], message["offset"], state)
 
 
 async def start_process(nursery: trio.Nursery, command: list[str]) -> Any:
@@ -248,7 +263,14 @@ async def test_what_a_client_holds_is_the_board_through_breaks_and_restarts(
         stage.record_boards(hub.boards)
         await deliver_round(hub, delta_round)
 
+    open_view = Boards.open_view
+
+    def record_view(boards: Boards, query: ViewQuery) -> None:
+        open_view(boards, query)  # at an offset of its own
+        stage.record_boards(boards)
+
     monkeypatch.setattr(Hub, "send_round", record_round)
+    monkeypatch.setattr(Boards, "open_view", record_view)
     line = CuttingLine(stage.find_port, Random(kind))
     async with trio.open_nursery() as nursery:
         port = await nursery.start(line.serve)
@@ -256,7 +278,8 @@ async def test_what_a_client_holds_is_the_board_through_breaks_and_restarts(
             for client in range(clients):
                 nursery.start_soon(audience.listen_to_events, str(client), port)
         else:
-            command = [*list_commands(kind), f"http://127.0.0.1:{port}", str(clients), kind]
+            url = f"http://127.0.0.1:{port}"
+            command = [*list_commands(kind), url, str(clients), orjson.dumps(VIEW).decode(), kind]
             nursery.start_soon(audience.listen, command)
         nursery.start_soon(drive, stage, line, audience, clients)
         with trio.fail_after(2 * PATIENCE_SECONDS):

@@ -79,9 +79,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in let_through():
         path = ROOT / name
         if path.is_dir():
-            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+            # Links stay links, as in an image's build.
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(path, source / name, symlinks=True, ignore=ignored)
         else:
-            (source / name).parent.mkdir(exist_ok=True)
+            (source / name).parent.mkdir(exist_ok=True, parents=True)
             shutil.copy(path, source / name)
     build = BUILD.format(directory=str(built))
     process = completed(sys.executable, "-c", build, cwd=source, variables={})
@@ -145,6 +147,11 @@ def test_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
     prefix = "token_discovery/rooms/"
     held = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith(prefix)]
     assert wanted == {name.removeprefix(prefix) for name in held}
+
+
+def test_wheel_holds_the_client_that_npm_packs(wheel: Path) -> None:
+    name = "token_discovery/rooms/feed/pages/client.js"
+    assert zipfile.ZipFile(wheel).read(name) == (ROOT / "clients/js/index.js").read_bytes()
 
 
 def test_module_of_another_project_is_not_hidden(installation: Installation) -> None:

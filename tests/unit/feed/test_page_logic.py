@@ -8,23 +8,24 @@ import pytest
 
 from feed.pages import load_pages
 
-CLAIMS = Path(__file__).with_name("page_logic.test.js")
+CLAIMS = ["page_logic.test.js", "client.test.js"]
 SCRIPTS = "/assets/"
 NODE = shutil.which("node")
 
 
 @pytest.mark.skipif(NODE is None, reason="there is no node, which runs the pages' modules")
-def test_the_pages_compute_what_they_claim(tmp_path: Path) -> None:
+@pytest.mark.parametrize("claims", CLAIMS)
+def test_the_pages_compute_what_they_claim(claims: str, tmp_path: Path) -> None:
     pages = load_pages(1800.0, [("Elsewhere", "https://elsewhere.example/{mint}")])
     for path, page in pages.items():
         name = path.removeprefix(SCRIPTS)
         if path.endswith(".js") and "/" not in name:
             (tmp_path / name).write_bytes(page.body)
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    shutil.copy(CLAIMS, tmp_path)
+    shutil.copy(Path(__file__).with_name(claims), tmp_path)
     assert NODE is not None
     told = subprocess.run(
-        [NODE, "--test", CLAIMS.name],
+        [NODE, "--test", claims],
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert 0 == told.returncode, told.stdout + told.stderr

@@ -92,11 +92,12 @@ def test_no_script_turns_text_into_markup(path: str) -> None:
 
 
 def test_the_page_orders_the_boards_as_the_server_does() -> None:
-    boards = re.findall(
-        r'^  (\w+): \{ title.*\bkey: "(\w+)", lists', PAGES["/assets/board.js"], re.M
-    )
-    assert dict(boards) == ORDER_KEYS
+    boards = re.findall(r"^  (\w+): \{ title.*\blists", PAGES["/assets/board.js"], re.M)
+    (keys,) = re.findall(r"SORT_KEYS = \{(.+?)^\};", PAGES["/assets/client.js"], re.M | re.S)
+    sort_keys = dict(re.findall(r'^  (\w+): "(\w+)"', keys, re.M))
+    assert {board: sort_keys[board] for board in boards} == ORDER_KEYS
     assert tuple(ORDER_KEYS) == BOARD_NAMES
+    assert sort_keys.keys() == ORDERS.keys()
 
 
 def test_the_page_knows_every_order_of_the_feed() -> None:
