@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
+from domain.launchpads import LAUNCHPADS
 from domain.trading import CANDLE_SECONDS
 from feed.api_schemas import EXAMPLE_EPOCH, EXAMPLE_MINT, Schema, make_example_item, refer_to
 from feed.board import BOARD_NAMES
@@ -90,6 +91,14 @@ NOT_BY_NAME: Mapping[str, Schema] = {
     ),
     "after": _query("after", {"type": "string"}, "the `next` of an answer: the page behind it"),
     "fields": FIELDS_PARAMETER,
+    "launchpad": _query(
+        "launchpad",
+        {"type": "array", "items": {"type": "string", "enum": list(LAUNCHPADS)}, "minItems": 1},
+        "where it was born: one of these",
+        style="form",
+        explode=False,
+        example=["pumpfun"],
+    ),
     "dexPaid": _query("dexPaid", {"type": "boolean"}, "no source tells of it: true gives nothing"),
 }
 

@@ -1,8 +1,9 @@
 """The description of the interface, for programs and for people, made once at the start.
 
-    make_openapi, make_asyncapi  ->  /openapi.json, /asyncapi.json, /docs
+    make_openapi, make_asyncapi  ->  /openapi.json, /asyncapi.json, /docs, /llms.txt
 
 The page is plain HTML without a script, so that the content security policy of the others holds.
+/llms.txt is for programs that read before they ask: Markdown in the form of llmstxt.org.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,7 +50,33 @@ def load_documents() -> Mapping[str, Page]:
         "/openapi.json": make_page(JSON_TYPE, orjson.dumps(openapi)),
         "/asyncapi.json": make_page(JSON_TYPE, orjson.dumps(asyncapi)),
         "/docs": make_page(CONTENT_TYPES[".html"], page.encode()),
+        "/llms.txt": make_page(CONTENT_TYPES[".txt"], _write_summary(openapi, asyncapi).encode()),
     }
+
+
+def _write_summary(openapi: Mapping[str, Any], asyncapi: Mapping[str, Any]) -> str:
+    operations = (
+        (method.upper(), path, operation["summary"])
+        for path, methods in openapi["paths"].items()
+        for method, operation in methods.items()
+        if "operators" not in operation["tags"]
+    )
+    lines = [
+        f"# {openapi['info']['title']}",
+        f"> {openapi['info']['description']}",
+        "## Interface",
+        "- [OpenAPI](/openapi.json): every route, parameter and answer over HTTP",
+        "- [AsyncAPI](/asyncapi.json): every message of the WebSocket at /ws",
+        "- [Both as a page](/docs): with every key of an item, its unit and its source",
+        "## HTTP",
+        *(f"- `{method} {path}`: {summary}" for method, path, summary in operations),
+        "## WebSocket",
+        asyncapi["info"]["description"],
+        *(f"- `{orjson.dumps(said).decode()}`: {text}" for text, said in COMMANDS.values()),
+        "## Not told by any free source",
+        "Snipers, bundles, insiders, and who has paid for a profile (dexPaid): no key has them.",
+    ]
+    return "\n\n".join(lines).replace("\n\n- ", "\n- ") + "\n"
 
 
 def _write_page(openapi: Mapping[str, Any], asyncapi: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from math import isfinite
 from attrs import evolve, field, frozen
 
 from domain.errors import MintRefused, QueryRefused
+from domain.launchpads import LAUNCHPADS
 from domain.token import Status, Token
 from domain.trading import WINDOW_SECONDS
 from domain.values import USD1, USDC, USDT, WRAPPED_SOL, UnixSeconds, parse_address
@@ -31,6 +32,7 @@ from feed.token_columns import (
     PAID,
     SCORED,
     SECURE,
+    SUMS,
     TELEGRAM,
     TRADED,
     TWITTER,
@@ -39,6 +41,7 @@ from feed.token_columns import (
     WATCHED,
     WEBSITE,
     flag_of,
+    transactions_column,
     window_column,
 )
 
@@ -49,7 +52,7 @@ LISTS: Mapping[str, Status] = {
 }
 LARGEST_LIMIT = 100
 LONGEST_SEARCH = 100  # characters
-MOST_TEXTS, LONGEST_TEXT = 10, 50  # of one parameter; characters of each
+MOST_TEXTS = 10  # of one parameter
 
 FIGURES = {  # parameter suffix -> figure, in each of the windows
     "Volume": "volume_usd",
@@ -75,6 +78,7 @@ NUMBER_COLUMNS = {  # parameter suffix -> column
         for suffix, figure in FIGURES.items()
         for window in WINDOW_SECONDS
     },
+    **{f"Transactions{window}": transactions_column(window) for window in WINDOW_SECONDS},
 }
 REQUIRED_FLAGS = {  # parameter -> what a token must be
     "onlyWatched": WATCHED,
@@ -156,7 +160,7 @@ def read_filters(given: Mapping[str, str]) -> Filters:
     search = read_parameter(given, "searchQuery", _parse_search, "")
     bounds = {name: _read_bounds(given, suffix) for suffix, name in NUMBER_COLUMNS.items()}
     numbers = {name: within for name, within in bounds.items() if within is not None}
-    if numbers.keys() & set(LIVE_NUMBERS):
+    if any(part in LIVE_NUMBERS for name in numbers for part in SUMS.get(name, (name,))):
         flags |= TRADED
     texts = {column: _read_texts(given, name) for name, column in TEXT_COLUMNS.items()}
     return Filters(
@@ -235,8 +239,8 @@ def _parse_texts(parse: Callable[[str], str], value: str) -> frozenset[str]:
 
 
 def _parse_launchpad(text: str) -> str:
-    if len(text) > LONGEST_TEXT:
-        raise ValueError(f"names of at most {LONGEST_TEXT} characters")
+    if text.lower() not in LAUNCHPADS:
+        raise ValueError(f"some of {', '.join(LAUNCHPADS)}, separated by commas")
     return text.lower()
 
 

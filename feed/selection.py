@@ -25,6 +25,7 @@ from feed.token_columns import (
     MINT_KEYS,
     SEARCH_LETTERS,
     SEARCH_PAIRS,
+    SUMS,
     Numbers,
     TokenColumns,
     Words,
@@ -75,6 +76,14 @@ class Excerpt:
         if values is None:
             values = self._read[id(column)] = column[self.rows]
         return values  # type: ignore[return-value]  # indexed as it is, it stays of its type
+
+    def read_number(self, name: str) -> Numbers:
+        """A column of numbers, or the sum of two: unknown where one of them is."""
+        numbers = self.columns.numbers
+        if name not in SUMS:
+            return self.read(numbers[name])
+        one, other = SUMS[name]
+        return self.read(numbers[one]) + self.read(numbers[other])
 
     def list_mints(self) -> list[Mint]:
         """The mints of the rows; rows that are free have an empty one."""
@@ -217,7 +226,7 @@ def _compare_columns(excerpt: Excerpt, filters: Filters, now: UnixSeconds) -> Ma
         words = read(columns.words[name])
         passing &= reduce(or_, (words == np.uint64(text_key(text)) for text in texts))
     for name, bounds in filters.numbers.items():
-        _narrow(passing, read(columns.numbers[name]), bounds)
+        _narrow(passing, excerpt.read_number(name), bounds)
     if filters.age_minutes is not None:
         ages = (now - read(columns.numbers["first_seen_at"])) / 60
         _narrow(passing, ages, filters.age_minutes)

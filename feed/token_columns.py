@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from domain.lifecycle import is_live
 from domain.token import Status, Token
-from domain.trading import WHOLE_DAY
+from domain.trading import WHOLE_DAY, WINDOW_SECONDS
 from domain.values import Mint
 from feed.search_codes import make_search_code
 from feed.search_text import to_search_text
@@ -37,6 +37,11 @@ LIVE, DEAD, SCORED, UNSCORED, SECURE, WATCHED, TWITTER, TELEGRAM, WEBSITE, TRADE
 def window_column(figure: str, window: str) -> str:
     """The column of one of the `COMPARED_FIGURES`."""
     return f"{figure}_{window}"
+
+
+def transactions_column(window: str) -> str:
+    """What stands for the buys and sells of a window together."""
+    return f"transactions_{window}"
 
 
 # Columns of numbers: fields of Token.
@@ -66,6 +71,11 @@ LIVE_NUMBERS = (
     *(window_column(figure, window) for window in SHORT_WINDOWS for figure in COMPARED_FIGURES),
     WASH_SCORE,
 )
+# What is compared as the sum of two columns, and stands in none.
+SUMS = {
+    transactions_column(window): (window_column("buys", window), window_column("sells", window))
+    for window in WINDOW_SECONDS
+}
 # Columns of 64 bits: keys of texts, and what tells which texts may match a search.
 MINT_KEYS = "mint"
 NAME_KEYS = (

@@ -5,18 +5,20 @@
 A curve is where a token is born; a graduated venue is where it trades after its migration.
 """
 
-PUMPFUN = "pumpfun"
+from domain import launchpads
+
+PUMPFUN = launchpads.PUMPFUN
 PUMPSWAP = "pumpswap"
-LAUNCHLAB = "launchlab"
+LAUNCHLAB = launchpads.LAUNCHLAB
 RAYDIUM = "raydium"
 RAYDIUM_CPMM = "raydium-cpmm"
 RAYDIUM_CLMM = "raydium-clmm"
-METEORA_DBC = "meteora-dbc"
+METEORA_DBC = launchpads.METEORA_DBC
 METEORA = "meteora"
 ORCA = "orca"
 UNKNOWN = "unknown"
 
-CURVE_VENUES = frozenset({PUMPFUN, LAUNCHLAB, METEORA_DBC})
+CURVE_VENUES = frozenset(launchpads.LAUNCHPADS)
 GRADUATED_VENUES = frozenset({PUMPSWAP, RAYDIUM, RAYDIUM_CPMM, RAYDIUM_CLMM, METEORA, ORCA})
 
 OTHER_NAMES = {

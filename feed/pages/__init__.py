@@ -47,7 +47,7 @@ FILES = {
     "/assets/picture.js": "picture.js",
     "/assets/column.js": "column.js",
     "/assets/connection.js": "connection.js",
-    "/assets/figures.js": "figures.js",
+    "/assets/heat.js": "heat.js",
     "/assets/filter_panel.js": "filter_panel.js",
     "/assets/keys.js": "keys.js",
     "/assets/layout_panel.js": "layout_panel.js",

@@ -2,10 +2,10 @@
 // Whatever a token says of itself only ever becomes text.
 
 import { askForCandles, courseOf, drawCourse } from "./course.js";
-import { ageText, changeOf, count, dollars, eitherMoney, heat, LAUNCHPADS, percent, windowOf } from "./figures.js";
+import { heat } from "./heat.js";
 import { Picture } from "./picture.js";
 import { quoteOf } from "./quotes.js";
-import { isKnown, safeAddress, symbolOf, UNKNOWN } from "./token_words.js";
+import { change, compact, direction, dollars, duration, isKnown, money, percent, safeAddress, sol, symbolOf, UNKNOWN, venueWords } from "./token_words.js";
 
 const TEMPLATE = document.getElementById("card-template");
 const PARTS = "open name quote wash age copy change5m change1h cap flash curve percent avatar initials launchpad bought sold sides spark volume liquidity holders heat top10 dev mintable safe pulse watch".split(" ");
@@ -13,6 +13,7 @@ const LINKS = { twitter: "X", telegram: "Telegram", website: "Website" };
 const WASH_FROM = 0.6; // of 0..1: from here on it is told
 const HOLDERS_FROM = 30, DEVELOPER_FROM = 10; // per cent: shares that are much
 const YOUNG = 60_000, OLD = 300_000; // milliseconds of age; a young coin's course is what the boards tell
+const WINDOWS = ["1h", "5m", "24h"]; // whose figures a card tells: the first that is known
 const FLASH = 700; // milliseconds that a change of the cap lights up; the next one comes after it
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -55,11 +56,11 @@ export class Card {
     for (const window of ["5m", "1h"]) this.showChange(`change${window}`, item[`priceChange${window}`]);
     this.showSides(item);
     this.showCurve(item);
-    const window = windowOf(item, "volume", ["1h", "5m", "24h"]) ?? "24h";
-    this.text("volume", eitherMoney(item[`volume${window}`], item[`volume${window}Sol`])[0]);
+    const window = WINDOWS.find((each) => isKnown(item[`volume${each}`])) ?? "24h";
+    this.text("volume", money(item[`volume${window}`], item[`volume${window}Sol`]));
     this.label("volume", window);
     this.text("liquidity", dollars(item.liquidityUsd));
-    this.text("holders", count(item.holderCount));
+    this.text("holders", compact(item.holderCount));
     this.showSafety(item);
     this.course.add(item.priceUsd, now);
     if (before && (before.imageUrl !== item.imageUrl || before.logoURI !== item.logoURI)) this.picture.expect();
@@ -70,11 +71,11 @@ export class Card {
   tick(now) {
     const { item } = this;
     const since = this.board === "bonded" ? item.stateChangedAt ?? item.firstSeenAt : item.firstSeenAt;
-    this.text("age", ageText(since, now));
+    this.text("age", duration((now - Date.parse(since)) / 1000));
     this.toggle("age", "young", now - Date.parse(since) < OLD);
-    const sol = heat(item.hotScore, now);
-    this.text("heat", sol === null ? UNKNOWN : sol >= 0.05 ? count(sol) : "0");
-    this.set("warmth", sol === null || sol < 1 ? 0 : sol < 10 ? 1 : sol < 50 ? 2 : 3, (warmth) => { this.parts.heat.dataset.heat = warmth; });
+    const traded = heat(item.hotScore, now);
+    this.text("heat", traded === null ? UNKNOWN : traded >= 0.05 ? compact(traded) : "0");
+    this.set("warmth", traded === null || traded < 1 ? 0 : traded < 10 ? 1 : traded < 50 ? 2 : 3, (warmth) => { this.parts.heat.dataset.heat = warmth; });
     this.picture.see(now);
     if (now - Date.parse(item.firstSeenAt) > YOUNG) askForCandles(this.course, () => this.element.isConnected && this.item === item);
     if (this.drawn !== this.course.version) this.drawCourse();
@@ -94,7 +95,7 @@ export class Card {
     this.text("open", symbol);
     this.text("name", name === symbol ? "" : name);
     this.text("initials", [...symbol.replace(/[^\p{L}\p{N}]/gu, "")].slice(0, 2).join("").toUpperCase() || "?");
-    const pad = item.launchpad ? LAUNCHPADS[item.launchpad] ?? item.launchpad : "";
+    const pad = item.launchpad ? venueWords(item.launchpad) : "";
     this.set("pad", pad, () => {
       const { launchpad } = this.parts;
       launchpad.hidden = !pad;
@@ -116,9 +117,8 @@ export class Card {
   }
 
   showCap(item, before, now) {
-    const [text, value] = eitherMoney(item.marketCapUsd, item.marketCapSol);
-    const was = before && eitherMoney(before.marketCapUsd, before.marketCapSol)[1];
-    if (!this.text("cap", text) || !isKnown(was) || value === null || value === was) return;
+    const unit = isKnown(item.marketCapUsd) ? "marketCapUsd" : "marketCapSol", value = item[unit], was = before?.[unit];
+    if (!this.text("cap", money(item.marketCapUsd, item.marketCapSol)) || !isKnown(was) || !isKnown(value) || value === was) return;
     if (still.matches || now - this.flashedAt < FLASH) return;
     this.flashedAt = now;
     const { flash } = this.parts;
@@ -128,19 +128,18 @@ export class Card {
   }
 
   showChange(part, value) {
-    const { text, direction } = changeOf(value);
-    this.text(part, text);
-    this.set(`${part} direction`, direction, () => { this.parts[part].dataset.direction = direction; });
-    this.set(`${part} known`, text !== "", (known) => { this.parts[part].parentElement.hidden = !known; });
+    this.text(part, change(value));
+    this.set(`${part} direction`, direction(value), (way) => { this.parts[part].dataset.direction = way; });
+    this.set(`${part} known`, isKnown(value), (known) => { this.parts[part].parentElement.hidden = !known; });
   }
 
   showSides(item) {
-    const window = ["1h", "5m", "24h"].find((each) => isKnown(item[`buys${each}`]) && isKnown(item[`sells${each}`]));
+    const window = WINDOWS.find((each) => isKnown(item[`buys${each}`]) && isKnown(item[`sells${each}`]));
     this.hide("sides", !window);
     if (!window) return;
     const buys = item[`buys${window}`], sells = item[`sells${window}`];
-    this.text("bought", count(buys));
-    this.text("sold", count(sells));
+    this.text("bought", compact(buys));
+    this.text("sold", compact(sells));
     this.set("share", buys + sells ? Math.round((buys / (buys + sells)) * 100) / 100 : 0.5, (share) => this.parts.sides.style.setProperty("--share", share));
     this.title("sides", `${buys} buys and ${sells} sells in ${window}`);
     this.label("sides", window);
@@ -161,9 +160,9 @@ export class Card {
     const { freezeRevoked, mintRenounced, topHoldersPercent: top, devBalancePercent: share, initialBuySol: bought } = item;
     this.text("top10", percent(top));
     this.toggle("top10", "much", top > HOLDERS_FROM);
-    this.text("dev", isKnown(share) ? percent(share) : isKnown(bought) ? `◎${count(bought)}` : UNKNOWN);
+    this.text("dev", isKnown(share) ? percent(share) : sol(bought));
     this.toggle("dev", "much", share > DEVELOPER_FROM);
-    this.title("dev", `The developer holds ${isKnown(share) ? percent(share) : "an unknown share"}${isKnown(bought) ? `, and bought for ◎${count(bought)} at birth` : ""}`);
+    this.title("dev", `The developer holds ${isKnown(share) ? percent(share) : "an unknown share"}${isKnown(bought) ? `, and bought for ${sol(bought)} at birth` : ""}`);
     const risks = [mintRenounced === false && "more can be minted", freezeRevoked === false && "accounts can be frozen"].filter(Boolean);
     this.hide("mintable", !risks.length);
     this.text("mintable", risks.length > 1 ? "mint+freeze" : mintRenounced === false ? "mintable" : "freezable");

@@ -98,7 +98,6 @@ function arrangeColumns() {
     if (element !== there) $("boards").insertBefore(element, there ?? null);
     columns.get(key).setDensity(settings.density);
   });
-  $("boards").style.setProperty("--columns", wanted.length);
   document.documentElement.dataset.density = settings.density;
   settings.columns.forEach(arrangeBoard);
   arrangeLists();

@@ -11,7 +11,7 @@ const most = (label, suffix, unit) => ({ label, unit, names: [[`max${suffix}`, "
 /** The filters of numbers, by group: `names` are parameters of the feed, each with its label. */
 export const NUMBERS = [
   { title: "The coin", rows: [range("Age", "Age", "minutes"), range("Market cap", "MarketCap", "$"), range("Liquidity", "LiquidityUsd", "$"), range("Progress", "BondingProgress", "%"), range("Holders", "Holders", "")] },
-  { title: "Trading, at least", rows: [inWindows("Volume", "Volume", "$"), inWindows("Buys", "Buys", ""), inWindows("Sells", "Sells", ""), inWindows("Traders", "Traders", ""), inWindows("Change", "PriceChange", "%")] },
+  { title: "Trading, at least", rows: [inWindows("Volume", "Volume", "$"), inWindows("Buys", "Buys", ""), inWindows("Sells", "Sells", ""), inWindows("Buys and sells", "Transactions", ""), inWindows("Traders", "Traders", ""), inWindows("Change", "PriceChange", "%")] },
   { title: "Safety", rows: [most("Top 10 holders", "Top10Holders", "%"), most("Developer holds", "DevBalance", "%"), range("Developer bought", "InitialBuySol", "SOL"), most("Developer's coins", "DevMints", ""), { label: "Of them graduated", unit: "", names: [["minDevMigrations", "at least"]] }, most("Wash score", "WashScore", "0–1")] },
 ];
 export const SWITCHES = [
@@ -20,7 +20,7 @@ export const SWITCHES = [
   ["requireTelegram", "Telegram"],
   ["requireWebsite", "Website"],
 ];
-export const PADS = [["pumpfun", "pump.fun"], ["launchlab", "LaunchLab"], ["meteora-dbc", "Meteora DBC"], ["raydium", "Raydium"]];
+export const PADS = [["pumpfun", "pump.fun"], ["launchlab", "LaunchLab"], ["meteora-dbc", "Meteora DBC"]];
 
 const NUMBER_NAMES = new Set(NUMBERS.flatMap(({ rows }) => rows.flatMap(({ names }) => names.map(([name]) => name))));
 const SWITCH_NAMES = new Set(SWITCHES.map(([name]) => name));

@@ -2,7 +2,7 @@
 
 import { quoteOf } from "./quotes.js";
 import { copyButton, Figures, make, outLink, Section, setAttribute, setText } from "./token_parts.js";
-import { change, compact, direction, dollars, duration, isKnown, originWords, percent, safeAddress, shortAddress, sol, STATES, symbolOf, UNKNOWN, venueWords, whole, windowsWords } from "./token_words.js";
+import { change, compact, direction, dollars, duration, isKnown, money, originWords, percent, safeAddress, shortAddress, sol, STATES, symbolOf, UNKNOWN, venueWords, whole, windowsWords } from "./token_words.js";
 
 const WASH_FROM = 0.6; // of 0..1: from here on it is a warning
 const MUCH_AT_TOP = 50, MUCH_AT_DEV = 10; // per cent of the supply: from here on a warning
@@ -26,7 +26,7 @@ export class WindowsPart extends Section {
   show(item, now) {
     PERIODS.forEach((period, at) => {
       const volume = item[`volume${period}`], moved = item[`priceChange${period}`];
-      setText(this.cells.Volume[at], isKnown(volume) ? dollars(volume) : sol(item[`volume${period}Sol`]));
+      setText(this.cells.Volume[at], money(volume, item[`volume${period}Sol`]));
       setText(this.cells.Buys[at], compact(item[`buys${period}`]));
       setText(this.cells.Sells[at], compact(item[`sells${period}`]));
       setText(this.cells.Traders[at], compact(item[`uniqueTraders${period}`]));

@@ -7,7 +7,7 @@ import { copyButton, icon, make, outLink, setAttribute, setText } from "./token_
 import { CreatorPart, CurvePart, DocumentPart, SafetyPart, WindowsPart } from "./token_sections.js";
 import { TokenSource } from "./token_source.js";
 import { TradesPart } from "./token_trades.js";
-import { ago, change, direction, dollars, duration, isKnown, price, shortAddress, sol, STATES, symbolOf, UNKNOWN, venueWords } from "./token_words.js";
+import { ago, change, direction, duration, isKnown, money, price, shortAddress, STATES, symbolOf, UNKNOWN, venueWords } from "./token_words.js";
 
 const INTERVALS = ["1m", "5m", "1h"];
 const MOST_WATCHES = 200;
@@ -217,7 +217,7 @@ export class TokenView {
     setText(parts.age, `${duration((now - Date.parse(item.firstSeenAt)) / 1000)} old`);
     setAttribute(parts.age, "datetime", item.firstSeenAt);
     setAttribute(parts.age, "title", `First seen ${new Date(item.firstSeenAt).toLocaleString()}`);
-    setText(parts.cap, isKnown(item.marketCapUsd) ? dollars(item.marketCapUsd) : sol(item.marketCapSol));
+    setText(parts.cap, money(item.marketCapUsd, item.marketCapSol));
     setText(parts.price, isKnown(item.priceUsd) ? price(item.priceUsd) : "");
     this.showChanges(item);
     const at = Date.parse(item.lastTradeTs);

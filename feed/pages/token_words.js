@@ -15,6 +15,9 @@ export const dollars = known((value) => (value < 0 ? "−" : "") + "$" + (Math.a
 export const sol = known((value) => `◎${Math.abs(value) >= 0.001 || value === 0 ? compactFormat.format(value) : plainPrice(value)}`);
 export const percent = known((value) => `${value >= 1000 ? compactFormat.format(value) : Number(value.toFixed(value < 10 ? 2 : 1))}%`);
 
+/** A sum in dollars where it is known in them, else in SOL. */
+export const money = (inDollars, inSol) => (isKnown(inDollars) ? dollars(inDollars) : sol(inSol));
+
 /** +12.5%, −3%, and 0% for what rounds to it. */
 export const change = known((value) => {
   const size = Math.abs(value), shown = size >= 1000 ? compactFormat.format(size) : String(Number(size.toFixed(1)));

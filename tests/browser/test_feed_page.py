@@ -26,6 +26,13 @@ PHONE: dict[str, Any] = {
 # By WCAG 2.2 AA, targets of 24 px included, and what axe holds to be good practice.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+# Parts of a line that reach beyond their card, or into what stands beside them there.
+WIDER_THAN_THEIR_CARD = """() => [...document.querySelectorAll(".card")].flatMap((card) => {
+  const right = card.getBoundingClientRect().right;
+  const parts = [...card.querySelectorAll(".numbers dd, .safety dd, .cap, .sides, .changes")];
+  return parts.filter((part) => part.getBoundingClientRect().right > right)
+    .map((part) => part.textContent);
+})"""
 HOSTILE_LINKS = {
     "twitter": "javascript:document.title=3",
     "telegram": "data:text/html,<script>document.title=4</script>",
@@ -67,7 +74,18 @@ async def test_a_card_tells_all_that_is_known() -> None:
             sees(page, market)
             text = page.locator("#board-graduating .card").inner_text()
             shown = text.replace("\n", " ")
-            for figure in ("COIN1", "$10K", "+1.5%", "12", "5", "$372", "$8K", "77", "23%", "4.5%"):
+            for figure in (
+                "COIN1",
+                "$10K",
+                "+1.5%",
+                "12",
+                "5",
+                "$372",
+                "$8K",
+                "77",
+                "23.4%",
+                "4.5%",
+            ):
                 assert figure in shown
             title = page.locator("#board-graduating .dev").get_attribute("title")
             assert title == "The developer holds 4.5%, and bought for ◎1.47 at birth"
@@ -236,6 +254,30 @@ async def test_presets_are_kept_and_given_ones_fill_the_panel() -> None:
             page.locator("#board-new .edit").click()
             page.locator("#preset").select_option("Mine")
             expect(page.get_by_label("Holders, from")).to_have_value("321")
+
+        await browse(visit)
+
+
+async def test_both_lists_share_a_column_so_that_all_are_in_view() -> None:
+    async with open_market(9) as market:
+
+        def visit(page: Page) -> None:
+            page.goto(f"{market.url}/?watched=1&q=coin")
+            page.wait_for_selector("#board-found .card")
+            boxes = {
+                str(each.get_attribute("data-board")): each.bounding_box()
+                for each in page.locator(".board").all()
+            }
+            assert ["found", "watched", "new", "graduating", "bonded", "hot"] == list(boxes)
+            assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 1280
+                       for box in boxes.values())  # fmt: skip
+            found, watched = boxes["found"], boxes["watched"]
+            assert found is not None
+            assert watched is not None
+            assert found["x"] == watched["x"]
+            assert found["y"] + found["height"] <= watched["y"]
+            wide = page.evaluate(WIDER_THAN_THEIR_CARD)
+            assert [] == wide
 
         await browse(visit)
 

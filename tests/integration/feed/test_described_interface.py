@@ -145,7 +145,7 @@ async def test_what_a_client_hears_is_what_the_document_says() -> None:
             heard[message["type"]] = message
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json", "/docs"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json", "/docs", "/llms.txt"])
 async def test_the_documents_are_served(path: str) -> None:
     async with serving() as world:
         answer = await get(world, path)
@@ -158,6 +158,15 @@ def test_the_page_names_every_path_and_runs_nothing() -> None:
     page = load_documents()["/docs"].body.decode()
     assert all(f"<code>{operation.path}</code>" in page for operation in OPERATIONS)
     assert not re.search(r" (style|on\w+)=|<script|https?://", page)
+
+
+def test_the_summary_names_every_path_that_is_for_everybody_and_what_no_source_tells() -> None:
+    text = load_documents()["/llms.txt"].body.decode()
+    for operation in OPERATIONS:
+        line = f"`{operation.method.upper()} {operation.path}`"
+        assert (line in text) is not operation.is_for_operators
+    for word in ("Snipers", "bundles", "insiders", "dexPaid"):
+        assert word in text
 
 
 async def test_every_operation_does_what_the_document_says(tmp_path: Path) -> None:

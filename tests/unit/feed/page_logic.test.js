@@ -6,7 +6,7 @@ import test from "node:test";
 import { AlertJudge, dollarsOf, firedWords, holds, MOST_RULES, readRule, readRules } from "./alert_rules.js";
 import { linksOf } from "./links.js";
 import { mergeTrades } from "./token_trades.js";
-import { ago, change, dollars, duration, originWords, percent, price, safeAddress, symbolOf, windowsWords } from "./token_words.js";
+import { ago, change, direction, dollars, duration, money, originWords, percent, price, safeAddress, symbolOf, windowsWords } from "./token_words.js";
 
 const NOW = Date.parse("2026-11-27T12:00:00Z");
 const ITEM = { mint: "mint", state: "new", priceUsd: 2, marketCapUsd: 1000 };
@@ -30,6 +30,14 @@ test("a price next to a power of ten keeps its size", () => {
 test("an unknown figure is never a zero", () => {
   assert.deepEqual([dollars(null), percent(undefined), change(null), dollars(0), change(0)], ["–", "–", "–", "$0", "0%"]);
   assert.deepEqual([change(12.34), change(-3), change(0.04), change(-0.01), change(1500)], ["+12.3%", "−3%", "0%", "0%", "+1.5K%"]);
+});
+
+test("a sum is told in dollars where it is known in them", () => {
+  assert.deepEqual([money(0, 5), money(null, 5), money(undefined, undefined)], ["$0", "◎5", "–"]);
+});
+
+test("what is shown as no change has no direction", () => {
+  assert.deepEqual([0.04, -0.04, 0.06, -3, null].map(direction), [0, 0, 1, -1, 0]);
 });
 
 test("ages are told in words", () => {

@@ -29,6 +29,12 @@ def shown_figure(key: str, token: Token) -> float | None:
     return figure
 
 
+def shown_transactions(window: str, token: Token) -> float | None:
+    """Buys and sells of a window together."""
+    buys, sells = (shown_figure(f"{key}{window}", token) for key in ("buys", "sells"))
+    return None if buys is None or sells is None else buys + sells
+
+
 Test = Callable[[Token], bool]
 KEYS_OF_WINDOWS = {  # suffix of a parameter -> key of an item
     "Volume": "volume",
@@ -56,6 +62,7 @@ NUMBERS: Mapping[str, Callable[[Token], float | None]] = {
         for suffix, key in KEYS_OF_WINDOWS.items()
         for window in WINDOW_SECONDS
     },
+    **{f"Transactions{window}": partial(shown_transactions, window) for window in WINDOW_SECONDS},
 }
 TEXTS: Mapping[str, Callable[[Token], str | None]] = {
     "launchpad": attrgetter("launchpad"),

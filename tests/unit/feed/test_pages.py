@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import pytest
 
+from domain.launchpads import LAUNCHPADS
 from feed import search_text
 from feed.board import BOARD_NAMES
 from feed.orders import ORDERS
@@ -105,6 +106,11 @@ def test_the_page_knows_every_order_of_the_feed() -> None:
         r"export const SORTS = \{(.+?)^\};", PAGES["/assets/board.js"], re.M | re.S
     )
     assert set(re.findall(r"^  (\w+):", orders, re.MULTILINE)) == ORDERS.keys()
+
+
+def test_the_page_offers_every_launchpad() -> None:
+    (pads,) = re.findall(r"const PADS = \[(.+)\];", PAGES["/assets/settings.js"])
+    assert [*LAUNCHPADS] == re.findall(r'\["([^"]+)", ', pads)
 
 
 def test_the_page_watches_no_more_than_the_server_lets_it() -> None:
