@@ -10,7 +10,9 @@ import { sortItems } from "./client.js";
 export const ROW_HEIGHTS = { full: 132, compact: 56 }; // pixels, as feed.css has them
 const BEYOND = 2; // rows drawn above and below what is in view
 const SPARE = 12; // rows kept for other tokens
-const ORDER_EVERY = 100; // milliseconds between two sorts; values are drawn in every frame
+// Of the time, the share for which a column may be sorted, and the longest rest after it in milliseconds;
+// values are drawn in every frame.
+const SORT_SHARE = 0.05, LONGEST_REST = 100;
 
 export class Column {
   /** `actions`: `watch(mint)`, `open(mint)`, `schedule(column)`, `isWatched(mint)`, `edit(key)`. */
@@ -26,7 +28,7 @@ export class Column {
     this.active = null; // mint that Tab comes to
     this.timer = null;
     this.wanted = null; // mint that is to get the focus when it is drawn
-    this.orderedAt = 0;
+    this.restsUntil = 0; // from sorting
     this.height = 0; // of what is in view, and how far it is scrolled: pixels
     this.top = 0;
     this.rowHeight = ROW_HEIGHTS.full;
@@ -123,7 +125,7 @@ export class Column {
   }
 
   draw(now) {
-    if (this.isOrderDue) this.arrange(now);
+    if (this.isOrderDue) this.arrange();
     const from = Math.max(0, Math.floor(this.top / this.rowHeight) - BEYOND);
     const until = Math.min(this.order.length, Math.ceil((this.top + this.height) / this.rowHeight) + BEYOND);
     const shown = this.order.slice(from, until);
@@ -141,22 +143,24 @@ export class Column {
     this.drawWords();
   }
 
-  /** Sort again, unless the reader holds the column, or it was sorted just now. */
-  arrange(now) {
+  /** Sort again, unless the reader holds the column, or it has to rest. */
+  arrange() {
     if (!this.items) return;
     if (this.isHeld && !this.isForced) return;
-    if (now - this.orderedAt < ORDER_EVERY && !this.isForced) return this.arrangeLater();
-    this.orderedAt = now;
+    const began = performance.now();
+    if (began < this.restsUntil && !this.isForced) return this.arrangeLater(this.restsUntil - began);
     this.isOrderDue = this.isForced = false;
     const items = this.filter ? [...this.items.values()].filter(this.filter) : this.items.values();
     this.order = sortItems(items, this.sort);
+    const ended = performance.now();
+    this.restsUntil = ended + Math.min((ended - began) / SORT_SHARE, LONGEST_REST);
   }
 
-  arrangeLater() {
+  arrangeLater(milliseconds) {
     this.timer ??= setTimeout(() => {
       this.timer = null;
       this.actions.schedule(this);
-    }, ORDER_EVERY);
+    }, milliseconds);
   }
 
   /** Let go of the rows that are not in view; the one that has the focus stays at hand. */

@@ -16,7 +16,7 @@ from domain.trading import WINDOW_SECONDS, TokenStatistics, WindowStatistics
 from domain.values import Mint, Sol, UnixSeconds, Usd
 from tests.integration.feed.clients import port_of
 from tests.unit.feed.tokens import make_token
-from tests.unit.feed.worlds import World, running
+from tests.unit.feed.worlds import World, running, until
 
 BOARD_TOKENS = 500
 PUBLICATIONS_A_SECOND = 20  # each of as many tokens as the pace wants
@@ -109,18 +109,27 @@ class Market:
     async def trade(self, changes_a_second: float) -> None:
         """Let random tokens be traded, evenly over the boards, until cancelled."""
         each = round(changes_a_second / PUBLICATIONS_A_SECOND)
-        random = self.random
         while True:
-            tokens, figures = {}, {}
-            for _ in range(each):
-                position = random.randrange(len(self.tokens))
-                token = traded(self.tokens[position], random)
-                self.tokens[position] = token
-                tokens[token.mint] = token
-                figures[token.mint] = make_statistics(random.randrange(200), random.randrange(200))
-            await self.world.inbox.send(TokensPublished(tokens=tokens))
-            await self.tell_statistics(figures)
+            await self._publish_trades(each)
             await trio.sleep(1 / PUBLICATIONS_A_SECOND)
+
+    async def trade_once(self, changes: int) -> None:
+        """Let random tokens be traded, and wait until clients can see it."""
+        await self._publish_trades(changes)
+        inbox, boards = self.world.inbox, self.world.gateway.boards
+        await until(lambda: not inbox.depth and boards.is_up_to_date)
+
+    async def _publish_trades(self, count: int) -> None:
+        random = self.random
+        tokens, figures = {}, {}
+        for _ in range(count):
+            position = random.randrange(len(self.tokens))
+            token = traded(self.tokens[position], random)
+            self.tokens[position] = token
+            tokens[token.mint] = token
+            figures[token.mint] = make_statistics(random.randrange(200), random.randrange(200))
+        await self.world.inbox.send(TokensPublished(tokens=tokens))
+        await self.tell_statistics(figures)
 
 
 @asynccontextmanager

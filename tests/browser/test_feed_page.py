@@ -7,13 +7,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 import pytest
-import trio
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from domain.token import Token
 from domain.values import UnixSeconds, Usd
-from tests.browser.browser import browse
+from tests.browser.browser import act, browse
 from tests.browser.markets import Market, listed_token, open_market
 from tests.unit.feed.tokens import mint_of
 from tests.unit.feed.worlds import Away
@@ -57,7 +56,7 @@ async def test_a_change_is_on_the_page_and_the_card_moves_to_its_place() -> None
             sees(page, market)
             expect(page.locator("#board-graduating .cap").first).to_have_text("$10K")
             risen = attrs.evolve(last, bonding_curve_progress=99.0, market_cap_usd=Usd(77_000.0))
-            trio.from_thread.run(market.world.publish, risen)
+            act(market.world.publish, risen)
             place = card(page, last, "graduating")
             expect(place).to_have_attribute("aria-posinset", "1")
             expect(place.locator(".cap")).to_have_text("$77K")
@@ -297,7 +296,7 @@ async def test_watched_tokens_are_shown_when_no_board_has_them_and_live_there() 
             page.get_by_role("button", name="Watched").click()
             expect(card(page, token, "watched").locator(".cap")).to_have_text("$10K")
             dearer = attrs.evolve(token, market_cap_usd=Usd(12_300.0))
-            trio.from_thread.run(market.world.publish, dearer)
+            act(market.world.publish, dearer)
             expect(card(page, token, "watched").locator(".cap")).to_have_text("$12.3K")
             assert "watched=1" in page.url
 
@@ -397,10 +396,9 @@ async def test_a_phone_shows_one_column_whole_and_tabs_change_it() -> None:
         await browse(visit, **PHONE)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["desk", "phone"])
+@pytest.mark.parametrize(("scheme", "size"), [("light", "desk"), ("dark", "phone")])
 async def test_axe_finds_nothing(scheme: str, size: str) -> None:
-    async with open_market(30) as market:
+    async with open_market(3) as market:
         await market.list_tokens(
             listed_token(31, freeze_revoked=False, top_holders_percent=60.0, hot_score=None)
         )
@@ -431,9 +429,7 @@ async def test_who_wants_less_motion_sees_none() -> None:
 
         def visit(page: Page) -> None:
             sees(page, market)
-            trio.from_thread.run(
-                market.world.publish, attrs.evolve(market.tokens[0], market_cap_usd=Usd(9e6))
-            )
+            act(market.world.publish, attrs.evolve(market.tokens[0], market_cap_usd=Usd(9e6)))
             expect(page.locator("#board-graduating .cap")).to_have_text("$9M")
             assert [] == page.evaluate("document.getAnimations().map((each) => each.playState)")
 

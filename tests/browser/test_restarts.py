@@ -11,7 +11,7 @@ from commands.embedded import free_port
 from tests.acceptance.service import Service, running_service, settings
 from tests.acceptance.test_metadata import created
 from tests.acceptance.world import running_peer
-from tests.browser.browser import browse
+from tests.browser.browser import act_at_once, browse
 from tests.unit.actors.world import mint
 
 COMES_BACK_MILLISECONDS = 40_000  # the page's longest wait is 20 s
@@ -45,15 +45,15 @@ async def test_page_comes_back_after_the_service_was_killed(
             page.goto(f"http://127.0.0.1:{port}/")
             expect(page.locator("#board-new .card")).to_have_count(1)
             badge = page.locator("#link")
-            trio.from_thread.run_sync(killed.set)
+            act_at_once(killed.set)
             expect(badge).to_contain_text("Reconnecting in")
             # A countdown that counts: another number soon.
             first = badge.locator(".detail").inner_text()
             expect(badge.locator(".detail")).not_to_have_text(first)
             assert page.evaluate("document.documentElement.hasAttribute('data-stale')")
             expect(page.locator("#board-new .card")).to_have_count(1)
-            trio.from_thread.run_sync(peer.say, created(2, ""))
-            trio.from_thread.run_sync(again.set)
+            act_at_once(peer.say, created(2, ""))
+            act_at_once(again.set)
             expect(page.locator("#board-new .card")).to_have_count(
                 2, timeout=COMES_BACK_MILLISECONDS
             )
@@ -80,7 +80,7 @@ async def test_page_says_when_the_service_has_stopped_and_goes_on_when_it_does(
                 expect(page.locator("#board-new .card")).to_have_count(1)
                 pause(service, signal.SIGSTOP)
                 expect(page.locator("#link")).to_contain_text("No sign of life for", timeout=10_000)
-                trio.from_thread.run_sync(peer.say, created(2, ""))
+                act_at_once(peer.say, created(2, ""))
                 pause(service, signal.SIGCONT)
                 expect(page.locator("#board-new .card")).to_have_count(
                     2, timeout=COMES_BACK_MILLISECONDS
