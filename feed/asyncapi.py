@@ -28,7 +28,8 @@ FOLD_RULE = (
     " greatest first, null last, then by mint. What is folded is then the next snapshot. After a"
     " break, subscribe with since, the epoch and offset of the board's last message: resumed is"
     " followed by what was missed, or a snapshot comes in its place. With encoding deflate the"
-    " messages of a board may come as binary ones: the same JSON in zlib's format."
+    " messages of a board may come as binary ones: the same JSON in zlib's format. The same"
+    " messages come as server-sent events from GET /api/stream, of boards, a view and a token."
 )
 _PLACE = {"board": "new", **CURSOR_EXAMPLE}
 _LATER = {"board": "new", "epoch": CURSOR_EXAMPLE["epoch"], "offset": 1043}

@@ -163,7 +163,7 @@ class Server:
         if request.path in HEALTH_PATHS:
             return
         if self.is_draining:
-            raise RequestRefused(503, "draining", "this process is on its way out")
+            raise _draining()
         self.places.require_full_place(place)
 
     async def _respond_to(
@@ -190,6 +190,8 @@ class Server:
             return
         wanted = read_stream_wanted(request)
         await self.hub.open_view(wanted)
+        if self.is_draining:  # since then; nobody would tell it to go
+            raise _draining()
         connection.begin_response(head)
         await self.hub.serve_stream(connection.outgoing, connection.stream, wanted)
 
@@ -227,6 +229,10 @@ def _refusal_response(refusal: RequestRefused, path: str) -> HttpResponse:
     if refusal.code == "unauthorized":
         return add_headers(response, CHALLENGES)
     return response
+
+
+def _draining() -> RequestRefused:
+    return RequestRefused(503, "draining", "this process is on its way out")
 
 
 def _make_handshake(request: HttpRequest) -> bytes:

@@ -5,9 +5,10 @@ from urllib.parse import quote
 import attrs
 import orjson
 import pytest
+import trio
 
-from feed import Library
-from tests.integration.feed.clients import event_client, get, raw_client, serving
+from feed import Library, follower
+from tests.integration.feed.clients import Answer, event_client, get, raw_client, serving
 from tests.integration.feed.test_token_subscriptions import BOARD, MINT, trade
 from tests.unit.feed.shelves import ListedHistory
 from tests.unit.feed.test_history import make_trade
@@ -103,6 +104,24 @@ async def test_views_are_given_up_with_their_stream_and_make_room_for_others() -
         async with event_client(world, ask_for({"limit": 2})) as client:
             assert "view" == (await client.hear_board()).kind
             assert first not in views.living
+
+
+async def test_a_drain_that_begins_while_a_view_is_made_refuses_its_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follower, "NEW_VIEW_SECONDS", 0.2)
+    async with serving() as world, trio.open_nursery() as nursery:
+        making = world.gateway.server.hub.broadcast._new_views
+        answers: list[Answer] = []
+
+        async def ask() -> None:
+            answers.append(await get(world, f"/api/stream{ask_for(HELD)}"))
+
+        nursery.start_soon(ask)
+        await until(lambda: making.borrowed_tokens == 1)
+        world.inbox.close()
+        await until(lambda: len(answers) == 1)
+        assert (503, "draining") == (answers[0].status, answers[0].json["error"]["code"])
 
 
 async def test_a_head_opens_no_view() -> None:
