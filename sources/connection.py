@@ -1,13 +1,10 @@
 """One WebSocket to a source, read by the batch: all that one read of the socket has brought.
 
-    TCP -> PacedStream -> TLS -> trio-websocket -> SourceConnection.receive_frames -> [frame, ...]
+    TCP -> PacedStream -> TLS -> FrameSplitter -> SourceConnection.receive_frames -> [frame, ...]
 
 To await each frame takes a turn of the event loop, which costs more than what is made of the
 frame. So while frames come the socket is read every 5 ms, and the frames of one read are taken
-together, once all of them are parsed. What comes after a pause is read at once.
-
-trio-websocket 0.12 has no way to take what is there without waiting, so its queue is read here;
-and it takes a turn of the loop for each message that it puts there, which `_PromptSender` spares.
+together, once all of it is decrypted. What comes after a pause is read at once.
 """
 
 from math import inf
@@ -16,12 +13,11 @@ import trio
 from attrs import define, field
 from trio_websocket import WebSocketConnection
 
+from sources.frame_splitter import Frame, FrameSplitter
+
 READ_INTERVAL_SECONDS = 0.005
 # A read of more than that left something behind, perhaps: the next one does not wait.
 LONG_READ_BYTES = 32 * 2**10
-FRAMES_A_BATCH = 256  # as many as trio-websocket reads ahead
-
-Frame = str | bytes
 
 
 @define(eq=False)
@@ -62,43 +58,19 @@ class SourceConnection:
     """An open connection, as the streams talk on it."""
 
     websocket: WebSocketConnection
-    stream: PacedStream  # below it
-
-    def __attrs_post_init__(self) -> None:
-        self.websocket._send_channel = _PromptSender(self.websocket._send_channel)  # type: ignore[assignment]
+    stream: PacedStream  # of TCP
+    splitter: FrameSplitter  # between the two
 
     async def receive_frames(self) -> list[Frame]:
-        """Wait for a frame; it, and those that came with it, at most `FRAMES_A_BATCH`.
+        """Wait for a message; it, and those that came with it, at most `FRAMES_A_BATCH`.
 
-        `ConnectionClosed` once the connection has ended and all frames before that are taken.
+        `ConnectionClosed` once the connection has ended and all before that are taken.
         """
-        frames = [await self.websocket.get_message()]
-        # While the queue is full, the rest is parsed only after this. Shielded, since what has
-        # been taken would be lost with a cancellation.
-        with trio.move_on_after(READ_INTERVAL_SECONDS, shield=True):
-            await self.stream.wait_until_read_on()
-        try:
-            while len(frames) < FRAMES_A_BATCH:
-                frames.append(self.websocket._recv_channel.receive_nowait())
-        except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
-            return frames  # the next call waits, or tells of the end
-        return frames
+        await self.splitter.wait_for_frames()
+        if not self.splitter.is_full:
+            with trio.move_on_after(READ_INTERVAL_SECONDS):
+                await self.stream.wait_until_read_on()
+        return self.splitter.take_frames() or [await self.websocket.get_message()]
 
     async def send_message(self, message: str) -> None:
         await self.websocket.send_message(message)
-
-
-@define(eq=False)
-class _PromptSender:
-    """The sending side of a memory channel, which waits only where it has to."""
-
-    channel: trio.MemorySendChannel[Frame]
-
-    async def send(self, frame: Frame) -> None:
-        try:
-            self.channel.send_nowait(frame)
-        except trio.WouldBlock:
-            await self.channel.send(frame)
-
-    async def aclose(self) -> None:
-        await self.channel.aclose()

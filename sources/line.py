@@ -38,13 +38,16 @@ from domain.errors import InputRefused, SourceUnavailable
 from domain.messages import SourceEvent
 from domain.snapshots import counter, detail, gauge, snapshot_class
 from sources import EventOutbox, SourceEnvironment, StreamSnapshot
-from sources.connection import FRAMES_A_BATCH, Frame, PacedStream, SourceConnection
+from sources.connection import PacedStream, SourceConnection
+from sources.frame_splitter import (
+    FRAMES_A_BATCH,
+    LARGEST_MESSAGE_BYTES,
+    Frame,
+    FrameSplitter,
+)
 from sources.outages import SourceOutage
 
 RECEIVE_BUFFER_BYTES = 256 * 2**10
-# A longer message ends the connection, and with it all that comes before the next one. So this
-# bounds memory only; whoever reads the messages refuses those that are too long to mean anything.
-LARGEST_MESSAGE_CHARACTERS = 4 * 2**20
 CONNECT_SECONDS = 10.0  # to connect with TLS; and as long again for the upgrade
 SEND_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
@@ -183,13 +186,14 @@ class Line:
             tcp, stream = await open_stream(address)
         try:
             with trio.fail_after(CONNECT_SECONDS):
-                websocket = await self._shake_hands(nursery, stream, address)
+                splitter = FrameSplitter(stream)
+                websocket = await self._shake_hands(nursery, splitter, address)
             self.is_connected = True
             self.connections += 1
             log = self.environment.log.info if self.connections == 1 else self.environment.log.debug
             log("connected", source=self.name, host=address.hostname)
             try:
-                await talk(SourceConnection(websocket, tcp))
+                await talk(SourceConnection(websocket, tcp, splitter))
             finally:
                 with trio.move_on_after(CLOSE_SECONDS):
                     await websocket.aclose()
@@ -208,8 +212,8 @@ class Line:
             stream,  # type: ignore[arg-type]  # any stream will do
             host=address.netloc.rpartition("@")[2],
             resource=(address.path or "/") + query,
-            message_queue_size=FRAMES_A_BATCH,  # while the mailbox is full; then the server waits
-            max_message_size=LARGEST_MESSAGE_CHARACTERS,
+            message_queue_size=FRAMES_A_BATCH,  # of what the splitter leaves to it
+            max_message_size=LARGEST_MESSAGE_BYTES,
             receive_buffer_size=RECEIVE_BUFFER_BYTES,
         )
 

@@ -16,7 +16,8 @@ from attrs import define, field
 from domain.messages import SourceEvent, TradeSeen
 from domain.snapshots import counter, read_fields, snapshot_class
 from sources import EventOutbox, SourceEnvironment
-from sources.connection import Frame, SourceConnection
+from sources.connection import SourceConnection
+from sources.frame_splitter import Frame
 from sources.line import Line, LineSettings, LineSnapshot, parse_each
 from sources.names import PUMPAPI
 from sources.pumpapi_frames import parse_frame

@@ -19,7 +19,8 @@ from attrs import define, evolve, field
 from domain.messages import SourceEvent, TokenCreated, TradeSeen
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from sources import EventOutbox, SourceEnvironment
-from sources.connection import Frame, SourceConnection
+from sources.connection import SourceConnection
+from sources.frame_splitter import Frame
 from sources.line import Line, LineSettings, LineSnapshot, parse_each
 from sources.names import PUMPPORTAL
 from sources.pumpportal_frames import ControlFrame, parse_frame

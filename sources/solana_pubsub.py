@@ -22,9 +22,10 @@ from domain.errors import FrameRefused, InputRefused, SourceUnavailable
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from domain.values import UnixSeconds
 from sources import EventOutbox, SourceEnvironment
-from sources.connection import Frame, SourceConnection
+from sources.connection import SourceConnection
 from sources.delayed import DelayedQueue
 from sources.fields import decode_json, read_object
+from sources.frame_splitter import Frame
 from sources.line import Line, LineSettings, LineSnapshot
 from sources.names import SOLANA_POOLS
 from sources.raydium_logs import RAYDIUM_AMM_V4, opens_pool, parse_pools

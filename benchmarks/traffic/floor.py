@@ -10,7 +10,7 @@ import orjson
 import trio
 from trio_websocket import open_websocket_url
 
-from sources.connection import FRAMES_A_BATCH
+from sources.frame_splitter import FRAMES_A_BATCH
 from sources.line import RECEIVE_BUFFER_BYTES
 
 

@@ -19,8 +19,8 @@ SCHEDULING, OTHER_THREADS = "event loop, other", "other threads"
 # The first prefix that a file of ours begins with.
 LOOP_STAGES = (
     ("sources/line", "receive"),
-    ("sources/socket", "receive"),
-    ("sources/websocket", "receive"),
+    ("sources/connection", "receive"),
+    ("sources/frame_splitter", "receive"),
     ("sources/", "parse"),
     ("actors/ingest", "ingest"),
     ("actors/trading", "trading, hot score"),

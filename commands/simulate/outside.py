@@ -33,8 +33,8 @@ from commands.market.pumpportal import frame_of
 from domain.errors import SourceInTrouble
 from domain.values import Mint, UnixSeconds
 from sources import HolderStats, MarketQuote
-from sources.connection import FRAMES_A_BATCH
 from sources.dexscreener import parse_pairs
+from sources.frame_splitter import FRAMES_A_BATCH
 from sources.jupiter_tokens import parse_tokens
 from sources.line import Line, Talk
 from sources.refusals import LastingRefusal

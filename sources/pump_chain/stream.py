@@ -22,7 +22,8 @@ from domain.outline import TokenOutline
 from domain.snapshots import counter, gauge, read_fields, snapshot_class
 from domain.values import WRAPPED_SOL, Mint
 from sources import EventOutbox, SourceEnvironment
-from sources.connection import Frame, SourceConnection
+from sources.connection import SourceConnection
+from sources.frame_splitter import Frame
 from sources.line import Line, LineSettings, LineSnapshot, parse_each
 from sources.pump_chain.gaps import Gap, GapList, fetch_missed
 from sources.pump_chain.lookups import HeldTransaction, PoolLookups, fetch_pools, note_pools

@@ -12,9 +12,8 @@ from trio_websocket import WebSocketConnection
 
 from domain.messages import MigrationSeen, SourceEvent, TokenCreated, TradeSeen
 from domain.values import Mint
-from sources.connection import FRAMES_A_BATCH
+from sources.frame_splitter import FRAMES_A_BATCH, LARGEST_MESSAGE_BYTES
 from sources.line import (
-    LARGEST_MESSAGE_CHARACTERS,
     STATUS_STAY_AWAY,
     LineSettings,
 )
@@ -225,7 +224,7 @@ async def test_broken_websocket_frames_end_the_connection_not_the_actor() -> Non
 
 
 async def test_an_endless_message_ends_the_connection_not_the_actor() -> None:
-    server = ScriptedServer([says("x" * (LARGEST_MESSAGE_CHARACTERS + 1)), says(create(0))])
+    server = ScriptedServer([says("x" * (LARGEST_MESSAGE_BYTES + 1)), says(create(0))])
     async with streaming(server) as (_, outbox, _):
         await outbox.until(1)
         assert server.connections == 2
