@@ -14,7 +14,7 @@ and of as many tokens as market data would write them, and only while somebody l
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush, nlargest
-from itertools import islice
+from itertools import chain, islice
 
 import trio
 from attrs import Factory, define, field, frozen
@@ -118,7 +118,8 @@ class Trading:
     memory: TradingMemory
     plan: TradingPlan
     environment: Environment
-    changed: dict[Mint, None] = Factory(dict)  # to be written or published, oldest first
+    changed: dict[Mint, None] = Factory(dict)  # since the last round began, oldest first
+    due: dict[Mint, None] = Factory(dict)  # to be written and published in this round, likewise
     expiries: list[tuple[float, Mint]] = Factory(list)  # heap: when a book's windows slide next
     is_writing: bool = field(default=False, init=False)
     is_draining: bool = field(default=False, init=False)
@@ -155,7 +156,7 @@ class Trading:
         now = self.environment.clock()
         return TradingSnapshot(
             books=len(self.memory.books),
-            unwritten=len(self.changed),
+            unwritten=len(self.due.keys() | self.changed.keys()),
             trades=self.counts["trades"],
             trades_dropped=self.counts["trades_dropped"],
             repeated_trades=self.counts["repeated_trades"],
@@ -175,7 +176,7 @@ class Trading:
             case WriteDue():
                 self._slide_windows()
                 self.desk.set_timer(WriteDue(), self.plan.trading.publish_seconds)
-                self._write_next()
+                self._begin_round()
             case TapeDue():
                 self.retry.end_wait()
                 self._write_next()
@@ -184,15 +185,16 @@ class Trading:
                 self.desk.set_timer(DayDue(), self.plan.market_data.interval_seconds)
             case MailEnded():
                 self.is_draining = True
-                self._write_next()
+                self._begin_round()
 
     # Messages in.
 
     def _count_trades(self, trades: Sequence[TradeSeen]) -> None:
         now = self.environment.clock()
         weighed: dict[Mint, tuple[float, UnixSeconds]] = {}
+        for source in {trade.source for trade in trades}:
+            self.coverage.note_trade(source, now)
         for trade in trades:
-            self.coverage.note_trade(trade.source, now)
             sol = self._count_trade(trade, now)
             if sol > 0:
                 before, _ = weighed.get(trade.mint, (0.0, now))
@@ -211,9 +213,8 @@ class Trading:
             del book.unwritten[:surplus]
             self.counts["trades_dropped"] += surplus
         self.changed.setdefault(trade.mint)
-        expires_at = book.next_expiry()
-        if expires_at is not None and not 0 < book.expires_at <= expires_at:
-            self._note_expiry(trade.mint, book)  # a window that was empty slides before the longer
+        if not book.expires_at:
+            self._note_expiry(trade.mint, book)
         return sol
 
     async def _follow_quotes(self) -> None:
@@ -261,15 +262,24 @@ class Trading:
     def _has_unwritten(self) -> bool:
         return not self.caller.is_away and any(
             (book := self.memory.books.get(mint)) is not None and book.has_unwritten
-            for mint in self.changed
+            for mint in chain(self.due, self.changed)
         )
 
+    def _begin_round(self) -> None:
+        """Write and publish what has changed until now; what follows waits for the next round.
+
+        So a token is published once in `trading.publish_seconds`, however long a round takes.
+        """
+        self.due |= self.changed
+        self.changed = {}
+        self._write_next()
+
     def _write_next(self) -> None:
-        """Write what has changed of some tokens; the outcome shows them and goes on."""
-        while self.changed and not (self.is_writing or self.retry.is_waiting):
-            mints = list(islice(self.changed, TOKENS_A_WRITE))
+        """Write some tokens of the round; the outcome shows them and goes on."""
+        while self.due and not (self.is_writing or self.retry.is_waiting):
+            mints = list(islice(self.due, TOKENS_A_WRITE))
             for mint in mints:
-                del self.changed[mint]
+                del self.due[mint]
             entries = [entry for mint in mints if (entry := self._take_entry(mint)) is not None]
             now = self.environment.clock()  # what is counted later is shown later
             statistics = {mint: self.take_statistics(mint, now) for mint in mints}
@@ -297,7 +307,7 @@ class Trading:
             self.counts["failed_writes"] += 1
             for entry in entries:
                 self._take_back(entry)
-            self.changed = dict.fromkeys(statistics) | self.changed
+            self.due = dict.fromkeys(statistics) | self.due
             self.retry.begin_wait()
 
         self.caller.ask(lambda: self.tape.append_entries(entries), note_written, note_failure)

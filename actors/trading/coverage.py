@@ -41,13 +41,11 @@ class StreamCoverage:
 
     def find_since(self, mint: Mint, venue: str | None) -> UnixSeconds | None:
         """Since when every trade of a token is counted; None: they are not."""
-        times = [
-            since
-            for stream, since in self.since.items()
-            if _reaches(self.reaches[stream], mint, venue)
-        ]
-        return min(times, default=None)
-
-
-def _reaches(reach: StreamReach, mint: Mint, venue: str | None) -> bool:
-    return (reach.venues is None or venue in reach.venues) and reach.follows(mint)
+        earliest: UnixSeconds | None = None
+        for stream, since in self.since.items():
+            if earliest is None or since < earliest:
+                reach = self.reaches[stream]
+                is_venue = reach.venues is None or venue in reach.venues
+                if is_venue and reach.follows(mint):
+                    earliest = since
+        return earliest

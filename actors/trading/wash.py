@@ -107,8 +107,10 @@ class TraderBook:
         """True where a trader's volume so far is more than this share of all of it."""
         if self.trades + self.earlier_trades < FEWEST_TRADES:
             return False
-        books = (self.current, self.previous)
-        own = sum(book[trader].volume for book in books if trader in book)
+        own = 0.0
+        for book in (self.current, self.previous):
+            if (totals := book.get(trader)) is not None:
+                own += totals.bought + totals.sold
         return own > share * (self.volume + self.earlier_volume)
 
     def score_wash(self, holders: int | None) -> float:

@@ -2,7 +2,12 @@
 
 A window is `STEPS` buckets of equal length; it slides by one bucket. So it tells of between 14/15
 and all of its length, and a token that rests costs nothing once its last bucket has gone.
+
+The steps of the longer windows are whole numbers of the shortest one. So the newest trades are
+counted once, in an open bucket of the shortest step, which joins all windows when it is over.
 """
+
+from collections.abc import Sequence
 
 from attrs import Factory, define, field
 
@@ -12,6 +17,7 @@ from domain.trading import WINDOW_SECONDS, Currency, WindowStatistics
 from domain.values import Sol, UnixSeconds, Usd
 
 STEPS = 15
+SHORTEST_STEP_SECONDS = min(WINDOW_SECONDS.values()) // STEPS
 
 
 @record
@@ -67,6 +73,20 @@ class WindowBucket:
             if self.closed is None or trade.at >= self.last_at:
                 self.closed, self.last_at = trade.price, trade.at
 
+    def join_bucket(self, other: "WindowBucket") -> None:
+        """Count all that the other has counted."""
+        self.buys += other.buys
+        self.sells += other.sells
+        self.volume_sol += other.volume_sol
+        self.volume_usd += other.volume_usd
+        self.lacks_sol |= other.lacks_sol
+        self.lacks_usd |= other.lacks_usd
+        self.traders.merge_sketch(other.traders)
+        if other.opened is not None and (self.opened is None or other.first_at < self.first_at):
+            self.opened, self.first_at = other.opened, other.first_at
+        if other.closed is not None and (self.closed is None or other.last_at >= self.last_at):
+            self.closed, self.last_at = other.closed, other.last_at
+
 
 @define
 class TradingWindow:
@@ -82,18 +102,27 @@ class TradingWindow:
 
     def add_trade(self, trade: CountedTrade, now: float) -> None:
         """Count a trade; one that is older than the window is none of it."""
-        step_seconds, buckets = self.seconds / STEPS, self.buckets
+        step_seconds = self.seconds / STEPS
         newest = int(now // step_seconds)
         number = min(int(trade.at // step_seconds), newest)  # a clock may be ahead of ours
-        if number <= newest - STEPS:
-            return
+        if number > newest - STEPS:
+            self._take_bucket(number).add_trade(trade)
+
+    def join_bucket(self, bucket: WindowBucket) -> None:
+        """Take in a bucket of the shortest step."""
+        number = bucket.number * SHORTEST_STEP_SECONDS // (self.seconds // STEPS)
+        self._take_bucket(number).join_bucket(bucket)
+
+    def _take_bucket(self, number: int) -> WindowBucket:
+        """The bucket of that number, which may be a new one."""
+        buckets = self.buckets
         place = len(buckets)
         while place and buckets[place - 1].number > number:
             place -= 1
         if not place or buckets[place - 1].number != number:
             buckets.insert(place, WindowBucket(number))
             place += 1
-        buckets[place - 1].add_trade(trade)
+        return buckets[place - 1]
 
     def drop_expired(self, now: float) -> bool:
         """Forget buckets that the window has left behind; True if there were any."""
@@ -109,12 +138,18 @@ class TradingWindow:
         """When the oldest bucket is left behind; None while there is none."""
         return (self.buckets[0].number + STEPS) * self.step_seconds if self.buckets else None
 
-    def take_statistics(self, last: Price | None) -> WindowStatistics:
-        """What the window tells now; `last` is the token's last price."""
+    def take_statistics(
+        self, last: Price | None, opened: WindowBucket | None = None
+    ) -> WindowStatistics:
+        """What the window tells now; `last` is the token's last price.
+
+        `opened` is the bucket that is still to join it, and not older than any of its own.
+        """
+        buckets = self.buckets if opened is None else [*self.buckets, opened]
         usd = sol = 0.0
         buys = sells = 0
-        is_in_usd = is_in_sol = not self.buckets
-        for bucket in self.buckets:
+        is_in_usd = is_in_sol = not buckets
+        for bucket in buckets:
             usd += bucket.volume_usd
             sol += bucket.volume_sol
             buys += bucket.buys
@@ -126,15 +161,15 @@ class TradingWindow:
             volume_sol=Sol(_round_volume(sol)) if is_in_sol else None,
             buys=buys,
             sells=sells,
-            unique_traders=count_together([bucket.traders for bucket in self.buckets]),
-            price_change=self._compare_price(last),
+            unique_traders=count_together([bucket.traders for bucket in buckets]),
+            price_change=self._compare_price(buckets, last),
         )
 
-    def _compare_price(self, last: Price | None) -> float | None:
+    def _compare_price(self, buckets: Sequence[WindowBucket], last: Price | None) -> float | None:
         """Per cent from the window's begin to now; 0 where nothing was traded within it."""
-        if not self.buckets:
+        if not buckets:
             return None if last is None else 0.0
-        first = self.price_before or self.buckets[0].opened
+        first = self.price_before or buckets[0].opened
         if first is None or last is None or first.currency != last.currency or not first.amount:
             return None
         return round((last.amount / first.amount - 1) * 100, 2)

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import attrs
+import pytest
 import trio
 from attrs import define, field
 from trio.testing import MockClock
@@ -150,10 +151,12 @@ async def test_trades_are_written_and_then_shown(autojump_clock: MockClock) -> N
         assert 2 == len(await world.tape.read_trades(mint(1), 10))
 
 
+@pytest.mark.parametrize("write_seconds", [0.0, 0.3, PUBLISH_SECONDS * 0.9])
 async def test_a_token_is_shown_at_most_once_in_the_publish_time(
-    autojump_clock: MockClock,
+    write_seconds: float, autojump_clock: MockClock
 ) -> None:
     world = World()
+    world.tape.seconds = write_seconds
     async with running(world.actor()):
         await world.begin_stream()
         for step in range(40):
@@ -287,7 +290,8 @@ async def test_books_outlive_a_restart(autojump_clock: MockClock) -> None:
     async with running(world.actor()):
         await world.trade(3.0)
         await until(10)
-    assert 2 == world.memory.books[mint(1)].windows[0].take_statistics(None).buys
+    book = world.memory.books[mint(1)]
+    assert 2 == book.windows[0].take_statistics(None, book.opened).buys
 
 
 async def test_an_outage_ends_the_coverage_and_a_provider_s_windows_count(

@@ -11,7 +11,7 @@ from actors.trading.book import StatisticsRequest, TradingBook, read_price, take
 from actors.trading.candles import FormingCandles
 from actors.trading.sketch import MOST_EXACT, DistinctSketch, hash_trader, merge_sketches
 from actors.trading.wash import FEWEST_TRADES, GENERATION_SECONDS, TraderBook
-from actors.trading.windows import STEPS, CountedTrade, Price, TradingWindow
+from actors.trading.windows import STEPS, CountedTrade, Price, TradingWindow, new_windows
 from commands.market.calibration import Calibration
 from commands.market.events import Traded
 from commands.market.model import Market
@@ -24,9 +24,9 @@ from tests.unit.actors.world import at, mint
 NOW = 1_780_000_000.0
 
 
-def counted(second: float, price: float = 1.0, **more: object) -> CountedTrade:
+def counted(second: float, amount: float = 1.0, **more: object) -> CountedTrade:
     facts: dict[str, object] = {"is_buy": True, "sol": Sol(1.0), "usd": Usd(100.0), "trader": None}
-    facts |= {"at": UnixSeconds(NOW + second), "price": Price(price, "usd"), **more}
+    facts |= {"at": UnixSeconds(NOW + second), "price": Price(amount, "usd"), **more}
     return CountedTrade(**facts)  # type: ignore[arg-type]
 
 
@@ -87,7 +87,7 @@ def test_the_price_change_counts_from_the_price_before_the_window() -> None:
 
 def test_a_change_between_two_currencies_is_not_told() -> None:
     window = TradingWindow(300)
-    window.add_trade(counted(0, price=1.0), NOW)
+    window.add_trade(counted(0, 1.0), NOW)
     assert window.take_statistics(Price(2.0, "sol")).price_change is None
 
 
@@ -96,6 +96,50 @@ def test_a_volume_that_nobody_could_value_is_not_known() -> None:
     window.add_trade(counted(0, usd=None), NOW)
     told = window.take_statistics(None)
     assert (None, 1.0, 1) == (told.volume_usd, told.volume_sol, told.buys)
+
+
+@given(
+    told=st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.5, 7.0, 19.0, 20.0, 250.0, 300.0, 4000.0]),  # since the last
+            st.sampled_from([0.0, 0.0, 0.5, 3.0, 21.0, 290.0, 1000.0]),  # how late it is
+            st.floats(0.1, 1000),
+            st.booleans(),  # whether the windows slide before
+        ),
+        max_size=40,
+    )
+)
+def test_what_is_counted_once_for_all_windows_equals_what_each_counts(
+    told: list[tuple[float, float, float, bool]],
+) -> None:
+    book, windows, now = TradingBook(), new_windows(), NOW
+    for number, (pause, late, cap, slides) in enumerate(told):
+        now += pause
+        trade = traded(1, 0, trader=f"w{number % 5}", usd=Usd(cap))._replace(
+            seen_at=UnixSeconds(now), at=UnixSeconds(now - late), market_cap_usd=Usd(cap)
+        )
+        if slides:
+            dropped = [window.drop_expired(now) for window in windows]
+            assert any(dropped) == book.drop_expired(UnixSeconds(now))
+        book.count_trade(trade, UnixSeconds(now), 0.25)
+        for window in windows:
+            window.add_trade(
+                counted(
+                    now - late - NOW,
+                    usd=Usd(cap),
+                    trader=hash_trader(f"w{number % 5}"),
+                    price=read_price(trade),
+                ),
+                now,
+            )
+        expiries = [each.next_expiry() for each in windows if each.buckets]
+        assert min(filter(None, expiries), default=None) == book.next_expiry()
+        for window, ours in zip(windows, book.windows, strict=True):
+            expected = window.take_statistics(book.last_price)
+            shown = ours.take_statistics(book.last_price, book.opened)
+            assert (expected.buys, expected.unique_traders) == (shown.buys, shown.unique_traders)
+            assert expected.price_change == shown.price_change
+            assert (expected.volume_usd or 0) == pytest.approx(shown.volume_usd or 0, rel=1e-4)
 
 
 # Sketches.
