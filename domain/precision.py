@@ -22,6 +22,7 @@ _AS_KEPT = f"%.{SIGNIFICANT_DIGITS}g"
 _list_values = attrgetter(*UPDATE_FIELDS)
 _TIMES = frozenset(name for name in UPDATE_FIELDS if FIELDS[name].is_time)
 _SCORES = frozenset(name for name in UPDATE_FIELDS if FIELDS[name].group is Group.SCORE)
+_ROUNDED_OTHERWISE = _TIMES | _SCORES
 
 
 def round_value(name: str, value: Value) -> Value:
@@ -39,10 +40,15 @@ def round_value(name: str, value: Value) -> Value:
 
 def round_values(values: Mapping[str, Value]) -> dict[str, Value]:
     """The values of some fields that change, as they are kept."""
-    return {
-        name: round_value(name, value) if type(value) is float else value
-        for name, value in values.items()
-    }
+    rounded = dict(values)
+    for name, value in values.items():
+        if type(value) is not float:
+            continue
+        if name not in _ROUNDED_OTHERWISE and SMALLEST_NUMBER <= value <= GREATEST_NUMBER:
+            rounded[name] = float(_AS_KEPT % value)  # the usual case, without a call
+        else:
+            rounded[name] = round_value(name, value)
+    return rounded
 
 
 def floor_time(moment: UnixSeconds) -> UnixSeconds:

@@ -10,6 +10,7 @@ A token's statistics come apart from it, and stay with it when it is published a
 from collections.abc import Callable, Mapping
 from itertools import takewhile
 from math import isfinite
+from operator import attrgetter
 
 from attrs import Factory, define, field
 
@@ -49,6 +50,17 @@ BOARD_RULES: Mapping[str, RankRule] = {
     "bonded": _of_status(Status.BONDED, lambda token: newest_first(token.status_changed_at)),
     "hot": _heat_of,
 }
+
+
+_list_ranked_by = attrgetter("status", "silent", "first_seen_at", "status_changed_at", "hot_score")
+
+
+def ranks_alike(before: Token, after: Token) -> bool:
+    """True where no rule ranks a token otherwise than before: so it is at most trades."""
+    return _list_ranked_by(before) == _list_ranked_by(after) and (
+        after.status is not Status.GRADUATING
+        or before.bonding_curve_progress == after.bonding_curve_progress
+    )
 
 
 def _make_rankings() -> dict[str, Ranking]:
@@ -120,6 +132,8 @@ class Catalogue:
     def _rank_again(self, before: Token | None, after: Token | None) -> None:
         self.version += 1
         self._columns.replace_token(before, after)
+        if before is not None and after is not None and ranks_alike(before, after):
+            return
         self._endings.replace_token(before, after)
         for ranking in self.rankings.values():
             ranking.replace_token(before, after)

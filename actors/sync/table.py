@@ -112,8 +112,11 @@ class TokenTable:
 
         Who observed it may know when it really changed; else that was when it was observed.
         """
-        early = self.unflushed.get(mint, Observations()).values.get("status", Status.NEW)
-        reached = int(early if token is None else token.status)
+        if token is not None:
+            reached = int(token.status)
+        else:
+            early = self.unflushed.get(mint)
+            reached = int(Status.NEW if early is None else early.values.get("status", Status.NEW))
         if int(new.values["status"]) <= reached:
             for name in STATUS_FIELDS:
                 new.values.pop(name, None)
