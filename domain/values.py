@@ -47,6 +47,7 @@ ADDRESS_BOUNDS: tuple[tuple[SizedText, SizedText], ...] = tuple(
     (_size_text(256**size // 256), _size_text(256**size - 1))
     for size in range(ADDRESS_BYTES, -1, -1)
 )
+USUAL_CHARACTERS, USUAL_GREATEST = ADDRESS_BOUNDS[0][1]  # of addresses that begin with no zero
 
 
 def parse_mint(text: object) -> Mint:
@@ -75,6 +76,8 @@ def is_address(text: str) -> bool:
 
 def has_address_size(text: str) -> bool:
     """True where base58 text is that of 32 bytes."""
+    if len(text) == USUAL_CHARACTERS and text[0] != "1":
+        return text <= USUAL_GREATEST  # the usual case: any shorter number has fewer characters
     digits = text.lstrip("1")
     zeros = len(text) - len(digits)
     if zeros > ADDRESS_BYTES:

@@ -17,7 +17,16 @@ from typing import NamedTuple
 from domain.errors import FrameRefused
 from domain.lifecycle import CURVE_SOL_AT_BIRTH, CURVE_TOKENS_AT_BIRTH
 from domain.values import DOLLAR_MINTS, WRAPPED_SOL, Mint, Sol, Usd
-from sources.fields import decode_json, read_address, read_label, read_sol, read_tokens, read_usd
+from sources.fields import (
+    GREATEST_SOL,
+    SMALLEST_NUMBER,
+    decode_json,
+    read_address,
+    read_label,
+    read_sol,
+    read_tokens,
+    read_usd,
+)
 from sources.venues import LAUNCHLAB, PUMPFUN, name_venue
 
 LONGEST_FRAME = 64 * 2**10  # characters or bytes; real ones have some hundreds
@@ -111,6 +120,8 @@ def read_sum(frame: Frame, keys: tuple[str, str], quote: Mint | None) -> QuotedS
     """
     sol_key, quote_key = keys
     told = frame.get(sol_key) if is_sol(quote) else None
+    if type(told) is float and SMALLEST_NUMBER <= told <= GREATEST_SOL:
+        return QuotedSum(Sol(told))  # the usual case, without the questions that the others need
     return make_sum(frame.get(quote_key) if told is None else told, quote)
 
 

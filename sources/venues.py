@@ -57,7 +57,9 @@ def name_venue(name: object, labels: object = None) -> str:
     """
     if not isinstance(name, str):
         return UNKNOWN
-    found = VENUE_BY_NAME.get(name.strip().lower().replace("_", "-"), UNKNOWN)
+    found = VENUE_BY_NAME.get(name) or VENUE_BY_NAME.get(
+        name.strip().lower().replace("_", "-"), UNKNOWN
+    )
     if found == RAYDIUM and isinstance(labels, list):
         for label in labels:
             if isinstance(label, str) and label.lower() in RAYDIUM_BY_LABEL:
