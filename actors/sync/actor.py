@@ -23,7 +23,7 @@ from math import inf
 import trio
 from attrs import define, field
 
-from actors.sync.appender import AppendDue, Appender
+from actors.sync.appender import AppendDue, Appender, RestOver
 from actors.sync.backlog import Backlog
 from actors.sync.draining import DrainDue, Drainer
 from actors.sync.flush import FlushOrder
@@ -212,6 +212,8 @@ class Sync:
                 self.regaining.try_again()
             case RegainedDue():
                 self.regaining.look_if_done()
+            case RestOver():
+                self.appender.end_rest()
             case MailDue():
                 pass  # every note lets the actor see whether it wants mail
             case _:

@@ -3,8 +3,10 @@
     TokenUpdated -> unappended, folded by token -> buffer.append_observations -> table, publications
 
 One append is under way at a time; what comes meanwhile is folded by token, so that it stays
-bounded by the number of tokens and goes with the next call. While the buffer is away the values
-wait here and are tried again by a timer; new tokens are published all the same.
+bounded by the number of tokens and goes with the next call. After each the appender rests for a
+multiple of the time that showing it took: the busier the loop, the more updates of a token become
+one, and so does what follows from them. While the buffer is away the values wait here and are
+tried again by a timer; new tokens are published all the same.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,6 +29,9 @@ from domain.values import NO_VERSION, Mint, Version
 from supervision.desk import Retry
 
 UNAPPENDED_TOKENS = 200_000  # then no more mail is taken, and the senders wait
+RESTS_A_SHOW = 20  # so showing takes a twentieth of the loop's time, and what follows a few
+LONGEST_REST_SECONDS = 0.25  # of the second within which a value is to be in view
+RESTING_CALLS = 5  # more than that wait, as after an outage: then no rest
 CALM_SECONDS = 60.0  # without a loss, until a buffer is trusted again that has lost repeatedly
 LOSING = "redis data"  # as outages name it
 KNOWN_FIELDS = frozenset(UPDATE_FIELDS)
@@ -35,6 +40,10 @@ Answer = TypeVar("Answer")
 
 class AppendDue:
     """The buffer is to be tried again, or there is more to append than one call takes."""
+
+
+class RestOver:
+    """The appender has rested."""
 
 
 @define(kw_only=True)
@@ -47,6 +56,8 @@ class Appender:
     epoch: str = field(default="", init=False)  # of the buffer's data; empty: not read yet
     newest: Version = field(default=NO_VERSION, init=False)  # that an append of values has told
     is_calling: bool = field(default=False, init=False)
+    is_resting: bool = field(default=False, init=False)
+    may_rest: bool = field(default=True, init=False)
     lost_at: float = field(default=-inf, init=False)  # the last time, trio's clock
     is_losing: bool = field(default=False, init=False)  # told as an outage
     is_loss_known: bool = field(default=False, init=False)  # the buffer is to get back what it lost
@@ -83,9 +94,9 @@ class Appender:
 
     @property
     def has_next_call(self) -> bool:
-        """True while a call is under way, and as much as the next one may carry waits."""
+        """True before the next call is made, where as much as it may carry waits."""
         waiting = len(self.life.memory.unappended)
-        return self.is_calling and waiting >= self.life.settings.append_updates
+        return (self.is_calling or self.is_resting) and waiting >= self.life.settings.append_updates
 
     @property
     def is_done(self) -> bool:
@@ -104,6 +115,8 @@ class Appender:
                 partial(self._give_back, held, spooled),
                 partial(self._note_given_back, len(self.after_put_back)),
             )
+        elif self.is_resting:
+            return
         elif news := self._take_news():
             self.life.memory.in_flight = news
             self.life.memory.note_unsure(news)
@@ -226,11 +239,29 @@ class Appender:
         def note_answer(answer: Answer) -> None:
             self.is_calling = False
             self.retry.note_success()
+            began_at = trio.current_time()
             then(answer)
+            self._begin_rest(RESTS_A_SHOW * (trio.current_time() - began_at))
             self.append_next()
 
         self.is_calling = True
         self.life.buffer_caller.ask(call, note_answer, self._note_failure)
+
+    def _begin_rest(self, seconds: float) -> None:
+        most = RESTING_CALLS * self.life.settings.append_updates
+        if self.may_rest and seconds > 0 and len(self.life.memory.unappended) <= most:
+            self.is_resting = True
+            self.life.desk.set_timer(RestOver(), min(seconds, LONGEST_REST_SECONDS))
+
+    def end_rest(self) -> None:
+        """The appender has rested for long enough."""
+        self.is_resting = False
+        self.append_next()
+
+    def hurry(self) -> None:
+        """Rest no more: the process ends."""
+        self.may_rest = False
+        self.end_rest()
 
     def _note_failure(self, error: BufferUnavailable) -> None:
         """The buffer does not answer, and may have taken the values: they are appended again."""

@@ -50,6 +50,7 @@ class Drainer:
     def begin_drain(self) -> None:
         """No more mail comes: bring what is here to safety."""
         self.is_draining = True
+        self.appender.hurry()
 
     def try_again(self) -> None:
         """The wait after a failed rescue is over."""

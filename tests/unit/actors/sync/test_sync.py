@@ -61,6 +61,50 @@ async def test_nothing_is_visible_that_the_buffer_does_not_hold(
     assert [] == lies
 
 
+# The busier the loop, the fewer appends.
+
+
+@pytest.mark.parametrize(("show_seconds", "rest_seconds"), [(0.01, 0.2), (0.1, 0.25)])
+async def test_after_an_append_sync_rests_by_what_showing_it_took(
+    show_seconds: float, rest_seconds: float, autojump_clock: MockClock
+) -> None:
+    world = SyncWorld()
+    async with running(world.sync()):
+        await world.admit(token(1))
+        await until(1.0)
+        world.published.on_send = lambda _: autojump_clock.jump(show_seconds)
+        shown_before = len(world.published.messages)
+        for number in range(4):
+            await until(2.0 + show_seconds * (number > 0) + number * 0.06)
+            await world.update(2.0 + number, holder_count=number)
+        rested_at = 2.0 + show_seconds + rest_seconds
+        await until(rested_at - 0.001)
+        assert 0 == world.shown().holder_count
+        await until(rested_at)
+    shown = [each.tokens[mint(1)] for each in world.published.messages[shown_before:]]
+    assert [0, 3] == [each.holder_count for each in shown]
+
+
+async def test_new_tokens_are_visible_and_a_drain_goes_on_while_sync_rests(
+    autojump_clock: MockClock,
+) -> None:
+    world = SyncWorld()
+    async with running(world.sync()):
+        await world.admit(token(1))
+        await until(1.0)
+        world.published.on_send = lambda _: autojump_clock.jump(0.1)
+        await world.update(1.0, holder_count=1)
+        await until(1.15)
+        world.published.on_send = None
+        await world.admit(token(2))
+        await until(1.2)
+        assert mint(2) in world.shown_by_mint
+        await world.update(2.0, holder_count=2)
+        world.messages.close()
+        await until(1.3)
+        assert 2 == world.shown().holder_count
+
+
 async def test_new_token_is_visible_while_the_buffer_is_away(autojump_clock: MockClock) -> None:
     world = SyncWorld()
     async with running(world.sync()):
