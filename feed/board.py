@@ -125,8 +125,17 @@ class Boards:
         if self.is_up_to_date and not self.views.are_due():
             return None
         changed, self.catalogue.changed = self.catalogue.changed, {}
+        moved, self.catalogue.moved = self.catalogue.moved, set()
         tokens, items = self.catalogue.tokens, self.items
-        changes = {n: b.publish_changes(changed, tokens, items) for n, b in self._boards.items()}
+        changes = {
+            name: board.publish_changes(
+                # Of the others none can have come to it, unless its end has moved.
+                [mint for mint in changed if mint in moved or mint in board.published],
+                tokens,
+                items,
+            )
+            for name, board in self._boards.items()
+        }
         changes |= self.views.publish_changes(changed, items)
         changes |= self.of_tokens.publish_changes(changed)
         if not any(changes.values()):

@@ -81,6 +81,7 @@ class Catalogue:
     version: int = field(init=False, default=0)  # grows with every change
     # Tokens that came, went or changed since the boards were published.
     changed: dict[Mint, None] = field(init=False, factory=dict)
+    moved: set[Mint] = field(init=False, factory=set)  # those of them that may stand elsewhere
     _columns: TokenColumns = field(init=False)
     _endings: Ranking = field(init=False, default=Factory(lambda: Ranking(retained_until)))
 
@@ -134,6 +135,7 @@ class Catalogue:
         self._columns.replace_token(before, after)
         if before is not None and after is not None and ranks_alike(before, after):
             return
+        self.moved.update(token.mint for token in (before, after) if token is not None)
         self._endings.replace_token(before, after)
         for ranking in self.rankings.values():
             ranking.replace_token(before, after)
