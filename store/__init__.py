@@ -168,6 +168,7 @@ class ServerPulse:
     checkpoints_timed: int
     checkpoints_requested: int  # before their time: too much WAL, a backup, a CHECKPOINT
     checkpoint_buffers: int  # pages that checkpoints wrote
+    checkpoint_seconds: float = 0.0  # that they took to write and to sync; told when one ends
     wal_bytes: int | None  # None where the server does not tell
     full_page_images: int | None  # likewise
     wal_position: int | None  # bytes; likewise

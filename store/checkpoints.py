@@ -27,6 +27,7 @@ class Observation(Snapshot):
     timed: int = detail("Checkpoints that were due.")
     requested: int = detail("Checkpoints before their time.")
     buffers_written: int = detail("Pages that checkpoints wrote.")
+    checkpoint_seconds: float = detail("What those that ended took to write and to sync.")
     wal_bytes_per_second: float | None = detail("WAL of the server; None where it does not tell.")
     full_page_images: int | None = detail("Page images in it; likewise.")
     wal_since_checkpoint_bytes: int | None = detail("WAL since a checkpoint began, at the end.")
@@ -49,6 +50,9 @@ class ObservedCheckpoints(CheckpointsSnapshot):
     requested: int = counter(
         "Checkpoints before their time, because of too much WAL or on demand.",
         metric="checkpoints_requested",
+    )
+    checkpoint_seconds: float = counter(
+        "Seconds that checkpoints took to write and to sync, told when each ends."
     )
     buffers_per_checkpoint: float = gauge("Pages that a checkpoint wrote, on average.")
     wal_bytes_per_second: float | None = gauge("WAL of the server between the last two pulses.")
@@ -84,6 +88,7 @@ class CheckpointWatch:
             timed=_count_since(before, pulse, "checkpoints_timed"),
             requested=_count_since(before, pulse, "checkpoints_requested"),
             buffers_written=_count_since(before, pulse, "checkpoint_buffers"),
+            checkpoint_seconds=_measure_since(before, pulse, "checkpoint_seconds"),
             wal_bytes_per_second=_measure_wal_rate(before, pulse, seconds),
             full_page_images=_count_told(before, pulse, "full_page_images"),
             wal_since_checkpoint_bytes=pulse.wal_since_checkpoint_bytes,
@@ -103,6 +108,7 @@ class CheckpointWatch:
             at=self.taken_at,
             timed=pulse.checkpoints_timed,
             requested=pulse.checkpoints_requested,
+            checkpoint_seconds=pulse.checkpoint_seconds,
             buffers_per_checkpoint=pulse.checkpoint_buffers / max(checkpoints, 1),
             wal_bytes_per_second=history[-1].wal_bytes_per_second if history else None,
             wal_since_checkpoint_bytes=pulse.wal_since_checkpoint_bytes,
@@ -139,6 +145,10 @@ def _count_told(before: ServerPulse, now: ServerPulse, counter: str) -> int | No
 
 
 def _count_since(before: ServerPulse, now: ServerPulse, counter: str) -> int:
+    return int(_measure_since(before, now, counter))
+
+
+def _measure_since(before: ServerPulse, now: ServerPulse, counter: str) -> float:
     """How far a counter has come; one that is lower than before began anew."""
     first, last = getattr(before, counter), getattr(now, counter)
-    return int(last - first if last >= first else last)
+    return float(last - first if last >= first else last)

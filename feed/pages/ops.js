@@ -153,13 +153,15 @@ function showCheckpoints(checkpoints) {
     parts: [["others", pulse.walBytesPerSecond]],
     mark: pulse.requested ? "down" : pulse.timed ? "well" : null,
     title: `${clock(pulse.at)}: ${bytes(pulse.walBytesPerSecond)}/s, ${pulse.fullPageImages} page images, `
-      + `${pulse.buffersWritten} buffers, ${pulse.requested} requested, ${pulse.timed} timed`,
+      + `${pulse.buffersWritten} buffers, ${pulse.requested} requested, ${pulse.timed} timed`
+      + (pulse.checkpointSeconds ? `, one that ended took ${duration(pulse.checkpointSeconds)}` : ""),
   }));
   $("checkpoints").replaceChildren(
     figures([
       ["Requested", exact.format(checkpoints.requested), `${early} lately`, early ? "down" : ""],
       ["Timed", exact.format(checkpoints.timed), `every ${duration(checkpoints.checkpointTimeoutSeconds)}`],
       ["Server's WAL", known(checkpoints.walBytesPerSecond, (rate) => `${bytes(rate)}/s`)],
+      ["Last took", known(history.findLast((pulse) => pulse.checkpointSeconds)?.checkpointSeconds, duration), "to write and to sync"],
       ["Buffers a checkpoint", exact.format(checkpoints.buffersPerCheckpoint)],
       ["Page images", short.format(checkpoints.fullPageImages)],
       ["To max_wal_size", known(checkpoints.walToMaxSizeBytes, bytes), `of ${bytes(checkpoints.maxWalSizeBytes)}`],

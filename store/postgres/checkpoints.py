@@ -21,14 +21,15 @@ def read_pulse(session: Session) -> ServerPulse:
     version = session.connection.info.server_version // 10_000
     view = "checkpointer" if version >= CHECKPOINTER_SINCE else "bgwriter"
     ((timeout_seconds, max_wal_size, completion_target),) = session.read("checkpoint_settings")
-    checkpoints = session.read_if_told(f"checkpoints_in_{view}") or [(0, 0, 0)]
-    ((timed, requested, buffers),) = checkpoints
+    checkpoints = session.read_if_told(f"checkpoints_in_{view}") or [(0, 0, 0, 0.0)]
+    ((timed, requested, buffers, seconds),) = checkpoints
     ((wal_bytes, images),) = session.read_if_told("wal_counters") or [(None, None)]
     position, since_checkpoint = _read_position(session)
     return ServerPulse(
         checkpoints_timed=int(timed),
         checkpoints_requested=int(requested),
         checkpoint_buffers=int(buffers),
+        checkpoint_seconds=float(seconds),
         wal_bytes=None if wal_bytes is None else int(wal_bytes),
         full_page_images=None if images is None else int(images),
         wal_position=position,

@@ -523,10 +523,15 @@ SELECT coalesce(
 );
 
 -- name: checkpoints_in_bgwriter
-SELECT checkpoints_timed, checkpoints_req, buffers_checkpoint FROM pg_stat_bgwriter;
+SELECT
+    checkpoints_timed,
+    checkpoints_req,
+    buffers_checkpoint,
+    (checkpoint_write_time + checkpoint_sync_time) / 1000
+FROM pg_stat_bgwriter;
 
 -- name: checkpoints_in_checkpointer
-SELECT num_timed, num_requested, buffers_written FROM pg_stat_checkpointer;
+SELECT num_timed, num_requested, buffers_written, (write_time + sync_time) / 1000 FROM pg_stat_checkpointer;
 
 -- name: checkpoint_settings
 SELECT

@@ -36,9 +36,13 @@ async def test_requested_checkpoints_and_wal_are_counted(server_world: StoreWorl
     await asked(url_of(server_world), "CHECKPOINT")
     after = await store.read_pulse()
     with trio.fail_after(PATIENCE_SECONDS):
-        while after.checkpoints_requested == before.checkpoints_requested:
+        while (
+            after.checkpoints_requested == before.checkpoints_requested
+            or after.checkpoint_seconds == before.checkpoint_seconds
+        ):
             await trio.sleep(0.01)  # the checkpointer counts it after it has answered
             after = await store.read_pulse()
+    assert 0 < after.checkpoint_seconds - before.checkpoint_seconds < PATIENCE_SECONDS
     assert after.checkpoints_requested == before.checkpoints_requested + 1
     assert after.checkpoints_timed == before.checkpoints_timed
     assert after.checkpoint_buffers > before.checkpoint_buffers

@@ -43,6 +43,7 @@ def test_newest_pulse_is_told_whole() -> None:
         checkpoints_timed=3,
         checkpoints_requested=2,
         checkpoint_buffers=40,
+        checkpoint_seconds=12.5,
         full_page_images=6,
         wal_since_checkpoint_bytes=1000,
         own=(backend,),
@@ -55,6 +56,7 @@ def test_newest_pulse_is_told_whole() -> None:
         at=NOW,
         timed=3,
         requested=2,
+        checkpoint_seconds=12.5,
         buffers_per_checkpoint=8.0,
         wal_bytes_per_second=None,
         wal_since_checkpoint_bytes=1000,
@@ -75,6 +77,7 @@ def test_observation_is_the_difference_of_two_pulses() -> None:
         checkpoints_timed=1,
         checkpoints_requested=2,
         checkpoint_buffers=30,
+        checkpoint_seconds=7.25,
         wal_position=3_000_000,
         wal_since_checkpoint_bytes=1_000_000,
         full_page_images=7,
@@ -83,6 +86,7 @@ def test_observation_is_the_difference_of_two_pulses() -> None:
     assert observation is not None
     assert observation.wal_bytes_per_second == 100_000.0
     assert (observation.timed, observation.requested, observation.buffers_written) == (1, 2, 30)
+    assert observation.checkpoint_seconds == 7.25
     assert (observation.full_page_images, observation.wal_since_checkpoint_bytes) == (7, 1_000_000)
     snapshot = observed(watched)
     assert snapshot.buffers_per_checkpoint == 10.0
