@@ -14,6 +14,7 @@ setup(
     packages=[
         "token_discovery",
         *(f"{ROOMS}.{package}" for package in find_packages(exclude=NOT_INSTALLED)),
+        f"{ROOMS}.docs",  # no package of Python's: the runbook, which the service serves
     ],
     package_dir={ROOMS: "."},
     py_modules=[f"{ROOMS}.service", f"{ROOMS}.supervisor"],

@@ -1,4 +1,4 @@
-"""Who may read /ops, /api/ops/* and /metrics, and change or tell the service anything.
+"""Who may read /ops*, /api/ops/* and /metrics, and change or tell the service anything.
 
     HttpRequest  ->  require_operator  ->  nothing, or 401, 403, 404
 
@@ -24,7 +24,7 @@ from feed.addresses import read_address
 from feed.http import Headers, HttpRequest
 from feed.targets import parse_host
 
-OPERATORS_PAGES = ("/ops", "/metrics")
+OPERATORS_PAGES = ("/ops", "/ops/runbook", "/metrics")
 OPERATORS_PREFIX = "/api/ops/"
 BACKENDS_PATHS = ("/api/activity",)  # for the owner's other servers, which have the same rights
 # What proxies add, beside X-Forwarded-For and its like.

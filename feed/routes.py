@@ -32,6 +32,7 @@ from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_resp
 from feed.operators import require_operator
 from feed.pages import MINT_PAGE, NO_MINT_PAGE, Page, load_pages
 from feed.quarantine_routes import QuarantineRoutes, quarantine_methods
+from feed.runbook import RUNBOOK_PATH, load_runbook
 from feed.stream_session import STREAM_HEAD, STREAM_PATH, read_stream_wanted
 from feed.targets import ASTERISK
 from feed.token_routes import WEBP, Route, TokenRoutes
@@ -73,7 +74,7 @@ class Routes:
 
     def __attrs_post_init__(self) -> None:
         pages = load_pages(self.half_life_seconds, parse_links(self.settings.links))
-        self._pages = {**pages, **load_documents()}
+        self._pages = {**pages, **load_documents(), RUNBOOK_PATH: load_runbook()}
         self._feed = FeedRoutes(self.boards, self.surroundings)
         self._tokens = TokenRoutes(self.settings, self.boards, self.library, self.surroundings)
         self._client = ClientRoutes(self.boards, self.surroundings)

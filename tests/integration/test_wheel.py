@@ -137,13 +137,13 @@ def test_installation_records_one_importable_name_and_one_script(
 
 
 def test_wheel_holds_every_file_of_the_rooms(wheel: Path) -> None:
-    """Modules and what they read beside them: SQL, Lua, TOML, pages."""
+    """Modules and what they read beside them: SQL, Lua, TOML, pages, the runbook."""
     rooms = [ROOT / name for name in FOLDERS if name != "token_discovery"]
     wanted = {
         str(path.relative_to(ROOT))
         for path in every_file()
         if any(path.is_relative_to(room) for room in rooms)
-    } | {"service.py", "supervisor.py"}
+    } | {"service.py", "supervisor.py", "docs/runbook.md"}
     prefix = "token_discovery/rooms/"
     held = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith(prefix)]
     assert wanted == {name.removeprefix(prefix) for name in held}

@@ -160,6 +160,7 @@ async def test_operations_are_answered_from_what_is_injected() -> None:
     [
         ("/", "text/html"),
         ("/ops", "text/html"),
+        ("/ops/runbook", "text/html"),
         ("/assets/feed.js", "text/javascript"),
         ("/assets/feed.css", "text/css"),
         ("/assets/icon.svg", "image/svg+xml"),

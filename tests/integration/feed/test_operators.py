@@ -15,6 +15,7 @@ from tests.unit.feed.worlds import make_world
 
 ROUTES = (
     "/ops",
+    "/ops/runbook",
     "/metrics",
     "/api/ops/actors",
     "/api/ops/writes",

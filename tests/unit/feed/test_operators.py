@@ -50,6 +50,7 @@ def basic(user: str, password: str) -> str:
     ("path", "is_guarded"),
     [
         ("/ops", True),
+        ("/ops/runbook", True),
         ("/metrics", True),
         ("/api/ops/actors", True),
         ("/api/ops/", True),
