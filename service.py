@@ -43,8 +43,10 @@ from supervision.supervisor import Supervisor
 from supervision.task_tree import render_task_tree
 from wiring.children import Composition, governor_plan
 from wiring.doors import RealDoors
+from wiring.looks import LookSources, LookTaker
 from wiring.mailboxes import Mailboxes
 from wiring.metrics import MetricSources, build_exposition, take_health_snapshot
+from wiring.overview import make_overview
 from wiring.quarantine import QuarantineView
 
 CONDITIONS = ("ingest", "sync", "gateway")
@@ -69,6 +71,7 @@ class Service:
     supervisor: Supervisor = field(init=False)
     sync_memory: SyncMemory = field(init=False)
     quarantine: QuarantineView = field(init=False)
+    composition: Composition = field(init=False)
     started: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -96,10 +99,13 @@ class Service:
             )
             doors = real.build(mailboxes.events)
             composition = Composition(self.settings, doors, environment, mailboxes)
+            self.composition = composition
             self.sync_memory = composition.sync_memory
             self.quarantine = composition.view_quarantine()
+            looks = self._build_looks()
+            specs = composition.child_specs(self._build_operations(looks), looks.take_look)
             self.supervisor = Supervisor(
-                composition.child_specs(self._build_operations()),
+                specs,
                 self.settings.supervision,
                 self.settings.shutdown,
                 environment,
@@ -149,13 +155,30 @@ class Service:
             limit_seconds=self.settings.supervision.stall_limit_seconds,
         )
 
-    def _build_operations(self) -> Operations:
-        def dump() -> Dump:  # of the supervisor that is built with these
-            return self.supervisor.take_dump()
+    def _take_dump(self) -> Dump:
+        return self.supervisor.take_dump()
 
-        def governor() -> GovernorSnapshot:
-            return self.sync_memory.governor.snapshot(trio.current_time())
+    def _snapshot_governor(self) -> GovernorSnapshot:
+        return self.sync_memory.governor.snapshot(trio.current_time())
 
+    def _build_looks(self) -> LookTaker:
+        sources = LookSources(
+            dump=self._take_dump,
+            governor=self._snapshot_governor,
+            ledger=self.ledger.snapshot,
+            checkpoints=self.sync_memory.watch.snapshot,
+            quarantine=self.composition.quarantine,
+            readiness=self.readiness,
+            has_started=lambda: self.started,
+        )
+        return LookTaker(sources=sources, clock=self.clock)
+
+    def _describe_graph(self) -> dict[str, object]:
+        return self.composition.describe_graph(self.supervisor.specs)
+
+    def _build_operations(self, looks: LookTaker) -> Operations:
+        # Of the supervisor that is built with these.
+        dump, governor = self._take_dump, self._snapshot_governor
         ledger, checkpoints = self.ledger.snapshot, self.sync_memory.watch.snapshot
         sources = MetricSources(
             dump=dump,
@@ -173,6 +196,7 @@ class Service:
             quarantine=self.quarantine.list_entries,
             quarantined=self.quarantine.show_entry,
             metrics=build_exposition(sources),
+            overview=make_overview(self.composition.history, looks.take_look, self._describe_graph),
         )
 
     async def _require_start(self) -> None:
@@ -212,6 +236,8 @@ class Service:
             governor_plan(self.settings).budget, trio.current_time()
         )
         self.log.info("settings reloaded", changed=reloadable, after_restart=fixed)
+        words = f"Settings were reloaded; changed: {', '.join(reloadable) or 'nothing'}."
+        self.composition.history.note_event(self.clock(), "settings", words)
 
 
 def serve(settings: Settings, *, reload: Callable[[], Settings]) -> int:

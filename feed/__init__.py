@@ -13,7 +13,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from domain.messages import GovernorSet, Presence
 from domain.quarantine import QuarantineOrder
@@ -59,6 +59,16 @@ class ServiceHealth(Protocol):
 
 
 @frozen(kw_only=True)
+class Overview:
+    """The process as a whole: JSON values of what stands first on /ops."""
+
+    problems: Callable[[], object] = dict  # of /api/ops/problems, and so on
+    graph: Callable[[], object] = dict
+    events: Callable[[], object] = dict
+    history: Callable[[UnixSeconds, int], object] = lambda now, hours: {}
+
+
+@frozen(kw_only=True)
 class Operations:
     """What operators ask of the process; each is answered at once, from memory."""
 
@@ -70,6 +80,7 @@ class Operations:
     quarantine: Callable[[], object]
     quarantined: Callable[[str], Mapping[str, Any] | None]  # one entry by its id
     metrics: Callable[[], bytes]  # Prometheus' text format
+    overview: Overview = field(factory=Overview)
 
 
 @frozen(kw_only=True)

@@ -16,6 +16,7 @@ from feed.creator_routes import MOST_TOKENS, TOKENS
 from feed.feed_routes import FEED_PATH
 from feed.http import JSON_TYPE
 from feed.item_fields import ITEM_FIELDS
+from feed.operations import DEFAULT_HOURS, HISTORY_HOURS
 from feed.orders import ORDERS
 from feed.query import (
     KNOWN_PARAMETERS,
@@ -308,6 +309,21 @@ OPERATIONS: Sequence[Operation] = (
     _operate("/api/ops/writes", "getWrites", "what is written to Postgres"),
     _operate("/api/ops/checkpoints", "getCheckpoints", "checkpoints of Postgres"),
     _operate("/api/ops/health", "getOperatorsHealth", "what is away"),
+    _operate("/api/ops/problems", "getProblems", "what is wrong, in words, the worst first"),
+    _operate("/api/ops/graph", "getGraph", "who sends to whom: actors, mailboxes, stores"),
+    _operate("/api/ops/events", "getEvents", "what has happened, newest first"),
+    _operate(
+        "/api/ops/history",
+        "getHistory",
+        "figures over time, in columns",
+        parameters=(
+            _query(
+                "hours",
+                {"enum": list(HISTORY_HOURS), "default": DEFAULT_HOURS},
+                "up to 6 in points of 15 s, beyond in points of five minutes",
+            ),
+        ),
+    ),
     _operate("/api/ops/governor", "getGovernor", "budgets, and why a flush waits"),
     _operate(
         "/api/ops/governor",

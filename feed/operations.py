@@ -13,10 +13,15 @@ from datetime import datetime
 
 import attrs
 
+from domain.errors import QueryRefused, RequestRefused
 from domain.snapshots import Snapshot, read_fields
+from feed.http import HttpRequest
+from feed.parameters import read_parameter, read_parameters
 
 DECIMALS = 6  # of every float: microseconds, millionths of a share
 CAMEL_CASED_IN_DUMPS = frozenset({"governor"})  # reads there as under its own path
+
+HISTORY_HOURS, DEFAULT_HOURS = (1, 6, 24, 168), 6
 
 KeyOf = Callable[[str], str]  # the key of a field's name
 
@@ -24,6 +29,21 @@ KeyOf = Callable[[str], str]  # the key of a field's name
 def render_snapshot(snapshot: Snapshot) -> dict[str, object]:
     """A snapshot, and those inside it, under camelCase keys."""
     return _render_fields(snapshot, _camel_cased)
+
+
+def read_hours(request: HttpRequest) -> int:
+    """The span that a history is asked for; `RequestRefused` for another one."""
+    try:
+        given = read_parameters(request.query, ("hours",))
+        return read_parameter(given, "hours", _parse_hours, DEFAULT_HOURS)
+    except QueryRefused as refusal:
+        raise RequestRefused(400, "bad_query", refusal.reason) from None
+
+
+def _parse_hours(value: str) -> int:
+    if value not in map(str, HISTORY_HOURS):
+        raise ValueError(f"one of {', '.join(map(str, HISTORY_HOURS))}")
+    return int(value)
 
 
 def render_writes(ledger: Snapshot, governor: Snapshot) -> dict[str, object]:

@@ -29,6 +29,7 @@ from feed.feed_routes import FeedRoutes
 from feed.fields import GZIP, choose_encoding
 from feed.health import NOT_READY, report_health
 from feed.http import Headers, HttpRequest, HttpResponse, add_headers, json_response
+from feed.operations import read_hours
 from feed.operators import require_operator
 from feed.pages import MINT_PAGE, NO_MINT_PAGE, Page, load_pages
 from feed.quarantine_routes import QuarantineRoutes, quarantine_methods
@@ -86,6 +87,10 @@ class Routes:
             "/api/ops/checkpoints": self._route_to(self.operations.checkpoints),
             "/api/ops/governor": self._use_governor,
             "/api/ops/health": self._get_health,
+            "/api/ops/problems": self._route_to(self.operations.overview.problems),
+            "/api/ops/graph": self._route_to(self.operations.overview.graph),
+            "/api/ops/events": self._route_to(self.operations.overview.events),
+            "/api/ops/history": self._get_history,
             "/api/activity": self._take_users_elsewhere,
             "/livez": self._get_liveness,
             "/readyz": self._get_readiness,
@@ -151,6 +156,10 @@ class Routes:
         if patience.cancelled_caught:  # and nothing has been sent
             raise RequestRefused(503, "busy", "sync takes no message at present; try again")
         return json_response({"accepted": asdict(message)}, status=202)
+
+    async def _get_history(self, request: HttpRequest) -> HttpResponse:
+        hours = read_hours(request)
+        return json_response(self.operations.overview.history(self.surroundings.clock(), hours))
 
     async def _take_users_elsewhere(self, request: HttpRequest) -> HttpResponse:
         told = parse_users_elsewhere(request.body)

@@ -13,6 +13,7 @@ import resource
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import trio
@@ -30,6 +31,7 @@ from supervision.mailbox_statistics import MailboxStatistics
 Part = TypeVar("Part", bound=Snapshot)
 
 SAMPLE_MESSAGES = 5  # shown of a mailbox: the oldest that wait, the newest in quarantine
+STATM = Path("/proc/self/statm")
 BYTES_A_KIBIBYTE = 1024  # the unit of ru_maxrss on Linux (getrusage(2))
 
 
@@ -76,6 +78,7 @@ class ProcessDump(Snapshot):
     threads: int = gauge("Python threads that live.")
     cpu_seconds: float = counter("CPU time of the process, user and system.")
     peak_memory_bytes: int = gauge("The most memory that was resident at once.")
+    memory_bytes: int | None = gauge("Memory that is resident now; only Linux tells.")
 
 
 @snapshot_class
@@ -186,4 +189,14 @@ def _dump_process(moment: Moment, *, is_draining: bool) -> ProcessDump:
         threads=threading.active_count(),
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         peak_memory_bytes=usage.ru_maxrss * BYTES_A_KIBIBYTE,
+        memory_bytes=_read_resident_bytes(),
     )
+
+
+def _read_resident_bytes() -> int | None:
+    """The second number of statm, in pages (proc(5)); None on another system."""
+    try:
+        pages = int(STATM.read_text().split()[1])
+    except OSError:
+        return None
+    return pages * resource.getpagesize()

@@ -1,12 +1,12 @@
 """The child specs, in flow order, and what each actor is given.
 
     streams -> ingest -> trading -> market-data, hot-score, holder-count, metadata
-        -> activity-keys -> activity -> sync -> quarantine -> gateway
+        -> activity-keys -> activity -> sync -> quarantine -> gateway -> history
 
 Among the children only ingest and sync are given a store.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,9 @@ from actors import activity_keys
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.activity_keys import ActivityKeysReader
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
+from actors.history import actor as history
+from actors.history.actor import HistoryKeeper
+from actors.history.memory import HistoryMemory
 from actors.ingest.actor import Ingest
 from actors.ingest.life import IngestStores
 from actors.ingest.memory import IngestMemory
@@ -38,7 +41,9 @@ from actors.trading.coverage import StreamCoverage
 from actors.trading.memory import TradingMemory
 from buffer.activity_keys import ActivityKeys
 from buffer.entries import make_message_entry
+from buffer.history import HistoryShelf
 from config.settings import Settings
+from domain.operations import Look
 from domain.quarantine import EntriesQuarantined
 from feed import Operations
 from feed.statistics import StatisticsMemory
@@ -49,6 +54,7 @@ from supervision.environment import Environment
 from supervision.failures import Failure
 from supervision.mailbox import Mailbox
 from wiring.doors import Doors, Stream
+from wiring.graph import describe_graph
 from wiring.jobs import JOBS, JobWiring
 from wiring.mailboxes import TRADING, Mailboxes
 from wiring.quarantine import QuarantineView
@@ -65,6 +71,7 @@ class Composition:
     ingest_memory: IngestMemory = field(init=False, factory=IngestMemory)
     sync_memory: SyncMemory = field(init=False)
     quarantine: QuarantineBook = field(init=False, factory=QuarantineBook)
+    history: HistoryMemory = field(init=False, factory=HistoryMemory)
 
     def __attrs_post_init__(self) -> None:
         self.sync_memory = SyncMemory(
@@ -93,8 +100,10 @@ class Composition:
         )
         self.mailboxes.quarantine.send_nowait(EntriesQuarantined(entries=(entry,)))
 
-    def child_specs(self, operations: Operations) -> list[ChildSpec]:
-        """Every child, upstream first: the order of a drain."""
+    def child_specs(
+        self, operations: Operations, take_look: Callable[[], Look] | None = None
+    ) -> list[ChildSpec]:
+        """Every child, upstream first: the order of a drain. Without looks there is no history."""
         boxes = self.mailboxes
         return [
             *(
@@ -126,6 +135,7 @@ class Composition:
                 boxes.gateway,
                 memory=StatisticsMemory(self.settings.tracking.tokens),
             ),
+            *self._make_history_specs(take_look),
         ]
 
     def _make_spec(
@@ -159,6 +169,18 @@ class Composition:
             return []
         build = partial(self._build_activity_keys, self.doors.activity_keys)
         return [self._make_spec(activity_keys.NAME, build)]
+
+    def _make_history_specs(self, take_look: Callable[[], Look] | None) -> list[ChildSpec]:
+        """The last child, which sees all others drain; none where no history is kept."""
+        if self.doors.history is None or take_look is None:
+            return []
+        build = partial(self._build_history, self.doors.history, take_look)
+        return [self._make_spec(history.NAME, build, memory=self.history)]
+
+    def describe_graph(self, specs: Sequence[ChildSpec]) -> dict[str, object]:
+        """Who sends to whom among these children, for operators."""
+        inboxes = {spec.name: [box.name for box in spec.inboxes] for spec in specs}
+        return describe_graph(inboxes, self.doors.streams)
 
     def view_quarantine(self) -> QuarantineView:
         """What operators are shown of it."""
@@ -277,6 +299,17 @@ class Composition:
                 updates=boxes.updates,
                 census=boxes.gateway,
             ),
+        )
+
+    def _build_history(
+        self,
+        shelf: HistoryShelf,
+        take_look: Callable[[], Look],
+        environment: Environment,
+        memory: HistoryMemory,
+    ) -> HistoryKeeper:
+        return HistoryKeeper(
+            shelf=shelf, take_look=take_look, memory=memory, environment=environment
         )
 
     def _build_gateway(

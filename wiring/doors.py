@@ -14,8 +14,10 @@ from attrs import define, field, frozen
 from actors.trading.coverage import StreamReach
 from buffer import NewestTold, QuarantineShelf, UpdateBuffer
 from buffer.activity_keys import ActivityKeys
+from buffer.history import HistoryShelf
 from buffer.redis import RedisBuffer
 from buffer.redis.activity_keys import RedisActivityKeys
+from buffer.redis.history import RedisHistory
 from buffer.redis.tape import RedisTape
 from buffer.tape import TapeBounds, TradeTape
 from config.settings import Settings
@@ -74,6 +76,7 @@ class Doors:
     providers: Mapping[str, Any] = field(factory=dict)  # whom a job asks, by the job's name
     library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
     activity_keys: ActivityKeys | None = None  # None: they are not heeded
+    history: HistoryShelf | None = None  # None: no history is kept
     listen: Callable[[str, int], Awaitable[list[trio.SocketListener]]] = open_listeners
 
     async def close(self) -> None:
@@ -86,6 +89,7 @@ class Doors:
             self.quarantine,
             self.tape,
             self.activity_keys,
+            self.history,
         ):
             if door is not None:
                 await door.close()
@@ -141,6 +145,7 @@ class RealDoors:
             follow_tokens=self._follow_tokens,
             providers={name: job.connect(outside) for name, job in JOBS.items()},
             activity_keys=self._new_activity_keys(),
+            history=self._new_history(),
         )
 
     def _follow_tokens(self, tokens: Sequence[TokenOutline]) -> None:
@@ -179,6 +184,12 @@ class RealDoors:
             return None
         redis = self.settings.redis
         return RedisActivityKeys(
+            url=redis.url, timeout_seconds=redis.timeout_seconds, offload=offload_to_threads(1)
+        )
+
+    def _new_history(self) -> RedisHistory:
+        redis = self.settings.redis
+        return RedisHistory(
             url=redis.url, timeout_seconds=redis.timeout_seconds, offload=offload_to_threads(1)
         )
 

@@ -35,6 +35,9 @@ TYPES = {
     "td:births:order": "zset",
     "td:births:rows": "hash",
     "td:store-epoch": "string",
+    "td:history:points": "list",
+    "td:history:coarse": "list",
+    "td:history:events": "list",
 }
 HASH_PREFIX = "td:token:"
 TYPES_BY_PREFIX = {HASH_PREFIX: "hash", "td:candles:": "hash", "td:trades:": "list"}

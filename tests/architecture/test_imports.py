@@ -22,6 +22,7 @@ ROOMS = (
     "activity",
     "activity_keys",
     "gateway",
+    "history",
     "ingest",
     "jobs",
     "quarantine",
@@ -91,8 +92,8 @@ def test_only_ingest_and_sync_know_the_store() -> None:
     assert {"actors.ingest", "actors.sync"} == rooms(importers_of("store"))
 
 
-def test_only_ingest_sync_quarantine_trading_and_activity_keys_know_the_buffer() -> None:
-    rooms_with_a_port = ("ingest", "sync", "quarantine", "trading", "activity_keys")
+def test_only_ingest_sync_quarantine_trading_activity_keys_and_history_know_the_buffer() -> None:
+    rooms_with_a_port = ("ingest", "sync", "quarantine", "trading", "activity_keys", "history")
     knowing = {f"actors.{name}" for name in rooms_with_a_port}
     assert knowing == rooms(importers_of("buffer"))
 
@@ -119,7 +120,7 @@ def test_actors_know_no_way_to_images_and_strangers_but_the_ports() -> None:
 
 def test_twins_are_not_part_of_the_running_service() -> None:
     twins = ["store.memory", "buffer.memory", "buffer.memory_tape", "images.memory"]
-    twins += ["buffer.memory_activity_keys"]
+    twins += ["buffer.memory_activity_keys", "buffer.memory_history"]
     for twin in (*twins, "sources.scripted"):
         known_to = importers_of(twin) - within("commands", importers_of(twin))
         assert set() == known_to

@@ -13,6 +13,7 @@ from actors.jobs.switch import JobMemory
 from actors.sync.memory import SyncMemory
 from buffer.memory import MemoryBuffer
 from buffer.memory_activity_keys import MemoryActivityKeys
+from buffer.memory_history import MemoryHistory
 from domain.messages import (
     CensusWanted,
     RosterWanted,
@@ -20,7 +21,9 @@ from domain.messages import (
     SystemIdled,
     TokensPublished,
 )
+from domain.operations import Look
 from domain.snapshots import Snapshot
+from domain.values import UnixSeconds
 from store.memory import MemoryStore
 from store.memory_database import MemoryDatabase
 from supervision import Actor
@@ -44,6 +47,7 @@ IN_FLOW_ORDER = [
     "sync",
     "quarantine",
     "gateway",
+    "history",
 ]
 
 
@@ -52,7 +56,7 @@ def composition() -> Composition:
 
 
 def child_specs() -> list[ChildSpec]:
-    return composition().child_specs(operations())
+    return composition().child_specs(operations(), lambda: Look(at=UnixSeconds(0.0)))
 
 
 def parts(thing: object) -> Iterator[object]:
@@ -113,6 +117,10 @@ def test_among_all_children_only_ingest_sync_and_quarantine_hold_the_buffer() ->
 
 def test_among_all_children_only_their_reader_holds_the_keys_of_others() -> None:
     assert {"activity-keys"} == holders_of(MemoryActivityKeys)
+
+
+def test_among_all_children_only_its_keeper_holds_the_history() -> None:
+    assert {"history"} == holders_of(MemoryHistory)
 
 
 def test_search_for_a_store_would_find_one_in_a_closure() -> None:

@@ -148,11 +148,21 @@ async def test_what_is_away_is_told_by_name_while_the_service_serves() -> None:
 
 async def test_operations_are_answered_from_what_is_injected() -> None:
     async with serving() as world:
-        for name in ("actors", "writes", "checkpoints"):
+        for name in ("actors", "writes", "checkpoints", "problems", "graph", "events"):
             assert {"of": name} == (await get(world, f"/api/ops/{name}")).json
         metrics = await get(world, "/metrics")
         assert metrics.body == b"up 1\n"
         assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+
+
+async def test_a_history_is_of_so_many_hours() -> None:
+    async with serving() as world:
+        for query, hours in (("", 6), ("?hours=168", 168), ("?hours=", 6)):
+            answer = await get(world, f"/api/ops/history{query}")
+            assert {"of": "history", "hours": hours} == answer.json
+        refused = await get(world, "/api/ops/history?hours=2")
+        assert (400, "bad_query") == (refused.status, refused.json["error"]["code"])
+        assert "hours must be one of 1, 6, 24, 168" == refused.json["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,10 @@ ROUTES = (
     "/api/ops/checkpoints",
     "/api/ops/governor",
     "/api/ops/health",
+    "/api/ops/problems",
+    "/api/ops/graph",
+    "/api/ops/events",
+    "/api/ops/history",
 )
 BASIC = {"Authorization": "Basic b3BlcmF0b3I6czNjcmV0"}  # operator:s3cret
 BEARER = {"Authorization": "Bearer s3cret"}

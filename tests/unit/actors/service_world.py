@@ -9,6 +9,7 @@ from attrs import Factory, define, field
 
 from buffer.memory import MemoryBuffer
 from buffer.memory_activity_keys import MemoryActivityKeys
+from buffer.memory_history import MemoryHistory
 from buffer.memory_tape import MemoryTape
 from buffer.tape import TapeBounds
 from config.settings import Settings
@@ -87,6 +88,7 @@ class ServiceWorld:
     shown: dict[Mint, tuple[float, Token]] = Factory(dict)
     log: Log = Factory(Log)
     activity_keys: MemoryActivityKeys = Factory(MemoryActivityKeys)
+    history: MemoryHistory = Factory(MemoryHistory)
     tape: MemoryTape = Factory(lambda: MemoryTape(TapeBounds(trades=200, candle_days=2)))
 
     @property
@@ -104,6 +106,7 @@ class ServiceWorld:
             quarantine=self.buffer,
             tape=self.tape,
             activity_keys=self.activity_keys,
+            history=self.history,
             streams={"scripted": stream},
             providers={
                 "market-data": MarketProviders(quotes=self.market_data),

@@ -17,7 +17,7 @@ from domain.messages import GatewayMessage, GovernorSet, RosterWanted, TokensPub
 from domain.quarantine import QuarantineOrder
 from domain.token import Token
 from domain.values import UnixSeconds
-from feed import Library, Operations
+from feed import Library, Operations, Overview
 from feed.catalogue import Catalogue
 from feed.statistics import StatisticsMemory
 from feed.views import Views
@@ -53,6 +53,12 @@ ENTRIES = {
     "bb": {"id": "bb", "state": "replaying", "isReplayable": True},
     "cc": {"id": "cc", "state": "waiting", "isReplayable": False},
 }
+OVERVIEW = Overview(
+    problems=lambda: {"of": "problems"},
+    graph=lambda: {"of": "graph"},
+    events=lambda: {"of": "events"},
+    history=lambda now, hours: {"of": "history", "hours": hours},
+)
 HOT_SCORE = HotScoreSettings(interval_seconds=900.0, tokens=500, half_life_seconds=1800.0)
 
 
@@ -144,6 +150,7 @@ def make_world(
     statistics: StatisticsMemory | None = None,
     seed: int = 1,  # of what is random in it; also of the epoch
     clock: Callable[[], UnixSeconds] | None = None,  # default: it starts at NOW
+    overview: Overview | None = None,
     **changes: Any,
 ) -> World:
     inbox = Mailbox[GatewayMessage]("gateway", capacity=100)
@@ -163,6 +170,7 @@ def make_world(
         quarantine=lambda: {"of": "quarantine"},
         quarantined=ENTRIES.get,
         metrics=lambda: b"up 1\n",
+        overview=overview or OVERVIEW,
     )
     environment = Environment(
         clock=clock or (lambda: UnixSeconds(NOW + trio.current_time() - started_at)),

@@ -151,6 +151,7 @@ async def test_dump_shows_the_process(autojump_clock: MockClock) -> None:
     assert process["threads"] == threading.active_count()
     kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert 0.5 * kibibytes * 1024 <= process["peak_memory_bytes"] <= kibibytes * 1024
+    assert 0 < process["memory_bytes"] <= 1.01 * process["peak_memory_bytes"]
     assert 0 < process["cpu_seconds"] <= time.process_time()
     assert process["tasks"] >= process["tasks_runnable"]
 

@@ -1,0 +1,1 @@
+"""History: what was wrong, what happened and how the figures went, for hours and over restarts."""
