@@ -61,6 +61,11 @@ FILES = {
     "/assets/client.js": "client.js",  # a link to clients/js (docs/decisions/0030)
     "/assets/ops.css": "ops.css",
     "/assets/ops.js": "ops.js",
+    "/assets/ops_problems.js": "ops_problems.js",
+    "/assets/ops_graph.js": "ops_graph.js",
+    "/assets/ops_history.js": "ops_history.js",
+    "/assets/ops_events.js": "ops_events.js",
+    "/assets/ops_overview.css": "ops_overview.css",
     "/assets/sources.js": "sources.js",
     "/assets/quarantine.js": "quarantine.js",
     "/assets/activity.js": "activity.js",

@@ -17,9 +17,9 @@ function titled(shape, text) {
   return shape;
 }
 
-/** A round number at or above `value`: 1, 2 or 5 times a power of ten. */
-function ceiling(value) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
+/** A round number at or above a positive `value`: 1, 2 or 5 times a power of ten. */
+export function ceiling(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
 }
 

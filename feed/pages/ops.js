@@ -1,13 +1,17 @@
-// The operations page: what /api/ops tells, fetched again every two seconds.
+// The operations page: what /api/ops tells. What is wrong and the actors each second, the rest less often.
 
 import { describeActivity } from "./activity.js";
 import { bars, element, meter } from "./charts.js";
 import { badgeOf } from "./health.js";
+import { showEvents } from "./ops_events.js";
+import { ActorGraph } from "./ops_graph.js";
+import { showHistory } from "./ops_history.js";
+import { duration, showProblems } from "./ops_problems.js";
 import { describeQuarantine, listNewest } from "./quarantine.js";
 import { listFacts, listProviders, listStreams } from "./sources.js";
 
-const PAGES = ["health", "actors", "writes", "checkpoints", "quarantine"];
-const EVERY = 2000; // milliseconds
+const PARTS = ["problems", "health", "actors", "writes", "checkpoints", "quarantine"];
+const EVERY = 1000, EVENTS_EVERY = 5000, HISTORY_EVERY = 15000; // milliseconds
 const HOURS = 48, PULSES = 50;
 const UNKNOWN = "–";
 const $ = (id) => document.getElementById(id);
@@ -29,12 +33,6 @@ function bytes(value) {
   let unit = 0;
   while (value >= 1000 && unit < units.length - 1) value /= 1000, unit += 1;
   return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
-}
-
-function duration(seconds) {
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} d`;
 }
 
 const clock = (seconds) => new Date(seconds * 1000).toTimeString().slice(0, 8);
@@ -85,26 +83,6 @@ function table(columns, rows) {
 }
 
 // The parts of the page.
-
-function showHealth(health) {
-  showBadge(badgeOf(health));
-  const { reasons, degraded } = health;
-  $("health").hidden = !reasons.length && !degraded.length;
-  $("health").dataset.state = reasons.length ? "down" : "warm";
-  $("health").replaceChildren(
-    tag("strong", { text: reasons.length ? "Not ready" : "Away" }),
-    ...reasons.map((text) => tag("span", { text })),
-    ...degraded.map(({ name, reason, since }) => tag("span", {}, tag("b", { text: name }), ` since ${clock(Date.parse(since) / 1000)}: ${reason}`)),
-  );
-}
-
-function showReasons(governor) {
-  const isBroken = Object.values(governor.staleness).some((group) => group.isBroken);
-  const state = isBroken ? "down" : governor.reasons.length ? "warm" : "well";
-  const says = { down: "Staleness broken", warm: "Holding back", well: "Nothing holds writes back" }[state];
-  $("reasons").dataset.state = state;
-  $("reasons").replaceChildren(tag("strong", { text: says }), ...governor.reasons.map((text) => tag("span", { text })));
-}
 
 function showActivity(dump) {
   const told = describeActivity(dump, duration, clock);
@@ -303,9 +281,10 @@ async function ask(name) {
 
 async function refresh() {
   try {
-    const [health, actors, writes, checkpoints, quarantine] = await Promise.all(PAGES.map(ask));
-    showHealth(health);
-    showReasons(writes.governor);
+    const [problems, health, actors, writes, checkpoints, quarantine] = await Promise.all(PARTS.map(ask));
+    showBadge(badgeOf(health));
+    showProblems($("problems"), problems);
+    graph.take(actors, health);
     showActivity(actors);
     showGovernor(writes.governor);
     showCheckpoints(checkpoints);
@@ -316,11 +295,35 @@ async function refresh() {
     document.body.classList.remove("stale");
   } catch (error) {
     console.error(error);
-    $("health").hidden = true;
     document.body.classList.add("stale"); // the figures are those of a moment ago
     showBadge({ state: "offline", text: error.status === 503 ? "Stopping" : "No answer; trying again", title: "" });
   }
-  setTimeout(refresh, EVERY);
 }
 
-refresh();
+/** Ask now and for ever; while the page is not seen, nothing is asked. */
+async function repeat(action, milliseconds) {
+  if (!document.hidden) await action();
+  setTimeout(() => repeat(action, milliseconds), milliseconds);
+}
+
+/** As an action of `repeat`; a failure is told by `refresh`, which asks more often. */
+const quietly = (action) => () => action().catch((error) => console.warn(error));
+
+async function refreshEvents() {
+  showEvents($("events"), $("events-note"), await ask("events"));
+}
+
+async function refreshHistory() {
+  const { value } = document.querySelector("#spans input:checked");
+  const told = await ask(`history?hours=${value}`);
+  showHistory($("history"), told);
+  const missing = told.isComplete ? "" : "what was before this start is not read from Redis yet";
+  $("history-note").textContent = told.at.length ? missing : "No point yet: there is one every 15 s.";
+}
+
+const graph = new ActorGraph($("graph"));
+ask("graph").then((told) => graph.setGraph(told)).catch((error) => console.warn(error));
+$("spans").addEventListener("change", quietly(refreshHistory));
+repeat(refresh, EVERY);
+repeat(quietly(refreshEvents), EVENTS_EVERY);
+repeat(quietly(refreshHistory), HISTORY_EVERY);
