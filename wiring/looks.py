@@ -29,7 +29,9 @@ from supervision.readiness import Readiness
 from wiring.problems import RECENT_SECONDS, Facts, find_problems
 
 SAMPLE_SECONDS = 15.0  # between two sets of counters that are remembered
+PULSE_BORNE_SECONDS = 30.0  # three pulses: an older one says nothing of now
 PACES = 4  # the governor's share is told in quarters
+STORES = frozenset({"postgres", "redis"})
 OWN = ("ingest", "sync")  # of the ledger's components; the others write through the view
 Counters = dict[str, float]
 Parts = dict[str, tuple[float, ...]]
@@ -57,6 +59,7 @@ class LookTaker:
     clock: Callable[[], UnixSeconds]
     # Oldest first: the set that has left the ten minutes last, and those within them.
     samples: deque[tuple[UnixSeconds, Counters]] = field(factory=deque, init=False)
+    away_at: UnixSeconds | None = field(default=None, init=False)  # a store, or the start
     admitted: float = field(default=0.0, init=False)
     admitted_at: UnixSeconds | None = field(default=None, init=False)
 
@@ -76,6 +79,7 @@ class LookTaker:
             checkpoints=checkpoints,
             quarantine=sources.quarantine,
             recent=self._note_counters(now, _count_troubles(dump, sources.quarantine)),
+            stores_well_seconds=self._measure_wellness(now),
             births_silent_seconds=self._measure_silence(now, counters),
         )
         return Look(
@@ -103,6 +107,12 @@ class LookTaker:
             if more := (count - first if count >= first else count):
                 grown[name] = more
         return grown
+
+    def _measure_wellness(self, now: UnixSeconds) -> float:
+        """For how long no store has been away."""
+        if self.away_at is None or STORES & self.sources.readiness.list_away():
+            self.away_at = now
+        return now - self.away_at
 
     def _measure_silence(self, now: UnixSeconds, counters: Parts) -> float:
         """For how long no new token was admitted."""
@@ -186,7 +196,8 @@ def _measure_gauges(
         yield "clients", gateway.clients
     if isinstance(checkpoints, ObservedCheckpoints):
         rate = checkpoints.wal_bytes_per_second
-        if rate is not None:
+        is_new = dump.process.taken_at - checkpoints.at < PULSE_BORNE_SECONDS  # none while idle
+        if rate is not None and is_new:
             yield "server_wal_bytes_per_second", rate
 
 

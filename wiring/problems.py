@@ -30,6 +30,8 @@ WAL_OVER_BUDGET = 1.5  # likewise
 SILENT_UPTIME_SECONDS = 900.0  # likewise, of new tokens
 REFUSED_BORNE = 0.05  # of a stream's messages: every market has some junk
 PARKED_SECONDS = 60.0  # what waits for its token is usually written by the next flush
+STALLS_BORNE = 2  # within ten minutes: a start has some on a slow machine
+FLUSHES_BORNE = 3  # that fail within ten minutes in which no store was away
 CHECKPOINTS_BORNE = 1  # requested within ten minutes: one may be a person's
 RECENT_SECONDS = 600.0  # for so long what only counts is a problem after it has grown
 
@@ -49,6 +51,7 @@ class Facts:
     quarantine: QuarantineBook
     # How far each counter has come within ten minutes, by its name; absent: not at all.
     recent: Mapping[str, float]
+    stores_well_seconds: float = 0.0  # since a store was away, or since the start
     births_silent_seconds: float = 0.0  # since a new token was admitted, or since the start
 
     def find_summary(self, kind: type[Snapshot]) -> Snapshot | None:
@@ -201,7 +204,7 @@ def _mailbox_problem(box: MailboxDump, kind: str, what: str) -> Problem:
 
 
 def _find_stalls(facts: Facts) -> Iterator[Problem]:
-    if count := facts.recent.get("stalls"):
+    if (count := facts.recent.get("stalls", 0.0)) > STALLS_BORNE:
         longest = facts.dump.event_loop.longest_stall_seconds
         yield Problem(
             severity="warning",
@@ -299,8 +302,8 @@ def _find_sync(facts: Facts) -> Iterator[Problem]:
             advice="Nothing: each flush tries them, and what waits too long goes to quarantine.",
             section="quarantine",
         )
-    is_away = any(outage.name == "postgres" for outage in facts.outages)
-    if (count := facts.recent.get("failed flushes")) and not is_away:
+    count = facts.recent.get("failed flushes", 0.0)
+    if count > FLUSHES_BORNE and facts.stores_well_seconds > RECENT_SECONDS:
         yield Problem(
             severity="warning",
             subject="flushes",

@@ -238,8 +238,10 @@ async def test_stalls_of_the_event_loop_are_told(autojump_clock: MockClock) -> N
         taken.look()
         heartbeat = taken.supervisor.heartbeat
         heartbeat.stalls, heartbeat.longest_stall_seconds = 2, 3.25
+        assert [] == list(taken.look().problems)
+        heartbeat.stalls = 3
         problem = taken.find("warning", "event loop", "stalls")
-    assert "stood still 2 times in the last ten minutes (the longest ever: 3.2 s)" in problem.what
+    assert "stood still 3 times in the last ten minutes (the longest ever: 3.2 s)" in problem.what
 
 
 async def test_no_new_token_for_long_is_told(autojump_clock: MockClock) -> None:
@@ -288,8 +290,8 @@ async def test_the_governor_says_what_it_cannot_do(
 @pytest.mark.parametrize(
     ("changes", "severity", "subject", "kind"),
     [
-        ({"failed_flushes": 2}, "warning", "flushes", "failing"),
         ({"put_back": 1}, "warning", "redis values", "lost"),
+        ({"lost": 2}, "warning", "redis values", "lost"),
     ],
 )
 async def test_what_sync_could_not_do_is_told(
@@ -299,6 +301,21 @@ async def test_what_sync_could_not_do_is_told(
         taken.look()
         taken.change_actor("sync", summary=changes)
         taken.find(severity, subject, kind)
+
+
+async def test_flushes_that_fail_are_told_unless_a_store_was_away(
+    autojump_clock: MockClock,
+) -> None:
+    async with Served() as taken:
+        for failed in range(45):  # eleven minutes
+            taken.look()
+            taken.change_actor("sync", summary={"failed_flushes": failed})
+            await trio.sleep(15)
+        assert "flushes failed" in taken.find("warning", "flushes", "failing").what
+        taken.readiness.report_outage("redis", "sync", "why")
+        taken.find("critical", "redis", "away")
+        taken.readiness.report_outage("redis", "sync", None)
+        assert [] == list(taken.look().problems)
 
 
 async def test_updates_that_wait_long_for_their_token_are_told(autojump_clock: MockClock) -> None:
