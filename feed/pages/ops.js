@@ -63,6 +63,12 @@ function legend(entries) {
   }));
 }
 
+/** A place that scrolls, as one that keys reach. */
+function reachable(label, place) {
+  Object.assign(place, { tabIndex: 0, role: "region", ariaLabel: label });
+  return place;
+}
+
 function table(columns, rows) {
   const made = tag("table");
   const head = made.createTHead().insertRow();
@@ -169,7 +175,7 @@ function showWrites(writes) {
   $("writes").replaceChildren(
     tag("div", { className: "charts" }, chart("WAL", "walBytes", bytes), chart("Rows", "rows", short.format), chart("Statements", "statements", short.format)),
     legend([["ingest", "ingest: new tokens"], ["sync", "sync: updates"], ["others", "others: writes through the view"]]),
-    tag("div", { className: "frame writes-table" }, table([
+    reachable("Table of writes", tag("div", { className: "frame writes-table" }, table([
       ["component", ([name]) => name],
       ["commits", number("commits"), "number"],
       ["statements", number("statements"), "number"],
@@ -178,7 +184,7 @@ function showWrites(writes) {
       ["WAL of its own", number("ownWalBytes", bytes), "number"],
       ["page images", number("fullPageImages"), "number"],
       ["seconds", number("seconds"), "number"],
-    ], rows)),
+    ], rows))),
   );
 }
 
@@ -242,6 +248,7 @@ function showActors({ actors, mailboxes, process }) {
   const count = (key) => [key, (box) => exact.format(box[key]), "number"];
   $("mailboxes").replaceChildren(table([
     ["mailbox", (box) => box.name],
+    ["from", (box) => graph.listSenders(box.name).join(", ")],
     ["policy", (box) => box.policy],
     ["filled", (box) => meter(box.depth / box.capacity, box.depth > 0.8 * box.capacity ? "down" : box.depth > 0.4 * box.capacity ? "warm" : "well", `${box.depth} of ${box.capacity}`)],
     ["depth", (box) => `${short.format(box.depth)} of ${short.format(box.capacity)}`, "number"],

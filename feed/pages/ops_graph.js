@@ -39,6 +39,11 @@ export class ActorGraph {
     this.draw();
   }
 
+  /** Who sends into a mailbox. */
+  listSenders(mailbox) {
+    return (this.graph?.edges ?? []).filter((edge) => edge.mailbox === mailbox).map(({ from }) => from);
+  }
+
   /** Take the figures of a moment: of /api/ops/actors, and what /api/ops/health says is away. */
   take(figures, { degraded }) {
     const now = figures.process.uptime_seconds;

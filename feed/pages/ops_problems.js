@@ -2,6 +2,8 @@
 
 const TITLES = { critical: "Critical", warning: "Warning", notice: "Notice" };
 
+const PLURALS = { critical: ["critical", "critical"], warning: ["warning", "warnings"], notice: ["notice", "notices"] };
+
 const clock = (moment) => new Date(moment).toTimeString().slice(0, 8);
 
 /** How long ago a moment was, in one unit. */
@@ -17,7 +19,7 @@ const age = (since, at) => duration((Date.parse(at) - Date.parse(since)) / 1000)
 export function describeProblems({ at, wellSince, problems }) {
   if (!problems.length) return { state: "well", headline: "Nothing is wrong", note: `since ${clock(wellSince)}, for ${age(wellSince, at)}` };
   const counts = Object.keys(TITLES).map((severity) => [severity, problems.filter((each) => each.severity === severity).length]);
-  const told = counts.filter(([, count]) => count).map(([severity, count]) => `${count} ${severity}`);
+  const told = counts.filter(([, count]) => count).map(([severity, count]) => `${count} ${PLURALS[severity][count === 1 ? 0 : 1]}`);
   const state = counts[0][1] ? "down" : counts[1][1] ? "warm" : "mild";
   const things = problems.length === 1 ? "one thing" : `${problems.length} things`;
   const headline = state === "mild" ? `Nothing is wrong; ${things} to know` : `${things[0].toUpperCase()}${things.slice(1)} ${problems.length === 1 ? "is" : "are"} wrong`;

@@ -6,6 +6,8 @@ import test from "node:test";
 import { AlertJudge, dollarsOf, firedWords, holds, MOST_RULES, readRule, readRules } from "./alert_rules.js";
 import { linksOf } from "./links.js";
 import { mergeTrades } from "./token_trades.js";
+import { SERIES, thin } from "./ops_history.js";
+import { describeProblems } from "./ops_problems.js";
 import { ago, change, direction, dollars, duration, money, originWords, percent, price, safeAddress, symbolOf, windowsWords } from "./token_words.js";
 
 const NOW = Date.parse("2026-11-27T12:00:00Z");
@@ -62,6 +64,30 @@ test("an address that is no web address leads nowhere", () => {
 
 test("links have the mint in its place", () => {
   assert.deepEqual(linksOf("abc"), [["Elsewhere", "https://elsewhere.example/abc"]]);
+});
+
+// Operations.
+
+const problem = (severity) => ({ severity, subject: "redis", kind: "away", what: "Redis is away.", since: "2026-11-27T11:59:00Z", advice: "", runbook: "/ops/runbook#x" });
+const told = (...severities) => describeProblems({ at: "2026-11-27T12:00:00Z", wellSince: "2026-11-27T10:00:00Z", problems: severities.map(problem) });
+
+test("what is wrong is told in one line, by the worst of it", () => {
+  assert.deepEqual([told().state, told().headline], ["well", "Nothing is wrong"]);
+  assert.match(told().note, /^since \d\d:\d\d:\d\d, for 2 h$/);
+  assert.deepEqual(told("notice"), { state: "mild", headline: "Nothing is wrong; one thing to know", note: "1 notice" });
+  assert.deepEqual(told("warning", "warning"), { state: "warm", headline: "2 things are wrong", note: "2 warnings" });
+  assert.deepEqual(told("critical", "notice"), { state: "down", headline: "2 things are wrong", note: "1 critical, 1 notice" });
+  assert.equal(told("warning").headline, "One thing is wrong");
+});
+
+test("a long history is thinned, and keeps its peaks, its gaps and its newest point", () => {
+  const at = Array.from({ length: 1440 }, (_, number) => number * 15);
+  const values = at.map((_, number) => (number < 8 ? null : number === 700 ? 99 : 1));
+  const thinned = thin({ at, secondsPerPoint: 15, series: { clients: { values } } });
+  assert.ok(thinned.at.length <= 400);
+  assert.deepEqual([thinned.at.at(-1), thinned.secondsPerPoint], [1439 * 15, 60]);
+  assert.deepEqual([Math.max(...thinned.series.clients.values), thinned.series.clients.values[0]], [99, null]);
+  assert.equal(new Set(SERIES).size, SERIES.length);
 });
 
 // Trades.

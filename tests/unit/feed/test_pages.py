@@ -7,6 +7,7 @@ from importlib.resources import files
 import pytest
 
 from domain.launchpads import LAUNCHPADS
+from domain.operations import SERIES
 from feed import search_text
 from feed.board import BOARD_NAMES
 from feed.orders import ORDERS
@@ -111,6 +112,11 @@ def test_the_page_knows_every_order_of_the_feed() -> None:
 def test_the_page_offers_every_launchpad() -> None:
     (pads,) = re.findall(r"const PADS = \[(.+)\];", PAGES["/assets/settings.js"])
     assert [*LAUNCHPADS] == re.findall(r'\["([^"]+)", ', pads)
+
+
+def test_every_series_of_the_history_has_its_place_in_a_chart() -> None:
+    drawn = re.findall(r'\["[a-z]+", "(\w+)", "', PAGES["/assets/ops_history.js"])
+    assert sorted(SERIES) == sorted(drawn)
 
 
 def test_the_page_watches_no_more_than_the_server_lets_it() -> None:
