@@ -26,7 +26,8 @@ from store.checkpoints import CheckpointsSnapshot, ObservedCheckpoints
 from store.ledger import NO_COMMITS, LedgerSnapshot
 from supervision.dump import Dump, MailboxDump
 from supervision.readiness import Readiness
-from wiring.problems import RECENT_SECONDS, Facts, find_problems
+from wiring.facts import RECENT_SECONDS, Facts
+from wiring.problems import find_problems
 
 SAMPLE_SECONDS = 15.0  # between two sets of counters that are remembered
 PULSE_BORNE_SECONDS = 30.0  # three pulses: an older one says nothing of now

@@ -6,22 +6,18 @@ Each rule looks at one part, and leads to the section of docs/runbook.md that sa
 counts (restarts, stalls, losses) is a problem for the ten minutes after it has grown.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-
-from attrs import frozen
 
 from actors.gateway import GatewaySnapshot
 from actors.ingest.snapshot import IngestSnapshot
-from actors.quarantine.book import QuarantineBook
-from actors.sync.snapshots import GovernorSnapshot, SyncSnapshot
+from actors.sync.snapshots import SyncSnapshot
 from domain.operations import SEVERITIES, Problem, Severity
-from domain.snapshots import Snapshot
-from domain.values import UnixSeconds
-from store.checkpoints import CheckpointsSnapshot, ObservedCheckpoints
+from store.checkpoints import ObservedCheckpoints
 from supervision.child import State
-from supervision.dump import ActorDump, Dump, MailboxDump
-from supervision.readiness import Outage
+from supervision.description import shorten_text
+from supervision.dump import ActorDump, MailboxDump
+from wiring.facts import RECENT_SECONDS, Facts, count_of, count_times
 from wiring.outage_words import OUTAGES, UPSTREAM
 
 NEARLY_FULL_SHARE = 0.8  # of a mailbox, as deploy/prometheus/alerts.yaml has it
@@ -33,36 +29,33 @@ PARKED_SECONDS = 60.0  # what waits for its token is usually written by the next
 STALLS_BORNE = 2  # within ten minutes: a start has some on a slow machine
 FLUSHES_BORNE = 3  # that fail within ten minutes in which no store was away
 CHECKPOINTS_BORNE = 1  # requested within ten minutes: one may be a person's
-RECENT_SECONDS = 600.0  # for so long what only counts is a problem after it has grown
 
 
-@frozen(kw_only=True)
-class Facts:
-    """What the problems are found in."""
-
-    now: UnixSeconds
-    has_started: bool  # the service has been ready once
-    is_draining: bool
-    reasons: Sequence[str]  # why it does not serve
-    outages: Sequence[Outage]
-    dump: Dump
-    governor: GovernorSnapshot
-    checkpoints: CheckpointsSnapshot
-    quarantine: QuarantineBook
-    # How far each counter has come within ten minutes, by its name; absent: not at all.
-    recent: Mapping[str, float]
-    stores_well_seconds: float = 0.0  # since a store was away, or since the start
-    births_silent_seconds: float = 0.0  # since a new token was admitted, or since the start
-
-    def find_summary(self, kind: type[Snapshot]) -> Snapshot | None:
-        """What the actor tells that tells this kind of snapshot."""
-        return next((a.summary for a in self.dump.actors if isinstance(a.summary, kind)), None)
+Rule = Callable[[Facts], Iterator[Problem]]
 
 
 def find_problems(facts: Facts) -> list[Problem]:
     """What is wrong, the worst first."""
-    found = chain.from_iterable(rule(facts) for rule in RULES)
+    found = chain.from_iterable(_apply_rule(rule, facts) for rule in RULES)
     return sorted(found, key=lambda problem: SEVERITIES.index(problem.severity))
+
+
+def _apply_rule(rule: Rule, facts: Facts) -> list[Problem]:
+    """What a rule finds; one that fails is a problem itself, and costs the others nothing."""
+    try:
+        return list(rule(facts))
+    except Exception as error:  # else a mistake here would end a service that is well
+        what = shorten_text(f"{rule.__name__} failed: {type(error).__name__}: {error}")
+        return [
+            Problem(
+                severity="warning",
+                subject="operations",
+                kind=rule.__name__,
+                what=f"Something cannot be judged: {what}.",
+                advice="All else goes on. Report it with a dump.",
+                section="tokendiscoveryactorrestarts",
+            )
+        ]
 
 
 # Whether it serves, and what is away.
@@ -130,8 +123,8 @@ def _find_silence(facts: Facts) -> Iterator[Problem]:
 
 
 def _find_refused_messages(facts: Facts) -> Iterator[Problem]:
-    received = dict(_list_grown(facts, "received"))
-    for name, count in _list_grown(facts, "refused"):
+    received = dict(facts.list_grown("received"))
+    for name, count in facts.list_grown("refused"):
         share = count / max(count, received.get(name, 0))
         if share <= REFUSED_BORNE:
             continue
@@ -150,14 +143,14 @@ def _find_refused_messages(facts: Facts) -> Iterator[Problem]:
 
 
 def _find_actors(facts: Facts) -> Iterator[Problem]:
-    restarts = dict(_list_grown(facts, "restarts"))
+    restarts = dict(facts.list_grown("restarts"))
     for actor in facts.dump.actors:
         error = actor.last_error
         why = f": {error.type}: {error.message}" if error else ""
         if actor.state in (State.BACKING_OFF.value, State.FAILED.value):
             yield _actor_problem(actor, "critical", "down", f"{actor.name} does not run{why}.")
         elif count := restarts.get(actor.name):
-            what = f"{actor.name} was restarted {_count_times(count)} in the last ten minutes{why}."
+            what = f"{actor.name} was restarted {count_times(count)} in the last ten minutes{why}."
             yield _actor_problem(actor, "warning", "restarts", what)
 
 
@@ -173,18 +166,18 @@ def _actor_problem(actor: ActorDump, severity: Severity, kind: str, what: str) -
 
 
 def _find_mailboxes(facts: Facts) -> Iterator[Problem]:
-    dropped = dict(_list_grown(facts, "dropped"))
+    dropped = dict(facts.list_grown("dropped"))
     for box in facts.dump.mailboxes:
         if box.capacity > 1 and box.depth > NEARLY_FULL_SHARE * box.capacity:
             yield _mailbox_problem(box, "near its bound", _describe_full_mailbox(box))
         if (count := dropped.get(box.name)) and not facts.is_draining:
-            messages = _count(count, "message")
+            messages = count_of(count, "message")
             what = f"The mailbox {box.name} dropped {messages} in the last ten minutes."
             yield _mailbox_problem(box, "dropped messages", what)
 
 
 def _describe_full_mailbox(box: MailboxDump) -> str:
-    waiting = f"; {_count(box.senders_waiting, 'sender')} waiting" if box.senders_waiting else ""
+    waiting = f"; {count_of(box.senders_waiting, 'sender')} waiting" if box.senders_waiting else ""
     how_full = "full" if box.depth >= box.capacity else f"{box.depth / box.capacity:.0%} full"
     return (
         f"The mailbox {box.name} is {how_full}: {box.depth:,} of {box.capacity:,} messages,"
@@ -210,7 +203,7 @@ def _find_stalls(facts: Facts) -> Iterator[Problem]:
             severity="warning",
             subject="event loop",
             kind="stalls",
-            what=f"The event loop stood still {_count_times(count)} in the last ten minutes"
+            what=f"The event loop stood still {count_times(count)} in the last ten minutes"
             f" (the longest ever: {longest:.1f} s).",
             advice="Give the machine CPU and memory; the log has the stack of each stall.",
             section="tokendiscoveryeventloopstalls",
@@ -297,8 +290,8 @@ def _find_sync(facts: Facts) -> Iterator[Problem]:
             severity="notice",
             subject="parked updates",
             kind="waiting",
-            what=f"Updates of {_count(sync.parked, 'token')} wait until Postgres has the token, the"
-            f" oldest for {max(waits):.0f} s.",
+            what=f"Updates of {count_of(sync.parked, 'token')} wait until Postgres has the token,"
+            f" the oldest for {max(waits):.0f} s.",
             advice="Nothing: each flush tries them, and what waits too long goes to quarantine.",
             section="quarantine",
         )
@@ -308,7 +301,7 @@ def _find_sync(facts: Facts) -> Iterator[Problem]:
             severity="warning",
             subject="flushes",
             kind="failing",
-            what=f"{_count(count, 'flush', 'flushes')} failed in the last ten minutes; each is"
+            what=f"{count_of(count, 'flush', 'flushes')} failed in the last ten minutes; each is"
             " repeated whole.",
             advice="Look for locks on the service's tables.",
             section="tokendiscoveryflushesfail",
@@ -359,28 +352,13 @@ def _find_refused_clients(facts: Facts) -> Iterator[Problem]:
             subject="clients",
             kind="refused",
             what="Connections of clients were refused beyond a limit"
-            f" {_count_times(count)} in the last ten minutes; {connections:,} are open.",
+            f" {count_times(count)} in the last ten minutes; {connections:,} are open.",
             advice="Real people, or one client that opens many? See the proxy's log.",
             section="tokendiscoveryclientsrefused",
         )
 
 
-def _count(number: float, noun: str, plural: str = "") -> str:
-    return f"1 {noun}" if number == 1 else f"{number:,.0f} {plural or f'{noun}s'}"
-
-
-def _count_times(number: float) -> str:
-    return "once" if number == 1 else f"{number:,.0f} times"
-
-
-def _list_grown(facts: Facts, of: str) -> Iterator[tuple[str, int]]:
-    """The counters named `of name` that have grown, by that name."""
-    for counter, count in facts.recent.items():
-        if counter.startswith(f"{of} "):
-            yield counter.removeprefix(f"{of} "), int(count)
-
-
-RULES: Sequence[Callable[[Facts], Iterator[Problem]]] = (
+RULES: Sequence[Rule] = (
     _find_outages,
     _find_unready,
     _find_silence,

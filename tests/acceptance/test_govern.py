@@ -55,6 +55,9 @@ async def test_budget_of_the_settings_is_taken_over_by_a_reload(
         configured = {"walBytesPerSecond": 4096.0, "rowsPerHour": 200_000.0}
         assert configured | {"rowsPerHour": 1234.0} == await govern(service, capsys)
         assert configured == await govern(service, capsys, "--reset")
+        events = (await service.get("/api/ops/events")).json()["events"]
+        told = "Settings were reloaded; changed: sync.wal_budget_bytes_per_second."
+        assert told in [event["words"] for event in events]
     assert '"after_restart": ["sync.batch_rows"]' in service.log()
 
 

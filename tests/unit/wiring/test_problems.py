@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from supervision.supervisor import Supervisor
 from tests.unit.actors.service_world import ServiceWorld
 from tests.unit.actors.world import Log, at, clock, mint
 from wiring import problems
+from wiring.facts import Facts
 from wiring.looks import LookSources, LookTaker
 from wiring.outage_words import OUTAGES
 
@@ -191,6 +192,19 @@ async def test_a_restart_is_a_problem_for_ten_minutes(autojump_clock: MockClock)
             await trio.sleep(15)
             found = taken.look().problems
         assert [] == [problem for problem in found if problem.subject == "trading"]
+
+
+async def test_changes_that_are_events_have_their_words(autojump_clock: MockClock) -> None:
+    failure = Failure(type="ValueError", message="oh", origin="a.py:1", frames=(), at=at(0))
+    async with Served() as taken:
+        before = taken.look().marks
+        assert ("", "") == (before["restarts trading"].words, before["epoch of redis"].words)
+        taken.change_actor("trading", restarts=1, last_error=failure)
+        mark = taken.look().marks["restarts trading"]
+        assert ("restart", 1) == (mark.kind, mark.value)
+        assert "trading was restarted: ValueError: oh (a.py:1)." == mark.words
+        taken.change_governor = {"share": 0.3}
+        assert "The governor allows 50% of the budget." == taken.look().marks["pace"].words
 
 
 async def test_a_full_mailbox_is_told_with_its_depth(autojump_clock: MockClock) -> None:
@@ -355,6 +369,43 @@ async def test_a_server_that_hides_its_wal_makes_estimates_of_figures(
         taken.watch.observe(hidden, 0.0)
         taken.watch.observe(hidden, 10.0)
         assert "an estimate" in taken.find("notice", "postgres wal", "not told").what
+
+
+async def test_a_rule_that_fails_is_a_problem_itself_and_costs_the_others_nothing(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_nonsense(_facts: Facts) -> Iterator[Problem]:
+        raise ZeroDivisionError("password=s3cret")
+        yield
+
+    monkeypatch.setattr(problems, "RULES", (find_nonsense, *problems.RULES))
+    async with Served() as taken:
+        taken.readiness.report_outage("redis", "sync", "why")
+        away, broken = taken.look().problems
+    assert ("redis", "operations") == (away.subject, broken.subject)
+    assert "find_nonsense failed: ZeroDivisionError: password=[hidden]" in broken.what
+
+
+async def test_what_the_old_design_would_have_written_is_births_news_and_what_was_replaced(
+    autojump_clock: MockClock,
+) -> None:
+    def change(dump: Dump) -> Dump:
+        boxes = tuple(
+            replace_fields(box, conflated=4) if box.name == "sync" else box
+            for box in dump.mailboxes
+        )
+        actors = tuple(
+            replace_fields(actor, summary=replace_fields(actor.summary, **figures[actor.name]))
+            if actor.summary is not None and actor.name in figures
+            else actor
+            for actor in dump.actors
+        )
+        return replace_fields(dump, mailboxes=boxes, actors=actors)
+
+    figures = {"sync": {"appended": 10}, "ingest": {"admitted": 3}}
+    async with Served() as taken:
+        taken.change_dump = change
+        assert (3, 10, 4) == taken.look().counters["rows_before_per_second"]
 
 
 # What the rules say.
