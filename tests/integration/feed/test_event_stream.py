@@ -280,8 +280,8 @@ async def test_clients_that_come_and_go_at_random_fold_the_same_boards() -> None
                 token = make_token(number, status=status, hot_score=1.0 * count)
                 world.gateway.boards.catalogue.put_token(make_token(20 + count % 3, hot_score=2.0))
                 await world.show(token)
-            is_over.set()
             # A round of all boards, so that every client is told an id.
             await world.show(*(make_token(40 + n, status=s) for n, s in enumerate(Status)))
+            is_over.set()  # not before: who came meanwhile would follow as far as the round before
         expected = {name: read_board(world, name) for name in BOARD_NAMES}
         assert [expected] * len(folded) == folded
