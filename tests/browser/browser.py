@@ -98,6 +98,7 @@ async def browse(visit: Callable[[Page], Result], **context: Any) -> Result:
             page.on("pageerror", lambda error: errors.append(str(error)))
             result = visit(page)
         finally:
+            page.unroute_all(behavior="ignoreErrors")  # one may be under way
             page.close()  # and its context
         assert [] == errors
         return result
