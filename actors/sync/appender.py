@@ -29,7 +29,7 @@ from domain.values import NO_VERSION, Mint, Version
 from supervision.desk import Retry
 
 UNAPPENDED_TOKENS = 200_000  # then no more mail is taken, and the senders wait
-RESTS_A_SHOW = 20  # so showing takes a twentieth of the loop's time, and what follows a few
+RESTS_A_SHOW = 5  # with more, values come late on a loop that has time to spare (0019)
 LONGEST_REST_SECONDS = 0.25  # of the second within which a value is to be in view
 RESTING_CALLS = 5  # more than that wait, as after an outage: then no rest
 CALM_SECONDS = 60.0  # without a loss, until a buffer is trusted again that has lost repeatedly

@@ -1,6 +1,7 @@
 """What is kept, for how long, and in which order."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import pytest
@@ -57,6 +58,32 @@ def test_every_order_is_that_of_sorting_the_live_tokens(
         ranks = [(BOARD_RULES[board](token), token.mint) for token in shown]
         expected = sorted(rank for rank in ranks if rank[0] is not None)
         assert expected == list(ranks_by_page(ranking, page_size))
+
+
+@pytest.mark.parametrize(
+    ("board", "value"),
+    [
+        ("new", {"first_seen_at": NOW + 9}),
+        ("graduating", {"bonding_curve_progress": 99.0}),
+        ("bonded", {"status_changed_at": NOW + 9}),
+        ("hot", {"hot_score": 9.0}),
+    ],
+)
+def test_a_token_is_ranked_again_by_each_value_that_its_board_goes_by(
+    board: str, value: dict[str, Any]
+) -> None:
+    catalogue = Catalogue(limit=10)
+    status = {"graduating": Status.GRADUATING, "bonded": Status.BONDED}.get(board, Status.NEW)
+    usual = {"status": status, "bonding_curve_progress": 90.0, "hot_score": 1.0}
+    usual |= {"status_changed_at": NOW - 1}
+    for number in (1, 2):
+        catalogue.put_token(make_token(number, **usual))
+    for number in (1, 2):
+        catalogue.put_token(make_token(number, **usual | value))
+        first = catalogue.rankings[board].first_rank()
+        assert first is not None
+        assert mint_of(number) == first[1]
+        catalogue.put_token(make_token(number, **usual))
 
 
 @pytest.mark.parametrize(

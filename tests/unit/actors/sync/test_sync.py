@@ -64,7 +64,7 @@ async def test_nothing_is_visible_that_the_buffer_does_not_hold(
 # The busier the loop, the fewer appends.
 
 
-@pytest.mark.parametrize(("show_seconds", "rest_seconds"), [(0.01, 0.2), (0.1, 0.25)])
+@pytest.mark.parametrize(("show_seconds", "rest_seconds"), [(0.04, 0.2), (0.1, 0.25)])
 async def test_after_an_append_sync_rests_by_what_showing_it_took(
     show_seconds: float, rest_seconds: float, autojump_clock: MockClock
 ) -> None:
