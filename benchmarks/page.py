@@ -184,6 +184,7 @@ async def _measure_births(program: str, births: int) -> dict[str, list[float]]:
                 page.add_init_script(NOTE_BIRTHS)
                 page.goto(f"{market.url}{path}?density=compact")
                 page.wait_for_selector("#board-new .card")
+                sleep(SETTLE_SECONDS)  # pictures and courses of what is listed already
                 trio.from_thread.run(_give_birth, market, births)
                 page.wait_for_selector(f'#board-new [data-mint="{mint_of(9_999 + births)}"]')
                 told: list[float] = page.evaluate("delays")
