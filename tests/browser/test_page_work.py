@@ -106,14 +106,15 @@ def _is_forced(layout: dict[str, Any]) -> bool:
 
 async def test_changes_make_no_elements_force_no_layout_and_shift_nothing() -> None:
     async with open_market(3 * BOARD_TOKENS) as market:
-        work = await browse(lambda page: count_work(page, market))
+        # Without animations, whose styles are worked out as often as the machine draws.
+        work = await browse(lambda page: count_work(page, market), reduced_motion="reduce")
         boards = market.world.gateway.boards.count_tokens()
     assert dict.fromkeys(boards, BOARD_TOKENS) == boards
     assert work.cards <= MOST_CARDS
     assert 0 == work.made  # cards are used again
     assert 0 == work.forced
     assert work.shift < 0.05
-    # Styles and layout once a frame, whatever changed in it; and after it for an animation's end.
+    # At most one layout a frame, and two looks at styles, whatever has changed in it.
     assert work.frames > 0
-    assert work.layouts <= 2 * work.frames + ROUNDS
-    assert work.recalculations <= 3 * work.frames + ROUNDS
+    assert work.layouts <= work.frames
+    assert work.recalculations <= 2 * work.frames
