@@ -41,6 +41,7 @@ from supervision.readiness import Readiness
 from supervision.signals import Signals
 from supervision.supervisor import Supervisor
 from supervision.task_tree import render_task_tree
+from wiring.alerts import AlertsView
 from wiring.children import Composition, governor_plan
 from wiring.doors import RealDoors
 from wiring.looks import LookSources, LookTaker
@@ -72,6 +73,7 @@ class Service:
     sync_memory: SyncMemory = field(init=False)
     quarantine: QuarantineView = field(init=False)
     composition: Composition = field(init=False)
+    alerts: AlertsView = field(init=False)
     started: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -102,6 +104,7 @@ class Service:
             self.composition = composition
             self.sync_memory = composition.sync_memory
             self.quarantine = composition.view_quarantine()
+            self.alerts = composition.view_alerts()
             looks = self._build_looks()
             specs = composition.child_specs(self._build_operations(looks), looks.take_look)
             self.supervisor = Supervisor(
@@ -195,6 +198,8 @@ class Service:
             governor=lambda: render_snapshot(governor()),
             quarantine=self.quarantine.list_entries,
             quarantined=self.quarantine.show_entry,
+            alerts=self.alerts.list_alerts,
+            read_rule=self.alerts.read_rule,
             metrics=build_exposition(sources),
             overview=make_overview(self.composition.history, looks.take_look, self._describe_graph),
         )

@@ -4,6 +4,7 @@
     StatisticsPublished (from trading) ->
     HTTP requests, WebSocket messages -> Gateway -> Presence -> activity, GovernorSet -> sync
                                                   QuarantineOrder -> quarantine
+                                                  AlertOrder -> alerts
 
 What happens after a quiet time is published at once; what follows within one delta interval
 is collected and published together at its end. A (re)started gateway begins with empty boards
@@ -17,6 +18,7 @@ import trio
 from attrs import Factory, define, field, frozen
 
 from config.settings import GatewaySettings, HotScoreSettings, TrackingSettings
+from domain.alerts import AlertOrder
 from domain.chunks import chunks
 from domain.errors import AddressUnavailable
 from domain.lifecycle import is_live
@@ -64,6 +66,7 @@ class GatewayOutboxes:
     presences: Outbox[Presence]  # activity
     governor: Outbox[GovernorSet]  # sync
     quarantine: Outbox[QuarantineOrder]
+    alerts: Outbox[AlertOrder]
 
 
 @frozen(kw_only=True)
@@ -125,6 +128,7 @@ def _new_server(gateway: "Gateway") -> Server:
         announce=gateway.outboxes.presences.send_nowait,
         govern=gateway.outboxes.governor.send,
         order=gateway.outboxes.quarantine.send_nowait,
+        order_alerts=gateway.outboxes.alerts.send_nowait,
         log=gateway.environment.log,
         report_shortage=partial(
             gateway.environment.readiness.report_outage, "file descriptors", NAME

@@ -33,6 +33,7 @@ BENCHMARKS = {
     "feed_queries": "queries of the feed over 100,000 tokens, beside a look at each of them",
     "views": "64 views over 100,000 tokens at 750 changes a second, beside one board",
     "page": "the feed page in Chromium at 750 changes a second, beside one that draws all anew",
+    "alerts": "50 alert rules over 100,000 tokens at 750 changes a second, beside one rule",
     "mailbox_hop": "a mailbox beside trio's own channel",
     "wire_size": "snapshots and deltas plain and deflated: bytes, and CPU of a fan-out to 500",
     "idle_sockets": "deltas to 100 clients beside 10,000 idle ones, and the memory of these",

@@ -26,7 +26,7 @@ Places or rows of the spool: another epoch, told by the next page or when the sp
 The hash of a flushed token: nowhere. The next value is a change, even an equal or older one.
 A key that somebody gave another type: the next call that meets it moves it aside and fails by
   name; then it is as lost.
-Quarantine, stream and tape: nowhere; they are gone.
+Quarantine, stream, tape and alerts: nowhere; they are gone. (Alerts are put back each minute.)
 
 Who holds values puts them back with `forced`; that is not told to be a loss again.
 """

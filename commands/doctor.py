@@ -26,6 +26,7 @@ from domain.errors import (
 )
 from store.postgres import facts as postgres_facts
 from supervision.offload import offload_to_threads
+from wiring.alerts import read_alert_rules
 
 MARKS = {
     Gravity.FAILURE: "FAIL",
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config, os.environ)
     register_secrets(find_secrets(settings))
+    read_alert_rules(settings.alerts)  # raises what is wrong with them
     findings, unreached = trio.run(_examine, settings)
     for finding in sorted(findings, key=lambda finding: finding.gravity):
         print(f"{MARKS[finding.gravity]:>4}  {finding.subject:<20} {finding.says}")

@@ -14,6 +14,7 @@ import attrs
 from config.conversion import convert_value, describe_problem, make_printable
 from config.layers import read_layers
 from config.settings import GatewaySettings, HotScoreSettings, PostgresSettings, Settings
+from config.webhooks import find_webhook_problem
 from domain.errors import SettingsInvalid
 
 SAME_PORT = "must be another port than gateway.port"
@@ -46,6 +47,12 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
     if settings.gateway.ops_port and settings.gateway.ops_port == settings.gateway.port:
         _, where = raw["gateway", "ops_port"]
         raise SettingsInvalid([f"gateway.ops_port: {SAME_PORT} ({where})"])
+    alerts = settings.alerts
+    problem = find_webhook_problem(
+        alerts.endpoints, alerts.secrets, allow_loopback=alerts.allow_loopback
+    )
+    if problem is not None:
+        raise SettingsInvalid([problem])
     return settings
 
 

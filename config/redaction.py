@@ -18,6 +18,8 @@ import attrs
 from attrs import define, field
 
 HIDDEN = "[hidden]"
+# In a setting's metadata: what lists the secrets in a text of which only some parts are any.
+SECRETS_WITHIN = "secrets within"
 
 # A piece of three characters or less is part of too many words to be hidden everywhere: it is
 # where an error text quotes it or an address has it.
@@ -76,14 +78,16 @@ def find_secrets(settings: object) -> set[str]:
         value = getattr(settings, attribute.name)
         if attrs.has(type(value)):
             found |= find_secrets(value)
+        elif (list_secrets := attribute.metadata.get(SECRETS_WITHIN)) is not None:
+            found.update(list_secrets(value))
         elif isinstance(value, str) and value:
             if not attribute.repr:
                 found.add(value)
-            found.update(_secrets_in_address(value))
+            found.update(secrets_in_address(value))
     return found
 
 
-def _secrets_in_address(address: str) -> Iterator[str]:
+def secrets_in_address(address: str) -> Iterator[str]:
     """The password, and the parameters and the part of the path that are keys."""
     scheme, separator, rest = address.partition("://")
     if not separator:

@@ -24,6 +24,7 @@ from config.web_address import (
     without_credentials,
 )
 from config.web_lists import list_of_bases, list_of_browser_origins, list_of_origins
+from config.webhooks import list_of_webhook_secrets, list_of_webhooks
 
 
 def _web_address(*schemes: str, with_query: bool = True) -> Any:
@@ -270,6 +271,23 @@ class GatewaySettings:
 
 
 @frozen(kw_only=True)
+class AlertsSettings:
+    endpoints: str = list_of_webhooks()
+    secrets: str = list_of_webhook_secrets()
+    rules: str = field()  # as feed/alert_rules.py reads them
+    allow_loopback: bool = field()
+    keep_active: bool = field()
+    interval_seconds: float = _seconds()
+    cool_down_seconds: float = field(validator=[ge(0), le(86_400)])
+    waiting_alerts: int = field(validator=[ge(1), le(100_000)])
+    timeout_seconds: float = _seconds()
+    retry_seconds: float = _seconds()
+    retry_longest_seconds: float = _seconds()
+    give_up_after_seconds: float = _seconds()
+    degraded_after_seconds: float = _seconds()
+
+
+@frozen(kw_only=True)
 class SupervisionSettings:
     restarts: int = field(validator=[ge(0), le(1_000_000)])
     restart_window_seconds: float = _seconds()
@@ -314,6 +332,7 @@ class Settings:
     staleness: StalenessSettings
     tracking: TrackingSettings
     gateway: GatewaySettings
+    alerts: AlertsSettings
     supervision: SupervisionSettings
     shutdown: ShutdownSettings
     logging: LoggingSettings

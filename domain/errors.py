@@ -42,6 +42,10 @@ class QueryRefused(InputRefused):
     """A client asked for something that cannot be answered."""
 
 
+class RuleRefused(TokenDiscoveryError):
+    """This is no rule of an alert."""
+
+
 class RequestRefused(TokenDiscoveryError):
     """An HTTP request that cannot be served."""
 

@@ -5,7 +5,7 @@ ingest --> TokensAdmitted, TokenUpdated --> sync;  TradeSeen --> trading
 trading -> TradesWeighed --> hot-score;  StatisticsPublished --> gateway, market-data
 jobs   --> TokenUpdated --> sync --> TokensPublished, RosterTold --> gateway and jobs
 market-data -> SolPriceTold --> ingest;  market-data, holder-count -> WindowsQuoted --> trading
-activity-keys, gateway -> UsersElsewhereTold --> activity
+activity-keys, gateway, alerts -> UsersElsewhereTold --> activity
 quarantine -> BirthReplayed --> ingest;  UpdateReplayed --> sync
 gateway -> ClientConnected ... --> activity --> SystemActivated, SystemIdled --> jobs, sync
 """
@@ -22,7 +22,7 @@ from domain.values import WRAPPED_SOL, Mint, Sol, UnixSeconds, Usd, Value, Versi
 
 Values = Mapping[str, Value]  # by field
 UNNAMED_SOURCE = "unnamed"  # of an event that no stream has brought
-Teller = Literal["redis keys", "http"]  # of users elsewhere
+Teller = Literal["redis keys", "http", "alerts"]  # of users elsewhere
 
 
 @frozen(kw_only=True)
@@ -225,11 +225,14 @@ class RosterWanted:
 
     subscriber: str
     wants_end: bool = False  # also to be told when that was all: `RosterTold`
+    ask: int = 0  # comes back in it, for who asks several times
 
 
 @frozen(kw_only=True)
 class RosterTold:
     """Every token that was tracked when this was asked for has been published."""
+
+    ask: int = 0
 
 
 @frozen(kw_only=True)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from domain.alerts import AlertOrder, RuleDocument
 from domain.messages import GovernorSet, Presence
 from domain.quarantine import QuarantineOrder
 from domain.values import UnixSeconds
@@ -79,6 +80,9 @@ class Operations:
     governor: Callable[[], object]
     quarantine: Callable[[], object]
     quarantined: Callable[[str], Mapping[str, Any] | None]  # one entry by its id
+    alerts: Callable[[], Mapping[str, Any]]  # rules, endpoints, and what has failed
+    # A rule of an alert in its one form, of what a client describes; or `RuleRefused`.
+    read_rule: Callable[[object], RuleDocument]
     metrics: Callable[[], bytes]  # Prometheus' text format
     overview: Overview = field(factory=Overview)
 
@@ -99,5 +103,6 @@ class Surroundings:
     announce: Announce
     govern: Callable[[GovernorSet], Awaitable[None]]  # tells sync
     order: Callable[[QuarantineOrder], object]  # tells the quarantine, and never waits
+    order_alerts: Callable[[AlertOrder], object]  # tells alerts, and never waits
     log: Any  # a structlog logger
     report_shortage: Callable[[str | None], object]  # of file descriptors; None: it is over

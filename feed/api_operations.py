@@ -10,7 +10,15 @@ from attrs import frozen
 
 from domain.launchpads import LAUNCHPADS
 from domain.trading import CANDLE_SECONDS
-from feed.api_schemas import EXAMPLE_EPOCH, EXAMPLE_MINT, Schema, make_example_item, refer_to
+from feed.api_schemas import (
+    EXAMPLE_EPOCH,
+    EXAMPLE_MINT,
+    GOVERNOR,
+    USERS,
+    Schema,
+    make_example_item,
+    refer_to,
+)
 from feed.board import BOARD_NAMES
 from feed.creator_routes import MOST_TOKENS, TOKENS
 from feed.feed_routes import FEED_PATH
@@ -130,28 +138,9 @@ FEED_EXAMPLE = {
     "cursor": {"epoch": EXAMPLE_EPOCH, "offset": 1042},
 }
 ANY_OBJECT: Schema = {"type": "object"}
-USERS: Schema = {
-    "schema": {
-        "type": "object",
-        "properties": {"activeUsers": {"type": "integer", "minimum": 0, "maximum": 1_000_000_000}},
-        "required": ["activeUsers"],
-        "additionalProperties": False,
-    },
-    "example": {"activeUsers": 12},
-}
-_BUDGET = {"type": "number", "minimum": 1, "maximum": 1e12}
-GOVERNOR: Schema = {
-    "schema": {
-        "type": "object",
-        "properties": {
-            "walBytesPerSecond": _BUDGET,
-            "rowsPerHour": _BUDGET,
-            "reset": {"type": "boolean"},
-        },
-        "minProperties": 1,
-        "additionalProperties": False,
-    },
-    "example": {"reset": True},
+RULE: Schema = {
+    "schema": refer_to("AlertRule"),
+    "example": {"kind": "capAbove", "value": 69_000, "scope": [EXAMPLE_MINT]},
 }
 ENTRY_IN_PATH: Schema = {
     "name": "id",
@@ -354,6 +343,48 @@ OPERATIONS: Sequence[Operation] = (
         parameters=(ENTRY_IN_PATH,),
         status=202,
         statuses=(404, 409),
+    ),
+    _operate(
+        "/api/alerts",
+        "getAlerts",
+        "rules of webhooks, their endpoints, and alerts that have failed",
+        schema=refer_to("Alerts"),
+    ),
+    _operate(
+        "/api/alerts",
+        "setAlertRule",
+        "the rule is on its way, in place of the one with its id",
+        method="post",
+        body=RULE,
+        status=202,
+        statuses=(409,),
+    ),
+    _operate(
+        "/api/alerts/{id}",
+        "dropAlertRule",
+        "the order is on its way",
+        method="delete",
+        parameters=(ENTRY_IN_PATH,),
+        status=202,
+        statuses=(404, 409),
+    ),
+    _operate(
+        "/api/alerts/failed/{id}",
+        "resendAlert",
+        "the order is on its way",
+        method="post",
+        parameters=(ENTRY_IN_PATH,),
+        status=202,
+        statuses=(404,),
+    ),
+    _operate(
+        "/api/alerts/failed/{id}",
+        "dropFailedAlert",
+        "the order is on its way",
+        method="delete",
+        parameters=(ENTRY_IN_PATH,),
+        status=202,
+        statuses=(404,),
     ),
     _operate(
         "/metrics",

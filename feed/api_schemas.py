@@ -11,6 +11,7 @@ import orjson
 from domain.token import Token
 from domain.trading import CANDLE_SECONDS
 from domain.values import Mint, Sol, UnixSeconds, Usd
+from feed.api_alert_schemas import describe_alerts, describe_rule
 from feed.api_errors import ERROR_CODES
 from feed.board import BOARD_NAMES
 from feed.client_items import append_client_keys
@@ -167,6 +168,8 @@ def _make_schemas() -> dict[str, Schema]:
             }
         ),
         "TokenHealth": {"type": "object", "required": ["mint", "freshness"]},
+        "AlertRule": describe_rule(),
+        "Alerts": describe_alerts(),
         "Outage": make_object({"name": TEXT, "reason": TEXT, "since": or_null(TIME_OF_DAY)}),
         "Readiness": make_object(
             {
@@ -233,3 +236,29 @@ def _make_schemas() -> dict[str, Schema]:
 
 
 SCHEMAS: Mapping[str, Schema] = _make_schemas()
+
+# Bodies of requests, each with an example.
+
+USERS: Schema = {
+    "schema": {
+        "type": "object",
+        "properties": {"activeUsers": {"type": "integer", "minimum": 0, "maximum": 1_000_000_000}},
+        "required": ["activeUsers"],
+        "additionalProperties": False,
+    },
+    "example": {"activeUsers": 12},
+}
+_BUDGET = {"type": "number", "minimum": 1, "maximum": 1e12}
+GOVERNOR: Schema = {
+    "schema": {
+        "type": "object",
+        "properties": {
+            "walBytesPerSecond": _BUDGET,
+            "rowsPerHour": _BUDGET,
+            "reset": {"type": "boolean"},
+        },
+        "minProperties": 1,
+        "additionalProperties": False,
+    },
+    "example": {"reset": True},
+}

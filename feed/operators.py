@@ -1,4 +1,4 @@
-"""Who may read /ops*, /api/ops/* and /metrics, and change or tell the service anything.
+"""Who may read /ops*, /api/ops/*, /api/alerts and /metrics, and change or tell anything.
 
     HttpRequest  ->  require_operator  ->  nothing, or 401, 403, 404
 
@@ -24,8 +24,8 @@ from feed.addresses import read_address
 from feed.http import Headers, HttpRequest
 from feed.targets import parse_host
 
-OPERATORS_PAGES = ("/ops", "/ops/runbook", "/metrics")
-OPERATORS_PREFIX = "/api/ops/"
+OPERATORS_PAGES = ("/ops", "/ops/runbook", "/metrics", "/api/alerts")
+OPERATORS_PREFIXES = ("/api/ops/", "/api/alerts/")
 BACKENDS_PATHS = ("/api/activity",)  # for the owner's other servers, which have the same rights
 # What proxies add, beside X-Forwarded-For and its like.
 PROXY_HEADERS = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-ray")
@@ -39,7 +39,7 @@ CHALLENGES: Headers = (
 
 def is_for_operators(path: str) -> bool:
     """True for the paths that are not for everybody."""
-    return path in OPERATORS_PAGES or path.startswith(OPERATORS_PREFIX)
+    return path in OPERATORS_PAGES or path.startswith(OPERATORS_PREFIXES)
 
 
 def require_operator(request: HttpRequest, settings: GatewaySettings) -> None:

@@ -64,6 +64,7 @@ FIGURES = {  # parameter suffix -> figure, in each of the windows
 NUMBER_COLUMNS = {  # parameter suffix -> column
     "LiquidityUsd": "liquidity_usd",
     "MarketCap": "market_cap_usd",
+    "PriceUsd": "price_usd",
     "BondingProgress": "bonding_curve_progress",
     "SolToGraduate": "sol_to_graduate",
     "Top10Holders": "top_holders_percent",

@@ -5,7 +5,8 @@
 GET and HEAD, and POST for what operators may change (feed/control.py); OPTIONS tells which. Pages,
 the feed and tokens are revalidated by ETag; no other answer is kept. The feed is answered in
 feed/feed_routes.py, what is asked for by mint in feed/token_routes.py and, for the React client, in
-feed/client_routes.py; what operators ask of the quarantine, in feed/quarantine_routes.py.
+feed/client_routes.py; what operators ask of the quarantine and of alerts, in
+feed/quarantine_routes.py and feed/alert_routes.py.
 """
 
 import gzip
@@ -19,6 +20,7 @@ from config.settings import GatewaySettings
 from domain.errors import MintRefused, RequestRefused
 from domain.values import parse_address
 from feed import Library, Operations, Surroundings
+from feed.alert_routes import AlertRoutes, find_alert_methods
 from feed.board import Boards
 from feed.client_routes import WATCH_METHODS, ClientRoutes, is_watch_path
 from feed.conditional import require_match, was_seen
@@ -72,6 +74,7 @@ class Routes:
     _client: ClientRoutes = field(init=False)
     _creators: CreatorRoutes = field(init=False)
     _quarantine: QuarantineRoutes = field(init=False)
+    _alerts: AlertRoutes = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         pages = load_pages(self.half_life_seconds, parse_links(self.settings.links))
@@ -81,6 +84,7 @@ class Routes:
         self._client = ClientRoutes(self.boards, self.surroundings)
         self._creators = CreatorRoutes(self.boards, self.surroundings, self._feed.querying)
         self._quarantine = QuarantineRoutes(self.operations, self.surroundings)
+        self._alerts = AlertRoutes(self.operations, self.surroundings)
         self._exact = {
             "/api/ops/actors": self._route_to(self.operations.actors),
             "/api/ops/writes": self._route_to(self.operations.writes),
@@ -124,7 +128,8 @@ class Routes:
             return self._get_token_page
         if path in self._pages:
             return self._get_page
-        for routes in (self._feed, self._tokens, self._client, self._creators, self._quarantine):
+        answering = (self._feed, self._tokens, self._client, self._creators)
+        for routes in (*answering, self._quarantine, self._alerts):
             if (route := routes.find_route(path)) is not None:
                 return route
         raise RequestRefused(404, "not_found", "there is nothing at this path")
@@ -201,8 +206,9 @@ def methods_of(path: str) -> tuple[str, ...]:
         return ("GET", "HEAD", "OPTIONS", "POST")
     if path in TELLING_PATHS:
         return ("OPTIONS", "POST")
-    if (methods := quarantine_methods(path)) is not None:
-        return methods
+    for find_methods in (quarantine_methods, find_alert_methods):
+        if (methods := find_methods(path)) is not None:
+            return methods
     return WATCH_METHODS if is_watch_path(path) else ("GET", "HEAD", "OPTIONS")
 
 

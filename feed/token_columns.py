@@ -48,6 +48,7 @@ def transactions_column(window: str) -> str:
 FIELDS = (
     "hot_score",
     "market_cap_usd",
+    "price_usd",
     "liquidity_usd",
     "bonding_curve_progress",
     "sol_to_graduate",

@@ -101,6 +101,16 @@ class Shortlist:
             self.ranking.drop_behind(self.usual)
         return {**dict.fromkeys(leaving), **touched}
 
+    def match_aged(self, before: UnixSeconds, now: UnixSeconds) -> Mints:
+        """Take up or drop tokens for their age alone, for a filter by it, since `before`."""
+        bounds = self.query.filters.age_minutes
+        if bounds is None:
+            return {}
+        if now < before:  # the clock was set back
+            return self.fill(now)
+        excerpt = self.selection.take_aged(bounds, self.ranking.held, before, now)
+        return self.match_anew(excerpt, dict.fromkeys(excerpt.list_mints()), now)
+
     def _rank_anew(self, mint: Mint) -> None:
         rank = self.ranking.rank_of(self.selection.tokens[mint])
         if rank is not None and (self._horizon is None or rank <= self._horizon):
@@ -143,14 +153,8 @@ class View:
 
     def match_aged(self, now: UnixSeconds) -> Mints:
         """Take up or drop tokens for their age alone; those that were, or are, on the list."""
-        bounds, before, self.aged_at = self.query.filters.age_minutes, self.aged_at, now
-        shortlist = self.shortlist
-        if bounds is None:
-            return {}
-        if now < before:  # the clock was set back
-            return shortlist.fill(now)
-        excerpt = shortlist.selection.take_aged(bounds, shortlist.ranking.held, before, now)
-        return shortlist.match_anew(excerpt, dict.fromkeys(excerpt.list_mints()), now)
+        before, self.aged_at = self.aged_at, now
+        return self.shortlist.match_aged(before, now)
 
 
 @define(eq=False, kw_only=True)

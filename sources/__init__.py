@@ -142,3 +142,23 @@ class MarketProviders:
     quotes: QuoteProvider | None = None
     sol_price: SolPriceProvider | None = None
     sol_price_fallbacks: Sequence[SolPriceProvider] = ()  # in order, where no pair implies it
+
+
+@frozen(kw_only=True)
+class SendAnswer:
+    """What became of one attempt to bring an alert to its endpoint."""
+
+    status: int | None = None  # of HTTP; None: there was no answer
+    problem: str = ""  # why it was not taken, without secrets; empty: it was
+    pause_seconds: float | None = None  # for which the endpoint asks
+
+    @property
+    def is_taken(self) -> bool:
+        return not self.problem
+
+
+class AlertSender(Protocol):
+    """Brings alerts to endpoints, which it alone knows the addresses and the secrets of."""
+
+    async def send_alert(self, endpoint: str, alert_id: str, body: str) -> SendAnswer:
+        """One attempt, bounded in time; it raises nothing that an endpoint could cause."""

@@ -1,18 +1,21 @@
-"""GET of an address that a stranger has written down.
+"""GET of an address that a stranger has written down, and POST to one of our operators.
 
     link -> GuardedHttp.fetch_body -> at most so many bytes
+            GuardedHttp.post_body  -> the status of the answer
                                    -> FetchRefused, with the reason that counters show
 
 The rules: https on its default port, no credentials, every address of the host public, and the
 connection goes to an address that was checked, so that a name cannot mean another one a moment
 later. All of it again at every redirect. No cookies, no proxy, no connection is used twice. Size
 is counted after decompression, time over everything. Origins that the settings trust are exempt
-from the rules for scheme, port and address.
+from the rules for scheme, port and address. A POST follows no redirect, and goes to any port: its
+address is one of the settings, which have checked its scheme.
 """
 
 import socket
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from ssl import SSLContext
 
 import httpcore
@@ -77,7 +80,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
 
     resolve: Resolve
     network: httpcore.AsyncNetworkBackend  # connects to addresses, not to names
-    is_trusted: bool
+    may_connect: Callable[[str], bool]  # to an address
 
     async def connect_tcp(
         self,
@@ -102,15 +105,15 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
             addresses = await self.resolve(host, port)
         except (OSError, ValueError) as error:  # a name that is none is a ValueError
             raise refuse_fetch("unresolved", f"{host}: {error}") from error
-        closed = [each for each in addresses if not is_public_address(each)]
-        if closed and not self.is_trusted:
+        closed = [each for each in addresses if not self.may_connect(each)]
+        if closed:
             raise refuse_fetch("private_address", f"{host}: {closed[0]} is not public")
         return addresses[:MOST_ADDRESSES]
 
 
 @define(kw_only=True)
 class GuardedHttp:
-    """GET of untrusted addresses."""
+    """GET of untrusted addresses, and POST to such as may turn out to be private."""
 
     timeout_seconds: float  # for all of one fetch: names, connections, redirects, body
     trusted_origins: frozenset[Origin] = frozenset()
@@ -120,9 +123,39 @@ class GuardedHttp:
 
     async def fetch_body(self, link: str, largest_bytes: int) -> bytes:
         """What stands at `link`; `FetchRefused` where it cannot be had, or breaks a rule."""
+        with self._refusing():
+            return await self._follow_redirects(_parse_link(link), largest_bytes)
+
+    async def post_body(
+        self,
+        link: str,
+        body: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        *,
+        may_connect: Callable[[str], bool] = is_public_address,
+    ) -> tuple[int, Mapping[str, str]]:
+        """Status and headers of the answer, whose body is not read; `FetchRefused` without one."""
+        with self._refusing():
+            url = _parse_link(link)
+            length = (b"Content-Length", str(len(body)).encode())
+            connection, target = self._prepare_request(url, may_connect)
+            given = [(b"Host", url.netloc), *HEADERS, length, *headers]
+            async with (
+                connection,
+                connection.stream("POST", target, headers=given, content=body) as answer,
+            ):
+                told = {
+                    name.decode("latin-1").lower(): value.decode("latin-1")
+                    for name, value in answer.headers
+                }
+                return answer.status, told
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Bound the time, and turn what may go wrong into `FetchRefused`."""
         try:
             with trio.fail_after(self.timeout_seconds):
-                return await self._follow_redirects(_parse_link(link), largest_bytes)
+                yield
         except trio.TooSlowError as error:
             message = f"not complete within {self.timeout_seconds:g} s"
             raise refuse_fetch("timeout", message) from error
@@ -147,22 +180,35 @@ class GuardedHttp:
         origin = _find_origin(url)
         is_trusted = origin in self.trusted_origins
         _check_link(url, origin, is_trusted=is_trusted)
-        connection = httpcore.AsyncHTTPConnection(
-            origin=httpcore.Origin(url.raw_scheme, url.raw_host, origin.port),
-            ssl_context=self.tls,
-            network_backend=_CheckedBackend(
-                resolve=self.resolve, network=self.network, is_trusted=is_trusted
-            ),
-        )
-        target = httpcore.URL(
-            scheme=url.raw_scheme, host=url.raw_host, port=origin.port, target=url.raw_path
-        )
+        may_connect = _trust_address if is_trusted else is_public_address
+        connection, target = self._prepare_request(url, may_connect)
         headers = [(b"Host", url.netloc), *HEADERS]
         async with connection, connection.stream("GET", target, headers=headers) as response:
             if response.status in REDIRECTS:
                 return _read_location(url, _read_header(response, b"location"))
             _check_status(response.status)
             return await _read_body(response, largest_bytes)
+
+    def _prepare_request(
+        self, url: httpx.URL, may_connect: Callable[[str], bool]
+    ) -> tuple[httpcore.AsyncHTTPConnection, httpcore.URL]:
+        """A connection for one request, which is still to be made, and what is asked for on it."""
+        port = _find_origin(url).port
+        connection = httpcore.AsyncHTTPConnection(
+            origin=httpcore.Origin(url.raw_scheme, url.raw_host, port),
+            ssl_context=self.tls,
+            network_backend=_CheckedBackend(
+                resolve=self.resolve, network=self.network, may_connect=may_connect
+            ),
+        )
+        target = httpcore.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=port, target=url.raw_path
+        )
+        return connection, target
+
+
+def _trust_address(_address: str) -> bool:
+    return True
 
 
 def _parse_link(link: str) -> httpx.URL:

@@ -1,7 +1,7 @@
 """The child specs, in flow order, and what each actor is given.
 
     streams -> ingest -> trading -> market-data, hot-score, holder-count, metadata
-        -> activity-keys -> activity -> sync -> quarantine -> gateway -> history
+        -> activity-keys -> activity -> sync -> quarantine -> alerts -> gateway -> history
 
 Among the children only ingest and sync are given a store.
 """
@@ -15,6 +15,9 @@ from attrs import asdict, define, field
 from actors import activity_keys
 from actors.activity import ActivityMemory, ActivityMonitor, ActivityOutboxes
 from actors.activity_keys import ActivityKeysReader
+from actors.alerts.actor import NAME as ALERTS
+from actors.alerts.actor import Alerts
+from actors.alerts.book import AlertBook
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from actors.history import actor as history
 from actors.history.actor import HistoryKeeper
@@ -53,6 +56,7 @@ from supervision.children import ChildSpec
 from supervision.environment import Environment
 from supervision.failures import Failure
 from supervision.mailbox import Mailbox
+from wiring.alerts import AlertDoors, AlertsView, new_alert_book, plan_alerts
 from wiring.doors import Doors, Stream
 from wiring.graph import describe_graph
 from wiring.jobs import JOBS, JobWiring
@@ -72,12 +76,14 @@ class Composition:
     sync_memory: SyncMemory = field(init=False)
     quarantine: QuarantineBook = field(init=False, factory=QuarantineBook)
     history: HistoryMemory = field(init=False, factory=HistoryMemory)
+    alerts: AlertBook = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.sync_memory = SyncMemory(
             governor=Governor(governor_plan(self.settings)),
             watch=CheckpointWatch(self.environment.clock),
         )
+        self.alerts = new_alert_book(self.settings)
 
     def count_unsaved(self) -> dict[str, int]:
         """What would be lost if the process ended now, by what it is; empty: nothing."""
@@ -86,6 +92,7 @@ class Composition:
             **self.ingest_memory.count_unsaved(),
             **self.sync_memory.count_unsaved(),
             **self.quarantine.count_unsaved(),
+            **self.alerts.count_unsaved(),
         }
 
     def quarantine_message(self, mailbox: str, message: Any, failure: Failure | None) -> None:
@@ -129,6 +136,7 @@ class Composition:
             self._make_spec(
                 QUARANTINE, self._build_quarantine, boxes.quarantine, memory=self.quarantine
             ),
+            *self._make_alerts_specs(),
             self._make_spec(
                 "gateway",
                 partial(self._build_gateway, operations),
@@ -182,6 +190,17 @@ class Composition:
         inboxes = {spec.name: [box.name for box in spec.inboxes] for spec in specs}
         return describe_graph(inboxes, self.doors.streams)
 
+    def _make_alerts_specs(self) -> list[ChildSpec]:
+        """One child, or none where there are no endpoints."""
+        if self.doors.alerts is None:
+            return []
+        build = partial(self._build_alerts, self.doors.alerts)
+        return [self._make_spec(ALERTS, build, self.mailboxes.alerts, memory=self.alerts)]
+
+    def view_alerts(self) -> AlertsView:
+        """What operators are shown of them."""
+        return AlertsView(book=self.alerts, settings=self.settings.alerts)
+
     def view_quarantine(self) -> QuarantineView:
         """What operators are shown of it."""
         return QuarantineView(book=self.quarantine, parked=self.sync_memory.parked)
@@ -207,7 +226,7 @@ class Composition:
         boxes = self.mailboxes
         return Sync(
             inbox=boxes.updates,
-            publications={**boxes.publications, "gateway": boxes.gateway},
+            publications={**boxes.publications, "gateway": boxes.gateway, **self._alerts_box()},
             quarantine=boxes.quarantine,
             stores=SyncStores(store=self.doors.sync_store, buffer=self.doors.sync_buffer),
             memory=memory,
@@ -231,7 +250,11 @@ class Composition:
             ),
             outboxes=TradingOutboxes(
                 sync=boxes.updates,
-                statistics=(boxes.gateway, boxes.publications["market-data"]),
+                statistics=(
+                    boxes.gateway,
+                    boxes.publications["market-data"],
+                    *self._alerts_box().values(),
+                ),
                 weighed=boxes.weighed,
             ),
             tape=self.doors.tape,
@@ -241,7 +264,21 @@ class Composition:
             environment=environment,
         )
 
+    def _alerts_box(self) -> dict[str, Mailbox[Any]]:
+        """Where alerts are told of what is published; nowhere while they are off."""
+        return {} if self.doors.alerts is None else {ALERTS: self.mailboxes.alerts}
+
     # Those that do not.
+
+    def _build_alerts(self, doors: AlertDoors, environment: Environment, book: AlertBook) -> Alerts:
+        return Alerts(
+            inbox=self.mailboxes.alerts,
+            roster=self.mailboxes.updates,
+            presences=self.mailboxes.presences,
+            plan=plan_alerts(self.settings, doors, environment.clock),
+            book=book,
+            environment=environment,
+        )
 
     def _build_quarantine(self, environment: Environment, book: QuarantineBook) -> QuarantineKeeper:
         boxes = self.mailboxes
@@ -333,6 +370,7 @@ class Composition:
                 presences=boxes.presences,
                 governor=boxes.updates,
                 quarantine=boxes.quarantine,
+                alerts=boxes.alerts,
             ),
         )
 

@@ -44,6 +44,7 @@ from store.postgres import PostgresStore
 from supervision import Outbox
 from supervision.environment import Environment
 from supervision.offload import offload_to_threads
+from wiring.alerts import AlertDoors, open_alert_doors
 from wiring.jobs import JOBS
 from wiring.outside import Outside
 
@@ -77,6 +78,7 @@ class Doors:
     library: Library = field(factory=Library)  # what the gateway reads beside its catalogue
     activity_keys: ActivityKeys | None = None  # None: they are not heeded
     history: HistoryShelf | None = None  # None: no history is kept
+    alerts: AlertDoors | None = None  # None: there are no endpoints
     listen: Callable[[str, int], Awaitable[list[trio.SocketListener]]] = open_listeners
 
     async def close(self) -> None:
@@ -90,6 +92,7 @@ class Doors:
             self.tape,
             self.activity_keys,
             self.history,
+            None if self.alerts is None else self.alerts.shelf,
         ):
             if door is not None:
                 await door.close()
@@ -146,6 +149,7 @@ class RealDoors:
             providers={name: job.connect(outside) for name, job in JOBS.items()},
             activity_keys=self._new_activity_keys(),
             history=self._new_history(),
+            alerts=open_alert_doors(self.settings, self.environment.clock),
         )
 
     def _follow_tokens(self, tokens: Sequence[TokenOutline]) -> None:

@@ -15,12 +15,13 @@ from wiring.mailboxes import TRADING
 
 STREAMS = "streams"  # stands for every stream there is
 PROVIDERS, POSTGRES, REDIS, CLIENTS = "providers", "Postgres", "Redis", "clients"
+WEBHOOKS = "webhooks"
 POLLING = ("market-data", "holder-count", "metadata")  # the jobs that ask providers
 
 # By mailbox.
 SENDERS: Mapping[str, Sequence[str]] = {
     "ingest": (STREAMS, "market-data", "quarantine"),
-    "sync": ("ingest", TRADING, *JOBS, "activity", "gateway", "quarantine"),
+    "sync": ("ingest", TRADING, *JOBS, "activity", "alerts", "gateway", "quarantine"),
     TRADING: ("ingest",),
     "trading tokens": ("sync",),
     "trading windows": ("market-data",),
@@ -29,8 +30,9 @@ SENDERS: Mapping[str, Sequence[str]] = {
     "hot-score": ("sync",),
     "holder-count": ("sync",),
     "metadata": ("sync",),
-    "activity": ("gateway", "activity-keys"),
+    "activity": ("gateway", "activity-keys", "alerts"),
     "quarantine": ("ingest", "sync", "gateway"),
+    "alerts": ("sync", TRADING, "gateway"),
     "gateway": ("sync", TRADING, "activity"),
     **{f"{name} control": ("activity",) for name in (*JOBS, TRADING)},
 }
@@ -42,6 +44,7 @@ CALLS: Mapping[str, Sequence[str]] = {
     "quarantine": (REDIS,),
     "activity-keys": (REDIS,),
     "history": (REDIS,),
+    "alerts": (REDIS, WEBHOOKS),
     "gateway": (CLIENTS,),
     **dict.fromkeys(POLLING, (PROVIDERS,)),
 }

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
+from domain.alerts import AlertMessage
 from domain.merging import merge_updates
 from domain.messages import (
     ActivityChange,
@@ -92,6 +93,7 @@ class Mailboxes:
     presences: Mailbox[Presence] = field(init=False)
     quarantine: Mailbox[QuarantineMessage] = field(init=False)
     gateway: Mailbox[GatewayMessage] = field(init=False)
+    alerts: Mailbox[AlertMessage] = field(init=False)
     publications: Mapping[str, Mailbox[Any]] = field(init=False)  # of tokens, by reader
     control: Mapping[str, Mailbox[ActivityChange]] = field(init=False)
 
@@ -121,6 +123,7 @@ class Mailboxes:
         # nor trading waits for a reader.
         named = {job: job for job in JOBS} | {TRADING: "trading tokens"}
         self.gateway = Mailbox("gateway", capacity=COMMANDS_WAITING, policy=merged)
+        self.alerts = Mailbox("alerts", capacity=COMMANDS_WAITING, policy=merged)
         self.publications = {
             reader: Mailbox(name, capacity=COMMANDS_WAITING, policy=merged)
             for reader, name in named.items()
@@ -134,7 +137,7 @@ class Mailboxes:
     def by_name(self) -> dict[str, Mailbox[Any]]:
         """Every mailbox, by its name."""
         boxes: list[Mailbox[Any]] = [self.events, self.updates, self.trades, self.weighed]
-        boxes += [self.windows, self.presences, self.quarantine, self.gateway]
+        boxes += [self.windows, self.presences, self.quarantine, self.gateway, self.alerts]
         boxes += [*self.publications.values(), *self.control.values()]
         return {box.name: box for box in boxes}
 

@@ -332,7 +332,7 @@ class Sync:
             if roster.tokens:
                 outbox.send_nowait(roster)
             if each.wants_end:
-                outbox.send_nowait(RosterTold())
+                outbox.send_nowait(RosterTold(ask=each.ask))
 
     # Restored, and flushing from then on.
 

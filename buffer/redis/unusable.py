@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 import redis
 
+from buffer.alerts import decode_alert, decode_rule
 from buffer.codec import decode_token
 from buffer.entries import decode_entry
 from domain.chunks import chunks
@@ -38,6 +39,10 @@ TYPES = {
     "td:history:points": "list",
     "td:history:coarse": "list",
     "td:history:events": "list",
+    "td:alerts:order": "zset",
+    "td:alerts:rows": "hash",
+    "td:alert-rules:order": "zset",
+    "td:alert-rules:rows": "hash",
 }
 HASH_PREFIX = "td:token:"
 TYPES_BY_PREFIX = {HASH_PREFIX: "hash", "td:candles:": "hash", "td:trades:": "list"}
@@ -45,6 +50,8 @@ ROW_READERS: Mapping[str, Callable[[Any], object]] = {
     "td:spool:rows": decode_token,
     "td:births:rows": decode_token,
     "td:quarantine:entries": decode_entry,
+    "td:alerts:rows": decode_alert,
+    "td:alert-rules:rows": decode_rule,
 }
 MOST_KEYS_SCANNED = 1_000_000  # some seconds; past it only the keys named above are looked at
 SCANNED_AT_ONCE = 1000

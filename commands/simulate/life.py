@@ -341,6 +341,8 @@ class Life:
             governor=dict,
             quarantine=dict,
             quarantined=lambda _: None,
+            alerts=dict,
+            read_rule=lambda _: {},
             metrics=bytes,
         )
 

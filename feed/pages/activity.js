@@ -1,7 +1,7 @@
 // Who keeps the service active, in words: out of what the activity actor tells in the dump.
 
-const TELLERS = { "redis keys": "Redis", http: "HTTP" };
-const SIGNS = { start: "the start", client: "a client here", "feed request": "a request for the feed", "redis keys": "users elsewhere (Redis)", http: "users elsewhere (HTTP)" };
+const TELLERS = { "redis keys": "Redis", http: "HTTP", alerts: "rules of alerts" };
+const SIGNS = { start: "the start", client: "a client here", "feed request": "a request for the feed", "redis keys": "users elsewhere (Redis)", http: "users elsewhere (HTTP)", alerts: "rules of alerts" };
 
 const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 

@@ -67,7 +67,7 @@ async def test_users_elsewhere_keep_it_active_and_wake_it_up(
                     await trio.sleep(0.1)
             client.delete(USERS)
             told = await until_active_is(service, False)
-            assert ({"redis keys": 0, "http": 0}, "redis keys") == (
+            assert ({"redis keys": 0, "http": 0, "alerts": 0}, "redis keys") == (
                 told["users_elsewhere"],
                 told["last_sign"],
             )
@@ -80,13 +80,13 @@ async def test_users_elsewhere_keep_it_active_and_wake_it_up(
             answer = await service.client.post("/api/activity", json={"activeUsers": 3})
             assert 202 == answer.status_code
             told = await until_active_is(service, True)
-            assert {"redis keys": 0, "http": 3} == told["users_elsewhere"]
+            assert {"redis keys": 0, "http": 3, "alerts": 0} == told["users_elsewhere"]
             await service.client.post("/api/activity", json={"activeUsers": 0})
             await until_active_is(service, False)
             assert "http" == logged(service, "system going idle")[-1]["by"]
             client.set(USERS, "1", ex=LIFETIME_SECONDS)
             told = await until_active_is(service, True)
-            assert {"redis keys": 1, "http": 0} == told["users_elsewhere"]
+            assert {"redis keys": 1, "http": 0, "alerts": 0} == told["users_elsewhere"]
             assert 0 == await service.stop()
 
 

@@ -25,6 +25,7 @@ from tests.contract.switchboard import served_on_loopback
 from tests.patience import PATIENCE_SECONDS
 
 PLANTED = "sekret"  # the beginning of each
+WEBHOOK_SECRET = "sekret16webhookAAAAAAAAAAAAAAAAA"  # base64, too
 REPORTS = ("actors", "writes", "checkpoints", "governor")
 COMMANDS = (("doctor",), ("dump",), ("govern",))
 
@@ -39,7 +40,8 @@ async def repeat_what_was_sent(stream: trio.SocketStream) -> None:
             head += data
         said = head.decode("latin-1")
         body = orjson.dumps({"error": {"code": 401, "message": said}, "id": 1, "jsonrpc": "2.0"})
-        status = b"200 OK" if head.startswith(b"POST") else b"401 " + head.split(b" ")[1]
+        is_served = head.startswith(b"POST") and b"webhook-id" not in head
+        status = b"200 OK" if is_served else b"401 " + head.split(b" ")[1]
         lines = (b"HTTP/1.1 " + status, b"Content-Length: %d" % len(body), b"Connection: close")
         await stream.send_all(b"\r\n".join(lines) + b"\r\n\r\n" + body)
 
@@ -76,6 +78,7 @@ async def collect_everything(service: Service, environment: Mapping[str, str], w
         service.process.send_signal(number)
     token = {"Authorization": f"Bearer {environment['TOKEN_DISCOVERY__GATEWAY__CONTROL_TOKEN']}"}
     paths = ["/", "/ops", "/metrics", "/livez", "/readyz", "/nowhere", "/api/health"]
+    paths.append("/api/alerts")
     for path in [*paths, *(f"/api/ops/{report}" for report in REPORTS)]:
         for headers in ({}, token, {"Authorization": "Bearer wrong"}):
             answer = await service.client.get(path, headers=headers)
@@ -163,6 +166,12 @@ def plant_secrets(
         SOL_PRICE__PYTH_URL=f"http://{echo}",
         SOL_PRICE__PYTH_API_KEY="sekret11pyth",
         GATEWAY__CONTROL_TOKEN="sekret12control",
+        ALERTS__ENDPOINTS=f"desk=http://user:sekret13hook@{echo}/sekret14path-0123456789?key=sekret15",
+        ALERTS__SECRETS=f"desk=whsec_{WEBHOOK_SECRET}",
+        ALERTS__RULES='[{"kind": "newIn", "scope": "new"}]',
+        ALERTS__ALLOW_LOOPBACK="true",
+        ALERTS__RETRY_SECONDS="0.1",
+        ALERTS__DEGRADED_AFTER_SECONDS="0.5",
         LOGGING__DUMP_DIRECTORY=str(dumps),
         LOGGING__LEVEL="debug",
     )
@@ -214,3 +223,5 @@ async def test_no_planted_secret_is_shown_whatever_fails(
             shown += service.log()
         assert [] == lines_with_a_secret(shown)
         assert "401" in shown
+        assert '"name":"desk"' in shown
+        assert '"problem":"' in shown  # of the webhook

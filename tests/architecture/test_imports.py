@@ -21,6 +21,7 @@ WALL_CLOCKS = {
 ROOMS = (
     "activity",
     "activity_keys",
+    "alerts",
     "gateway",
     "history",
     "ingest",
@@ -92,8 +93,10 @@ def test_only_ingest_and_sync_know_the_store() -> None:
     assert {"actors.ingest", "actors.sync"} == rooms(importers_of("store"))
 
 
-def test_only_ingest_sync_quarantine_trading_activity_keys_and_history_know_the_buffer() -> None:
-    rooms_with_a_port = ("ingest", "sync", "quarantine", "trading", "activity_keys", "history")
+def test_only_actors_that_need_it_know_the_buffer() -> None:
+    rooms_with_a_port = (
+        "ingest", "sync", "quarantine", "trading", "alerts", "activity_keys", "history",
+    )  # fmt: skip
     knowing = {f"actors.{name}" for name in rooms_with_a_port}
     assert knowing == rooms(importers_of("buffer"))
 
@@ -114,13 +117,14 @@ def test_actors_know_ports_and_no_adapter() -> None:
 def test_actors_know_no_way_to_images_and_strangers_but_the_ports() -> None:
     for adapter in ("images.cache", "images.thumbnails", "images.worker", "images.memory"):
         assert set() == within("actors", importers_of(adapter))
-    for adapter in ("sources.guarded", "sources.metadata_fetching", "sources.mint_accounts"):
+    strangers = ("sources.guarded", "sources.metadata_fetching", "sources.webhooks")
+    for adapter in (*strangers, "sources.mint_accounts"):
         assert set() == within("actors", importers_of(adapter))
 
 
 def test_twins_are_not_part_of_the_running_service() -> None:
     twins = ["store.memory", "buffer.memory", "buffer.memory_tape", "images.memory"]
-    twins += ["buffer.memory_activity_keys", "buffer.memory_history"]
+    twins += ["buffer.memory_activity_keys", "buffer.memory_alerts", "buffer.memory_history"]
     for twin in (*twins, "sources.scripted"):
         known_to = importers_of(twin) - within("commands", importers_of(twin))
         assert set() == known_to

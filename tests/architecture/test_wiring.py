@@ -13,6 +13,7 @@ from actors.jobs.switch import JobMemory
 from actors.sync.memory import SyncMemory
 from buffer.memory import MemoryBuffer
 from buffer.memory_activity_keys import MemoryActivityKeys
+from buffer.memory_alerts import MemoryAlertShelf
 from buffer.memory_history import MemoryHistory
 from domain.messages import (
     CensusWanted,
@@ -46,6 +47,7 @@ IN_FLOW_ORDER = [
     "activity",
     "sync",
     "quarantine",
+    "alerts",
     "gateway",
     "history",
 ]
@@ -123,6 +125,10 @@ def test_among_all_children_only_its_keeper_holds_the_history() -> None:
     assert {"history"} == holders_of(MemoryHistory)
 
 
+def test_among_all_children_only_alerts_hold_their_shelf() -> None:
+    assert {"alerts"} == holders_of(MemoryAlertShelf)
+
+
 def test_search_for_a_store_would_find_one_in_a_closure() -> None:
     """The searcher itself: a store hidden in a function is found."""
     store = MemoryStore(cold_days=1)
@@ -135,7 +141,7 @@ def test_each_mailbox_has_one_reader_and_every_mailbox_is_read() -> None:
     read = [id(box) for spec in composed.child_specs(operations()) for box in spec.inboxes]
     boxes = composed.mailboxes
     every = [boxes.events, boxes.updates, boxes.trades, boxes.weighed, boxes.windows]
-    every += [boxes.presences, boxes.quarantine, boxes.gateway]
+    every += [boxes.presences, boxes.quarantine, boxes.alerts, boxes.gateway]
     every += [*boxes.publications.values(), *boxes.control.values()]
     assert sorted(read) == sorted(map(id, every))
     assert sorted(read) == sorted(map(id, boxes.by_name().values()))
@@ -175,7 +181,9 @@ def mailboxes_written_by_sync_and_activity() -> list[tuple[Mailbox[Any], object]
     told: list[tuple[Mailbox[Any], object]] = [
         (box, TokensPublished(tokens={mint(1): token(1)})) for box in boxes.publications.values()
     ]
-    told += [(boxes.gateway, TokensPublished(tokens={mint(1): token(1)}))]
+    told += [
+        (box, TokensPublished(tokens={mint(1): token(1)})) for box in (boxes.gateway, boxes.alerts)
+    ]
     told += [(boxes.gateway, CensusWanted())]
     told += [(box, SystemIdled()) for box in boxes.control.values()]
     told += [(box, SystemActivated()) for box in boxes.control.values()]

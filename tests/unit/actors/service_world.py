@@ -9,6 +9,7 @@ from attrs import Factory, define, field
 
 from buffer.memory import MemoryBuffer
 from buffer.memory_activity_keys import MemoryActivityKeys
+from buffer.memory_alerts import MemoryAlertShelf
 from buffer.memory_history import MemoryHistory
 from buffer.memory_tape import MemoryTape
 from buffer.tape import TapeBounds
@@ -32,7 +33,9 @@ from supervision import Inbox, Outbox
 from supervision.children import ChildSpec
 from supervision.readiness import Readiness
 from supervision.supervisor import Supervisor
+from tests.unit.actors.alerts.alerts_world import ScriptedEndpoints
 from tests.unit.actors.world import SETTINGS, Log, Servers, TimedStore, clock, environment, mint
+from wiring.alerts import AlertDoors
 from wiring.children import Composition
 from wiring.doors import Doors, Stream
 from wiring.mailboxes import Mailboxes
@@ -89,6 +92,7 @@ class ServiceWorld:
     log: Log = Factory(Log)
     activity_keys: MemoryActivityKeys = Factory(MemoryActivityKeys)
     history: MemoryHistory = Factory(MemoryHistory)
+    alert_shelf: MemoryAlertShelf = Factory(lambda: MemoryAlertShelf(1000))
     tape: MemoryTape = Factory(lambda: MemoryTape(TapeBounds(trades=200, candle_days=2)))
 
     @property
@@ -107,6 +111,7 @@ class ServiceWorld:
             tape=self.tape,
             activity_keys=self.activity_keys,
             history=self.history,
+            alerts=AlertDoors(shelf=self.alert_shelf, sender=ScriptedEndpoints()),
             streams={"scripted": stream},
             providers={
                 "market-data": MarketProviders(quotes=self.market_data),
@@ -169,5 +174,7 @@ def operations() -> Operations:
         governor=dict,
         quarantine=dict,
         quarantined=lambda _: None,
+        alerts=dict,
+        read_rule=lambda _: {},
         metrics=bytes,
     )

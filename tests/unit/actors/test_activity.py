@@ -96,7 +96,7 @@ async def test_snapshot_tells_who_is_here_and_what_is_watched(autojump_clock: Mo
         assert activity.snapshot() == ActivitySnapshot(
             active=False,
             clients=0,
-            users_elsewhere={"redis keys": 0, "http": 0},
+            users_elsewhere={"redis keys": 0, "http": 0, "alerts": 0},
             last_sign="start",
             quiet_seconds=IDLE_AFTER_SECONDS + 1,
             until_idle_seconds=None,
@@ -112,7 +112,7 @@ async def test_snapshot_tells_who_is_here_and_what_is_watched(autojump_clock: Mo
         assert activity.snapshot() == ActivitySnapshot(
             active=True,
             clients=3,
-            users_elsewhere={"redis keys": 0, "http": 0},
+            users_elsewhere={"redis keys": 0, "http": 0, "alerts": 0},
             last_sign="client",
             quiet_seconds=0.0,
             until_idle_seconds=None,

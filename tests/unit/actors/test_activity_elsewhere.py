@@ -214,9 +214,9 @@ async def test_a_later_report_takes_the_place_of_an_earlier_one(autojump_clock: 
     async with running(activity):
         for minute in range(60):
             await world.send(minute * 59.0, told(minute + 1))
-        assert {"redis keys": 0, "http": 60} == activity.snapshot().users_elsewhere
+        assert {"redis keys": 0, "http": 60, "alerts": 0} == activity.snapshot().users_elsewhere
         await world.send(59 * 59.0 + 10, told(0))
-        assert {"redis keys": 0, "http": 0} == activity.snapshot().users_elsewhere
+        assert {"redis keys": 0, "http": 0, "alerts": 0} == activity.snapshot().users_elsewhere
         await until(9000.0)
     assert [(0.0, True), (59 * 59.0 + 10 + IDLE_AFTER_SECONDS, False)] == world.changes
 
@@ -235,7 +235,7 @@ async def test_a_report_of_one_teller_withdraws_no_other(autojump_clock: MockClo
     async with running(activity):
         await world.send(10.0, told(7, "redis keys"))
         await world.send(20.0, told(0))
-        assert {"redis keys": 7, "http": 0} == activity.snapshot().users_elsewhere
+        assert {"redis keys": 7, "http": 0, "alerts": 0} == activity.snapshot().users_elsewhere
 
 
 async def test_a_report_outlives_a_restart_of_activity(autojump_clock: MockClock) -> None:
@@ -245,9 +245,9 @@ async def test_a_report_outlives_a_restart_of_activity(autojump_clock: MockClock
     activity = world.activity()
     async with running(activity):
         await until(30.0)
-        assert {"redis keys": 0, "http": 7} == activity.snapshot().users_elsewhere
+        assert {"redis keys": 0, "http": 7, "alerts": 0} == activity.snapshot().users_elsewhere
         await until(71.0)
-        assert {"redis keys": 0, "http": 0} == activity.snapshot().users_elsewhere
+        assert {"redis keys": 0, "http": 0, "alerts": 0} == activity.snapshot().users_elsewhere
 
 
 async def test_lapse_while_a_client_is_here_is_no_idling(autojump_clock: MockClock) -> None:

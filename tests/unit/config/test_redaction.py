@@ -142,7 +142,7 @@ def test_no_text_of_a_driver_about_a_hostile_address_shows_a_piece(
     scheme: str, password: str
 ) -> None:
     address = f"{scheme}://me:{password}@127.0.0.1:1/db"
-    register_secrets(redaction._secrets_in_address(address))
+    register_secrets(redaction.secrets_in_address(address))
     for text in texts_of_drivers(address):
         shown = redact_text(text)
         assert not pieces_shown(password, shown), (text, shown)
@@ -228,7 +228,7 @@ passwords = st.text(st.characters(exclude_categories=["Cs", "Z", "C"]), min_size
 @given(password=passwords, around=st.text(max_size=10))
 def test_any_password_is_hidden_anywhere(password: str, around: str) -> None:
     redaction._registered = redaction._Secrets()
-    register_secrets(redaction._secrets_in_address(f"redis://:{password}@host"))
+    register_secrets(redaction.secrets_in_address(f"redis://:{password}@host"))
     for form in (password, quote(password, safe=""), repr(password)):
         shown = redact_text(f"{around} {form} {around}")
         if password not in around and form not in HIDDEN:

@@ -48,6 +48,7 @@ Parameters = Mapping[str, str]  # of a query string, under their first names
 NUMBERS: Mapping[str, Callable[[Token], float | None]] = {
     "LiquidityUsd": attrgetter("liquidity_usd"),
     "MarketCap": attrgetter("market_cap_usd"),
+    "PriceUsd": attrgetter("price_usd"),
     "BondingProgress": attrgetter("bonding_curve_progress"),
     "SolToGraduate": attrgetter("sol_to_graduate"),
     "Top10Holders": attrgetter("top_holders_percent"),

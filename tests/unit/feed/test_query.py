@@ -134,6 +134,7 @@ def test_unknown_values_come_last() -> None:
         ("minLiquidityUsd=5&maxLiquidityUsd=7", "liquidity_usd", [5.0, 7.0], [4.9, 7.1]),
         ("minVolume24h=5&maxVolume24h=7", "volume_24h", [5.0, 7.0], [4.9, 7.1]),
         ("minMarketCap=5&maxMarketCap=7", "market_cap_usd", [5.0, 7.0], [4.9, 7.1]),
+        ("minPriceUsd=5e-6&maxPriceUsd=7e-6", "price_usd", [5e-6, 7e-6], [4.9e-6, 7.1e-6]),
         ("minBondingProgress=0&maxBondingProgress=7", "bonding_curve_progress", [0.0, 7.0], [7.1]),
         ("minLiquidity=5&maxLiquidity=7", "liquidity_usd", [5.0, 7.0], [4.9, 7.1]),
         ("minSolToGraduate=0&maxSolToGraduate=7", "sol_to_graduate", [0.0, 7.0], [7.1]),

@@ -11,20 +11,26 @@ import trio
 from attrs import Factory, define, frozen
 from structlog.testing import LogCapture
 
+from actors.alerts.book import AlertBook
+from actors.alerts.report import report_alerts
 from actors.gateway import Gateway, GatewayOutboxes, GatewayPlan
 from config.settings import GatewaySettings, HotScoreSettings, TrackingSettings
+from domain.alerts import AlertOrder
 from domain.messages import GatewayMessage, GovernorSet, RosterWanted, TokensPublished
 from domain.quarantine import QuarantineOrder
 from domain.token import Token
 from domain.values import UnixSeconds
 from feed import Library, Operations, Overview
+from feed.alert_rules import parse_rule
 from feed.catalogue import Catalogue
+from feed.operations import render_snapshot
 from feed.statistics import StatisticsMemory
 from feed.views import Views
 from supervision.environment import Environment
 from supervision.mailbox import Mailbox
 from supervision.policies import DROP_OLDEST
 from tests.patience import PATIENCE_SECONDS
+from tests.unit.feed.alert_books import make_book
 from tests.unit.feed.tokens import NOW
 
 SETTINGS = GatewaySettings(
@@ -110,6 +116,8 @@ class World:
     presences: Mailbox[Any]
     governor: Mailbox[GovernorSet]
     quarantine: Mailbox[QuarantineOrder]
+    alerts: Mailbox[AlertOrder]
+    alert_book: AlertBook
     conditions: Conditions
     log: LogCapture
     gateway: Gateway
@@ -158,6 +166,8 @@ def make_world(
     presences = Mailbox[Any]("activity", capacity=1000, policy=DROP_OLDEST)
     governor = Mailbox[GovernorSet]("sync control", capacity=10)
     quarantine = Mailbox[QuarantineOrder]("quarantine", capacity=10, policy=DROP_OLDEST)
+    alerts = Mailbox[AlertOrder]("alerts", capacity=10, policy=DROP_OLDEST)
+    book = make_book()
     conditions = Conditions()
     log = LogCapture()
     started_at = trio.current_time()  # the real clock starts anywhere
@@ -169,6 +179,8 @@ def make_world(
         governor=lambda: {"of": "governor"},
         quarantine=lambda: {"of": "quarantine"},
         quarantined=ENTRIES.get,
+        alerts=lambda: render_snapshot(report_alerts(book)),
+        read_rule=lambda described: parse_rule(described, ("desk",), 300.0).document,
         metrics=lambda: b"up 1\n",
         overview=overview or OVERVIEW,
     )
@@ -190,7 +202,11 @@ def make_world(
         environment=environment,
         statistics=statistics or StatisticsMemory(tokens),
         outboxes=GatewayOutboxes(
-            roster=roster, presences=presences, governor=governor, quarantine=quarantine
+            roster=roster,
+            presences=presences,
+            governor=governor,
+            quarantine=quarantine,
+            alerts=alerts,
         ),
     )
     return World(
@@ -199,6 +215,8 @@ def make_world(
         presences=presences,
         governor=governor,
         quarantine=quarantine,
+        alerts=alerts,
+        alert_book=book,
         conditions=conditions,
         log=log,
         gateway=gateway,

@@ -5,7 +5,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from domain.messages import RosterWanted, TokensAdmitted, TokensPublished, TokenUpdated
+from domain.messages import RosterTold, RosterWanted, TokensAdmitted, TokensPublished, TokenUpdated
 from domain.token import UPDATE_FIELDS, Status, Token
 from tests.unit.actors.sync.sync_world import SyncWorld
 from tests.unit.actors.world import SETTINGS, at, mint, running, token, until
@@ -380,6 +380,20 @@ async def test_actor_that_restarted_is_told_of_every_token(autojump_clock: MockC
     [told_again] = world.market_data.messages
     assert world.shown_by_mint == told_again.tokens
     assert len(world.published.messages) == told  # the others are left in peace
+
+
+async def test_the_end_of_a_roster_names_the_ask_that_it_answers(
+    autojump_clock: MockClock,
+) -> None:
+    world = SyncWorld()
+    async with running(world.sync()):
+        for ask in (1, 2):
+            await world.messages.send(
+                RosterWanted(subscriber="market-data", wants_end=True, ask=ask)
+            )
+            await until(float(ask))
+    ends: list[object] = [m for m in world.market_data.messages if isinstance(m, RosterTold)]
+    assert [RosterTold(ask=1), RosterTold(ask=2)] == ends
 
 
 async def test_roster_is_told_while_tokens_come_and_go(autojump_clock: MockClock) -> None:

@@ -1,0 +1,1 @@
+"""Alerts: rules judged, and webhooks told."""
