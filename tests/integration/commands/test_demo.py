@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,7 +136,11 @@ def read_expressions() -> str:
 def test_dashboard_and_alerts_ask_only_for_metrics_and_labels_that_there_are(
     temporary: Path,
 ) -> None:
-    with started(temporary) as demo:
+    with started(
+        temporary,  # the metrics of webhooks are there where there is one
+        TOKEN_DISCOVERY__ALERTS__ENDPOINTS="desk=https://desk.example/",
+        TOKEN_DISCOVERY__ALERTS__SECRETS=f"desk=whsec_{b64encode(bytes(24)).decode()}",
+    ) as demo:
         assert wait_until(demo.is_ready, PATIENCE_SECONDS)
         exported = httpx.get(f"{demo.url}/metrics", trust_env=False, timeout=PATIENCE_SECONDS).text
         demo.process.send_signal(signal.SIGINT)
