@@ -61,6 +61,7 @@ FIGURES = {  # parameter suffix -> figure, in each of the windows
     "Traders": "unique_traders",
     "PriceChange": "price_change",
 }
+LEAST, MOST = "min", "max"  # before a suffix: the bounds of a figure
 NUMBER_COLUMNS = {  # parameter suffix -> column
     "LiquidityUsd": "liquidity_usd",
     "MarketCap": "market_cap_usd",
@@ -159,7 +160,12 @@ def read_filters(given: Mapping[str, str]) -> Filters:
         if read_parameter(given, name, _parse_truth, False):
             flags |= flag
     search = read_parameter(given, "searchQuery", _parse_search, "")
-    bounds = {name: _read_bounds(given, suffix) for suffix, name in NUMBER_COLUMNS.items()}
+    bounded = {name[len(LEAST) :] for name in given if name.startswith((LEAST, MOST))}
+    bounds = {
+        name: _read_bounds(given, suffix)
+        for suffix, name in NUMBER_COLUMNS.items()
+        if suffix in bounded
+    }
     numbers = {name: within for name, within in bounds.items() if within is not None}
     if any(part in LIVE_NUMBERS for name in numbers for part in SUMS.get(name, (name,))):
         flags |= TRADED
@@ -186,8 +192,8 @@ def use_first_names(given: dict[str, str]) -> dict[str, str]:
 
 
 def _read_bounds(given: Mapping[str, str], suffix: str) -> Bounds | None:
-    least = read_parameter(given, f"min{suffix}", _parse_number, None)
-    most = read_parameter(given, f"max{suffix}", _parse_number, None)
+    least = read_parameter(given, LEAST + suffix, _parse_number, None)
+    most = read_parameter(given, MOST + suffix, _parse_number, None)
     return None if least is None and most is None else Bounds(least=least, most=most)
 
 
