@@ -154,7 +154,9 @@ async def kill_world(seed: int) -> AsyncIterator[KillWorld]:
     """All of it, running and ready; nothing of it is left at the end."""
     with RunDirectory() as directory:
         postgres = EmbeddedPostgres(directory)
-        redis = EmbeddedRedis(directory, appendonly=True)
+        # By `everysec` Redis puts off a write for up to 2 s while the disk is slow, and answers all
+        # the same: a kill then loses what it has acknowledged.
+        redis = EmbeddedRedis(directory, appendonly=True, settings={"appendfsync": "always"})
         try:
             await trio.to_thread.run_sync(postgres.start)
             await trio.to_thread.run_sync(redis.start)
