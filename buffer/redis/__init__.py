@@ -17,16 +17,13 @@ noeviction).
 
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from hashlib import sha1
 from operator import methodcaller
-from pathlib import Path
 from secrets import token_hex
 from typing import Any, Protocol, TypeVar
 
 import orjson
 import redis
 from attrs import define, field
-from redis.exceptions import NoScriptError
 
 from buffer import (
     NO_MINTS,
@@ -46,6 +43,7 @@ from buffer.codec import (
 from buffer.entries import decode_entry, encode_entry
 from buffer.redis.connection import RedisConnections
 from buffer.redis.facts import describe_risks, read_facts, require_single_server
+from buffer.redis.scripts import SCRIPTS, run_script
 from buffer.redis.unusable import HASH_PREFIX, MOST_KEYS_SCANNED, SCANNED_AT_ONCE
 from domain.changes import ChangeColumns
 from domain.chunks import chunks
@@ -56,12 +54,6 @@ from domain.quarantine import QuarantineEntry
 from domain.token import GREATEST_WINS, PLAIN_FIELDS, Token
 from domain.values import Mint, UnixSeconds, Version
 
-SCRIPTS = {
-    file.stem: file.read_text("utf-8") for file in sorted(Path(__file__).parent.glob("*.lua"))
-}
-SHA1 = {
-    name: sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()
-}
 LANDMARK = "."  # see append.lua
 DIRTY_KEY = "td:dirty"
 SPOOL_KEYS = ("td:spool:order", "td:spool:rows")
@@ -293,14 +285,9 @@ class RedisBuffer:
         read: Callable[[Any], Any] = _read_count,
     ) -> Any:
         """What `read` makes of a script's answer."""
-        given: Sequence[Any] = (*keys, *arguments)
 
         def run(client: redis.Redis) -> Any:
-            try:
-                return read(client.evalsha(SHA1[script], len(keys), *given))
-            except NoScriptError:  # the server has restarted
-                client.script_load(SCRIPTS[script])
-                return read(client.evalsha(SHA1[script], len(keys), *given))
+            return read(run_script(client, script, keys, arguments))
 
         return self._connections.call(run)
 

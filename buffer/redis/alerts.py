@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import orjson
 import redis
 from attrs import define, field
-from redis.exceptions import NoScriptError
 
 from buffer.alerts import (
     MOST_STORED_RULES,
@@ -21,8 +20,9 @@ from buffer.alerts import (
     encode_alert,
     encode_rule,
 )
-from buffer.redis import SCRIPTS, SHA1, RedisOffload
+from buffer.redis import RedisOffload
 from buffer.redis.connection import RedisConnections
+from buffer.redis.scripts import run_script
 from domain.alerts import Alert, RuleDocument
 
 ALERT_KEYS = ("td:alerts:order", "td:alerts:rows")
@@ -90,13 +90,8 @@ class RedisAlertShelf:
         self, script: str, keys: Sequence[str], read: Callable[[Any], Row], *arguments: bytes | int
     ) -> Row:
         """What `read` makes of a script's answer."""
-        given: Sequence[Any] = (*keys, *arguments)
 
         def run(client: redis.Redis) -> Row:
-            try:
-                return read(client.evalsha(SHA1[script], len(keys), *given))
-            except NoScriptError:  # the server has restarted
-                client.script_load(SCRIPTS[script])
-                return read(client.evalsha(SHA1[script], len(keys), *given))
+            return read(run_script(client, script, keys, arguments))
 
         return self._connections.call(run)

@@ -8,16 +8,14 @@ Values are packed binary (`buffer.tape_codec`): a minute of trading takes 30 byt
 """
 
 from collections.abc import Sequence
-from hashlib import sha1
-from pathlib import Path
 from typing import Any
 
 import redis
 from attrs import define, field
-from redis.exceptions import NoScriptError
 
 from buffer.redis import RedisOffload
 from buffer.redis.connection import RedisConnections
+from buffer.redis.scripts import run_script
 from buffer.tape import TapeBounds, TapeEntry
 from buffer.tape_codec import (
     CANDLE,
@@ -31,8 +29,6 @@ from buffer.tape_codec import (
 from domain.trading import Candle, TradeRecord
 from domain.values import Mint
 
-SCRIPT = Path(__file__).with_name("tape.lua").read_text("utf-8")
-SHA1 = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 HOUR_SECONDS, DAY_HOURS = 3600, 24
 
 
@@ -83,11 +79,7 @@ class RedisTape:
             given += [len(entry.trades), *map(pack_trade, entry.trades)]
 
         def run(client: redis.Redis) -> None:
-            try:
-                client.evalsha(SHA1, len(keys), *keys, *given)
-            except NoScriptError:  # the first call, or the server has restarted
-                client.script_load(SCRIPT)
-                client.evalsha(SHA1, len(keys), *keys, *given)
+            run_script(client, "tape", keys, given)
 
         self._connections.call(run)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import trio
 
-from buffer.redis import SCRIPTS, RedisBuffer
+from buffer.redis import RedisBuffer
+from buffer.redis.scripts import SCRIPTS
 from commands.embedded import EmbeddedRedis, free_port
 from domain.errors import BufferUnavailable
 from domain.token import Token
