@@ -15,41 +15,23 @@ import orjson
 from feed.api_errors import CLOSE_CODES, ERROR_CODES
 from feed.api_schemas import refer_to
 from feed.asyncapi import COMMANDS, MESSAGES, make_asyncapi
+from feed.document_page import make_document_page
 from feed.http import JSON_TYPE
 from feed.item_fields import ITEM_FIELDS
 from feed.openapi import make_openapi
 from feed.pages import CONTENT_TYPES, Page, make_page
 
-HEAD = """<!doctype html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="dark light">
-  <title>Interface · Token discovery</title>
-  <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="/assets/common.css">
-  <link rel="stylesheet" href="/assets/docs.css">
-</head>
-<body>
-  <header class="top">
-    <a class="brand" href="/"><img src="/assets/icon.svg" alt="" width="28" height="28">API</a>
-    <nav class="elsewhere">
-      <a href="/openapi.json">OpenAPI</a> <a href="/asyncapi.json">AsyncAPI</a>
-    </nav>
-  </header>
-  <main>
-"""
+LINKS = '<a href="/openapi.json">OpenAPI</a> <a href="/asyncapi.json">AsyncAPI</a>'
 
 
 def load_documents() -> Mapping[str, Page]:
     """The documents by their paths."""
     openapi, asyncapi = make_openapi(), make_asyncapi()
-    page = "\n".join([HEAD, *_write_page(openapi, asyncapi), "</main></body></html>\n"])
+    body = "\n".join(_write_page(openapi, asyncapi))
     return {
         "/openapi.json": make_page(JSON_TYPE, orjson.dumps(openapi)),
         "/asyncapi.json": make_page(JSON_TYPE, orjson.dumps(asyncapi)),
-        "/docs": make_page(CONTENT_TYPES[".html"], page.encode()),
+        "/docs": make_document_page(title="Interface", brand="API", links=LINKS, body=body),
         "/llms.txt": make_page(CONTENT_TYPES[".txt"], _write_summary(openapi, asyncapi).encode()),
     }
 
