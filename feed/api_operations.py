@@ -160,6 +160,12 @@ def _operate(path: str, name: str, summary: str, **more: Any) -> Operation:
     return _read(path, name, summary, is_for_operators=True, **told)
 
 
+def _order(path: str, name: str, method: str, statuses: tuple[int, ...]) -> Operation:
+    """Something that is told to happen to what has the id of the path."""
+    told = {"parameters": (ENTRY_IN_PATH,), "status": 202, "statuses": statuses}
+    return _operate(path, name, "the order is on its way", method=method, **told)
+
+
 def _read_token(path: str, name: str, summary: str, schema: str, **more: Any) -> Operation:
     parameters = (MINT_IN_PATH, *more.pop("parameters", ()))
     told = {"is_tagged": True, "statuses": (404,), **more}
@@ -326,24 +332,8 @@ OPERATIONS: Sequence[Operation] = (
     _operate(
         "/api/ops/quarantine/{id}", "getEntry", "one entry, whole", parameters=(ENTRY_IN_PATH,)
     ),
-    _operate(
-        "/api/ops/quarantine/{id}",
-        "dropEntry",
-        "the order is on its way",
-        method="delete",
-        parameters=(ENTRY_IN_PATH,),
-        status=202,
-        statuses=(404, 409),
-    ),
-    _operate(
-        "/api/ops/quarantine/{id}/replay",
-        "replayEntry",
-        "the order is on its way",
-        method="post",
-        parameters=(ENTRY_IN_PATH,),
-        status=202,
-        statuses=(404, 409),
-    ),
+    _order("/api/ops/quarantine/{id}", "dropEntry", "delete", (404, 409)),
+    _order("/api/ops/quarantine/{id}/replay", "replayEntry", "post", (404, 409)),
     _operate(
         "/api/alerts",
         "getAlerts",
@@ -359,33 +349,9 @@ OPERATIONS: Sequence[Operation] = (
         status=202,
         statuses=(409,),
     ),
-    _operate(
-        "/api/alerts/{id}",
-        "dropAlertRule",
-        "the order is on its way",
-        method="delete",
-        parameters=(ENTRY_IN_PATH,),
-        status=202,
-        statuses=(404, 409),
-    ),
-    _operate(
-        "/api/alerts/failed/{id}",
-        "resendAlert",
-        "the order is on its way",
-        method="post",
-        parameters=(ENTRY_IN_PATH,),
-        status=202,
-        statuses=(404,),
-    ),
-    _operate(
-        "/api/alerts/failed/{id}",
-        "dropFailedAlert",
-        "the order is on its way",
-        method="delete",
-        parameters=(ENTRY_IN_PATH,),
-        status=202,
-        statuses=(404,),
-    ),
+    _order("/api/alerts/{id}", "dropAlertRule", "delete", (404, 409)),
+    _order("/api/alerts/failed/{id}", "resendAlert", "post", (404,)),
+    _order("/api/alerts/failed/{id}", "dropFailedAlert", "delete", (404,)),
     _operate(
         "/metrics",
         "getMetrics",
